@@ -3,4 +3,5 @@
 //! The library is the binary's rooms, open to its tests and examples; ARCHITECTURE.md draws how data goes through them.
 #![warn(missing_docs)]
 
+pub mod kafka;
 pub mod scaling;

@@ -1,0 +1,105 @@
+//! Where a broker is: what a user wrote, or what the cluster said.
+
+use std::{fmt, str::FromStr};
+
+/// A host and a port. Ordered and hashed as written: `Kafka:9092` and `kafka:9092` are two addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// A DNS name or an IP address, IPv6 without its brackets.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// What is wrong with a text that should be `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// No `:port` at the end.
+    #[error("`{0}` has no port, expected host:port (for example kafka:9092)")]
+    NoPort(String),
+    /// The part after the last colon is no port.
+    #[error("`{0}` has no valid port, expected a number from 1 to 65535 after the colon")]
+    BadPort(String),
+    /// Nothing before the port.
+    #[error("`{0}` has no host, expected host:port")]
+    NoHost(String),
+    /// An IPv6 address needs brackets, or its port can't be told apart.
+    #[error("`{0}` looks like an IPv6 address, write it as [address]:port")]
+    BareIpv6(String),
+}
+
+impl Address {
+    /// An address from its parts.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        let (host, port) = text
+            .rsplit_once(':')
+            .ok_or_else(|| AddressError::NoPort(text.to_owned()))?;
+        let host = match host.strip_prefix('[') {
+            Some(inner) => inner
+                .strip_suffix(']')
+                .ok_or_else(|| AddressError::BareIpv6(text.to_owned()))?,
+            None if host.contains(':') => return Err(AddressError::BareIpv6(text.to_owned())),
+            None => host,
+        };
+        if host.is_empty() {
+            return Err(AddressError::NoHost(text.to_owned()));
+        }
+        match port.parse() {
+            Ok(port) if port > 0 => Ok(Self::new(host, port)),
+            _ => Err(AddressError::BadPort(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_and_printed_as_it_was_written() {
+        for text in ["kafka:9092", "10.0.0.1:1", "[::1]:65535", "a-b.c.svc:9093"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_reason() {
+        for (text, error) in [
+            ("kafka", AddressError::NoPort("kafka".into())),
+            ("kafka:", AddressError::BadPort("kafka:".into())),
+            ("kafka:0", AddressError::BadPort("kafka:0".into())),
+            ("kafka:65536", AddressError::BadPort("kafka:65536".into())),
+            (":9092", AddressError::NoHost(":9092".into())),
+            (
+                "fe80::1:9092",
+                AddressError::BareIpv6("fe80::1:9092".into()),
+            ),
+            ("[::1:9092", AddressError::BareIpv6("[::1:9092".into())),
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(error));
+        }
+    }
+}

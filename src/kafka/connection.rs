@@ -1,0 +1,387 @@
+//! One connection to one broker: a request goes out, its answer comes back, nothing overlaps.
+//!
+//! A tick asks each broker a handful of things, so there is nothing to gain from pipelining, and nothing to cancel: any
+//! error or timeout means the connection is dropped by its owner and dialled afresh.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
+        SaslHandshakeRequest,
+    },
+    protocol::{
+        Decodable, HeaderVersion, Request, StrBytes, VersionRange,
+        encode_request_header_into_buffer,
+    },
+};
+use rsasl::{mechname::Mechname, prelude::SASLClient};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{Address, Cause, Error, Security, error::first_sentence, sasl::Sasl};
+
+/// Largest answer that is read, in bytes. A hundred groups with 5 000 offsets take about a tenth of it.
+pub const MAX_FRAME: usize = 8 << 20;
+
+const CLIENT_ID: &str = "lagscale";
+
+/// How long a step may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// Name resolution, TCP, TLS, version exchange and login together.
+    pub dial: Duration,
+    /// One request with its answer.
+    pub call: Duration,
+}
+
+impl Default for Deadlines {
+    /// A cold JVM answers its first large request in 1.6 s and a quota delays by 1 s more.
+    fn default() -> Self {
+        Self {
+            dial: Duration::from_secs(4),
+            call: Duration::from_secs(4),
+        }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// An authenticated connection. Not to be used again after an error.
+pub struct Connection {
+    address: Address,
+    stream: Box<dyn Stream>,
+    versions: HashMap<i16, VersionRange>,
+    deadlines: Deadlines,
+    correlation: i32,
+    redial_at: Option<Instant>,
+    /// No answer yet beyond the version exchange: a hang-up now means that the port wants SASL.
+    fresh: bool,
+    anonymous: bool,
+}
+
+impl Connection {
+    /// Dials, exchanges versions and logs in, all within `deadlines.dial`.
+    pub async fn dial(
+        address: &Address,
+        security: &Security,
+        deadlines: Deadlines,
+    ) -> Result<Self, Error> {
+        let at = |cause| Error {
+            address: address.clone(),
+            cause,
+        };
+        let tls = match &security.tls {
+            Some(tls) => Some(
+                tls.client_config()
+                    .map_err(|e| at(Cause::Setting(e.to_string())))?,
+            ),
+            None => None,
+        };
+        match timeout(
+            deadlines.dial,
+            Self::establish(address, tls, security.sasl.as_ref(), deadlines),
+        )
+        .await
+        {
+            Ok(result) => result.map_err(at),
+            Err(_) => Err(at(Cause::Timeout {
+                doing: "the dial (TCP, TLS, versions, login)",
+                after: deadlines.dial,
+            })),
+        }
+    }
+
+    /// The broker's address.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether the login is about to expire (KIP-368): the broker hangs up on the first request after it, so the owner
+    /// dials afresh at 80 % of the lifetime.
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
+        self.redial_at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// The highest version of `R` that both sides speak, no higher than `cap`.
+    pub fn version<R: Request>(&self, cap: i16) -> Result<i16, Error> {
+        self.common::<R>(cap).map_err(|cause| self.error(cause))
+    }
+
+    /// Sends `request` in `version` and waits for its answer, `deadlines.call` at most.
+    pub async fn call<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+    ) -> Result<R::Response, Error> {
+        let after = self.deadlines.call;
+        let result = match timeout(after, self.exchange(request, version)).await {
+            Ok(Err(Cause::Closed)) if self.fresh && self.anonymous => Err(Cause::WantsSasl),
+            Ok(result) => result,
+            Err(_) => Err(Cause::Timeout {
+                doing: api_name::<R>(),
+                after,
+            }),
+        };
+        self.fresh = false;
+        result.map_err(|cause| self.error(cause))
+    }
+
+    fn error(&self, cause: Cause) -> Error {
+        Error {
+            address: self.address.clone(),
+            cause,
+        }
+    }
+
+    async fn establish(
+        address: &Address,
+        tls: Option<Arc<ClientConfig>>,
+        sasl: Option<&Sasl>,
+        deadlines: Deadlines,
+    ) -> Result<Self, Cause> {
+        let tcp = connect(address).await?;
+        tcp.set_nodelay(true).map_err(Cause::from)?;
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(tcp),
+            Some(config) => Box::new(handshake(address, config, tcp).await?),
+        };
+        let mut connection = Self {
+            address: address.clone(),
+            stream,
+            versions: HashMap::new(),
+            deadlines,
+            correlation: 0,
+            redial_at: None,
+            fresh: true,
+            anonymous: sasl.is_none(),
+        };
+        connection.negotiate().await?;
+        if let Some(sasl) = sasl {
+            connection.log_in(sasl).await?;
+        }
+        Ok(connection)
+    }
+
+    fn common<R: Request>(&self, cap: i16) -> Result<i16, Cause> {
+        let ours = VersionRange {
+            min: R::VERSIONS.min,
+            max: R::VERSIONS.max.min(cap),
+        };
+        let theirs = *self
+            .versions
+            .get(&R::KEY)
+            .unwrap_or(&VersionRange { min: 0, max: -1 });
+        let both = ours.intersect(&theirs);
+        match ApiKey::try_from(R::KEY) {
+            Ok(api) if both.is_empty() => Err(Cause::Version { api, theirs, ours }),
+            _ => Ok(both.max),
+        }
+    }
+
+    async fn exchange<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+    ) -> Result<R::Response, Cause> {
+        self.correlation = self.correlation.wrapping_add(1);
+        let header = RequestHeader::default()
+            .with_request_api_key(R::KEY)
+            .with_request_api_version(version)
+            .with_correlation_id(self.correlation)
+            .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
+        let mut frame = BytesMut::from(&[0; 4][..]);
+        encode_request_header_into_buffer(&mut frame, &header).map_err(|e| codec::<R>(&e))?;
+        request
+            .encode(&mut frame, version)
+            .map_err(|e| codec::<R>(&e))?;
+        let length = u32::try_from(frame.len() - 4).map_err(|_| Cause::TooLarge(frame.len()))?;
+        frame[..4].copy_from_slice(&length.to_be_bytes());
+        self.stream.write_all(&frame).await?;
+        self.stream.flush().await?;
+
+        let mut body = self.read_frame().await?;
+        let header = ResponseHeader::decode(&mut body, R::Response::header_version(version))
+            .map_err(|e| codec::<R>(&e))?;
+        if header.correlation_id != self.correlation {
+            return Err(codec::<R>(&"it answers another request"));
+        }
+        let response = R::Response::decode(&mut body, version).map_err(|e| codec::<R>(&e))?;
+        if body.has_remaining() {
+            return Err(codec::<R>(&"it has trailing bytes"));
+        }
+        Ok(response)
+    }
+
+    async fn read_frame(&mut self) -> Result<Bytes, Cause> {
+        let prefix = self.stream.read_u32().await?;
+        let length = prefix as usize;
+        if length > MAX_FRAME {
+            // A TLS alert record begins with 0x15 0x03.
+            return Err(if prefix >> 16 == 0x1503 {
+                Cause::SpeaksTls
+            } else {
+                Cause::TooLarge(length)
+            });
+        }
+        // Grows with what arrives, not with what is announced.
+        let mut body = Vec::new();
+        let read = (&mut self.stream)
+            .take(length as u64)
+            .read_to_end(&mut body)
+            .await?;
+        if read < length {
+            return Err(Cause::Closed);
+        }
+        Ok(Bytes::from(body))
+    }
+
+    async fn negotiate(&mut self) -> Result<(), Cause> {
+        // Version 0 is understood by every broker.
+        let response = self.exchange(&ApiVersionsRequest::default(), 0).await?;
+        if let Some(error) = ResponseError::try_from_code(response.error_code) {
+            return Err(Cause::Code(error));
+        }
+        self.versions = response
+            .api_keys
+            .iter()
+            .map(|k| {
+                let range = VersionRange {
+                    min: k.min_version,
+                    max: k.max_version,
+                };
+                (k.api_key, range)
+            })
+            .collect();
+        Ok(())
+    }
+
+    async fn log_in(&mut self, sasl: &Sasl) -> Result<(), Cause> {
+        let mechanism = sasl.mechanism.name();
+        let failed = |e: &dyn std::fmt::Display| Cause::Sasl {
+            mechanism,
+            text: first_sentence(&e.to_string()),
+        };
+        let handshake =
+            SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
+        let version = self.common::<SaslHandshakeRequest>(1)?;
+        let answer = self.exchange(&handshake, version).await?;
+        match ResponseError::try_from_code(answer.error_code) {
+            None => {}
+            Some(ResponseError::IllegalSaslState) => return Err(Cause::NoSaslHere { mechanism }),
+            Some(_) => {
+                let offered: Vec<_> = answer.mechanisms.iter().map(|m| m.as_str()).collect();
+                return Err(Cause::Mechanism {
+                    mechanism,
+                    offered: offered.join(", ").chars().take(200).collect(),
+                });
+            }
+        }
+
+        let version = self.common::<SaslAuthenticateRequest>(i16::MAX)?;
+        let name = Mechname::parse(mechanism.as_bytes()).map_err(|e| failed(&e))?;
+        let config = sasl.config().map_err(|e| failed(&e))?;
+        let mut session = SASLClient::new(config)
+            .start_suggested(&[name])
+            .map_err(|e| failed(&e))?;
+        let mut received: Option<Bytes> = None;
+        loop {
+            let mut out = Vec::new();
+            let state = session
+                .step(received.as_deref(), &mut out)
+                .map_err(|e| failed(&e))?;
+            if state.has_sent_message() {
+                let request = SaslAuthenticateRequest::default().with_auth_bytes(out.into());
+                let response = self.exchange(&request, version).await?;
+                if let Some(error) = ResponseError::try_from_code(response.error_code) {
+                    let text = response.error_message.map_or_else(
+                        || super::error::code_name(error),
+                        |m| first_sentence(m.as_str()),
+                    );
+                    return Err(Cause::Login(text));
+                }
+                let lifetime = u64::try_from(response.session_lifetime_ms).unwrap_or(0);
+                self.redial_at = (lifetime > 0)
+                    .then(|| Instant::now() + Duration::from_millis(lifetime).mul_f64(0.8));
+                received = Some(response.auth_bytes);
+            }
+            if state.is_finished() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn connect(address: &Address) -> Result<TcpStream, Cause> {
+    let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port))
+        .await
+        .map_err(|e| Cause::Resolve(e.to_string()))?
+        .collect();
+    let mut last = Cause::Resolve("no address".into());
+    for socket in found {
+        match TcpStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = Cause::Connect(e.to_string()),
+        }
+    }
+    Err(last)
+}
+
+async fn handshake(
+    address: &Address,
+    config: Arc<ClientConfig>,
+    tcp: TcpStream,
+) -> Result<impl Stream + use<>, Cause> {
+    let name = ServerName::try_from(address.host.clone())
+        .map_err(|_| Cause::Setting("the host is no valid TLS server name".into()))?;
+    TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| {
+            match error
+                .get_ref()
+                .and_then(|e| e.downcast_ref::<rustls::Error>())
+            {
+                Some(rustls::Error::InvalidCertificate(e)) => {
+                    Cause::Certificate(first_sentence(&e.to_string()))
+                }
+                Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
+                Some(e) => Cause::Tls(first_sentence(&e.to_string())),
+                None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::NotTls,
+                None => error.into(),
+            }
+        })
+}
+
+fn codec<R: Request>(error: &dyn std::fmt::Display) -> Cause {
+    let text = first_sentence(&error.to_string());
+    match ApiKey::try_from(R::KEY) {
+        Ok(api) => Cause::Codec { api, text },
+        Err(()) => Cause::Io(text),
+    }
+}
+
+fn api_name<R: Request>() -> &'static str {
+    match ApiKey::try_from(R::KEY) {
+        Ok(ApiKey::Metadata) => "Metadata",
+        Ok(ApiKey::FindCoordinator) => "FindCoordinator",
+        Ok(ApiKey::OffsetFetch) => "OffsetFetch",
+        Ok(ApiKey::ListOffsets) => "ListOffsets",
+        _ => "the request",
+    }
+}

@@ -1,0 +1,16 @@
+//! The wire: one request at a time to one broker, and what its answers mean.
+//!
+//! Nothing here knows Kubernetes, and nothing decides: a broker's answer comes out as typed facts or as an error that
+//! names host and port.
+
+pub mod address;
+pub mod connection;
+pub mod error;
+pub mod sasl;
+pub mod security;
+pub mod tls;
+
+pub use address::Address;
+pub use connection::Connection;
+pub use error::{Cause, Error};
+pub use security::Security;
