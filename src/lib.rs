@@ -4,4 +4,5 @@
 #![warn(missing_docs)]
 
 pub mod kafka;
+pub mod lag;
 pub mod scaling;

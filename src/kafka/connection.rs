@@ -285,7 +285,7 @@ impl Connection {
             None => {}
             Some(ResponseError::IllegalSaslState) => return Err(Cause::NoSaslHere { mechanism }),
             Some(_) => {
-                let offered: Vec<_> = answer.mechanisms.iter().map(|m| m.as_str()).collect();
+                let offered: Vec<_> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
                 return Err(Cause::Mechanism {
                     mechanism,
                     offered: offered.join(", ").chars().take(200).collect(),

@@ -6,6 +6,8 @@
 pub mod address;
 pub mod connection;
 pub mod error;
+pub mod lane;
+pub mod requests;
 pub mod sasl;
 pub mod security;
 pub mod tls;

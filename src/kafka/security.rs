@@ -41,7 +41,7 @@ impl Security {
         add(tls.map(|t| if t.unsafe_ssl { "unsafe" } else { "verified" }));
         add(tls.and_then(|t| t.ca.as_deref()));
         add(tls.and_then(|t| t.cert.as_deref()));
-        add(tls.and_then(|t| t.key.as_ref().map(|k| k.expose_secret())));
+        add(tls.and_then(|t| t.key.as_ref().map(ExposeSecret::expose_secret)));
         let sasl = self.sasl.as_ref();
         add(sasl.map(|s| s.mechanism.name()));
         add(sasl.map(|s| s.username.as_str()));

@@ -1,0 +1,261 @@
+//! A lane: the one task that owns the connection to one broker and takes one question at a time. Whoever asks does not
+//! wait for it: answers come back over a channel, so a frozen broker holds up its own lane and nobody else.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, task::JoinHandle, time::sleep_until};
+
+use super::{
+    Address, Cause, Connection, Error, Security,
+    connection::Deadlines,
+    requests::{
+        self, CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions, Position,
+        Throttled,
+    },
+};
+
+/// A broker asks for at most about a second of silence (the quota window); more is not obeyed, a hostile one could stop us.
+const LONGEST_SILENCE: Duration = Duration::from_secs(2);
+
+/// Which lane: a broker by its node id, or the way in through the bootstrap addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LaneId {
+    /// Metadata and coordinators are asked here.
+    Seed,
+    /// A broker as the cluster numbers it.
+    Node(i32),
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// Brokers and topics.
+    Layout(Vec<Arc<str>>),
+    /// Who coordinates these groups.
+    Coordinators(Vec<Arc<str>>),
+    /// Committed offsets of groups this broker coordinates.
+    Commits(Vec<CommitsOf>),
+    /// Log end offsets, and log start offsets of those that need one, of partitions this broker leads.
+    Ends {
+        /// Not empty.
+        ends: Partitions,
+        /// May be empty.
+        starts: Partitions,
+    },
+}
+
+/// An answer to the question of the same name.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Ask::Layout`].
+    Layout(Layout),
+    /// To [`Ask::Coordinators`].
+    Coordinators(Coordinators),
+    /// To [`Ask::Commits`].
+    Commits(GroupCommits),
+    /// To [`Ask::Ends`].
+    Ends {
+        /// Log end offsets.
+        ends: Offsets,
+        /// Log start offsets.
+        starts: Offsets,
+    },
+}
+
+/// A finished question.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Where it was asked.
+    pub lane: LaneId,
+    /// As given to [`Lane::ask`].
+    pub number: u64,
+    /// What was asked.
+    pub ask: Ask,
+    /// What came back.
+    pub result: Result<Answer, Error>,
+    /// When the question was taken up.
+    pub began: Instant,
+}
+
+struct Request {
+    number: u64,
+    candidates: Arc<[Address]>,
+    ask: Ask,
+}
+
+/// The asking end of a lane; dropping it ends the lane and its connection.
+pub struct Lane {
+    requests: mpsc::Sender<Request>,
+    task: JoinHandle<()>,
+    busy: bool,
+}
+
+impl Lane {
+    /// Starts the lane; nothing is dialled before the first question.
+    #[must_use]
+    pub fn spawn(
+        id: LaneId,
+        security: Arc<Security>,
+        deadlines: Deadlines,
+        done: mpsc::UnboundedSender<Done>,
+    ) -> Self {
+        let (requests, inbox) = mpsc::channel(1);
+        let worker = Worker {
+            id,
+            security,
+            deadlines,
+            connection: None,
+            next: 0,
+            quiet_until: None,
+        };
+        Self {
+            requests,
+            task: tokio::spawn(worker.run(inbox, done)),
+            busy: false,
+        }
+    }
+
+    /// Puts a question, unless the lane still has one: `false` then. `candidates` are tried in turn, one a question.
+    pub fn ask(&mut self, number: u64, candidates: Arc<[Address]>, ask: Ask) -> bool {
+        if self.busy {
+            return false;
+        }
+        let request = Request {
+            number,
+            candidates,
+            ask,
+        };
+        self.busy = self.requests.try_send(request).is_ok();
+        self.busy
+    }
+
+    /// To be called with each [`Done`] of this lane.
+    pub fn finished(&mut self) {
+        self.busy = false;
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Worker {
+    id: LaneId,
+    security: Arc<Security>,
+    deadlines: Deadlines,
+    connection: Option<Connection>,
+    next: usize,
+    quiet_until: Option<Instant>,
+}
+
+impl Worker {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Request>, done: mpsc::UnboundedSender<Done>) {
+        while let Some(request) = inbox.recv().await {
+            if let Some(until) = self.quiet_until.take() {
+                sleep_until(until.into()).await;
+            }
+            let began = Instant::now();
+            let result = self.serve(&request).await;
+            let finished = Done {
+                lane: self.id,
+                number: request.number,
+                ask: request.ask,
+                result,
+                began,
+            };
+            if done.send(finished).is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn serve(&mut self, request: &Request) -> Result<Answer, Error> {
+        let reused = self.connection.is_some();
+        match self.attempt(request).await {
+            // A kept connection that the broker closed meanwhile says nothing about the broker: one fresh try.
+            Err(e) if reused && e.cause == Cause::Closed => self.attempt(request).await,
+            result => result,
+        }
+    }
+
+    async fn attempt(&mut self, request: &Request) -> Result<Answer, Error> {
+        let kept = self
+            .connection
+            .take()
+            .filter(|c| !c.is_worn() && request.candidates.contains(c.address()));
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => self.dial(&request.candidates).await?,
+        };
+        let Throttled {
+            answer,
+            throttle_ms,
+        } = put(&mut connection, &request.ask).await?;
+        if throttle_ms > 0 {
+            let silence = Duration::from_millis(throttle_ms.into()).min(LONGEST_SILENCE);
+            self.quiet_until = Some(Instant::now() + silence);
+        }
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+
+    async fn dial(&mut self, candidates: &[Address]) -> Result<Connection, Error> {
+        let nobody = || Error {
+            address: Address::new("", 0),
+            cause: Cause::Setting("no address to dial".into()),
+        };
+        let address = candidates
+            .get(self.next % candidates.len().max(1))
+            .ok_or_else(nobody)?;
+        let result = Connection::dial(address, &self.security, self.deadlines).await;
+        if result.is_err() {
+            self.next = self.next.wrapping_add(1);
+        }
+        result
+    }
+}
+
+async fn put(connection: &mut Connection, ask: &Ask) -> Result<Throttled<Answer>, Error> {
+    fn wrap<T>(answer: Throttled<T>, of: impl FnOnce(T) -> Answer) -> Throttled<Answer> {
+        Throttled {
+            answer: of(answer.answer),
+            throttle_ms: answer.throttle_ms,
+        }
+    }
+    Ok(match ask {
+        Ask::Layout(topics) => wrap(
+            requests::layout::fetch(connection, topics).await?,
+            Answer::Layout,
+        ),
+        Ask::Coordinators(groups) => wrap(
+            requests::coordinators::fetch(connection, groups).await?,
+            Answer::Coordinators,
+        ),
+        Ask::Commits(groups) => wrap(
+            requests::commits::fetch(connection, groups).await?,
+            Answer::Commits,
+        ),
+        Ask::Ends { ends, starts } => {
+            // Starts first: a log start read before the end can't lie behind it.
+            let begins = if starts.is_empty() {
+                None
+            } else {
+                Some(requests::offsets::fetch(connection, Position::Start, starts).await?)
+            };
+            let ends = requests::offsets::fetch(connection, Position::End, ends).await?;
+            let throttle = begins.as_ref().map_or(0, |s| s.throttle_ms);
+            Throttled {
+                throttle_ms: ends.throttle_ms.max(throttle),
+                answer: Answer::Ends {
+                    ends: ends.answer,
+                    starts: begins.map(|s| s.answer).unwrap_or_default(),
+                },
+            }
+        }
+    })
+}

@@ -1,0 +1,41 @@
+//! What to ask a broker and what its answer means, in whichever version both sides speak. A part that an answer leaves
+//! out is not in the result: the caller treats it as unknown, never as zero.
+
+pub mod commits;
+pub mod coordinators;
+pub mod layout;
+pub mod offsets;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use commits::{CommitsOf, GroupCommits};
+pub use coordinators::Coordinators;
+pub use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+pub use layout::{Layout, PartitionLayout, TopicLayout};
+pub use offsets::{Offsets, Position};
+
+/// Topics with partition ids. Names are shared, ids ascend and are unique, which the protocol demands of a request.
+pub type Partitions = BTreeMap<Arc<str>, Vec<i32>>;
+
+/// An answer and how long the broker wants to be left alone on this connection (KIP-219), in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Throttled<T> {
+    /// What was asked for.
+    pub answer: T,
+    /// Zero or more.
+    pub throttle_ms: u32,
+}
+
+impl<T> Throttled<T> {
+    fn new(answer: T, throttle_ms: i32) -> Self {
+        Self {
+            answer,
+            throttle_ms: u32::try_from(throttle_ms).unwrap_or(0),
+        }
+    }
+}
+
+fn text(name: &str) -> StrBytes {
+    StrBytes::from_string(name.to_owned())
+}

@@ -1,0 +1,76 @@
+//! ListOffsets: where a partition's log begins and ends, as its leader says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        BrokerId, ListOffsetsRequest, TopicName,
+        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+    },
+};
+
+use super::{Partitions, Throttled, text};
+use crate::kafka::{Connection, Error};
+
+/// Version 11 (Kafka 4.2) adds nothing for these positions.
+const CAP: i16 = 10;
+
+/// Which offset is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The log end offset: the high watermark.
+    End,
+    /// The log start offset.
+    Start,
+}
+
+impl Position {
+    const fn timestamp(self) -> i64 {
+        match self {
+            Self::End => -1,
+            Self::Start => -2,
+        }
+    }
+}
+
+/// By topic and partition: the offset, 0 or more, or the partition's own error.
+pub type Offsets = BTreeMap<Arc<str>, BTreeMap<i32, Result<i64, ResponseError>>>;
+
+/// Asks a leader for one position of each of these partitions, in one request. `partitions` must not be empty.
+pub async fn fetch(
+    connection: &mut Connection,
+    position: Position,
+    partitions: &Partitions,
+) -> Result<Throttled<Offsets>, Error> {
+    let version = connection.version::<ListOffsetsRequest>(CAP)?;
+    let topics = partitions.iter().map(|(topic, ids)| {
+        let ids = ids.iter().map(|id| {
+            ListOffsetsPartition::default()
+                .with_partition_index(*id)
+                .with_timestamp(position.timestamp())
+        });
+        ListOffsetsTopic::default()
+            .with_name(TopicName(text(topic)))
+            .with_partitions(ids.collect())
+    });
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(topics.collect());
+    let response = connection.call(&request, version).await?;
+    let mut offsets = Offsets::new();
+    for topic in &response.topics {
+        let of_topic = offsets.entry(topic.name.as_str().into()).or_default();
+        for p in &topic.partitions {
+            let one = match ResponseError::try_from_code(p.error_code) {
+                Some(error) => Err(error),
+                // No error and no offset: a broker that has none to tell.
+                None if p.offset < 0 => Err(ResponseError::OffsetNotAvailable),
+                None => Ok(p.offset),
+            };
+            of_topic.insert(p.partition_index, one);
+        }
+    }
+    Ok(Throttled::new(offsets, response.throttle_time_ms))
+}

@@ -1,0 +1,9 @@
+//! Pure: from offsets to lag. No clock, no I/O; the time of every reading is an argument.
+
+mod moment;
+mod sum;
+mod track;
+
+pub use moment::Moment;
+pub use sum::{Counting, Policy, Sum, sum};
+pub use track::{Reading, Track};

@@ -1,0 +1,173 @@
+//! What is remembered of one partition of one group, from reading to reading. Its unit is the pair of a committed offset
+//! and a log end offset read after it; a pair is kept or replaced whole.
+
+use super::Moment;
+
+/// How often in a row a commit beyond the end is taken for a race before it is believed: two ticks and the metadata
+/// refresh between them.
+const BEYOND_TICKS: u8 = 2;
+
+/// One reading: the commit first, then the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// `None`: the group has no commit here.
+    pub committed: Option<i64>,
+    /// Log end offset, read after the commit.
+    pub end: i64,
+    /// Log start offset, if it was asked; it only moves up within one topic id.
+    pub start: Option<i64>,
+    /// The topic's id, if the broker tells.
+    pub topic_id: Option<[u8; 16]>,
+    /// When the commit was read: the older half of the pair.
+    pub at: Moment,
+}
+
+/// The last good pair and what a policy may need beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The committed offset of the pair.
+    pub committed: Option<i64>,
+    /// The log end offset of the pair.
+    pub end: i64,
+    /// The last log start offset seen.
+    pub start: Option<i64>,
+    /// When the pair was read.
+    pub at: Moment,
+    /// The end when this partition was first seen without a commit, or when a commit was first believed to lie beyond it:
+    /// where a `latest` consumer would begin.
+    pub baseline: i64,
+    /// Since when there has been a lag with this very commit.
+    pub stuck_since: Option<Moment>,
+    /// Whether the commit lies beyond the end: truncated, or from elsewhere.
+    pub beyond: bool,
+    topic_id: Option<[u8; 16]>,
+    doubts: u8,
+}
+
+impl Track {
+    /// The first reading.
+    #[must_use]
+    pub fn begin(reading: Reading) -> Self {
+        let mut track = Self {
+            committed: reading.committed,
+            end: reading.end,
+            start: reading.start,
+            at: reading.at,
+            baseline: reading.end,
+            stuck_since: None,
+            beyond: false,
+            topic_id: reading.topic_id,
+            doubts: 0,
+        };
+        // With no good pair to stand on, a commit beyond the end is believed at once.
+        track.beyond = reading.committed.is_some_and(|c| c > reading.end);
+        track.stuck_since = track.has_backlog().then_some(reading.at);
+        track
+    }
+
+    /// Takes a further reading. A commit beyond the end leaves the last good pair standing for [`BEYOND_TICKS`].
+    pub fn take(&mut self, reading: Reading) {
+        let recreated = reading.topic_id.is_some()
+            && self.topic_id.is_some()
+            && reading.topic_id != self.topic_id;
+        if recreated {
+            *self = Self {
+                // A new topic begins at 0; where its log began when first seen, everything in it is new to the group.
+                baseline: 0,
+                ..Self::begin(reading)
+            };
+            return;
+        }
+        let beyond = reading.committed.is_some_and(|c| c > reading.end);
+        if beyond && !self.beyond && self.doubts + 1 < BEYOND_TICKS {
+            self.doubts += 1;
+            return;
+        }
+        if beyond && !self.beyond || reading.committed.is_none() && self.committed.is_some() {
+            self.baseline = reading.end;
+        }
+        let moved = reading.committed != self.committed;
+        self.committed = reading.committed;
+        self.end = reading.end;
+        self.start = reading.start.or(self.start);
+        self.at = reading.at;
+        self.beyond = beyond;
+        self.doubts = 0;
+        self.topic_id = reading.topic_id.or(self.topic_id);
+        if !self.has_backlog() {
+            self.stuck_since = None;
+        } else if moved || self.stuck_since.is_none() {
+            self.stuck_since = Some(reading.at);
+        }
+    }
+
+    fn has_backlog(&self) -> bool {
+        self.committed.is_some_and(|c| c < self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn read(committed: i64, end: i64, seconds: u64) -> Reading {
+        let epoch = *EPOCH.get_or_init(Moment::now);
+        Reading {
+            committed: (committed >= 0).then_some(committed),
+            end,
+            start: Some(0),
+            topic_id: Some([1; 16]),
+            at: epoch.later(Duration::from_secs(seconds)),
+        }
+    }
+    static EPOCH: std::sync::OnceLock<Moment> = std::sync::OnceLock::new();
+
+    #[test]
+    fn a_commit_beyond_the_end_keeps_the_last_good_pair_for_two_ticks() {
+        let mut track = Track::begin(read(90, 100, 0));
+        track.take(read(110, 100, 5));
+        assert_eq!((track.committed, track.beyond), (Some(90), false));
+        track.take(read(110, 100, 10));
+        assert_eq!((track.committed, track.beyond), (Some(110), true));
+        assert_eq!(track.baseline, 100);
+        track.take(read(120, 130, 15));
+        assert_eq!((track.committed, track.beyond), (Some(120), false));
+    }
+
+    #[test]
+    fn a_single_race_leaves_no_trace() {
+        let mut track = Track::begin(read(90, 100, 0));
+        track.take(read(110, 100, 5));
+        track.take(read(110, 120, 10));
+        assert_eq!((track.committed, track.end), (Some(110), 120));
+        track.take(read(130, 120, 15));
+        assert_eq!(track.committed, Some(110), "the doubt begins anew");
+    }
+
+    #[test]
+    fn a_new_topic_id_forgets_what_was_known_of_the_old_topic() {
+        let mut track = Track::begin(read(90, 100, 0));
+        let mut again = read(-1, 3, 5);
+        again.topic_id = Some([2; 16]);
+        track.take(again);
+        assert_eq!((track.committed, track.end), (None, 3));
+        assert_eq!(track.baseline, 0, "all three records are new to the group");
+    }
+
+    #[test]
+    fn being_stuck_counts_from_the_first_lag_with_the_same_commit() {
+        let mut track = Track::begin(read(100, 100, 0));
+        assert_eq!(track.stuck_since, None);
+        track.take(read(100, 105, 5));
+        let since = track.stuck_since;
+        assert_eq!(since, Some(read(0, 0, 5).at));
+        track.take(read(100, 107, 10));
+        assert_eq!(track.stuck_since, since);
+        track.take(read(101, 107, 15));
+        assert_eq!(track.stuck_since, Some(read(0, 0, 15).at));
+        track.take(read(107, 107, 20));
+        assert_eq!(track.stuck_since, None);
+    }
+}
