@@ -5,4 +5,5 @@
 
 pub mod kafka;
 pub mod lag;
+pub mod poll;
 pub mod scaling;

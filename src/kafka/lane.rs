@@ -16,6 +16,7 @@ use super::{
         Throttled,
     },
 };
+use crate::lag::Moment;
 
 /// A broker asks for at most about a second of silence (the quota window); more is not obeyed, a hostile one could stop us.
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
@@ -78,6 +79,8 @@ pub struct Done {
     pub result: Result<Answer, Error>,
     /// When the question was taken up.
     pub began: Instant,
+    /// When the answer was there.
+    pub ended: Moment,
 }
 
 struct Request {
@@ -167,6 +170,7 @@ impl Worker {
                 ask: request.ask,
                 result,
                 began,
+                ended: Moment::now(),
             };
             if done.send(finished).is_err() {
                 return;

@@ -1,0 +1,359 @@
+//! What an answer changes. Every code is looked at on its own level; what an answer leaves out is unknown, never zero.
+
+use std::{sync::Arc, time::Instant};
+
+use kafka_protocol::ResponseError;
+
+use super::{
+    cluster::{Cluster, Commits, End, Group, Topic},
+    picture::{Slot, Trouble},
+};
+use crate::{
+    kafka::{
+        Error,
+        error::code_name,
+        lane::{Answer, Ask, Done, LaneId},
+        requests::{CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions},
+    },
+    lag::{Reading, Track},
+};
+
+impl Cluster {
+    pub(super) fn absorb(&mut self, done: Done) {
+        if let Some(lane) = self.lanes.get_mut(&done.lane) {
+            lane.finished();
+        }
+        if done.lane == LaneId::Seed {
+            self.trouble = done.result.as_ref().err().map(Trouble::from);
+        }
+        match (done.ask, done.result) {
+            (Ask::Layout(asked), Ok(Answer::Layout(layout))) => self.take_layout(&asked, layout),
+            (Ask::Layout(_), _) => self.stale = true,
+            (Ask::Coordinators(asked), Ok(Answer::Coordinators(found))) => {
+                self.take_coordinators(&asked, &found);
+            }
+            (Ask::Coordinators(asked), Err(error)) => self.trouble_groups(asked.iter(), &error),
+            (Ask::Commits(asked), Ok(Answer::Commits(commits))) => {
+                self.take_commits(asked, commits, done.ended);
+            }
+            (Ask::Commits(asked), Err(error)) => {
+                self.trouble_groups(asked.iter().map(|a| &a.group), &error);
+                for CommitsOf { group, .. } in asked {
+                    if let Some(group) = self.groups.get_mut(&group) {
+                        group.coordinator = None;
+                    }
+                }
+            }
+            (Ask::Ends { ends: asked, .. }, Ok(Answer::Ends { ends, starts })) => {
+                self.take_ends(&asked, ends, &starts, done.began);
+            }
+            (Ask::Ends { ends: asked, .. }, Err(error)) => {
+                self.stale = true;
+                self.trouble_ends(&asked, &Trouble::from(&error), done.began);
+            }
+            // An answer is always of its question's kind.
+            (Ask::Coordinators(_) | Ask::Commits(_) | Ask::Ends { .. }, Ok(_)) => {}
+        }
+    }
+
+    fn take_layout(&mut self, asked: &[Arc<str>], mut layout: Layout) {
+        self.stale = false;
+        self.layout_at = Some(Instant::now());
+        self.brokers = layout.brokers;
+        let brokers = &self.brokers;
+        self.lanes.retain(|id, _| match id {
+            LaneId::Seed => true,
+            LaneId::Node(node) => brokers.contains_key(node),
+        });
+        for name in asked {
+            let topic = self.topics.entry(name.clone()).or_default();
+            match layout.topics.remove(name) {
+                Some(Ok(found)) => {
+                    let known = topic.layout.as_ref().and_then(|l| l.id);
+                    if known.is_some() && found.id != known {
+                        *topic = Topic::default();
+                    }
+                    self.stale |= found.partitions.values().any(|p| p.leader.is_none());
+                    topic.reads += 1;
+                    topic.trouble = None;
+                    topic.layout = Some(found);
+                }
+                Some(Err(code)) => {
+                    self.stale |= code.is_retriable();
+                    topic.trouble = Some(topic_trouble(name, code));
+                }
+                None => {
+                    self.stale = true;
+                    let text = format!("topic {name}: the broker left it out of its answer");
+                    topic.trouble = Some(Trouble::passing(text));
+                }
+            }
+        }
+    }
+
+    fn take_coordinators(&mut self, asked: &[Arc<str>], found: &Coordinators) {
+        for name in asked {
+            let Some(group) = self.groups.get_mut(name) else {
+                continue;
+            };
+            match found.get(name) {
+                Some(Ok((node, address))) => {
+                    group.coordinator = Some(*node);
+                    self.brokers.insert(*node, address.clone());
+                }
+                Some(Err(code)) => group.suffer(group_trouble(name, *code)),
+                None => group.suffer(Trouble::passing(format!(
+                    "group {name}: the broker left it out of its answer"
+                ))),
+            }
+        }
+    }
+
+    fn take_commits(
+        &mut self,
+        asked: Vec<CommitsOf>,
+        mut commits: GroupCommits,
+        read: crate::lag::Moment,
+    ) {
+        for CommitsOf { group, partitions } in asked {
+            let name = group;
+            let Some(group) = self.groups.get_mut(&name) else {
+                continue;
+            };
+            match commits.remove(&name) {
+                Some(Ok(topics)) => {
+                    group.trouble = None;
+                    group.dirty = true;
+                    group.read = Some(read);
+                    group.commits = Some(Commits {
+                        topics,
+                        asked: partitions,
+                        read,
+                    });
+                }
+                Some(Err(code)) => {
+                    if matches!(
+                        code,
+                        ResponseError::NotCoordinator | ResponseError::CoordinatorNotAvailable
+                    ) {
+                        group.coordinator = None;
+                    }
+                    group.suffer(group_trouble(&name, code));
+                }
+                None => group.suffer(Trouble::passing(format!(
+                    "group {name}: its coordinator left it out of its answer"
+                ))),
+            }
+        }
+    }
+
+    fn take_ends(
+        &mut self,
+        asked: &Partitions,
+        mut ends: Offsets,
+        starts: &Offsets,
+        began: Instant,
+    ) {
+        for (name, ids) in asked {
+            let Some(topic) = self.topics.get_mut(name) else {
+                continue;
+            };
+            for (id, start) in starts.get(name).into_iter().flatten() {
+                if let Ok(start) = start {
+                    topic.starts.insert(*id, *start);
+                }
+            }
+            let mut found = ends.remove(name).unwrap_or_default();
+            for id in ids {
+                let offset = match found.remove(id) {
+                    Some(Ok(offset)) => Ok(offset),
+                    Some(Err(code)) => {
+                        self.stale |= code.is_retriable();
+                        Err(partition_trouble(name, *id, code))
+                    }
+                    None => Err(Trouble::passing(format!(
+                        "topic {name} partition {id}: its leader left it out of its answer"
+                    ))),
+                };
+                topic.ends.insert(*id, End { offset, began });
+            }
+        }
+    }
+
+    fn trouble_groups<'a>(&mut self, names: impl Iterator<Item = &'a Arc<str>>, error: &Error) {
+        let trouble = Trouble::from(error);
+        for name in names {
+            self.trouble_group(name, trouble.clone());
+        }
+    }
+
+    pub(super) fn trouble_group(&mut self, name: &Arc<str>, trouble: Trouble) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.suffer(trouble);
+        }
+    }
+
+    pub(super) fn trouble_ends(&mut self, asked: &Partitions, trouble: &Trouble, began: Instant) {
+        for (name, ids) in asked {
+            let Some(topic) = self.topics.get_mut(name) else {
+                continue;
+            };
+            for id in ids {
+                let offset = Err(trouble.clone());
+                topic.ends.insert(*id, End { offset, began });
+            }
+        }
+    }
+
+    /// The partitions whose commits wait for an end: those asked for, or in all-topics mode those of the topics found.
+    pub(super) fn unpaired(&self, group: &Group) -> Vec<(Arc<str>, Vec<i32>)> {
+        let Some(commits) = &group.commits else {
+            return Vec::new();
+        };
+        if let Some(asked) = &commits.asked {
+            return asked
+                .iter()
+                .map(|(t, ids)| (t.clone(), ids.clone()))
+                .collect();
+        }
+        let names = commits.topics.keys().chain(&group.demand.topics);
+        let known = names.filter_map(|name| {
+            let layout = self.topics.get(name)?.layout.as_ref()?;
+            Some((name.clone(), layout.partitions.keys().copied().collect()))
+        });
+        known.collect()
+    }
+
+    /// Makes pairs of commits and ends that were asked for after them; what is not there yet keeps its last pair.
+    pub(super) fn pair_up(&mut self) {
+        let names: Vec<_> = self.groups.keys().cloned().collect();
+        for name in names {
+            let Some(group) = self.groups.get(&name) else {
+                continue;
+            };
+            let wanted = self.unpaired(group);
+            let topics = &self.topics;
+            let Some(group) = self.groups.get_mut(&name) else {
+                continue;
+            };
+            let Some(commits) = group.commits.take() else {
+                continue;
+            };
+            group.dirty = true;
+            let mut waiting = false;
+            group
+                .slots
+                .retain(|t, _| wanted.iter().any(|(w, _)| w == t));
+            for (topic_name, ids) in wanted {
+                let Some(topic) = topics.get(&topic_name) else {
+                    continue;
+                };
+                let slots = group.slots.entry(topic_name.clone()).or_default();
+                slots.retain(|id, _| ids.binary_search(id).is_ok());
+                for id in ids {
+                    let slot = slots.entry(id).or_default();
+                    match pair(&topic_name, id, topic, &commits) {
+                        Pairing::Read(reading) => slot.take(reading),
+                        Pairing::Trouble(trouble) => slot.trouble = Some(trouble),
+                        Pairing::Waiting(trouble) => {
+                            waiting = true;
+                            slot.trouble = Some(trouble);
+                        }
+                    }
+                }
+            }
+            if waiting {
+                group.commits = Some(commits);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn suffer(&mut self, trouble: Trouble) {
+        self.trouble = Some(trouble);
+        self.dirty = true;
+    }
+}
+
+impl Slot {
+    fn take(&mut self, reading: Reading) {
+        self.trouble = None;
+        match &mut self.track {
+            Some(track) if track.at == reading.at => {}
+            Some(track) => track.take(reading),
+            None => self.track = Some(Track::begin(reading)),
+        }
+    }
+}
+
+enum Pairing {
+    Read(Reading),
+    Trouble(Trouble),
+    Waiting(Trouble),
+}
+
+fn pair(name: &Arc<str>, id: i32, topic: &Topic, commits: &Commits) -> Pairing {
+    let passing = |what: &str| Trouble::passing(format!("topic {name} partition {id}: {what}"));
+    let commit = commits.topics.get(name).and_then(|t| t.get(&id));
+    let committed = match commit {
+        Some(Ok(committed)) => *committed,
+        Some(Err(code)) => return Pairing::Trouble(partition_trouble(name, id, *code)),
+        // Asked for everything, a coordinator lists what has a commit.
+        None if commits.asked.is_none() => None,
+        None => return Pairing::Trouble(passing("the coordinator left it out of its answer")),
+    };
+    let end = topic.ends.get(&id).filter(|e| e.began >= commits.read.at);
+    match end.map(|e| &e.offset) {
+        Some(Ok(end)) => Pairing::Read(Reading {
+            committed,
+            end: *end,
+            start: topic.starts.get(&id).copied(),
+            topic_id: topic.layout.as_ref().and_then(|l| l.id),
+            at: commits.read,
+        }),
+        Some(Err(trouble)) => Pairing::Trouble(trouble.clone()),
+        None => {
+            let layout = topic.layout.as_ref().and_then(|l| l.partitions.get(&id));
+            if layout.is_none_or(|l| l.leader.is_none()) {
+                Pairing::Trouble(passing("it has no leader at the moment"))
+            } else {
+                Pairing::Waiting(passing("its leader has not answered yet"))
+            }
+        }
+    }
+}
+
+fn topic_trouble(name: &str, code: ResponseError) -> Trouble {
+    match code {
+        ResponseError::UnknownTopicOrPartition => {
+            Trouble::passing(format!("topic {name} does not exist"))
+        }
+        ResponseError::TopicAuthorizationFailed => Trouble::configuration(format!(
+            "topic {name}: not authorized (or it does not exist); the user needs Describe on it"
+        )),
+        ResponseError::InvalidTopicException => {
+            Trouble::configuration(format!("topic {name}: not a valid topic name"))
+        }
+        code => Trouble::passing(format!("topic {name}: {}", code_name(code))),
+    }
+}
+
+fn partition_trouble(name: &str, id: i32, code: ResponseError) -> Trouble {
+    match code {
+        ResponseError::TopicAuthorizationFailed => topic_trouble(name, code),
+        code => Trouble::passing(format!("topic {name} partition {id}: {}", code_name(code))),
+    }
+}
+
+fn group_trouble(name: &str, code: ResponseError) -> Trouble {
+    match code {
+        ResponseError::GroupAuthorizationFailed => Trouble::configuration(format!(
+            "group {name}: not authorized; the user needs Describe on the group"
+        )),
+        ResponseError::InvalidGroupId => {
+            Trouble::configuration(format!("group {name}: not a valid group id"))
+        }
+        code => Trouble::passing(format!("group {name}: {}", code_name(code))),
+    }
+}

@@ -1,0 +1,75 @@
+//! What must be known: per cluster and credential the groups, per group its topics and how often.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::kafka::{Address, Security, security::Fingerprint};
+
+/// Everything that is asked for, by whom it is asked.
+pub type Demand = BTreeMap<ClusterKey, ClusterDemand>;
+
+/// A cluster as configured, with one credential value: the bootstrap list is taken as it is written, never an id that a
+/// broker states, so that no broker can make us share what belongs to another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterKey {
+    /// The bootstrap addresses in their written order.
+    pub bootstrap: Arc<[Address]>,
+    /// Of TLS settings and credential.
+    pub fingerprint: Fingerprint,
+}
+
+impl fmt::Display for ClusterKey {
+    /// The bootstrap list: the credential is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, address) in self.bootstrap.iter().enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{address}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is asked of one cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterDemand {
+    /// How its brokers are reached; the fingerprint of the key is this one's.
+    pub security: Arc<Security>,
+    /// By group id.
+    pub groups: BTreeMap<Arc<str>, GroupDemand>,
+}
+
+/// What is asked of one group, by everybody together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDemand {
+    /// The most impatient asker's interval.
+    pub every: Duration,
+    /// Topics that somebody names.
+    pub topics: BTreeSet<Arc<str>>,
+    /// Whether somebody wants every topic that the group has committed.
+    pub all_topics: bool,
+}
+
+impl ClusterDemand {
+    /// Adds one asker; asking the same thing twice costs nothing.
+    pub fn add(&mut self, group: &Arc<str>, topic: Option<&Arc<str>>, every: Duration) {
+        let demand = self
+            .groups
+            .entry(group.clone())
+            .or_insert_with(|| GroupDemand {
+                every,
+                topics: BTreeSet::new(),
+                all_topics: false,
+            });
+        demand.every = demand.every.min(every);
+        match topic {
+            Some(topic) => drop(demand.topics.insert(topic.clone())),
+            None => demand.all_topics = true,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The tick: demand in, snapshot out. One task per cluster and credential, so that clusters never wait for one another.
+
+mod absorb;
+mod cluster;
+mod demand;
+mod manager;
+mod picture;
+mod tick;
+
+pub use cluster::Timing;
+pub use demand::{ClusterDemand, ClusterKey, Demand, GroupDemand};
+pub use manager::{Manager, Snapshot};
+pub use picture::{GroupPicture, Picture, Slot, TopicPicture, Trouble};

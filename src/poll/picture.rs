@@ -1,0 +1,94 @@
+//! What is known of one cluster: immutable, swapped whole. What could not be read keeps its last pair and names its trouble.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    kafka::{Cause, Error},
+    lag::{Moment, Track},
+};
+
+/// One cluster as one credential sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// Topics asked for or found in commits.
+    pub topics: HashMap<Arc<str>, TopicPicture>,
+    /// By group id.
+    pub groups: HashMap<Arc<str>, Arc<GroupPicture>>,
+    /// Why the cluster as a whole can't be asked, if so.
+    pub trouble: Option<Trouble>,
+    /// Whether the first poll has finished, failed or timed out: before that, silence means nothing.
+    pub first_poll_over: bool,
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicPicture {
+    /// The partition ids, ascending, when the topic could be described; the last known ones stay while it can't.
+    pub partitions: Arc<[i32]>,
+    /// Number of complete descriptions so far: a bound falls only when two of them agree.
+    pub reads: u64,
+    /// Why the last description failed.
+    pub trouble: Option<Trouble>,
+}
+
+/// One group.
+#[derive(Clone, Debug, Default)]
+pub struct GroupPicture {
+    /// By topic and partition.
+    pub topics: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
+    /// Why the group as a whole could not be asked the last time.
+    pub trouble: Option<Trouble>,
+    /// When its commits were read the last time.
+    pub read: Option<Moment>,
+}
+
+/// One partition of a group.
+#[derive(Clone, Debug, Default)]
+pub struct Slot {
+    /// The last good pair with its memory.
+    pub track: Option<Track>,
+    /// Why the last reading did not bring a new pair.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is wrong, in words for a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Names broker or Kafka object, and the cause.
+    pub text: Arc<str>,
+    /// Nobody but a person mends it: wrong password, wrong CA, missing permission, no such topic.
+    pub configuration: bool,
+}
+
+impl Trouble {
+    /// Trouble that may pass by itself.
+    #[must_use]
+    pub fn passing(text: impl Into<Arc<str>>) -> Self {
+        Self {
+            text: text.into(),
+            configuration: false,
+        }
+    }
+
+    /// Trouble that a person must mend.
+    #[must_use]
+    pub fn configuration(text: impl Into<Arc<str>>) -> Self {
+        Self {
+            text: text.into(),
+            configuration: true,
+        }
+    }
+}
+
+impl From<&Error> for Trouble {
+    fn from(error: &Error) -> Self {
+        Self {
+            text: error.to_string().into(),
+            configuration: error.cause.is_configuration()
+                && !matches!(error.cause, Cause::WantsSasl | Cause::NotTls),
+        }
+    }
+}
