@@ -6,4 +6,7 @@
 pub mod kafka;
 pub mod lag;
 pub mod poll;
+pub mod quantity;
+pub mod resources;
 pub mod scaling;
+pub mod triggers;

@@ -1,1 +1,3 @@
-fn main() {}
+fn main() {
+    println!("{}", lagscale::resources::crds().unwrap_or_default());
+}

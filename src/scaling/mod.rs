@@ -1,3 +1,20 @@
 //! Pure: what an HPA is to see and what is to be done, from readings, objects and remembered state.
 
+mod bound;
+mod conditions;
+mod evaluate;
+mod hpa;
+mod plan;
+mod reading;
+mod replicas;
+mod signal;
 pub mod table;
+
+pub use bound::Bound;
+pub use conditions::{Health, conditions};
+pub use evaluate::{Evaluation, Memory, Metric, Settings, Value, evaluate};
+pub use hpa::{Live, difference, tolerance, wanted};
+pub use plan::{Plan, PlannedTrigger, Source};
+pub use reading::{Readout, read};
+pub use replicas::{Activity, Move, next_move};
+pub use signal::{Cut, signal};

@@ -1,0 +1,25 @@
+//! The custom resources as types, field by field what KEDA 2.20 serves, so that nobody changes a manifest.
+
+mod authentication;
+pub mod conditions;
+mod scaled_object;
+
+pub use authentication::{SecretTargetRef, TriggerAuthentication, TriggerAuthenticationSpec};
+pub use conditions::Condition;
+pub use scaled_object::{
+    Advanced, AuthenticationRef, Fallback, GroupVersionKindResource, Health,
+    HorizontalPodAutoscalerConfig, ScaleTarget, ScaledObject, ScaledObjectSpec, ScaledObjectStatus,
+    ScalingModifiers, Trigger,
+};
+
+use kube::CustomResourceExt;
+
+/// Every CRD this binary serves, as a YAML stream: what `manifests/base/crds.yaml` holds.
+pub fn crds() -> Result<String, serde_saphyr::ser::Error> {
+    let mut text = String::new();
+    for crd in [ScaledObject::crd(), TriggerAuthentication::crd()] {
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(&crd)?);
+    }
+    Ok(text)
+}

@@ -1,0 +1,128 @@
+//! What a person reads of an object: KEDA's conditions with KEDA's texts, our cause appended (keda-behaviour.md §2.2).
+
+use super::{Activity, Evaluation, Plan, replicas::Move};
+use crate::{poll::Trouble, resources::Condition};
+
+const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
+const BROKEN: &str = "Triggers defined in ScaledObject are not working correctly";
+const PARTLY_BROKEN: &str = "Some triggers defined in ScaledObject are not working correctly";
+
+/// What stands in the way of an object, from outside its triggers.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// The scale target is missing or can't be scaled, in KEDA's words for that stage.
+    pub target: Option<String>,
+    /// The last write of HPA or scale failed.
+    pub write: Option<String>,
+}
+
+/// Ready, Active, Fallback and Paused, in KEDA's order.
+#[must_use]
+pub fn conditions(
+    plan: &Plan,
+    evaluation: &Evaluation,
+    activity: &Activity,
+    step: &Move,
+    health: &Health,
+) -> Vec<Condition> {
+    let ready = ready(plan, evaluation, activity, health);
+    let checked = ready.reason != "ScaledObjectCheckFailed";
+    vec![
+        ready,
+        active(activity, step, checked),
+        Condition::new(
+            "Fallback",
+            "False",
+            "NoFallbackFound",
+            "No fallbacks are active on this scaled object",
+        ),
+        Condition::new("Paused", "False", "", ""),
+    ]
+}
+
+fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Health) -> Condition {
+    let failed = |text: String| Condition::new("Ready", "False", "ScaledObjectCheckFailed", text);
+    if let Some(text) = health.target.as_ref().or(plan.problem.as_ref()) {
+        return failed(text.clone());
+    }
+    let stage = "failed to ensure HPA is correctly created for ScaledObject";
+    let broken = plan.triggers.iter().enumerate();
+    let mut broken = broken.filter_map(|(i, t)| t.source.as_ref().err().map(|e| (i, t, e)));
+    if let Some((index, trigger, error)) = broken.next() {
+        let text = format!("{stage}: {error} (trigger {index}, type {})", trigger.kind);
+        return failed(text);
+    }
+    if let Some(text) = &health.write {
+        return failed(format!("{stage}: {text}"));
+    }
+    if !evaluation.polled {
+        return Condition::new("Ready", "Unknown", "", "");
+    }
+    let withheld = evaluation
+        .metrics
+        .iter()
+        .find_map(|m| m.value.as_ref().err().map(|t| (m, t)));
+    // What only a person can mend is said at once, even while the last reading is still fresh enough to serve.
+    let refused = evaluation.metrics.iter().find_map(|m| {
+        let partial = m.partial.as_ref().filter(|t| t.configuration);
+        partial.map(|t| (m, t))
+    });
+    if let Some((metric, trouble)) = withheld.or(refused) {
+        let cause = cause(metric, trouble);
+        return if matches!(activity, Activity::Active(_)) {
+            let text = format!("{PARTLY_BROKEN}: {cause}");
+            Condition::new("Ready", "Unknown", "PartialTriggerError", text)
+        } else {
+            Condition::new(
+                "Ready",
+                "False",
+                "TriggerError",
+                format!("{BROKEN}: {cause}"),
+            )
+        };
+    }
+    let partial = evaluation
+        .metrics
+        .iter()
+        .find_map(|m| m.partial.as_ref().map(|t| cause(m, t)));
+    let message = match partial {
+        Some(cause) => format!("{READY}; reading is partial: {cause}"),
+        None => READY.into(),
+    };
+    Condition::new("Ready", "True", "ScaledObjectReady", message)
+}
+
+fn cause(metric: &super::Metric, trouble: &Trouble) -> String {
+    format!("{}: {}", metric.name, trouble.text)
+}
+
+fn active(activity: &Activity, step: &Move, checked: bool) -> Condition {
+    if !checked {
+        return Condition::new(
+            "Active",
+            "Unknown",
+            "UnknownState",
+            "ScaledObject check failed",
+        );
+    }
+    match (activity, step) {
+        (Activity::Active(_), _) => Condition::new(
+            "Active",
+            "True",
+            "ScalerActive",
+            "Scaling is performed because triggers are active",
+        ),
+        (_, Move::CoolDown) => Condition::new(
+            "Active",
+            "False",
+            "ScalerCooldown",
+            "Scaler cooling down because triggers are not active",
+        ),
+        _ => Condition::new(
+            "Active",
+            "False",
+            "ScalerNotActive",
+            "Scaling is not performed because triggers are not active",
+        ),
+    }
+}

@@ -1,0 +1,286 @@
+//! One object against what is known now: for every metric the value to serve or why it is withheld, and the maxReplicas
+//! its HPA is to have.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    Bound, Live, Plan, Source,
+    reading::{Readout, read},
+    signal::{Cut, signal},
+};
+use crate::{
+    lag::Moment,
+    poll::{ClusterKey, Picture, Trouble},
+    triggers::{Kafka, MetricType},
+};
+
+/// What is the same for all objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Age at which a reading is no longer served: longer than a broker failover.
+    pub max_sample_age: Duration,
+    /// The controller manager's `--horizontal-pod-autoscaler-tolerance`, in thousandths.
+    pub tolerance_milli: i64,
+}
+
+/// What is remembered of an object from one evaluation to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    triggers: BTreeMap<usize, TriggerMemory>,
+    /// The live maxReplicas and since when it is that.
+    live_max: Option<(i32, Moment)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct TriggerMemory {
+    bound: Bound,
+    /// Lag and activation of the last complete reading.
+    complete: Option<(i64, i64)>,
+}
+
+/// An evaluated object.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Of every trigger with an external metric, in trigger order.
+    pub metrics: Vec<Metric>,
+    /// What the HPA's maxReplicas is to be.
+    pub max: i32,
+    /// Every cluster's first poll has finished, failed or timed out.
+    pub polled: bool,
+}
+
+/// One external metric.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// The trigger's place in the object.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What is served.
+    pub value: Result<Value, Trouble>,
+    /// Something could not be read; the value stands on older pairs.
+    pub partial: Option<Trouble>,
+    /// Consumers that can work at once.
+    pub bound: Option<i64>,
+}
+
+/// A value and what is behind it. In records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// What the HPA sees.
+    pub served: i64,
+    /// The true lag.
+    pub lag: i64,
+    /// What wakes the workload.
+    pub active: bool,
+    /// When it was read.
+    pub at: Moment,
+}
+
+/// Evaluates `plan`. `live` is its HPA as watched.
+pub fn evaluate(
+    plan: &Plan,
+    pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+    live: Option<&Live>,
+    memory: &mut Memory,
+    settings: Settings,
+    now: Moment,
+) -> Evaluation {
+    let mut polled = true;
+    let mut readouts = Vec::new();
+    for (index, trigger) in plan.triggers.iter().enumerate() {
+        let Ok(Source::Kafka {
+            kafka,
+            cluster,
+            metric_type,
+            metric,
+        }) = &trigger.source
+        else {
+            continue;
+        };
+        let picture = pictures.get(cluster);
+        let over = picture.is_some_and(|p| p.first_poll_over);
+        polled &= over || kafka.unsupported.is_some();
+        let readout = match (&kafka.unsupported, picture) {
+            (Some(why), _) => Readout {
+                trouble: Some(Trouble::configuration(why.as_str())),
+                ..Readout::default()
+            },
+            (None, Some(picture)) => read(kafka, picture, plan.polling, now),
+            (None, None) => Readout::default(),
+        };
+        let known = memory.triggers.entry(index).or_default();
+        if let Some((partitions, reads)) = readout.partitions {
+            known.bound.take(partitions, reads);
+        }
+        readouts.push((index, kafka, *metric_type, metric, readout));
+    }
+    memory
+        .triggers
+        .retain(|index, _| *index < plan.triggers.len());
+    let max = max_replicas(plan, live, memory);
+    let settled = settled_max(live, max, memory, plan.sample_interval(), now);
+    let tolerance_milli = live
+        .and_then(|l| l.tolerance_milli)
+        .unwrap_or(settings.tolerance_milli);
+    let metrics = readouts
+        .into_iter()
+        .map(|(index, kafka, metric_type, name, readout)| {
+            let known = memory.triggers.entry(index).or_default();
+            let bound = known.bound.value().filter(|_| !kafka.allow_idle_consumers);
+            let partial = readout.trouble.clone().filter(|_| !readout.complete);
+            let value = value(&readout, known, settings.max_sample_age, now).map(|mut value| {
+                value.active = value.served > kafka.activation;
+                value.served = served(
+                    kafka,
+                    metric_type,
+                    value.lag,
+                    &readout,
+                    known,
+                    |bound, effective| Cut {
+                        threshold: kafka.threshold,
+                        bound,
+                        effective,
+                        live_max: settled.map(i64::from),
+                        tolerance_milli,
+                    },
+                );
+                value
+            });
+            Metric {
+                index,
+                name: name.clone(),
+                value,
+                partial,
+                bound,
+            }
+        })
+        .collect();
+    Evaluation {
+        metrics,
+        max,
+        polled,
+    }
+}
+
+/// The lag to go by; `served` holds the activation's number until the caller has decided what is served.
+fn value(
+    readout: &Readout,
+    known: &mut TriggerMemory,
+    max_age: Duration,
+    now: Moment,
+) -> Result<Value, Trouble> {
+    let sum = readout.sum;
+    if readout.complete {
+        known.complete = Some((sum.lag, sum.activation));
+    }
+    let why = || {
+        readout
+            .trouble
+            .clone()
+            .unwrap_or_else(|| Trouble::passing("it has not been read yet"))
+    };
+    // Until everything was read once, a part of the truth could only scale in.
+    let (lag, activation) = known.complete.ok_or_else(why)?;
+    let at = sum.newest.ok_or_else(why)?;
+    if at.age(now) > max_age {
+        return Err(why());
+    }
+    Ok(Value {
+        served: sum
+            .activation
+            .max(if readout.complete { 0 } else { activation }),
+        lag: sum.lag.max(if readout.complete { 0 } else { lag }),
+        active: false,
+        at,
+    })
+}
+
+fn served(
+    kafka: &Kafka,
+    metric_type: MetricType,
+    lag: i64,
+    readout: &Readout,
+    known: &TriggerMemory,
+    cut: impl Fn(Option<i64>, Option<i64>) -> Cut,
+) -> i64 {
+    let partitions = known.bound.value();
+    if kafka.even
+        && let Some(partitions) = partitions
+    {
+        return even(lag, partitions, kafka.threshold);
+    }
+    let bound = partitions.filter(|_| !kafka.allow_idle_consumers);
+    let effective = if kafka.limit_to_partitions_with_lag {
+        // While something is missing, partitions without a reading may have a lag.
+        let with_lag = i64::from(readout.sum.with_lag);
+        if readout.complete {
+            Some(with_lag)
+        } else {
+            bound
+        }
+    } else {
+        bound
+    };
+    match metric_type {
+        MetricType::AverageValue => signal(lag, cut(bound, effective)),
+        // Compared as a total: neither maxReplicas nor tolerance has a say in what it means.
+        MetricType::Value => {
+            let most = effective.map(|e| e.saturating_mul(kafka.threshold));
+            most.map_or(lag, |most| lag.min(most))
+        }
+    }
+}
+
+/// `ensureEvenDistributionOfPartitions`, as the reference: the smallest divisor of the partitions that is enough, times
+/// the threshold; an idle topic is one threshold.
+fn even(lag: i64, partitions: i64, threshold: i64) -> i64 {
+    let enough = |factor: i64| factor.saturating_mul(threshold) >= lag;
+    let factor = (1..=partitions).find(|f| partitions % f == 0 && enough(*f));
+    factor.unwrap_or(partitions).saturating_mul(threshold)
+}
+
+/// DESIGN section 4. Unknown bounds leave the live value, within the object's own limits.
+fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
+    let least = plan.min.max(1);
+    let mut largest = Some(0);
+    for (index, trigger) in plan.triggers.iter().enumerate() {
+        match &trigger.source {
+            Ok(Source::Kafka { kafka, .. }) if !kafka.allow_idle_consumers => {
+                let bound = memory.triggers.get(&index).and_then(|t| t.bound.value());
+                largest = largest.zip(bound).map(|(a, b): (i64, i64)| a.max(b));
+            }
+            Ok(_) => return plan.max.max(least),
+            Err(_) => largest = None,
+        }
+    }
+    match largest {
+        Some(largest) => i32::try_from(largest)
+            .unwrap_or(i32::MAX)
+            .min(plan.max)
+            .max(least),
+        None => live
+            .map_or(plan.max, |l| l.max)
+            .clamp(least, plan.max.max(least)),
+    }
+}
+
+/// The live maxReplicas once it has been the wanted one for a sample interval.
+fn settled_max(
+    live: Option<&Live>,
+    wanted: i32,
+    memory: &mut Memory,
+    interval: Duration,
+    now: Moment,
+) -> Option<i32> {
+    let max = live?.max;
+    let since = match memory.live_max {
+        Some((known, since)) if known == max => since,
+        _ => {
+            memory.live_max = Some((max, now));
+            now
+        }
+    };
+    // A max above the wanted one cuts by itself; at or below it the lift must wait.
+    (max == wanted && since.age(now) >= interval).then_some(max)
+}

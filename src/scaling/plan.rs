@@ -1,0 +1,159 @@
+//! A ScaledObject as the rest of the program sees it: bounds as numbers, triggers parsed, defaults filled in.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::table::Entry;
+use crate::{
+    poll::ClusterKey,
+    resources::ScaledObject,
+    triggers::{Kafka, MetricType, Resource},
+};
+
+/// Replicas without `maxReplicaCount`.
+const DEFAULT_MAX: i32 = 100;
+/// The most impatient reading anybody gets or needs.
+const SHORTEST_SAMPLE: Duration = Duration::from_secs(5);
+
+/// One object, ready to be evaluated.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The object itself.
+    pub object: Arc<ScaledObject>,
+    /// `minReplicaCount`, 0 or more.
+    pub min: i32,
+    /// `maxReplicaCount`, 1 or more.
+    pub max: i32,
+    /// `pollingInterval`.
+    pub polling: Duration,
+    /// `cooldownPeriod`.
+    pub cooldown: Duration,
+    /// `initialCooldownPeriod`.
+    pub initial_cooldown: Duration,
+    /// When the object was made.
+    pub created: Option<Timestamp>,
+    /// The HPA's name.
+    pub hpa_name: String,
+    /// In the order they are written.
+    pub triggers: Vec<PlannedTrigger>,
+    /// What is wrong with the object as a whole, as KEDA's check stages say it.
+    pub problem: Option<String>,
+    /// Whether a formula replaces the triggers' metrics.
+    pub formula: bool,
+}
+
+/// One trigger of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedTrigger {
+    /// `kafka`, `cpu`, ...
+    pub kind: String,
+    /// What it came to.
+    pub source: Result<Source, Arc<str>>,
+}
+
+/// Where a trigger's number comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Lag.
+    Kafka {
+        /// The trigger.
+        kafka: Arc<Kafka>,
+        /// How the HPA compares it.
+        metric_type: MetricType,
+        /// Whose brokers, with whose credential.
+        cluster: ClusterKey,
+        /// The name it is served under.
+        metric: Arc<str>,
+    },
+    /// The HPA reads it by itself.
+    Resource(Resource),
+}
+
+impl Plan {
+    /// Bounds and times of `object`; triggers are parsed by whoever can resolve their authentication.
+    #[must_use]
+    pub fn new(object: Arc<ScaledObject>, triggers: Vec<PlannedTrigger>) -> Self {
+        let spec = &object.spec;
+        let seconds = |value: Option<i32>, default: u64| {
+            Duration::from_secs(value.map_or(default, |v| u64::try_from(v).unwrap_or(default)))
+        };
+        let min = spec.min_replica_count.unwrap_or(0).max(0);
+        let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
+        let advanced = spec.advanced.as_ref();
+        let config = advanced.and_then(|a| a.horizontal_pod_autoscaler_config.as_ref());
+        let hpa_name = config
+            .and_then(|c| c.name.clone())
+            .filter(|n| !n.is_empty())
+            .unwrap_or_else(|| format!("keda-hpa-{}", object.name_any()));
+        let formula = advanced
+            .and_then(|a| a.scaling_modifiers.as_ref())
+            .and_then(|m| m.formula.as_ref())
+            .is_some_and(|f| !f.is_empty());
+        Self {
+            namespace: object.namespace().unwrap_or_default().into(),
+            name: object.name_any().into(),
+            min,
+            max,
+            polling: seconds(spec.polling_interval, 30).max(Duration::from_secs(1)),
+            cooldown: seconds(spec.cooldown_period, 300),
+            initial_cooldown: seconds(spec.initial_cooldown_period, 0),
+            created: object.metadata.creation_timestamp.as_ref().map(|t| t.0),
+            hpa_name,
+            triggers,
+            problem: problem(&object, min, max, formula),
+            formula,
+            object,
+        }
+    }
+
+    /// How often its lag is read.
+    #[must_use]
+    pub fn sample_interval(&self) -> Duration {
+        self.polling.min(SHORTEST_SAMPLE)
+    }
+
+    /// An entry of the API's table for a metric of this object.
+    #[must_use]
+    pub fn entry(&self, metric: &Arc<str>, outcome: super::table::Outcome) -> Entry {
+        Entry {
+            metric: metric.clone(),
+            scaled_object: self.name.clone(),
+            outcome,
+        }
+    }
+}
+
+fn problem(object: &ScaledObject, min: i32, max: i32, formula: bool) -> Option<String> {
+    let bounds = "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification";
+    let spec = &object.spec;
+    if min > max {
+        return Some(format!(
+            "{bounds}: MinReplicaCount={min} must be less than MaxReplicaCount={max}"
+        ));
+    }
+    match spec.idle_replica_count {
+        Some(idle) if idle >= min.max(1) => {
+            return Some(format!(
+                "{bounds}: IdleReplicaCount={idle} must be less than MinReplicaCount={min}"
+            ));
+        }
+        _ => {}
+    }
+    if spec.triggers.is_empty() {
+        return Some(
+            "ScaledObject doesn't have correct triggers specification: no triggers defined in the ScaledObject/ScaledJob"
+                .into(),
+        );
+    }
+    // Refused whole rather than scaled by half of what the user asked for.
+    formula.then(|| {
+        "ScaledObject doesn't have correct triggers specification: advanced.scalingModifiers.formula is not supported yet"
+            .into()
+    })
+}

@@ -1,0 +1,135 @@
+//! What a cluster's picture says about one kafka trigger: a sum, and whether it is the whole truth.
+
+use std::sync::Arc;
+
+use crate::{
+    lag::{Counting, Moment, Sum, sum},
+    poll::{GroupPicture, Picture, TopicPicture, Trouble},
+    triggers::Kafka,
+};
+
+/// One trigger's part of a picture.
+#[derive(Clone, Debug, Default)]
+pub struct Readout {
+    /// Over the last pairs of all its partitions.
+    pub sum: Sum,
+    /// Every partition was read the last time it was tried.
+    pub complete: bool,
+    /// Partitions it may read and the number of complete descriptions behind that; `None`: not known.
+    pub partitions: Option<(i64, u64)>,
+    /// The first thing in the way, if something is.
+    pub trouble: Option<Trouble>,
+}
+
+/// Reads `kafka` off `picture`. `persistent_after` is the object's polling interval.
+#[must_use]
+pub fn read(
+    kafka: &Kafka,
+    picture: &Picture,
+    persistent_after: std::time::Duration,
+    now: Moment,
+) -> Readout {
+    let Some(group) = picture.groups.get(&kafka.group) else {
+        return Readout {
+            trouble: picture.trouble.clone(),
+            ..Readout::default()
+        };
+    };
+    let mut scan = Scan::default();
+    if let Some(topic) = &kafka.topic {
+        scan.topic(topic, kafka, group, picture.topics.get(topic));
+    } else {
+        for topic in group.topics.keys() {
+            scan.topic(topic, kafka, group, picture.topics.get(topic));
+        }
+        // A group that was read and has no topic has no lag; one that was not read is unknown.
+        scan.unread |= group.read.is_none();
+    }
+    let counting = Counting {
+        policy: kafka.policy,
+        zero_without_commit: kafka.zero_without_commit,
+        exclude_persistent_after: kafka.exclude_persistent_lag.then_some(persistent_after),
+    };
+    let trouble = scan
+        .trouble
+        .or_else(|| group.trouble.clone())
+        .or_else(|| scan.unread.then(|| picture.trouble.clone()).flatten());
+    let mut total = sum(scan.tracks, counting, now);
+    if kafka.topic.is_none() && total.newest.is_none() {
+        total.newest = group.read;
+    }
+    Readout {
+        sum: total,
+        complete: trouble.is_none() && !scan.unread,
+        partitions: (scan.described && scan.partitions > 0)
+            .then_some((scan.partitions, scan.reads)),
+        trouble,
+    }
+}
+
+struct Scan<'a> {
+    tracks: Vec<&'a crate::lag::Track>,
+    partitions: i64,
+    reads: u64,
+    described: bool,
+    unread: bool,
+    trouble: Option<Trouble>,
+}
+
+impl Default for Scan<'_> {
+    fn default() -> Self {
+        Self {
+            tracks: Vec::new(),
+            partitions: 0,
+            reads: 0,
+            described: true,
+            unread: false,
+            trouble: None,
+        }
+    }
+}
+
+impl<'a> Scan<'a> {
+    fn topic(
+        &mut self,
+        name: &Arc<str>,
+        kafka: &Kafka,
+        group: &'a GroupPicture,
+        topic: Option<&TopicPicture>,
+    ) {
+        let Some(topic) = topic else {
+            self.described = false;
+            self.unread = true;
+            return;
+        };
+        if topic.trouble.is_some() || topic.reads == 0 {
+            self.described = false;
+            self.unread |= topic.reads == 0;
+            self.trouble = self.trouble.take().or_else(|| topic.trouble.clone());
+        }
+        self.reads += topic.reads;
+        let limitation = kafka.partitions.as_deref();
+        let slots = group.topics.get(name);
+        let mut any = false;
+        for id in topic.partitions.iter() {
+            if limitation.is_some_and(|ids| !ids.contains(id)) {
+                continue;
+            }
+            any = true;
+            self.partitions += 1;
+            let slot = slots.and_then(|s| s.get(id));
+            let trouble = slot.and_then(|s| s.trouble.as_ref());
+            self.trouble = self.trouble.take().or_else(|| trouble.cloned());
+            match slot.and_then(|s| s.track.as_ref()) {
+                Some(track) => self.tracks.push(track),
+                None => self.unread = true,
+            }
+        }
+        if !any && topic.reads > 0 && topic.trouble.is_none() {
+            self.trouble = Some(Trouble::configuration(format!(
+                "expected at least one active partition within the topic '{name}' (partitionLimitation leaves none of its {})",
+                topic.partitions.len()
+            )));
+        }
+    }
+}

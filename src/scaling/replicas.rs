@@ -1,0 +1,84 @@
+//! The steps an HPA does not take: from zero, to zero, and up to the minimum. Errors never lead to zero, and neither does
+//! a part of the truth.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{Evaluation, Plan, Source};
+
+/// Whether there is work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// The metrics above their activation threshold, or nothing but cpu and memory.
+    Active(Vec<Arc<str>>),
+    /// Everything was read, nothing is above its threshold.
+    Idle,
+    /// Nothing known is above it, and not everything is known.
+    Unknown,
+}
+
+impl Activity {
+    /// Of an evaluated object.
+    #[must_use]
+    pub fn of(plan: &Plan, evaluation: &Evaluation) -> Self {
+        let is_active = |m: &&super::Metric| m.value.as_ref().is_ok_and(|v| v.active);
+        let active: Vec<_> = evaluation.metrics.iter().filter(is_active).collect();
+        if !active.is_empty() {
+            return Self::Active(active.iter().map(|m| m.name.clone()).collect());
+        }
+        let resource = |t: &super::PlannedTrigger| matches!(t.source, Ok(Source::Resource(_)));
+        if plan.triggers.iter().all(resource) {
+            return Self::Active(Vec::new());
+        }
+        let known = plan.triggers.iter().all(|t| t.source.is_ok())
+            && evaluation
+                .metrics
+                .iter()
+                .all(|m| m.value.is_ok() && m.partial.is_none());
+        if known { Self::Idle } else { Self::Unknown }
+    }
+}
+
+/// A write to the scale subresource, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Leave it.
+    Stay,
+    /// To zero soon: the cool-down runs until then.
+    CoolDown,
+    /// From nothing to this many, because of these metrics.
+    Wake(i32, Vec<Arc<str>>),
+    /// To zero.
+    Sleep,
+    /// Up to the minimum.
+    Floor(i32),
+}
+
+/// What to do with a workload of `replicas`. `last_active` is when it was active the last time.
+#[must_use]
+pub fn next_move(
+    plan: &Plan,
+    activity: &Activity,
+    replicas: i32,
+    last_active: Option<Timestamp>,
+    now: Timestamp,
+) -> Move {
+    match activity {
+        Activity::Active(metrics) if replicas == 0 => Move::Wake(plan.min.max(1), metrics.clone()),
+        Activity::Idle if replicas > 0 && plan.min == 0 => {
+            let (since, period) = match last_active {
+                Some(at) => (Some(at), plan.cooldown),
+                None => (plan.created, plan.initial_cooldown),
+            };
+            let over = since.is_none_or(|at| passed(at, period, now));
+            if over { Move::Sleep } else { Move::CoolDown }
+        }
+        Activity::Idle if replicas < plan.min => Move::Floor(plan.min),
+        Activity::Idle | Activity::Active(_) | Activity::Unknown => Move::Stay,
+    }
+}
+
+fn passed(since: Timestamp, period: Duration, now: Timestamp) -> bool {
+    since.checked_add(period).is_ok_and(|end| end <= now)
+}

@@ -1,0 +1,111 @@
+//! How any field of a trigger is read (keda-behaviour.md §1.1, KEDA's typed configuration): sources in order, trimmed,
+//! empty counts as absent; every error is gathered before anything is refused.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Authentication parameters by name, as a TriggerAuthentication resolves them.
+pub type Parameters = BTreeMap<String, SecretString>;
+
+/// Where a field may stand.
+#[derive(Clone, Copy)]
+pub(super) enum From {
+    /// Only in the trigger's metadata.
+    Trigger,
+    /// In the metadata, else in the authentication.
+    TriggerThenAuthentication,
+    /// Only in the authentication: it may be secret.
+    Authentication,
+}
+
+/// Reads fields and gathers what is wrong with them.
+pub(super) struct Fields<'a> {
+    metadata: &'a BTreeMap<String, String>,
+    parameters: &'a Parameters,
+    pub(super) errors: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(metadata: &'a BTreeMap<String, String>, parameters: &'a Parameters) -> Self {
+        Self {
+            metadata,
+            parameters,
+            errors: Vec::new(),
+        }
+    }
+
+    /// The first source that holds something, trimmed.
+    pub(super) fn text(&self, name: &str, from: From) -> Option<&'a str> {
+        let trigger = self.metadata.get(name).map(String::as_str);
+        let authentication = self.parameters.get(name).map(ExposeSecret::expose_secret);
+        let sources = match from {
+            From::Trigger => [trigger, None],
+            From::TriggerThenAuthentication => [trigger, authentication],
+            From::Authentication => [authentication, None],
+        };
+        let mut found = sources.into_iter().flatten().map(str::trim);
+        found.find(|text| !text.is_empty())
+    }
+
+    pub(super) fn required(&mut self, name: &str) -> &'a str {
+        self.text(name, From::Trigger).unwrap_or_else(|| {
+            self.errors.push(format!(
+                "missing required parameter \"{name}\" in [triggerMetadata resolvedEnv]"
+            ));
+            ""
+        })
+    }
+
+    /// Exactly the spellings of Go's `strconv.ParseBool`.
+    pub(super) fn boolean(&mut self, name: &str) -> bool {
+        match self.text(name, From::Trigger) {
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+            Some(other) => {
+                self.errors.push(format!(
+                    "unable to set param \"{name}\" value \"{other}\": unable to parse boolean value \"{other}\": strconv.ParseBool: parsing \"{other}\": invalid syntax"
+                ));
+                false
+            }
+        }
+    }
+
+    /// A JSON integer: no plus sign, no leading zeros, no exponent. What does not parse stays 0, as in the reference.
+    pub(super) fn integer(&mut self, name: &str, default: i64) -> i64 {
+        let Some(text) = self.text(name, From::Trigger) else {
+            return default;
+        };
+        serde_json::from_str(text).unwrap_or_else(|_| {
+            self.errors.push(format!(
+                "unable to set param \"{name}\" value \"{text}\": unable to unmarshal to field type int64: expected a whole number"
+            ));
+            0
+        })
+    }
+
+    /// One of `allowed`. A comma list of allowed values passes too (as in the reference) and then equals none of them.
+    pub(super) fn choice(
+        &mut self,
+        name: &str,
+        from: From,
+        allowed: &[&'static str],
+        default: &'static str,
+    ) -> &'a str {
+        let Some(text) = self.text(name, from) else {
+            return default;
+        };
+        if !text.split(',').all(|piece| allowed.contains(&piece.trim())) {
+            self.errors.push(format!(
+                "parameter \"{name}\" value \"{text}\" must be one of [{}]",
+                allowed.join(" ")
+            ));
+        }
+        text
+    }
+
+    pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
+        self.text(name, From::Authentication)
+            .map(SecretString::from)
+    }
+}

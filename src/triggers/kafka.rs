@@ -1,0 +1,414 @@
+//! The `kafka` trigger: every field of KEDA 2.20 with its validation, in its order (keda-behaviour.md §1.2).
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::fields::{Fields, From, Parameters};
+use crate::{
+    kafka::{
+        Address, Security,
+        sasl::{Mechanism, Sasl},
+        tls::Tls,
+    },
+    lag::Policy,
+};
+
+/// A partition limitation of more ids than this is refused: no topic has as many, and a range is written in a few bytes.
+const MOST_PARTITIONS: u32 = 100_000;
+
+/// A valid `kafka` trigger.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "KEDA's switches, each independent"
+)]
+pub struct Kafka {
+    /// In the order they are written.
+    pub bootstrap: Arc<[Address]>,
+    /// `consumerGroup`.
+    pub group: Arc<str>,
+    /// `None`: every topic the group has commits for.
+    pub topic: Option<Arc<str>>,
+    /// `partitionLimitation`; only with a topic.
+    pub partitions: Option<Arc<BTreeSet<i32>>>,
+    /// `lagThreshold`, above 0: records per replica.
+    pub threshold: i64,
+    /// `activationLagThreshold`, 0 or more: a lag above it wakes the workload.
+    pub activation: i64,
+    /// `offsetResetPolicy`.
+    pub policy: Policy,
+    /// More consumers than partitions are wanted.
+    pub allow_idle_consumers: bool,
+    /// A lag whose commit does not move counts for one polling interval only.
+    pub exclude_persistent_lag: bool,
+    /// `scaleToZeroOnInvalidOffset`.
+    pub zero_without_commit: bool,
+    /// At most one consumer per partition that has a lag.
+    pub limit_to_partitions_with_lag: bool,
+    /// Replica counts that divide the partitions evenly.
+    pub even: bool,
+    /// TLS and SASL.
+    pub security: Security,
+    /// Valid settings that can't be connected with: why.
+    pub unsupported: Option<String>,
+}
+
+impl Kafka {
+    /// Parses and validates; all field errors, then the first error between fields.
+    pub fn parse(
+        metadata: &std::collections::BTreeMap<String, String>,
+        parameters: &Parameters,
+    ) -> Result<Self, Vec<String>> {
+        let mut fields = Fields::new(metadata, parameters);
+        let bootstrap = bootstrap(&mut fields);
+        let group = fields.required("consumerGroup");
+        let topic = fields.text("topic", From::Trigger);
+        let limitation = fields.text("partitionLimitation", From::Trigger);
+        let threshold = fields.integer("lagThreshold", 10);
+        let activation = fields.integer("activationLagThreshold", 0);
+        let policies = ["latest", "earliest"];
+        let policy = fields.choice("offsetResetPolicy", From::Trigger, &policies, "latest");
+        let allow_idle_consumers = fields.boolean("allowIdleConsumers");
+        let exclude_persistent_lag = fields.boolean("excludePersistentLag");
+        let zero_without_commit = fields.boolean("scaleToZeroOnInvalidOffset");
+        let limit = fields.boolean("limitToPartitionsWithLag");
+        let even = fields.boolean("ensureEvenDistributionOfPartitions");
+        let without_full_metadata = fields
+            .text("fullMetadata", From::Trigger)
+            .is_some()
+            .then(|| !fields.boolean("fullMetadata"));
+        let (partitions, bad_limitation) = match limitation.map(limited).transpose() {
+            Ok(partitions) => (partitions, None),
+            Err(error) => (None, Some(error)),
+        };
+        let checks = [
+            (threshold <= 0).then(|| "\"lagThreshold\" must be positive number".to_owned()),
+            (activation < 0)
+                .then(|| "\"activationLagThreshold\" must be a non-negative number".to_owned()),
+            bad_limitation,
+            (allow_idle_consumers && limit).then(|| {
+                "allowIdleConsumers and limitToPartitionsWithLag cannot be set simultaneously".into()
+            }),
+            (topic.is_none() && limit)
+                .then(|| "topic must be specified when using limitToPartitionsWithLag".into()),
+            (limit && even).then(|| {
+                "limitToPartitionsWithLag and ensureEvenDistributionOfPartitions cannot be set simultaneously".into()
+            }),
+            (topic.is_none() && even).then(|| {
+                "topic must be specified when using ensureEvenDistributionOfPartitions".into()
+            }),
+            (topic.is_none() && without_full_metadata == Some(true))
+                .then(|| "topic must be specified when fullMetadata is false".into()),
+        ];
+        let first = checks.into_iter().flatten().next();
+        let security = security(&mut fields);
+        let mut errors = fields.errors;
+        let (security, unsupported) = match (first, security) {
+            (Some(error), _) | (None, Err(error)) => {
+                errors.push(error);
+                (Security::default(), None)
+            }
+            (None, Ok(security)) => security,
+        };
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self {
+            bootstrap,
+            group: group.into(),
+            topic: topic.map(Into::into),
+            partitions: topic.and(partitions).map(Arc::new),
+            threshold,
+            activation,
+            // The reference lets "latest,earliest" pass; of the two readings the higher number is the safe one.
+            policy: if policy == "latest" {
+                Policy::Latest
+            } else {
+                Policy::Earliest
+            },
+            allow_idle_consumers,
+            exclude_persistent_lag,
+            zero_without_commit,
+            limit_to_partitions_with_lag: limit,
+            even,
+            security,
+            unsupported,
+        })
+    }
+
+    /// `s<index>-kafka-<topic>`, as KEDA names it; the HPA asks for it in lower case.
+    #[must_use]
+    pub fn metric_name(&self, index: usize) -> String {
+        let name = match &self.topic {
+            Some(topic) => format!("kafka-{topic}"),
+            None => format!("kafka-{}-topics", self.group),
+        };
+        let name = name.replace(['/', '.', ':', '%', '(', ')'], "-");
+        format!("s{index}-{name}")
+    }
+}
+
+fn bootstrap(fields: &mut Fields<'_>) -> Arc<[Address]> {
+    let text = fields.required("bootstrapServers");
+    let mut addresses = Vec::new();
+    for piece in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+        match piece.parse() {
+            Ok(address) => addresses.push(address),
+            Err(error) => fields.errors.push(format!("bootstrapServers: {error}")),
+        }
+    }
+    addresses.into()
+}
+
+/// `1,2,10-20` with blanks; an inverted range is empty, as in the reference.
+fn limited(text: &str) -> Result<BTreeSet<i32>, String> {
+    let mut ids = BTreeSet::new();
+    for piece in text.split(',').map(str::trim) {
+        let invalid = || format!("invalid partition limitation: {piece}");
+        let mut ends = piece.split('-').map(str::trim);
+        let (first, last, more) = (ends.next(), ends.next(), ends.next());
+        if more.is_some() {
+            return Err(format!("invalid partition limitation range: {piece}"));
+        }
+        let id = |text: Option<&str>| text.and_then(|t| t.parse::<i32>().ok()).ok_or_else(invalid);
+        let first = id(first)?;
+        let last = if last.is_some() { id(last)? } else { first };
+        let many = i64::from(last) - i64::from(first);
+        if many > i64::from(MOST_PARTITIONS) || ids.len() > MOST_PARTITIONS as usize {
+            return Err(format!(
+                "invalid partition limitation range: {piece} (more than {MOST_PARTITIONS} partitions)"
+            ));
+        }
+        ids.extend(first..=last);
+    }
+    Ok(ids)
+}
+
+type Connectable = (Security, Option<String>);
+
+fn security(fields: &mut Fields<'_>) -> Result<Connectable, String> {
+    use From::TriggerThenAuthentication as Either;
+    let tls = fields.choice("tls", Either, &["enable", "disable"], "disable");
+    let unsafe_ssl = fields.boolean("unsafeSsl");
+    let kinds = [
+        "none",
+        "plaintext",
+        "scram_sha256",
+        "scram_sha512",
+        "oauthbearer",
+        "gssapi",
+    ];
+    let sasl = fields.choice("sasl", Either, &kinds, "none");
+    let providers = ["bearer", "aws_msk_iam"];
+    let provider = fields.choice("saslTokenProvider", Either, &providers, "bearer");
+    let has = |name| fields.text(name, From::Authentication).is_some();
+    let tls_on = tls == "enable";
+    if tls_on && has("cert") && !has("key") {
+        return Err("key must be provided with cert".into());
+    }
+    if tls_on && has("key") && !has("cert") {
+        return Err("cert must be provided with key".into());
+    }
+    let mut unsupported = None;
+    let sasl = match sasl {
+        "plaintext" => Some(login(fields, Mechanism::Plain)?),
+        "scram_sha256" => Some(login(fields, Mechanism::ScramSha256)?),
+        "scram_sha512" => Some(login(fields, Mechanism::ScramSha512)?),
+        "oauthbearer" => {
+            token(fields, provider, tls_on)
+                .map_err(|e| format!("error parsing OAuth token provider configuration: {e}"))?;
+            unsupported = Some(format!(
+                "sasl oauthbearer ({provider}) can't be connected with yet"
+            ));
+            None
+        }
+        "gssapi" => {
+            kerberos(fields)?;
+            unsupported = Some("sasl gssapi (Kerberos) is not supported".into());
+            None
+        }
+        _ => None,
+    };
+    if tls_on && has("keyPassword") {
+        unsupported = Some("keyPassword: an encrypted key can't be used yet".into());
+    }
+    let tls = tls_on.then(|| Tls {
+        ca: fields.text("ca", From::Authentication).map(Into::into),
+        cert: fields.text("cert", From::Authentication).map(Into::into),
+        key: fields.secret("key"),
+        unsafe_ssl,
+    });
+    Ok((Security { tls, sasl }, unsupported))
+}
+
+fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {
+    let username = fields.text("username", From::Authentication);
+    Ok(Sasl {
+        mechanism,
+        username: username.ok_or("no username given")?.to_owned(),
+        password: fields.secret("password").ok_or("no password given")?,
+    })
+}
+
+fn token(fields: &Fields<'_>, provider: &str, tls: bool) -> Result<(), String> {
+    let has = |name| fields.text(name, From::Authentication).is_some();
+    if provider == "aws_msk_iam" {
+        return match (tls, fields.text("awsRegion", From::Trigger)) {
+            (false, _) => Err("TLS is required for AWS MSK authentication".into()),
+            (true, None) => Err("no awsRegion given".into()),
+            (true, Some(_)) => Ok(()),
+        };
+    }
+    for (name, error) in [
+        ("username", "no username given"),
+        ("password", "no password given"),
+        ("oauthTokenEndpointUri", "no oauth token endpoint uri given"),
+    ] {
+        if !has(name) {
+            return Err(error.into());
+        }
+    }
+    let extensions = fields.text("oauthExtensions", From::Authentication);
+    let well_formed = |text: &str| text.split(',').all(|e| e.split('=').count() == 2);
+    match extensions {
+        Some(text) if !well_formed(text) => {
+            Err("invalid OAuthBearer extension, must be of format key=value".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn kerberos(fields: &Fields<'_>) -> Result<(), String> {
+    let has = |name| fields.text(name, From::Authentication).is_some();
+    if !has("username") {
+        Err("no username given".into())
+    } else if has("password") == has("keytab") {
+        Err(
+            "exactly one of 'password' or 'keytab' must be provided for GSSAPI authentication"
+                .into(),
+        )
+    } else if !has("realm") {
+        Err("no realm given".into())
+    } else if !has("kerberosConfig") {
+        Err("no Kerberos configuration file (kerberosConfig) given".into())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn parse(metadata: &[(&str, &str)], auth: &[(&str, &str)]) -> Result<Kafka, String> {
+        let base = [("bootstrapServers", "b:9092"), ("consumerGroup", "g")];
+        let metadata: BTreeMap<String, String> = base
+            .iter()
+            .chain(metadata)
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let auth = auth.iter().map(|(k, v)| ((*k).to_owned(), (*v).into()));
+        Kafka::parse(&metadata, &auth.collect()).map_err(|e| e.join("\n"))
+    }
+
+    #[test]
+    fn the_story_s_trigger_parses_with_keda_s_defaults() {
+        let kafka = parse(&[("topic", "test-topic"), ("lagThreshold", " 5 ")], &[]).unwrap();
+        assert_eq!((kafka.threshold, kafka.activation), (5, 0));
+        assert_eq!(kafka.policy, Policy::Latest);
+        assert_eq!(kafka.metric_name(0), "s0-kafka-test-topic");
+        let all = parse(&[], &[]).unwrap();
+        assert_eq!(all.metric_name(3), "s3-kafka-g-topics");
+    }
+
+    #[test]
+    fn what_does_not_parse_is_refused_in_keda_s_words() {
+        for (metadata, error) in [
+            (
+                ("lagThreshold", "-1"),
+                "\"lagThreshold\" must be positive number",
+            ),
+            (
+                ("lagThreshold", "+5"),
+                "unable to unmarshal to field type int64",
+            ),
+            (
+                ("lagThreshold", "05"),
+                "unable to unmarshal to field type int64",
+            ),
+            (
+                ("activationLagThreshold", "-1"),
+                "must be a non-negative number",
+            ),
+            (
+                ("allowIdleConsumers", "yes"),
+                "unable to parse boolean value \"yes\"",
+            ),
+            (
+                ("offsetResetPolicy", "Latest"),
+                "must be one of [latest earliest]",
+            ),
+            (
+                ("partitionLimitation", "x"),
+                "invalid partition limitation: x",
+            ),
+            (
+                ("partitionLimitation", "1-2-3"),
+                "invalid partition limitation range: 1-2-3",
+            ),
+            (
+                ("partitionLimitation", "0-2000000000"),
+                "more than 100000 partitions",
+            ),
+            (
+                ("limitToPartitionsWithLag", "true"),
+                "topic must be specified",
+            ),
+            (
+                ("bootstrapServers", "kafka"),
+                "bootstrapServers: `kafka` has no port",
+            ),
+            (("sasl", "foo"), "must be one of [none plaintext"),
+            (("sasl", "scram_sha512"), "no username given"),
+        ] {
+            let found = parse(&[metadata], &[]).unwrap_err();
+            assert!(found.contains(error), "{metadata:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn credentials_come_from_the_authentication_only_and_are_trimmed() {
+        let error = parse(
+            &[("sasl", "plaintext"), ("username", "u"), ("password", "p")],
+            &[],
+        )
+        .unwrap_err();
+        assert_eq!(error, "no username given");
+        let auth = [
+            ("sasl", "scram_sha512\n"),
+            ("username", "u\n"),
+            ("password", "p\n"),
+            ("tls", "enable"),
+            ("ca", "pem"),
+        ];
+        let security = parse(&[("topic", "t")], &auth).unwrap().security;
+        let sasl = security.sasl.unwrap();
+        assert_eq!(sasl.mechanism, Mechanism::ScramSha512);
+        assert_eq!(sasl.username, "u");
+        assert_eq!(security.tls.unwrap().ca.as_deref(), Some("pem"));
+    }
+
+    #[test]
+    fn a_partition_limitation_takes_ids_and_ranges_and_needs_a_topic() {
+        let kafka = parse(&[("topic", "t"), ("partitionLimitation", "1, 3-5")], &[]).unwrap();
+        let ids: Vec<_> = kafka.partitions.unwrap().iter().copied().collect();
+        assert_eq!(ids, [1, 3, 4, 5]);
+        assert!(
+            parse(&[("partitionLimitation", "1")], &[])
+                .unwrap()
+                .partitions
+                .is_none()
+        );
+    }
+}
