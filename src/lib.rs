@@ -3,10 +3,12 @@
 //! The library is the binary's rooms, open to its tests and examples; ARCHITECTURE.md draws how data goes through them.
 #![warn(missing_docs)]
 
+pub mod controller;
 pub mod kafka;
 pub mod lag;
 pub mod poll;
 pub mod quantity;
 pub mod resources;
 pub mod scaling;
+pub mod telemetry;
 pub mod triggers;

@@ -1,0 +1,155 @@
+//! Writes what was decided: the HPA, the workload's replicas, the status. Each write carries the version it was decided
+//! on, so one that comes late, or from a second leader, is refused and decided again.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    engine::ObjectKey,
+    object::HpaWrite,
+    target::{self, Target},
+};
+use crate::{
+    resources::{ScaledObject, ScaledObjectStatus},
+    scaling::Plan,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What to do for one object, in this order.
+pub(super) struct Work {
+    pub(super) plan: Arc<Plan>,
+    /// Read the workload.
+    pub(super) look: bool,
+    pub(super) hpa: Option<HpaWrite>,
+    /// From how many replicas to how many, and the metrics that woke it.
+    pub(super) step: Option<(i32, i32, Option<Vec<Arc<str>>>)>,
+    pub(super) status: Option<ScaledObjectStatus>,
+}
+
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.look && self.hpa.is_none() && self.step.is_none() && self.status.is_none()
+    }
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    pub(super) key: ObjectKey,
+    pub(super) target: Option<Result<Target, String>>,
+    pub(super) replicas: Option<i32>,
+    /// What the condition is to say of HPA and scale.
+    pub(super) error: Option<String>,
+    /// The status could not be written.
+    pub(super) status_failed: bool,
+    /// The object's version was older than the server's: no failure, a fresh look.
+    pub(super) conflict: bool,
+}
+
+/// Does `work` and reports.
+pub(super) async fn apply(
+    client: Client,
+    key: ObjectKey,
+    work: Work,
+    done: mpsc::UnboundedSender<Outcome>,
+) {
+    let mut outcome = Outcome {
+        key,
+        target: None,
+        replicas: None,
+        error: None,
+        status_failed: false,
+        conflict: false,
+    };
+    let plan = &work.plan;
+    if work.look {
+        outcome.target = Some(target::read(&client, plan).await);
+    }
+    if let Some(write) = work.hpa {
+        outcome.hpa(write_hpa(&client, plan, &write).await);
+    }
+    if let Some((from, to, why)) = work.step {
+        let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
+        match target::set(&client, plan, from, to).await {
+            Ok(now) => {
+                outcome.replicas = Some(now);
+                if now == to {
+                    let why = why.map_or_else(String::new, |w| w.join(";"));
+                    tracing::info!(%namespace, %name, from, to, triggers = why, "scaled");
+                }
+            }
+            Err(error) => outcome.error = Some(error),
+        }
+    }
+    if let Some(status) = work.status {
+        let written = write_status(&client, plan, &status).await;
+        if let Err(error) = written {
+            outcome.status_failed = true;
+            tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
+        }
+    }
+    // The engine is gone when nobody listens.
+    let _ = done.send(outcome);
+}
+
+impl Outcome {
+    fn hpa(&mut self, result: Result<(), kube::Error>) {
+        match result {
+            Ok(()) => {}
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+                self.conflict = true;
+            }
+            Err(kube::Error::Api(status)) => self.error = Some(status.message.clone()),
+            Err(error) => self.error = Some(error.to_string()),
+        }
+    }
+}
+
+async fn write_hpa(client: &Client, plan: &Plan, write: &HpaWrite) -> Result<(), kube::Error> {
+    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
+    let params = PostParams::default();
+    let (namespace, name) = (&plan.namespace, &plan.hpa_name);
+    let (result, spec, verb) = match write {
+        HpaWrite::Create(hpa) => {
+            let result = bounded(api.create(&params, hpa)).await;
+            (result, hpa.spec.as_ref(), "created")
+        }
+        HpaWrite::Replace(hpa) => {
+            let result = bounded(api.replace(name, &params, hpa)).await;
+            (result, hpa.spec.as_ref(), "updated")
+        }
+    };
+    let max = spec.map(|s| s.max_replicas);
+    if result.is_ok() {
+        tracing::info!(%namespace, %name, max, "HPA {verb}");
+    }
+    result.map(drop)
+}
+
+async fn write_status(
+    client: &Client,
+    plan: &Plan,
+    status: &ScaledObjectStatus,
+) -> Result<(), kube::Error> {
+    let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
+    let patch = Patch::Merge(serde_json::json!({ "status": status }));
+    let params = PatchParams::default();
+    match bounded(api.patch_status(&plan.name, &params, &patch)).await {
+        // Deleted meanwhile.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+async fn bounded<T>(work: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+    }
+}

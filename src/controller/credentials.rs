@@ -1,0 +1,118 @@
+//! The Secrets that triggers name: fetched when named, fetched again when their metadata says they changed, forgotten
+//! when nobody names them any more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Namespace and name.
+pub(super) type SecretName = (String, String);
+
+/// The values of one Secret at one resource version.
+#[derive(Clone, Debug)]
+pub(super) struct Values {
+    pub(super) version: String,
+    /// By key; what is no UTF-8 is left out.
+    pub(super) keys: BTreeMap<String, SecretString>,
+}
+
+/// A fetch that ended.
+pub(super) struct Fetched {
+    name: SecretName,
+    values: Option<Values>,
+}
+
+/// The cache.
+pub(super) struct Credentials {
+    client: Client,
+    values: BTreeMap<SecretName, Values>,
+    fetching: BTreeMap<SecretName, Instant>,
+    fetched: mpsc::UnboundedSender<Fetched>,
+}
+
+impl Credentials {
+    pub(super) fn new(client: Client, fetched: mpsc::UnboundedSender<Fetched>) -> Self {
+        Self {
+            client,
+            values: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+            fetched,
+        }
+    }
+
+    /// Follows what is named: `version` tells a Secret's resource version as watched, `None` where there is no such Secret.
+    pub(super) fn follow(
+        &mut self,
+        named: &BTreeSet<SecretName>,
+        version: impl Fn(&SecretName) -> Option<String>,
+    ) {
+        self.values.retain(|name, _| named.contains(name));
+        self.fetching.retain(|name, _| named.contains(name));
+        for name in named {
+            let Some(version) = version(name) else {
+                // Deleted: what it held is withheld at once.
+                self.values.remove(name);
+                continue;
+            };
+            let current = self.values.get(name).is_some_and(|v| v.version == version);
+            let waiting = self
+                .fetching
+                .get(name)
+                .is_some_and(|at| at.elapsed() < RETRY);
+            if current || waiting {
+                continue;
+            }
+            self.fetching.insert(name.clone(), Instant::now());
+            let (client, fetched, name) = (self.client.clone(), self.fetched.clone(), name.clone());
+            tokio::spawn(async move {
+                let values = fetch(client, &name).await;
+                // The engine is gone when nobody listens.
+                let _ = fetched.send(Fetched { name, values });
+            });
+        }
+    }
+
+    /// Takes a finished fetch.
+    pub(super) fn take(&mut self, fetched: Fetched) {
+        if let Some(values) = fetched.values {
+            self.fetching.remove(&fetched.name);
+            self.values.insert(fetched.name, values);
+        }
+    }
+
+    /// The present values; `None` until they are there.
+    pub(super) fn get(&self, name: &SecretName) -> Option<&Values> {
+        self.values.get(name)
+    }
+}
+
+async fn fetch(client: Client, (namespace, name): &SecretName) -> Option<Values> {
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    let limit = Duration::from_secs(10);
+    let secret = match tokio::time::timeout(limit, api.get_opt(name)).await {
+        Ok(Ok(secret)) => secret?,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "reading Secret {namespace}/{name}");
+            return None;
+        }
+        Err(_) => {
+            tracing::warn!("reading Secret {namespace}/{name}: no answer within {limit:?}");
+            return None;
+        }
+    };
+    let keys = secret.data.unwrap_or_default().into_iter();
+    let keys =
+        keys.filter_map(|(k, v)| Some((k, SecretString::from(String::from_utf8(v.0).ok()?))));
+    Some(Values {
+        version: secret.metadata.resource_version.unwrap_or_default(),
+        keys: keys.collect(),
+    })
+}

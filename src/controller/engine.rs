@@ -1,0 +1,340 @@
+//! The engine: one task that owns every object. Watches, pictures and finished writes come in; demand, the API's table
+//! and new writes go out. A turn never waits for Kafka or the API server.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use k8s_openapi::api::{autoscaling::v2::HorizontalPodAutoscaler, core::v1::Secret};
+use kube::{Client, ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    apply::{Outcome, apply},
+    credentials::{Credentials, Fetched, SecretName, Values},
+    object::{Object, live},
+    resolve::{self, Resolved, resolve},
+    watches::Watches,
+};
+use crate::{
+    lag::Moment,
+    poll::{ClusterDemand, ClusterKey, Demand, Manager, Picture, Timing},
+    resources::TriggerAuthentication,
+    scaling::{
+        Evaluation, Plan, Settings, Source, evaluate,
+        table::{MAX_MILLI, Outcome as Served, Table},
+    },
+    telemetry::Sample,
+};
+
+/// Changes that come in a burst are looked at together.
+const TOGETHER: Duration = Duration::from_millis(20);
+/// Cool-downs, ages and retries are looked at this often.
+const BEAT: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// Namespace and name.
+pub(super) type ObjectKey = (String, String);
+
+/// What the controller works with.
+pub struct Parts {
+    /// To the API server.
+    pub client: Client,
+    /// The one namespace to watch; `None`: all.
+    pub namespace: Option<String>,
+    /// Of every evaluation.
+    pub settings: Settings,
+    /// Of every poll.
+    pub timing: Timing,
+    /// Where the external metrics API reads.
+    pub table: Arc<ArcSwap<Table>>,
+    /// Where `/metrics` reads.
+    pub samples: Arc<ArcSwap<Vec<Sample>>>,
+    /// Becomes true once: caches are synced and every cluster's first poll is over.
+    pub ready: watch::Sender<bool>,
+}
+
+/// The controller's state.
+pub struct Controller {
+    parts: Parts,
+    watches: Watches,
+    credentials: Credentials,
+    fetched: mpsc::UnboundedReceiver<Fetched>,
+    manager: Manager,
+    arrived: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
+    pictures: BTreeMap<ClusterKey, Arc<Picture>>,
+    objects: BTreeMap<ObjectKey, Object>,
+    waiting: BTreeSet<ObjectKey>,
+    done: (
+        mpsc::UnboundedSender<Outcome>,
+        mpsc::UnboundedReceiver<Outcome>,
+    ),
+}
+
+impl Controller {
+    /// Begins to watch.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let (fetched_in, fetched) = mpsc::unbounded_channel();
+        let (pictures, arrived) = mpsc::unbounded_channel();
+        Self {
+            watches: Watches::start(&parts.client, parts.namespace.as_deref()),
+            credentials: Credentials::new(parts.client.clone(), fetched_in),
+            fetched,
+            manager: Manager::new(parts.timing, pictures),
+            arrived,
+            pictures: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            done: mpsc::unbounded_channel(),
+            parts,
+        }
+    }
+
+    /// Runs until `stop` turns true.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            synced = self.watches.synced() => if !synced { return },
+            _ = stop.wait_for(|s| *s) => return,
+        }
+        tracing::info!("watches are synced");
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.plan();
+        loop {
+            let mut replan = false;
+            tokio::select! {
+                () = self.watches.changed.notified() => replan = true,
+                Some(fetched) = self.fetched.recv() => {
+                    self.credentials.take(fetched);
+                    replan = true;
+                }
+                Some((key, picture)) = self.arrived.recv() => {
+                    self.pictures.insert(key, picture);
+                }
+                Some(outcome) = self.done.1.recv() => self.finished(outcome),
+                _ = beat.tick() => {}
+                _ = stop.wait_for(|s| *s) => return,
+            }
+            tokio::time::sleep(TOGETHER).await;
+            while let Ok(fetched) = self.fetched.try_recv() {
+                self.credentials.take(fetched);
+                replan = true;
+            }
+            while let Ok((key, picture)) = self.arrived.try_recv() {
+                self.pictures.insert(key, picture);
+            }
+            while let Ok(outcome) = self.done.1.try_recv() {
+                self.finished(outcome);
+            }
+            if replan {
+                self.plan();
+            }
+            self.turn();
+        }
+    }
+
+    /// Plans anew what changed, and what is asked of Kafka with it.
+    fn plan(&mut self) {
+        let mut secrets = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let now = Moment::now();
+        self.waiting.clear();
+        for object in self.watches.objects.state() {
+            let key = (object.namespace().unwrap_or_default(), object.name_any());
+            seen.insert(key.clone());
+            if object.metadata.deletion_timestamp.is_some() {
+                self.objects.remove(&key);
+                continue;
+            }
+            let lookup = Lookup {
+                watches: &self.watches,
+                credentials: &self.credentials,
+            };
+            let Resolved {
+                plan,
+                secrets: named,
+                waiting,
+            } = resolve(object, &lookup);
+            secrets.extend(named);
+            if waiting {
+                self.waiting.insert(key);
+                continue;
+            }
+            self.adopt(key, plan, now);
+        }
+        self.objects.retain(|key, _| seen.contains(key));
+        let watches = &self.watches;
+        let version = |name: &SecretName| {
+            let meta = watches.secrets.get(&secret_ref(name))?;
+            meta.metadata.resource_version.clone()
+        };
+        self.credentials.follow(&secrets, version);
+        let demand = self.demand();
+        self.pictures.retain(|key, _| demand.contains_key(key));
+        self.manager.demand(demand);
+    }
+
+    fn adopt(&mut self, key: ObjectKey, plan: Plan, now: Moment) {
+        let plan = Arc::new(plan);
+        match self.objects.get_mut(&key) {
+            Some(object) if object.plan.object.uid() == plan.object.uid() => {
+                let old = &object.plan.object.spec;
+                if old.scale_target_ref != plan.object.spec.scale_target_ref {
+                    object.looked = None;
+                    object.target = None;
+                }
+                if old != &plan.object.spec {
+                    object.retry_at = None;
+                    object.failures = 0;
+                }
+                object.plan = plan;
+            }
+            _ => {
+                self.objects.insert(key, Object::new(plan, now.wall));
+            }
+        }
+    }
+
+    fn demand(&self) -> Demand {
+        let mut demand = Demand::new();
+        for object in self.objects.values() {
+            let plan = &object.plan;
+            for source in plan.triggers.iter().filter_map(|t| t.source.as_ref().ok()) {
+                let Source::Kafka { kafka, cluster, .. } = source else {
+                    continue;
+                };
+                if kafka.unsupported.is_some() || plan.problem.is_some() {
+                    continue;
+                }
+                demand
+                    .entry(cluster.clone())
+                    .or_insert_with(|| ClusterDemand {
+                        security: kafka.security.clone().into(),
+                        groups: BTreeMap::new(),
+                    })
+                    .add(&kafka.group, kafka.topic.as_ref(), plan.sample_interval());
+            }
+        }
+        demand
+    }
+
+    /// Evaluates every object, publishes the table, and begins the writes that follow.
+    fn turn(&mut self) {
+        let now = Moment::now();
+        let mut table = Table::default();
+        let mut samples = Vec::new();
+        let mut polled = self.waiting.is_empty();
+        for (key, object) in &mut self.objects {
+            let plan = object.plan.clone();
+            let hpa = self.watches.hpas.get(&hpa_ref(&plan));
+            let (pictures, settings) = (&self.pictures, self.parts.settings);
+            let seen = live(hpa.as_deref());
+            let evaluation = evaluate(
+                &plan,
+                pictures,
+                seen.as_ref(),
+                &mut object.memory,
+                settings,
+                now,
+            );
+            polled &= evaluation.polled || plan.problem.is_some();
+            publish(&plan, &evaluation, &mut table);
+            samples.extend(Sample::of(&plan, &evaluation));
+            if let Some(work) = object.work(&evaluation, hpa.as_deref(), now) {
+                object.working = true;
+                let (client, done) = (self.parts.client.clone(), self.done.0.clone());
+                tokio::spawn(apply(client, key.clone(), work, done));
+            }
+        }
+        self.parts.table.store(Arc::new(table));
+        self.parts.samples.store(Arc::new(samples));
+        if polled {
+            self.parts
+                .ready
+                .send_if_modified(|ready| !std::mem::replace(ready, true));
+        }
+    }
+
+    fn finished(&mut self, outcome: Outcome) {
+        let Some(object) = self.objects.get_mut(&outcome.key) else {
+            return;
+        };
+        object.working = false;
+        if let Some(target) = outcome.target {
+            object.target = Some(target);
+        }
+        if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut object.target) {
+            target.replicas = replicas;
+            target.at = Instant::now();
+        }
+        if outcome.error.is_some() || outcome.conflict {
+            object.hpa_before = None;
+        }
+        if outcome.status_failed {
+            object.status_written = None;
+        }
+        if outcome.error.is_none() && !outcome.status_failed {
+            object.failures = 0;
+            object.retry_at = None;
+        } else {
+            let delay = Duration::from_secs(1).saturating_mul(1 << object.failures.min(6));
+            object.failures = object.failures.saturating_add(1);
+            object.retry_at = Some(Instant::now() + delay.min(LONGEST_BACKOFF));
+        }
+        object.write_error = outcome.error;
+    }
+}
+
+fn publish(plan: &Plan, evaluation: &Evaluation, table: &mut Table) {
+    for metric in &evaluation.metrics {
+        let outcome = match &metric.value {
+            Ok(value) => Served::Value {
+                milli: value.served.saturating_mul(1000).clamp(0, MAX_MILLI),
+                at: value.at.wall,
+            },
+            Err(trouble) => Served::Withheld(
+                format!(
+                    "error when getting metric values metric:{} encountered error: {}",
+                    metric.name, trouble.text
+                )
+                .into(),
+            ),
+        };
+        table.insert(&plan.namespace, plan.entry(&metric.name, outcome));
+    }
+}
+
+struct Lookup<'a> {
+    watches: &'a Watches,
+    credentials: &'a Credentials,
+}
+
+impl resolve::Lookup for Lookup<'_> {
+    fn authentication(&self, namespace: &str, name: &str) -> Option<Arc<TriggerAuthentication>> {
+        let reference = ObjectRef::<TriggerAuthentication>::new(name).within(namespace);
+        self.watches.authentications.get(&reference)
+    }
+
+    fn secret(&self, name: &SecretName) -> Option<&Values> {
+        // What a deleted Secret held is not used any more.
+        self.exists(name)
+            .then(|| self.credentials.get(name))
+            .flatten()
+    }
+
+    fn exists(&self, name: &SecretName) -> bool {
+        self.watches.secrets.get(&secret_ref(name)).is_some()
+    }
+}
+
+fn secret_ref((namespace, name): &SecretName) -> ObjectRef<PartialObjectMeta<Secret>> {
+    ObjectRef::new(name).within(namespace)
+}
+
+fn hpa_ref(plan: &Plan) -> ObjectRef<HorizontalPodAutoscaler> {
+    ObjectRef::new(&plan.hpa_name).within(&plan.namespace)
+}

@@ -1,0 +1,11 @@
+//! Watches in, decisions applied. One task owns all objects; writes run beside it, one at a time for each object.
+
+mod apply;
+mod credentials;
+mod engine;
+mod object;
+mod resolve;
+mod target;
+mod watches;
+
+pub use engine::{Controller, Parts};

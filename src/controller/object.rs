@@ -1,0 +1,270 @@
+//! One object in the engine: its plan, what is remembered of it, and what is being done about it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+
+use super::{apply::Work, target::Target};
+use crate::{
+    lag::Moment,
+    resources::{GroupVersionKindResource, ScaledObjectStatus},
+    scaling::{
+        Activity, Evaluation, Health, Live, Memory, Move, Plan, Source, conditions, difference,
+        next_move, wanted,
+    },
+};
+
+/// How long a write may take to come back over the watch before it is looked at again.
+const ECHO: Duration = Duration::from_secs(5);
+/// A missing workload is looked for this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The engine's record of one ScaledObject.
+pub(super) struct Object {
+    pub(super) plan: Arc<Plan>,
+    pub(super) memory: Memory,
+    pub(super) target: Option<Result<Target, String>>,
+    pub(super) looked: Option<Instant>,
+    pub(super) working: bool,
+    pub(super) write_error: Option<String>,
+    pub(super) failures: u32,
+    pub(super) retry_at: Option<Instant>,
+    /// The HPA's resource version before our last write: until it changes, the store is older than the write.
+    pub(super) hpa_before: Option<(Option<String>, Instant)>,
+    pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
+    pub(super) last_active: Option<Timestamp>,
+    active_before: bool,
+}
+
+impl Object {
+    pub(super) fn new(plan: Arc<Plan>, now: Timestamp) -> Self {
+        let status = plan.object.status.as_ref();
+        // Nobody knows what happened while nobody looked: a cool-down begins anew with whoever takes over.
+        let last_active = status
+            .and_then(|s| s.last_active_time.as_ref())
+            .map(|_| now);
+        Self {
+            plan,
+            memory: Memory::default(),
+            target: None,
+            looked: None,
+            working: false,
+            write_error: None,
+            failures: 0,
+            retry_at: None,
+            hpa_before: None,
+            status_written: None,
+            last_active,
+            active_before: false,
+        }
+    }
+
+    /// What has to be done now, if anything; nothing while something is being done.
+    pub(super) fn work(
+        &mut self,
+        evaluation: &Evaluation,
+        hpa: Option<&HorizontalPodAutoscaler>,
+        now: Moment,
+    ) -> Option<Work> {
+        if self.working || self.retry_at.is_some_and(|at| now.at < at) {
+            return None;
+        }
+        let activity = Activity::of(&self.plan, evaluation);
+        let active = matches!(activity, Activity::Active(_));
+        if active {
+            self.last_active = Some(now.wall);
+        }
+        let look = self.should_look(hpa, now);
+        let step = match self.replicas(hpa) {
+            Some(replicas) if self.plan.problem.is_none() => {
+                next_move(&self.plan, &activity, replicas, self.last_active, now.wall)
+            }
+            _ => Move::Stay,
+        };
+        let target_found = matches!(self.target, Some(Ok(_)));
+        let hpa_write = if target_found && evaluation.polled {
+            self.hpa_write(evaluation, hpa, now)
+        } else {
+            None
+        };
+        let health = Health {
+            target: match &self.target {
+                Some(Err(error)) => Some(error.clone()),
+                _ => None,
+            },
+            write: self.write_error.clone(),
+        };
+        let conditions = conditions(&self.plan, evaluation, &activity, &step, &health);
+        let status = self.status(
+            conditions,
+            hpa.is_some() || hpa_write.is_some(),
+            active,
+            now,
+        );
+        self.active_before = active;
+        let step = match step {
+            Move::Wake(to, why) => Some((0, to, Some(why))),
+            Move::Sleep => self.replicas(hpa).map(|from| (from, 0, None)),
+            Move::Floor(to) => self.replicas(hpa).map(|from| (from, to, None)),
+            Move::Stay | Move::CoolDown => None,
+        };
+        let work = Work {
+            plan: self.plan.clone(),
+            look,
+            hpa: hpa_write,
+            step,
+            status,
+        };
+        (!work.is_empty()).then_some(work)
+    }
+
+    /// Replicas as far as they are known without asking: the HPA's status follows within a sync period, except at zero
+    /// minimum, where the last step is ours and the workload is read itself.
+    fn replicas(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Option<i32> {
+        let read = self.target.as_ref()?.as_ref().ok()?.replicas;
+        if self.plan.min == 0 {
+            return Some(read);
+        }
+        let status = hpa.and_then(|h| h.status.as_ref());
+        match status.and_then(|s| s.current_replicas) {
+            Some(current) if current > 0 => Some(current),
+            _ => Some(read),
+        }
+    }
+
+    fn should_look(&mut self, hpa: Option<&HorizontalPodAutoscaler>, now: Moment) -> bool {
+        let age = self.looked.map(|at| now.at.saturating_duration_since(at));
+        let current = hpa.and_then(|h| h.status.as_ref()?.current_replicas);
+        let look = match (&self.target, age) {
+            (_, None) | (None, _) => true,
+            (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
+            (Some(Ok(_)), Some(age)) => {
+                (self.plan.min == 0 || current == Some(0)) && age >= self.plan.polling
+            }
+        };
+        if look {
+            self.looked = Some(now.at);
+        }
+        look
+    }
+
+    fn hpa_write(
+        &mut self,
+        evaluation: &Evaluation,
+        live: Option<&HorizontalPodAutoscaler>,
+        now: Moment,
+    ) -> Option<HpaWrite> {
+        let plan = &self.plan;
+        if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
+            // A live HPA keeps what it has: leaving a metric out would let the others scale in.
+            return None;
+        }
+        let version = live.and_then(|l| l.metadata.resource_version.clone());
+        if let Some((before, at)) = &self.hpa_before
+            && *before == version
+            && at.elapsed() < ECHO
+        {
+            return None;
+        }
+        let wanted = wanted(plan, evaluation.max)?;
+        let write = match live {
+            None => HpaWrite::Create(Box::new(wanted)),
+            Some(live) => HpaWrite::Replace(Box::new(difference(live, &wanted)?)),
+        };
+        self.hpa_before = Some((version, now.at));
+        Some(write)
+    }
+
+    fn status(
+        &mut self,
+        conditions: Vec<crate::resources::Condition>,
+        has_hpa: bool,
+        active: bool,
+        now: Moment,
+    ) -> Option<ScaledObjectStatus> {
+        let plan = &self.plan;
+        let live = plan.object.status.clone().unwrap_or_default();
+        let known = match &self.status_written {
+            Some((written, at)) if at.elapsed() < ECHO => written.clone(),
+            _ => live,
+        };
+        let mut next = known.clone();
+        next.conditions = conditions;
+        if let Some(Ok(target)) = &self.target {
+            let GroupVersionKindResource {
+                group,
+                version,
+                kind,
+                ..
+            } = &target.gvkr;
+            next.scale_target_kind = Some(format!("{group}/{version}.{kind}"));
+            next.scale_target_gvkr = Some(target.gvkr.clone());
+            next.original_replica_count = next.original_replica_count.or(Some(target.replicas));
+        }
+        next.hpa_name = has_hpa.then(|| plan.hpa_name.clone()).or(next.hpa_name);
+        let sources = || plan.triggers.iter().filter_map(|t| t.source.as_ref().ok());
+        let external = |s: &Source| match s {
+            Source::Kafka { metric, .. } => Some(metric.to_string()),
+            Source::Resource(_) => None,
+        };
+        next.external_metric_names = sources().filter_map(external).collect();
+        let resource = |s: &Source| match s {
+            Source::Resource(resource) => Some(resource.kind.to_owned()),
+            Source::Kafka { .. } => None,
+        };
+        next.resource_metric_names = sources().filter_map(resource).collect();
+        next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
+        let references = plan.object.spec.triggers.iter();
+        let references = references.filter_map(|t| t.authentication_ref.as_ref());
+        next.authentications_types =
+            Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());
+        self.last_active_time(&mut next, active, now.wall);
+        if next == known {
+            return None;
+        }
+        self.status_written = Some((next.clone(), now.at));
+        Some(next)
+    }
+
+    /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.
+    fn last_active_time(&self, next: &mut ScaledObjectStatus, active: bool, now: Timestamp) {
+        let Some(last) = self.last_active.filter(|_| self.plan.min == 0) else {
+            return;
+        };
+        let written = next
+            .last_active_time
+            .as_ref()
+            .and_then(|t| t.parse::<Timestamp>().ok());
+        let often = (self.plan.cooldown / 3).max(self.plan.polling);
+        let old = written.is_none_or(|w| w.checked_add(often).is_ok_and(|due| due <= now));
+        let ended = self.active_before && !active;
+        if active && old || ended {
+            let seconds = Timestamp::from_second(last.as_second()).unwrap_or(last);
+            next.last_active_time = Some(seconds.to_string());
+        }
+    }
+}
+
+/// A write of an HPA.
+#[derive(Debug)]
+pub(super) enum HpaWrite {
+    Create(Box<HorizontalPodAutoscaler>),
+    Replace(Box<HorizontalPodAutoscaler>),
+}
+
+/// What counts of a watched HPA.
+pub(super) fn live(hpa: Option<&HorizontalPodAutoscaler>) -> Option<Live> {
+    hpa.map(Live::of)
+}
+
+/// Sorted, each once, with commas: KEDA's column texts.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}

@@ -1,0 +1,135 @@
+//! The scaled workload: anything with a scale subresource, found by kind, read and set through it.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::autoscaling::v1::Scale;
+use kube::{
+    Client,
+    api::{Patch, PatchParams},
+    core::{DynamicObject, GroupVersionKind},
+    discovery::{self, ApiResource},
+};
+
+use crate::{
+    resources::{GroupVersionKindResource, ScaleTarget},
+    scaling::Plan,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A workload as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) gvkr: GroupVersionKindResource,
+    /// `spec.replicas` of its scale; a missing field is 1.
+    pub(super) replicas: i32,
+    /// How often it was read, to tell a stale copy.
+    pub(super) at: Instant,
+}
+
+/// Why it can't be scaled, in KEDA's words for that stage.
+pub(super) type TargetError = String;
+
+/// Reads the workload of `plan`.
+pub(super) async fn read(client: &Client, plan: &Plan) -> Result<Target, TargetError> {
+    let reference = &plan.object.spec.scale_target_ref;
+    let resource = within(resource_of(client, reference)).await?;
+    let api =
+        kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
+    let scale = within(async {
+        api.get_scale(&reference.name)
+            .await
+            .map_err(|e| explain(&e, plan, &resource))
+    })
+    .await?;
+    Ok(Target {
+        gvkr: GroupVersionKindResource {
+            group: resource.group.clone(),
+            version: resource.version.clone(),
+            kind: resource.kind.clone(),
+            resource: resource.plural.clone(),
+        },
+        replicas: replicas(&scale),
+        at: Instant::now(),
+    })
+}
+
+/// Sets the workload to `to` replicas if it still has `from`; returns what it has then.
+pub(super) async fn set(
+    client: &Client,
+    plan: &Plan,
+    from: i32,
+    to: i32,
+) -> Result<i32, TargetError> {
+    let reference = &plan.object.spec.scale_target_ref;
+    let resource = within(resource_of(client, reference)).await?;
+    let api =
+        kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
+    within(async {
+        let failed = |e: kube::Error| explain(&e, plan, &resource);
+        let scale = api.get_scale(&reference.name).await.map_err(failed)?;
+        let now = replicas(&scale);
+        if now != from {
+            return Ok(now);
+        }
+        // The version makes it a write over what was just seen, or a conflict and another look.
+        let patch = serde_json::json!({
+            "metadata": {"resourceVersion": scale.metadata.resource_version},
+            "spec": {"replicas": to},
+        });
+        let params = PatchParams::default();
+        let patched = api
+            .patch_scale(&reference.name, &params, &Patch::Merge(patch))
+            .await;
+        patched.map(|_| to).map_err(failed)
+    })
+    .await
+}
+
+fn replicas(scale: &Scale) -> i32 {
+    scale.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0)
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, TargetError>>) -> Result<T, TargetError> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(result) => result,
+        Err(_) => Err(format!("the API server did not answer within {PATIENCE:?}")),
+    }
+}
+
+async fn resource_of(client: &Client, reference: &ScaleTarget) -> Result<ApiResource, TargetError> {
+    let or = |field: &Option<String>, default: &str| {
+        let field = field.clone().filter(|f| !f.is_empty());
+        field.unwrap_or_else(|| default.into())
+    };
+    let version = or(&reference.api_version, "apps/v1");
+    let kind = or(&reference.kind, "Deployment");
+    let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
+    let gvk = GroupVersionKind::gvk(group, version, &kind);
+    if group == "apps" && matches!(kind.as_str(), "Deployment" | "StatefulSet") {
+        let plural = format!("{}s", kind.to_lowercase());
+        return Ok(ApiResource::from_gvk_with_plural(&gvk, &plural));
+    }
+    match discovery::pinned_kind(client, &gvk).await {
+        Ok((resource, _)) => Ok(resource),
+        Err(error) => Err(format!(
+            "ScaledObject doesn't have correct scaleTargetRef specification: unknown kind {kind} in {group}/{version}: {error}"
+        )),
+    }
+}
+
+fn explain(error: &kube::Error, plan: &Plan, resource: &ApiResource) -> TargetError {
+    let stage = "ScaledObject doesn't have correct scaleTargetRef specification";
+    let name = &plan.object.spec.scale_target_ref.name;
+    let (kind, namespace) = (&resource.kind, &plan.namespace);
+    match error {
+        kube::Error::Api(status) if status.is_not_found() => format!(
+            "{stage}: {}.{} \"{name}\" not found: Target resource doesn't exist, or it doesn't expose /scale subresource ({kind} {namespace}/{name})",
+            resource.plural, resource.group
+        ),
+        kube::Error::Api(status) => {
+            format!("{stage}: {kind} {namespace}/{name}: {}", status.message)
+        }
+        error => format!("{stage}: {kind} {namespace}/{name}: {error}"),
+    }
+}

@@ -1,0 +1,103 @@
+//! What is watched, and where it is kept. Secrets are watched by their metadata only: memory follows our objects, and
+//! nothing secret is kept that nobody asks for.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::{autoscaling::v2::HorizontalPodAutoscaler, core::v1::Secret};
+use kube::{
+    Api, Client, Resource,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, Store},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::{sync::Notify, task::JoinSet};
+
+use crate::resources::{ScaledObject, TriggerAuthentication};
+
+/// All stores, filled by tasks that end with it.
+pub(super) struct Watches {
+    pub(super) objects: Store<ScaledObject>,
+    pub(super) authentications: Store<TriggerAuthentication>,
+    pub(super) hpas: Store<HorizontalPodAutoscaler>,
+    pub(super) secrets: Store<PartialObjectMeta<Secret>>,
+    /// Rings after any change.
+    pub(super) changed: Arc<Notify>,
+    tasks: JoinSet<()>,
+}
+
+impl Watches {
+    /// Begins to watch, every namespace or one.
+    pub(super) fn start(client: &Client, namespace: Option<&str>) -> Self {
+        let changed = Arc::new(Notify::new());
+        let mut tasks = JoinSet::new();
+        let config = watcher::Config::default;
+        let objects = watcher(scoped(client, namespace), config());
+        let objects = reflect("ScaledObjects", objects, &changed, &mut tasks);
+        let found = watcher(scoped(client, namespace), config());
+        let authentications = reflect("TriggerAuthentications", found, &changed, &mut tasks);
+        let hpas = watcher(scoped(client, namespace), config());
+        let hpas = reflect("HorizontalPodAutoscalers", hpas, &changed, &mut tasks);
+        let secrets = watcher(scoped(client, namespace), config());
+        let secrets = reflect("Secrets", secrets, &changed, &mut tasks);
+        Self {
+            objects,
+            authentications,
+            hpas,
+            secrets,
+            changed,
+            tasks,
+        }
+    }
+
+    /// Returns once every first list is in; `false` if a watch ended for good before.
+    pub(super) async fn synced(&self) -> bool {
+        let (a, b, c, d) = tokio::join!(
+            self.objects.wait_until_ready(),
+            self.authentications.wait_until_ready(),
+            self.hpas.wait_until_ready(),
+            self.secrets.wait_until_ready(),
+        );
+        a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && !self.tasks.is_empty()
+    }
+}
+
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+fn reflect<K>(
+    what: &'static str,
+    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    changed: &Arc<Notify>,
+    tasks: &mut JoinSet<()>,
+) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + DeserializeOwned + 'static,
+{
+    let (store, writer) = reflector::store();
+    let changed = changed.clone();
+    tasks.spawn(
+        stream
+            .default_backoff()
+            .reflect(writer)
+            .for_each(move |event| {
+                match event {
+                    Ok(_) => changed.notify_one(),
+                    Err(error) => tracing::warn!(%error, "watching {what}"),
+                }
+                futures::future::ready(())
+            }),
+    );
+    store
+}
