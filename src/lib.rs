@@ -3,12 +3,17 @@
 //! The library is the binary's rooms, open to its tests and examples; ARCHITECTURE.md draws how data goes through them.
 #![warn(missing_docs)]
 
+pub mod args;
+pub mod cli;
 pub mod controller;
 pub mod kafka;
 pub mod lag;
 pub mod poll;
 pub mod quantity;
 pub mod resources;
+pub mod run;
 pub mod scaling;
+pub mod selector;
+pub mod server;
 pub mod telemetry;
 pub mod triggers;

@@ -1,1 +1,36 @@
-//! The bed.
+//! A real Kubernetes control plane and a real Kafka broker on one machine, for tests and the demo; never shipped.
+//!
+//! Everything listens on loopback and free ports, lives in one temporary folder, and ends with its owner, also when a
+//! test panics or is killed.
+// Test code: a part that does not start is a failed test, said by the panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate
+)]
+#![warn(missing_docs)]
+
+mod balancer;
+mod bed;
+mod control_plane;
+mod kafka;
+mod kafka_admin;
+mod kubelet;
+mod observe;
+pub mod parts;
+mod pki;
+mod pod_metrics;
+mod process;
+pub mod wait;
+
+pub use balancer::Balancer;
+pub use bed::{Bed, BedOptions, Lagscale};
+pub use control_plane::{ControlPlane, ControlPlaneOptions};
+pub use kafka::{Kafka, KafkaOptions};
+pub use kubelet::Kubelet;
+pub use observe::{Observer, Seen};
+pub use pki::{Ca, Identity};
+pub use pod_metrics::PodMetrics;
+pub use process::{Child, free_port};

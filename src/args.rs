@@ -1,0 +1,137 @@
+//! Every flag, its default and its environment name.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::telemetry::Format;
+
+/// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// Without one: run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Of the run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What else it can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the custom resource definitions, generated from the types, as YAML.
+    Crds,
+    /// Write a CA and a serving certificate for the API server's Service.
+    Certs(CertsArgs),
+}
+
+/// Flags of a run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Address of the external metrics API (HTTPS).
+    #[arg(long, env = "LAGSCALE_LISTEN", default_value = "0.0.0.0:6443")]
+    pub listen: SocketAddr,
+    /// Address of /metrics and of health over plain HTTP.
+    #[arg(long, env = "LAGSCALE_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
+    pub metrics_listen: SocketAddr,
+    /// PEM file with the serving certificate and its intermediates.
+    #[arg(long, env = "LAGSCALE_TLS_CERT_FILE", default_value = "certs/tls.crt")]
+    pub tls_cert_file: PathBuf,
+    /// PEM file with the certificate's private key.
+    #[arg(
+        long,
+        env = "LAGSCALE_TLS_PRIVATE_KEY_FILE",
+        default_value = "certs/tls.key"
+    )]
+    pub tls_private_key_file: PathBuf,
+    /// The one namespace to watch; all where it is not set.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
+    #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
+    pub hpa_tolerance: Tolerance,
+    /// Seconds without a reading after which a value is withheld, 1 to 3600.
+    #[arg(long, env = "LAGSCALE_MAX_SAMPLE_AGE", default_value = "20", value_parser = seconds)]
+    pub max_sample_age: Duration,
+    /// What to log: a level, or directives such as lagscale=debug.
+    #[arg(
+        long,
+        env = "LAGSCALE_LOG",
+        default_value = "info,kube_client=warn,kube_runtime=warn"
+    )]
+    pub log: String,
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "LAGSCALE_LOG_FORMAT",
+        value_enum,
+        default_value = "console"
+    )]
+    pub log_format: Format,
+}
+
+/// Flags of `certs`.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Folder to write to.
+    #[arg(long, default_value = "certs")]
+    pub directory: PathBuf,
+    /// Namespace of the Service.
+    #[arg(long, default_value = "lagscale")]
+    pub namespace: String,
+    /// Name of the Service.
+    #[arg(long, default_value = "lagscale")]
+    pub service: String,
+    /// Write anew over what is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A tolerance in thousandths, 0 to 999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance(pub i64);
+
+fn tolerance(text: &str) -> Result<Tolerance, String> {
+    let milli = crate::quantity::parse_milli(text).map_err(|e| e.to_string())?;
+    if !(0..1000).contains(&milli) {
+        return Err("expected a number from 0 to 0.999".into());
+    }
+    Ok(Tolerance(milli))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected whole seconds, 1 to 3600".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Tolerance};
+
+    #[test]
+    fn the_flags_make_sense_to_clap() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_with_the_range() {
+        let cli = Cli::try_parse_from(["lagscale", "--hpa-tolerance=0.2"]).unwrap();
+        assert_eq!(cli.run.hpa_tolerance, Tolerance(200));
+        for (flag, said) in [
+            ("--hpa-tolerance=1", "0 to 0.999"),
+            ("--hpa-tolerance=x", "quantities must match"),
+            ("--max-sample-age=0", "1 to 3600"),
+        ] {
+            let error = Cli::try_parse_from(["lagscale", flag])
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Label selectors as the API server parses them: all operators, apimachinery's grammar and its error texts
+//! (`k8s.io/apimachinery/pkg/labels`). Pure.
+
+mod parse;
+
+use std::collections::BTreeSet;
+
+/// A parsed selector: every requirement has to hold. The empty one matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector(Vec<Requirement>);
+
+/// One requirement on one label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Operator {
+    Exists,
+    Absent,
+    In(BTreeSet<String>),
+    NotIn(BTreeSet<String>),
+    Greater(i64),
+    Less(i64),
+}
+
+/// Why a text is no selector; the text is apimachinery's, which clients know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SelectorError(String);
+
+impl Selector {
+    /// Parses a selector such as `a=b,c in (d,e),!f`.
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
+        parse::parse(text).map(Self)
+    }
+
+    /// Whether labels match, with `value` looking one up.
+    pub fn matches<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.0.iter().all(|r| r.matches(value(&r.key)))
+    }
+
+    /// The one value that `key` is required to have, where some requirement names exactly one.
+    #[must_use]
+    pub fn pinned(&self, key: &str) -> Option<&str> {
+        self.0.iter().find_map(|r| match &r.operator {
+            Operator::In(values) if r.key == key && values.len() == 1 => {
+                values.first().map(String::as_str)
+            }
+            _ => None,
+        })
+    }
+}
+
+impl Requirement {
+    fn matches(&self, value: Option<&str>) -> bool {
+        let number = || value.and_then(|v| v.parse::<i64>().ok());
+        match &self.operator {
+            Operator::Exists => value.is_some(),
+            Operator::Absent => value.is_none(),
+            Operator::In(values) => value.is_some_and(|v| values.contains(v)),
+            Operator::NotIn(values) => !value.is_some_and(|v| values.contains(v)),
+            Operator::Greater(bound) => number().is_some_and(|n| n > *bound),
+            Operator::Less(bound) => number().is_some_and(|n| n < *bound),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Selector;
+
+    fn matches(selector: &str, labels: &[(&str, &str)]) -> bool {
+        let selector = Selector::parse(selector).unwrap();
+        selector.matches(|key| labels.iter().find(|l| l.0 == key).map(|l| l.1))
+    }
+
+    #[test]
+    fn every_operator_means_what_kubernetes_means() {
+        let labels = [("a", "b"), ("n", "5"), ("x.io/y", "")];
+        for yes in [
+            "",
+            "a",
+            "!z",
+            "a=b",
+            "a==b",
+            "a!=c",
+            "z!=c",
+            "a in (b,c)",
+            "a notin (c)",
+            "z notin (c)",
+            "n>4",
+            "n<6",
+            "x.io/y=",
+            "x.io/y in ()",
+            " a = b , n ",
+            "in!=x",
+        ] {
+            assert!(matches(yes, &labels), "{yes}");
+        }
+        for no in [
+            "!a",
+            "z",
+            "a=c",
+            "a!=b",
+            "a in (c)",
+            "a notin (b,c)",
+            "n>5",
+            "n<5",
+            "a>1",
+            "z<1",
+        ] {
+            assert!(!matches(no, &labels), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_pinned_by_equality_or_a_set_of_one() {
+        for (text, pinned) in [
+            ("k=v", Some("v")),
+            ("k==v", Some("v")),
+            ("k in (v)", Some("v")),
+            ("k in (v,w)", None),
+            ("k!=v", None),
+            ("k", None),
+            ("j=v", None),
+        ] {
+            assert_eq!(Selector::parse(text).unwrap().pinned("k"), pinned, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_text_says_what_was_found_and_expected() {
+        let long = "x".repeat(64);
+        for (text, error) in [
+            (
+                "=b",
+                "found '=', expected: !, identifier, or 'end of string'",
+            ),
+            ("a,", "found '', expected: identifier after ','"),
+            ("a=b c", "found 'c', expected: ',' or 'end of string'"),
+            (
+                "a b",
+                "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
+            ),
+            (
+                "a in b",
+                "unable to parse requirement: found 'b' expected: '('",
+            ),
+            (
+                "a in (b",
+                "unable to parse requirement: found '', expected: ',' or ')'",
+            ),
+            (
+                "!!a",
+                "unable to parse requirement: found '!', expected: identifier",
+            ),
+            (
+                "a>x",
+                "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer",
+            ),
+            (
+                &format!("a={long}"),
+                &format!(
+                    "unable to parse requirement: values[0][a]: Invalid value: \"{long}\": must be no more than 63 bytes"
+                ),
+            ),
+            (
+                "/y=b",
+                "unable to parse requirement: <nil>: Invalid value: \"/y\": prefix part must be non-empty",
+            ),
+        ] {
+            assert_eq!(
+                Selector::parse(text).unwrap_err().to_string(),
+                error,
+                "{text}"
+            );
+        }
+        assert!(Selector::parse("a=-b").unwrap_err().to_string().contains("values[0][a]: Invalid value: \"-b\": a valid label must be an empty string or consist of"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "[a-c=!()<>, /\\PC]{0,40}") {
+            let _ = Selector::parse(&text);
+        }
+    }
+}

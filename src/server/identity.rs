@@ -1,0 +1,192 @@
+//! Who asks: the front proxy's word where its certificate is verified, else the certificate's own name, else nobody.
+//! Headers of anybody but the front proxy are never looked at.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use http::{HeaderMap, header};
+use rustls::{
+    pki_types::{CertificateDer, UnixTime},
+    server::danger::ClientCertVerifier,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::trust::Trust;
+
+/// A user as authorization sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct User {
+    pub name: String,
+    pub uid: String,
+    pub groups: Vec<String>,
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// The client of one connection: its certificate chain, leaf first, judged once per published trust.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    chain: Vec<CertificateDer<'static>>,
+    subject: OnceLock<Subject>,
+    judged: arc_swap::ArcSwapOption<(Arc<Trust>, Judgement)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Subject {
+    common_name: String,
+    organizations: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Judgement {
+    front_proxy: bool,
+    client: bool,
+}
+
+/// Some credential was shown and none was good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused;
+
+impl Peer {
+    /// A connection whose client showed `chain`.
+    pub fn new(chain: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            chain,
+            ..Self::default()
+        }
+    }
+
+    fn subject(&self) -> &Subject {
+        self.subject.get_or_init(|| {
+            let certificate = self.chain.first();
+            let parsed = certificate.and_then(|c| X509Certificate::from_der(c).ok());
+            let Some((_, parsed)) = parsed else {
+                return Subject::default();
+            };
+            let subject = parsed.subject();
+            let text = |a: &x509_parser::x509::AttributeTypeAndValue<'_>| {
+                a.as_str().unwrap_or_default().to_owned()
+            };
+            Subject {
+                common_name: subject
+                    .iter_common_name()
+                    .next()
+                    .map(text)
+                    .unwrap_or_default(),
+                organizations: subject.iter_organization().map(text).collect(),
+            }
+        })
+    }
+
+    fn judge(&self, trust: &Arc<Trust>) -> Judgement {
+        if let Some(judged) = &*self.judged.load()
+            && Arc::ptr_eq(&judged.0, trust)
+        {
+            return judged.1;
+        }
+        let judgement = Judgement {
+            front_proxy: self.verified_by(trust.front_proxy.as_deref())
+                && (trust.allowed_names.is_empty()
+                    || trust.allowed_names.contains(&self.subject().common_name)),
+            client: self.verified_by(trust.clients.as_deref()),
+        };
+        self.judged
+            .store(Some(Arc::new((trust.clone(), judgement))));
+        judgement
+    }
+
+    fn verified_by(&self, authority: Option<&dyn ClientCertVerifier>) -> bool {
+        let (Some(authority), Some((leaf, intermediates))) = (authority, self.chain.split_first())
+        else {
+            return false;
+        };
+        authority
+            .verify_client_cert(leaf, intermediates, UnixTime::now())
+            .is_ok()
+    }
+}
+
+/// Who sent a request with these headers over this connection. Without any credential it is `system:anonymous`.
+pub(super) fn authenticate(
+    peer: &Peer,
+    trust: Option<&Arc<Trust>>,
+    headers: &HeaderMap,
+) -> Result<User, Refused> {
+    let bearer = headers.get(header::AUTHORIZATION).is_some_and(|v| {
+        v.to_str().is_ok_and(|v| {
+            v.get(..7)
+                .is_some_and(|s| s.eq_ignore_ascii_case("bearer "))
+                && v.len() > 7
+        })
+    });
+    if peer.chain.is_empty() {
+        return if bearer {
+            Err(Refused)
+        } else {
+            Ok(anonymous())
+        };
+    }
+    let trust = trust.ok_or(Refused)?;
+    let judgement = peer.judge(trust);
+    let user = judgement
+        .front_proxy
+        .then(|| forwarded(trust, headers))
+        .flatten()
+        .or_else(|| judgement.client.then(|| own(peer)).flatten());
+    user.map(authenticated).ok_or(Refused)
+}
+
+fn anonymous() -> User {
+    User {
+        name: "system:anonymous".into(),
+        groups: vec!["system:unauthenticated".into()],
+        ..User::default()
+    }
+}
+
+/// kube-apiserver's own helpers arrive without groups and are let in by this one.
+fn authenticated(mut user: User) -> User {
+    const GROUPS: [&str; 2] = ["system:authenticated", "system:unauthenticated"];
+    if user.name != "system:anonymous" && !user.groups.iter().any(|g| GROUPS.contains(&g.as_str()))
+    {
+        user.groups.push(GROUPS[0].into());
+    }
+    user
+}
+
+fn own(peer: &Peer) -> Option<User> {
+    let subject = peer.subject();
+    (!subject.common_name.is_empty()).then(|| User {
+        name: subject.common_name.clone(),
+        groups: subject.organizations.clone(),
+        ..User::default()
+    })
+}
+
+fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
+    let all = |names: &[String]| -> Vec<String> {
+        let values = names.iter().flat_map(|n| headers.get_all(n.as_str()));
+        let texts = values.filter_map(|v| v.to_str().ok());
+        texts.filter(|v| !v.is_empty()).map(str::to_owned).collect()
+    };
+    let name = all(&trust.username).into_iter().next()?;
+    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (header, value) in headers {
+        let prefixes = trust.extra.iter().map(|p| p.to_ascii_lowercase());
+        let key = prefixes
+            .filter_map(|p| header.as_str().strip_prefix(p.as_str()))
+            .next();
+        if let (Some(key), Ok(value)) = (key, value.to_str()) {
+            let key = percent_encoding::percent_decode_str(key);
+            let key = key.decode_utf8_lossy().into_owned();
+            extra.entry(key).or_default().push(value.to_owned());
+        }
+    }
+    Some(User {
+        name,
+        uid: all(&trust.uid).into_iter().next().unwrap_or_default(),
+        groups: all(&trust.group),
+        extra,
+    })
+}

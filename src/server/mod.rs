@@ -1,0 +1,23 @@
+//! The aggregated API server of `external.metrics.k8s.io/v1beta1`: HTTPS, who asks, whether they may, discovery, and
+//! values read from the table. No request waits for Kafka.
+
+mod accept;
+mod api;
+mod authorization;
+mod discovery;
+mod external_metrics;
+mod health;
+mod identity;
+mod openapi;
+mod plain;
+mod reply;
+mod route;
+mod serve;
+mod tls;
+mod trust;
+
+pub use health::Readiness;
+pub use plain::plain;
+pub use route::{API_SERVICE, GROUP, VERSION};
+pub use serve::{Parts, ServeError, Server};
+pub use tls::TlsError;

@@ -1,0 +1,141 @@
+//! A TCP stand-in for a Service: forwards each connection to one of the replicas that answer readyz.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+const CHECK: Duration = Duration::from_millis(200);
+
+/// Listens until it is dropped.
+pub struct Balancer {
+    address: SocketAddr,
+    backends: Arc<Mutex<Vec<Backend>>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+#[derive(Clone, Copy)]
+struct Backend {
+    address: SocketAddr,
+    /// Plain HTTP with `/readyz`.
+    health: SocketAddr,
+    ready: bool,
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Balancer {
+    /// Starts without any backend: connections are closed at once, as with a Service that has no endpoint.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let backends = Arc::new(Mutex::new(Vec::new()));
+        let tasks = [
+            tokio::spawn(accept(listener, backends.clone())),
+            tokio::spawn(check(backends.clone())),
+        ];
+        Self {
+            address,
+            backends,
+            tasks,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Adds a replica: where it serves, and where its plain `/readyz` is.
+    pub fn add(&self, address: SocketAddr, health: SocketAddr) {
+        let ready = false;
+        let backend = Backend {
+            address,
+            health,
+            ready,
+        };
+        self.backends.lock().expect("not poisoned").push(backend);
+    }
+
+    /// Takes a replica out.
+    pub fn remove(&self, address: SocketAddr) {
+        self.backends
+            .lock()
+            .expect("not poisoned")
+            .retain(|b| b.address != address);
+    }
+}
+
+async fn accept(listener: TcpListener, backends: Arc<Mutex<Vec<Backend>>>) {
+    let next = AtomicUsize::new(0);
+    loop {
+        let Ok((mut from, _)) = listener.accept().await else {
+            continue;
+        };
+        let ready: Vec<_> = {
+            let backends = backends.lock().expect("not poisoned");
+            backends
+                .iter()
+                .filter(|b| b.ready)
+                .map(|b| b.address)
+                .collect()
+        };
+        let Some(to) = ready
+            .get(next.fetch_add(1, Ordering::Relaxed) % ready.len().max(1))
+            .copied()
+        else {
+            continue;
+        };
+        tokio::spawn(async move {
+            if let Ok(mut to) = TcpStream::connect(to).await {
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            }
+        });
+    }
+}
+
+async fn check(backends: Arc<Mutex<Vec<Backend>>>) {
+    loop {
+        let now: Vec<_> = backends.lock().expect("not poisoned").clone();
+        for backend in now {
+            let ready = is_ready(backend.health).await;
+            let mut backends = backends.lock().expect("not poisoned");
+            for known in backends.iter_mut().filter(|b| b.address == backend.address) {
+                known.ready = ready;
+            }
+        }
+        tokio::time::sleep(CHECK).await;
+    }
+}
+
+/// Whether a plain HTTP `/readyz` answers 200 within a second.
+pub(crate) async fn is_ready(address: SocketAddr) -> bool {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.ok()?;
+        let mut answer = Vec::new();
+        stream.take(4096).read_to_end(&mut answer).await.ok()?;
+        answer.starts_with(b"HTTP/1.1 200").then_some(())
+    };
+    matches!(
+        tokio::time::timeout(Duration::from_secs(1), ask).await,
+        Ok(Some(()))
+    )
+}

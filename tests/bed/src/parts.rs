@@ -1,0 +1,189 @@
+//! The real parts: found where the user has them, else built once from checked-in versions and kept outside `target`.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const GO_MOD: &str = include_str!("../control-plane/go.mod");
+const GO_SUM: &str = include_str!("../control-plane/go.sum");
+const POM: &str = include_str!("../kafka/pom.xml");
+const KUBERNETES: &str = "v1.36.3";
+/// The Kafka that is used unless another version is named.
+pub const KAFKA: &str = "4.3.0";
+
+/// The programs of a control plane.
+#[derive(Clone, Debug)]
+pub struct ControlPlaneParts {
+    /// etcd.
+    pub etcd: PathBuf,
+    /// kube-apiserver.
+    pub apiserver: PathBuf,
+    /// kube-controller-manager.
+    pub controller_manager: PathBuf,
+    /// kubectl.
+    pub kubectl: PathBuf,
+}
+
+/// Finds or builds the control plane; `KUBEBUILDER_ASSETS` is taken for what it holds.
+pub fn control_plane() -> ControlPlaneParts {
+    let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let theirs = |name: &str| {
+        let path = assets.as_ref()?.join(name);
+        path.exists().then_some(path)
+    };
+    let ours = |name: &str| built_control_plane().join(name);
+    let either = |name: &str, built: &str| theirs(name).unwrap_or_else(|| ours(built));
+    ControlPlaneParts {
+        // Go names a tool after the last part of its path.
+        etcd: either("etcd", "server"),
+        apiserver: either("kube-apiserver", "kube-apiserver"),
+        controller_manager: either("kube-controller-manager", "kube-controller-manager"),
+        kubectl: either("kubectl", "kubectl"),
+    }
+}
+
+/// The class path of a Kafka of this version; `KAFKA_HOME` is taken for the default version.
+pub fn kafka(version: &str) -> String {
+    if version == KAFKA
+        && let Some(home) = std::env::var_os("KAFKA_HOME")
+    {
+        return PathBuf::from(home).join("libs/*").display().to_string();
+    }
+    let name = format!("kafka-{version}-{}", digest(&[POM, version]));
+    let dir = cached(&name, |dir| {
+        require("java", &["-version"], "a JDK, version 17 or newer");
+        require("mvn", &["-version"], "Apache Maven");
+        let binding = if version.starts_with('2') {
+            "slf4j-reload4j"
+        } else {
+            "log4j-slf4j-impl"
+        };
+        let binding_group = if version.starts_with('2') {
+            "org.slf4j"
+        } else {
+            "org.apache.logging.log4j"
+        };
+        let binding_version = if version.starts_with('2') {
+            "1.7.36"
+        } else {
+            "2.25.3"
+        };
+        let pom = POM
+            .replace("@kafka@", version)
+            .replace("@binding-group@", binding_group)
+            .replace("@binding-version@", binding_version)
+            .replace("@binding@", binding);
+        fs::write(dir.join("pom.xml"), pom).expect("a pom");
+        run(
+            &format!("fetching Apache Kafka {version}"),
+            Command::new("mvn")
+                .args([
+                    "-q",
+                    "-B",
+                    "dependency:copy-dependencies",
+                    "-DoutputDirectory=lib",
+                ])
+                .current_dir(dir),
+        );
+    });
+    dir.join("lib/*").display().to_string()
+}
+
+fn built_control_plane() -> PathBuf {
+    let name = format!("control-plane-{}", digest(&[GO_MOD, GO_SUM, KUBERNETES]));
+    cached(&name, |dir| {
+        require("go", &["version"], "Go 1.26 or newer");
+        fs::write(dir.join("go.mod"), GO_MOD).expect("go.mod");
+        fs::write(dir.join("go.sum"), GO_SUM).expect("go.sum");
+        let flags = format!(
+            "-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES} -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
+        );
+        run(
+            &format!("building Kubernetes {KUBERNETES} and etcd from source (once; minutes)"),
+            Command::new("go")
+                .args(["build", "-trimpath", "-mod=mod", "-ldflags"])
+                .arg(flags)
+                .args(["-o", "./", "tool"])
+                .env("CGO_ENABLED", "0")
+                .current_dir(dir),
+        );
+    })
+}
+
+/// The cache folder `name`; made by `fill` in a folder that gets its name only when it is whole. One maker at a time.
+fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
+    let root = cache();
+    let dir = root.join(name);
+    if dir.exists() {
+        return dir;
+    }
+    fs::create_dir_all(&root).expect("a cache folder");
+    let lock = File::create(root.join(format!("{name}.lock"))).expect("a lock file");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("a file lock");
+    if dir.exists() {
+        return dir;
+    }
+    let making = root.join(format!("{name}.part"));
+    let _ = fs::remove_dir_all(&making);
+    fs::create_dir_all(&making).expect("a cache folder");
+    fill(&making);
+    fs::rename(&making, &dir).expect("a finished cache folder");
+    dir
+}
+
+fn cache() -> PathBuf {
+    if let Some(dir) = std::env::var_os("LAGSCALE_BED_CACHE") {
+        return dir.into();
+    }
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("lagscale-bed")
+}
+
+fn digest(texts: &[&str]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for text in texts {
+        context.update(text.as_bytes());
+    }
+    let hex = |b: &u8| format!("{b:02x}");
+    context.finish().as_ref()[..6].iter().map(hex).collect()
+}
+
+fn require(program: &str, args: &[&str], what: &str) {
+    let found = Command::new(program)
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(
+        found.is_ok_and(|s| s.success()),
+        "`{program}` was not found: install {what} and put it on the PATH"
+    );
+}
+
+/// Runs a long step, saying every ten seconds that it goes on.
+fn run(what: &str, command: &mut Command) {
+    eprintln!("bed: {what} ...");
+    let begin = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a found program");
+    let mut said = 0;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            assert!(status.success(), "{what}: {status}");
+            eprintln!("bed: {what}: done in {} s", begin.elapsed().as_secs());
+            return;
+        }
+        let tens = begin.elapsed().as_secs() / 10;
+        if tens > said {
+            said = tens;
+            eprintln!("bed: {what}: {} s", tens * 10);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,148 @@
+//! Child processes that never outlive us: killed on drop, and by a reaper if we are killed ourselves.
+
+use std::{
+    fs::File,
+    io::Write,
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child as StdChild, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Mutex, OnceLock},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// A port of the loopback that nobody listens on now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Reads `+ pid` and `- pid`; at the end of its input, which is our end, it kills what is left.
+const REAPER: &str = r#"
+while read -r op pid; do
+  case "$op" in
+    +) live="$live $pid" ;;
+    -) next=; for p in $live; do [ "$p" = "$pid" ] || next="$next $p"; done; live=$next ;;
+  esac
+done
+for p in $live; do kill -9 -- "-$p" 2>/dev/null; done
+"#;
+
+fn reaper(op: char, pid: u32) {
+    static REAPER_INPUT: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    let input = REAPER_INPUT.get_or_init(|| {
+        let mut child = Command::new("sh")
+            .args(["-c", REAPER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("sh for the reaper");
+        Mutex::new(child.stdin.take().expect("the reaper's input"))
+    });
+    let mut input = input
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _ = writeln!(input, "{op} {pid}");
+}
+
+/// A running program in a process group of its own.
+pub struct Child {
+    name: String,
+    child: StdChild,
+    log: PathBuf,
+}
+
+impl Child {
+    /// Starts `command` with its output going to `log` (appended).
+    pub fn spawn(name: &str, command: &mut Command, log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.unwrap_or_else(|e| panic!("log {}: {e}", log.display()));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a second handle of the log"))
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{name} does not start: {e}"));
+        reaper('+', child.id());
+        Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it writes.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Everything it wrote so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Panics with its last lines if it ended.
+    pub fn must_live(&mut self) {
+        if let Some(status) = self.ended() {
+            let output = self.output();
+            let tail: Vec<_> = output.lines().rev().take(20).collect();
+            let tail: Vec<_> = tail.into_iter().rev().collect();
+            panic!(
+                "{} ended with {status}:\n{}\n(log: {})",
+                self.name,
+                tail.join("\n"),
+                self.log.display()
+            );
+        }
+    }
+
+    /// Sends a signal to it and its children.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0)) {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    /// SIGTERM, and SIGKILL when `grace` has passed; returns how it ended.
+    pub fn terminate(&mut self, grace: Duration) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let until = Instant::now() + grace;
+        while Instant::now() < until {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.kill()
+    }
+
+    /// SIGKILL; returns how it ended.
+    pub fn kill(&mut self) -> ExitStatus {
+        self.signal(Signal::KILL);
+        self.child.wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.kill();
+        }
+        reaper('-', self.child.id());
+    }
+}
