@@ -72,7 +72,6 @@ pub(super) struct Cluster {
     /// Stays set until a description is free of errors that call for another one.
     pub(super) stale: bool,
     pub(super) trouble: Option<Trouble>,
-    pub(super) first_poll_over: bool,
     failures: u32,
 }
 
@@ -104,6 +103,7 @@ pub(super) struct Group {
     pub(super) commits: Option<Commits>,
     pub(super) slots: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
     pub(super) read: Option<Moment>,
+    pub(super) polled: bool,
     pub(super) picture: Arc<GroupPicture>,
     pub(super) dirty: bool,
 }
@@ -141,7 +141,6 @@ impl Cluster {
             layout_at: None,
             stale: false,
             trouble: None,
-            first_poll_over: false,
             failures: 0,
         }
     }
@@ -151,7 +150,6 @@ impl Cluster {
         loop {
             self.take_demand();
             self.tick().await;
-            self.first_poll_over = true;
             self.pace();
             if self.publish().is_err() {
                 return;
@@ -160,7 +158,13 @@ impl Cluster {
             let idle = Instant::now() + self.timing.layout_every;
             tokio::select! {
                 () = sleep_until(next.unwrap_or(idle).into()) => {}
-                changed = self.demand.changed() => if changed.is_err() { return },
+                changed = self.demand.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    // To wait for a change is to have seen it; it still has to be taken.
+                    self.demand.mark_changed();
+                }
             }
         }
     }
@@ -205,12 +209,15 @@ impl Cluster {
                 commits: None,
                 slots: BTreeMap::new(),
                 read: None,
+                polled: false,
                 picture: Arc::default(),
                 dirty: true,
             });
             if group.demand != demand {
                 group.due = now;
                 group.demand = demand;
+                group.polled = false;
+                group.dirty = true;
             }
         }
     }
@@ -249,6 +256,7 @@ impl Cluster {
                 topics: group.slots.clone(),
                 trouble: group.trouble.clone(),
                 read: group.read,
+                polled: group.polled,
             });
         }
         let topics = self.topics.iter().map(|(name, topic)| {
@@ -267,7 +275,6 @@ impl Cluster {
                 .map(|(n, g)| (n.clone(), g.picture.clone()))
                 .collect(),
             trouble: self.trouble.clone(),
-            first_poll_over: self.first_poll_over,
         };
         self.pictures
             .send((self.key.clone(), Arc::new(picture)))

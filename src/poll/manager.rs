@@ -13,13 +13,6 @@ use super::{
     picture::Picture,
 };
 
-/// The latest picture of every cluster asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// By cluster and credential.
-    pub clusters: BTreeMap<ClusterKey, Arc<Picture>>,
-}
-
 /// Starts and ends poll tasks as the demand changes; dropping it ends them all.
 pub struct Manager {
     tasks: BTreeMap<ClusterKey, Poller>,

@@ -9,5 +9,5 @@ mod tick;
 
 pub use cluster::Timing;
 pub use demand::{ClusterDemand, ClusterKey, Demand, GroupDemand};
-pub use manager::{Manager, Snapshot};
+pub use manager::Manager;
 pub use picture::{GroupPicture, Picture, Slot, TopicPicture, Trouble};

@@ -19,8 +19,6 @@ pub struct Picture {
     pub groups: HashMap<Arc<str>, Arc<GroupPicture>>,
     /// Why the cluster as a whole can't be asked, if so.
     pub trouble: Option<Trouble>,
-    /// Whether the first poll has finished, failed or timed out: before that, silence means nothing.
-    pub first_poll_over: bool,
 }
 
 /// One topic.
@@ -43,6 +41,8 @@ pub struct GroupPicture {
     pub trouble: Option<Trouble>,
     /// When its commits were read the last time.
     pub read: Option<Moment>,
+    /// Whether a first poll of what is asked of it has finished, failed or timed out: before that, silence means nothing.
+    pub polled: bool,
 }
 
 /// One partition of a group.

@@ -29,13 +29,20 @@ impl Cluster {
         self.pair_up();
         let due = self.due_groups();
         self.describe().await;
-        if self.layout_at.is_none() {
-            return;
+        if self.layout_at.is_some() {
+            self.find_coordinators(&due).await;
+            self.read_commits(&due).await;
+            self.read_ends().await;
+            self.pair_up();
         }
-        self.find_coordinators(&due).await;
-        self.read_commits(&due).await;
-        self.read_ends().await;
-        self.pair_up();
+        for name in due {
+            if let Some(group) = self.groups.get_mut(&name)
+                && !group.polled
+            {
+                group.polled = true;
+                group.dirty = true;
+            }
+        }
     }
 
     fn due_groups(&mut self) -> Vec<Arc<str>> {

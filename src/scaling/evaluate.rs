@@ -45,7 +45,7 @@ pub struct Evaluation {
     pub metrics: Vec<Metric>,
     /// What the HPA's maxReplicas is to be.
     pub max: i32,
-    /// Every cluster's first poll has finished, failed or timed out.
+    /// The first poll of each of its groups has finished, failed or timed out.
     pub polled: bool,
 }
 
@@ -99,8 +99,8 @@ pub fn evaluate(
             continue;
         };
         let picture = pictures.get(cluster);
-        let over = picture.is_some_and(|p| p.first_poll_over);
-        polled &= over || kafka.unsupported.is_some();
+        let group = picture.and_then(|p| p.groups.get(&kafka.group));
+        polled &= kafka.unsupported.is_some() || group.is_some_and(|g| g.polled);
         let readout = match (&kafka.unsupported, picture) {
             (Some(why), _) => Readout {
                 trouble: Some(Trouble::configuration(why.as_str())),

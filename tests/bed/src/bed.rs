@@ -260,7 +260,7 @@ impl Bed {
                 dir.join("serving.key").display()
             ))
             .args(args)
-            .env("KUBECONFIG", self.control_plane.kubeconfig())
+            .env("KUBECONFIG", self.control_plane.lagscale_kubeconfig())
             .envs(env);
         let child = Child::spawn(&name, &mut command, &dir.join(format!("{name}.log")));
         self.balancer.add(address, plain);

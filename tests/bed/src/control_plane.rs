@@ -48,6 +48,7 @@ pub struct ControlPlane {
     kubectl: PathBuf,
     /// Signs serving certificates of aggregated API servers.
     pub serving_ca: Ca,
+    cluster_ca: Ca,
     // In the order they are to end: controllers first, the store last.
     _controller_manager: Child,
     apiserver: Child,
@@ -79,14 +80,10 @@ impl ControlPlane {
         let cluster_ca = write_pki(&dir);
         let server = format!("https://127.0.0.1:{port}");
         let kubeconfig = dir.join("admin.kubeconfig");
-        write_kubeconfig(&kubeconfig, &server, &cluster_ca, &dir, "admin");
-        write_kubeconfig(
-            &dir.join("kcm.kubeconfig"),
-            &server,
-            &cluster_ca,
-            &dir,
-            "kcm",
-        );
+        for name in ["admin", "kcm", "lagscale"] {
+            let path = dir.join(format!("{name}.kubeconfig"));
+            write_kubeconfig(&path, &server, &cluster_ca, &dir, name);
+        }
         let mut apiserver = Child::spawn(
             "kube-apiserver",
             &mut apiserver_command(&found.apiserver, &dir, &etcd_url, port, options),
@@ -115,6 +112,7 @@ impl ControlPlane {
             kubeconfig,
             kubectl: found.kubectl,
             serving_ca: Ca::new("serving"),
+            cluster_ca,
             _controller_manager: controller_manager,
             apiserver,
             _etcd: etcd,
@@ -129,6 +127,17 @@ impl ControlPlane {
     /// An administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The kubeconfig of lagscale's ServiceAccount.
+    pub fn lagscale_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig.with_file_name("lagscale.kubeconfig")
+    }
+
+    /// A certificate that the cluster's CA signs for a user, as PEM: certificate, then key.
+    pub fn user(&self, name: &str) -> String {
+        let identity = self.cluster_ca.sign(name, None, &[]);
+        format!("{}{}", identity.cert, identity.key)
     }
 
     /// The kubectl of the same version.
@@ -175,6 +184,14 @@ fn write_pki(dir: &Path) -> Ca {
     cluster
         .sign("system:kube-controller-manager", None, &[])
         .write(dir, "kcm");
+    // As its ServiceAccount, so that it runs with the rights that manifests/ gives it and no others.
+    cluster
+        .sign(
+            "system:serviceaccount:lagscale:lagscale",
+            Some("system:serviceaccounts"),
+            &[],
+        )
+        .write(dir, "lagscale");
     front_proxy
         .sign("front-proxy-client", None, &[])
         .write(dir, "front-proxy");
@@ -226,7 +243,7 @@ fn apiserver_command(
         "--authorization-mode=RBAC".into(),
         "--service-account-issuer=https://kubernetes.default.svc".into(),
         format!("--service-account-signing-key-file={}", file("sa.key")),
-        format!("--service-account-key-file={}", file("sa.key")),
+        format!("--service-account-key-file={}", file("sa.crt")),
         "--service-cluster-ip-range=10.0.0.0/24".into(),
         format!(
             "--requestheader-client-ca-file={}",

@@ -1,0 +1,86 @@
+//! The promises, on a real control plane and a real Kafka. One bed serves all scenarios that stop nothing; they mostly
+//! wait, so they run side by side. tests/README.md says what each file costs.
+
+mod bounds;
+mod scene;
+mod world;
+
+use std::{sync::Arc, time::Instant};
+
+use bed::BedOptions;
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::{runtime::Runtime, sync::OnceCell};
+use world::World;
+
+/// Starts at the first scenario that needs it.
+#[derive(Clone)]
+struct Shared {
+    runtime: Arc<Runtime>,
+    world: Arc<OnceCell<World>>,
+}
+
+impl Shared {
+    /// A scenario of the shared bed.
+    fn trial<F>(&self, name: &str, scenario: F) -> Trial
+    where
+        F: AsyncFn(&World) + Send + 'static,
+    {
+        let shared = self.clone();
+        timed(name, move || {
+            shared.runtime.clone().block_on(async {
+                let start = || World::start(BedOptions::default(), &[]);
+                scenario(shared.world.get_or_init(start).await).await;
+            });
+        })
+    }
+
+    /// A scenario with a bed of its own.
+    fn alone<F>(&self, name: &str, scenario: F) -> Trial
+    where
+        F: AsyncFn() + Send + 'static,
+    {
+        let runtime = self.runtime.clone();
+        timed(name, move || runtime.block_on(scenario()))
+    }
+}
+
+/// Says what a scenario cost.
+fn timed(name: &str, scenario: impl FnOnce() + Send + 'static) -> Trial {
+    let said = name.to_owned();
+    Trial::test(name, move || {
+        let begin = Instant::now();
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
+        eprintln!("{said}: {} s", begin.elapsed().as_secs());
+        done.map_err(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Failed::from(text.unwrap_or("panicked").to_owned())
+        })
+    })
+}
+
+fn main() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap();
+    let mut args = Arguments::from_args();
+    args.test_threads.get_or_insert(64);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let shared = Shared {
+        runtime: Arc::new(runtime),
+        world: Arc::default(),
+    };
+    let trials = bounds::trials(&shared);
+    let conclusion = libtest_mimic::run(&args, trials);
+    if let Some(mut world) = Arc::into_inner(shared.world).and_then(OnceCell::into_inner) {
+        let _inside = shared.runtime.enter();
+        if conclusion.has_failed() {
+            eprintln!("logs are kept in {}", world.bed.keep().display());
+        }
+        drop(world);
+    }
+    conclusion.exit()
+}
