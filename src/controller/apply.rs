@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -44,6 +44,8 @@ pub(super) struct Outcome {
     pub(super) key: ObjectKey,
     pub(super) target: Option<Result<Target, String>>,
     pub(super) replicas: Option<i32>,
+    /// The HPA's spec as the API server stored it.
+    pub(super) stored: Option<HorizontalPodAutoscalerSpec>,
     /// What the condition is to say of HPA and scale.
     pub(super) error: Option<String>,
     /// The status could not be written.
@@ -63,6 +65,7 @@ pub(super) async fn apply(
         key,
         target: None,
         replicas: None,
+        stored: None,
         error: None,
         status_failed: false,
         conflict: false,
@@ -99,9 +102,9 @@ pub(super) async fn apply(
 }
 
 impl Outcome {
-    fn hpa(&mut self, result: Result<(), kube::Error>) {
+    fn hpa(&mut self, result: Result<HorizontalPodAutoscaler, kube::Error>) {
         match result {
-            Ok(()) => {}
+            Ok(hpa) => self.stored = hpa.spec,
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 self.conflict = true;
             }
@@ -111,7 +114,11 @@ impl Outcome {
     }
 }
 
-async fn write_hpa(client: &Client, plan: &Plan, write: &HpaWrite) -> Result<(), kube::Error> {
+async fn write_hpa(
+    client: &Client,
+    plan: &Plan,
+    write: &HpaWrite,
+) -> Result<HorizontalPodAutoscaler, kube::Error> {
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
     let params = PostParams::default();
     let (namespace, name) = (&plan.namespace, &plan.hpa_name);
@@ -129,7 +136,7 @@ async fn write_hpa(client: &Client, plan: &Plan, write: &HpaWrite) -> Result<(),
     if result.is_ok() {
         tracing::info!(%namespace, %name, max, "HPA {verb}");
     }
-    result.map(drop)
+    result
 }
 
 async fn write_status(

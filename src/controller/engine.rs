@@ -207,7 +207,7 @@ impl Controller {
                 let Source::Kafka { kafka, cluster, .. } = source else {
                     continue;
                 };
-                if kafka.unsupported.is_some() || plan.problem.is_some() {
+                if kafka.withheld.is_some() || plan.problem.is_some() {
                     continue;
                 }
                 demand
@@ -264,6 +264,9 @@ impl Controller {
             return;
         };
         object.working = false;
+        if outcome.stored.is_some() {
+            object.hpa_stored = outcome.stored;
+        }
         if let Some(target) = outcome.target {
             object.target = Some(target);
         }

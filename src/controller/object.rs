@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
 use super::{apply::Work, target::Target};
 use crate::{
@@ -35,6 +35,10 @@ pub(super) struct Object {
     pub(super) retry_at: Option<Instant>,
     /// The HPA's resource version before our last write: until it changes, the store is older than the write.
     pub(super) hpa_before: Option<(Option<String>, Instant)>,
+    /// What we asked for last and what the API server made of it: quantities in another spelling, a field behind a gate
+    /// left out. That difference is no reason to write again.
+    hpa_asked: Option<HorizontalPodAutoscalerSpec>,
+    pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
     pub(super) last_active: Option<Timestamp>,
     active_before: bool,
@@ -57,6 +61,8 @@ impl Object {
             failures: 0,
             retry_at: None,
             hpa_before: None,
+            hpa_asked: None,
+            hpa_stored: None,
             status_written: None,
             last_active,
             active_before: false,
@@ -170,12 +176,20 @@ impl Object {
         {
             return None;
         }
-        let wanted = wanted(plan, evaluation.max)?;
+        let mut wanted = wanted(plan, evaluation.max)?;
+        let asked = wanted.spec.clone();
+        if let Some(live) = live.and_then(|l| l.spec.as_ref())
+            && self.hpa_stored.as_ref() == Some(live)
+            && self.hpa_asked == asked
+        {
+            wanted.spec = Some(live.clone());
+        }
         let write = match live {
             None => HpaWrite::Create(Box::new(wanted)),
             Some(live) => HpaWrite::Replace(Box::new(difference(live, &wanted)?)),
         };
         self.hpa_before = Some((version, now.at));
+        self.hpa_asked = asked;
         Some(write)
     }
 

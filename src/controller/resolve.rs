@@ -61,22 +61,22 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
                 triggers::parse(&trigger.kind, &trigger.metadata, metric_type, &parameters);
             let source = match parsed {
                 Ok(Trigger::Resource(resource)) => Ok(Source::Resource(resource)),
-                Ok(Trigger::Kafka(kafka, metric_type)) => Ok(Source::Kafka {
+                Ok(Trigger::Kafka(mut kafka, metric_type)) => Ok(Source::Kafka {
                     cluster: ClusterKey {
                         bootstrap: kafka.bootstrap.clone(),
                         fingerprint: kafka.security.fingerprint(),
                     },
                     metric: kafka.metric_name(index).into(),
-                    kafka: (*kafka).into(),
+                    kafka: {
+                        // Without what is missing it would be asked as somebody else.
+                        kafka.withheld = kafka.withheld.or_else(|| joined(&notes));
+                        (*kafka).into()
+                    },
                     metric_type,
                 }),
                 Err(error) => {
-                    let mut text = error.to_string();
-                    for note in notes {
-                        text.push_str("; ");
-                        text.push_str(&note);
-                    }
-                    Err(text.into())
+                    let text = std::iter::once(error.to_string()).chain(notes);
+                    Err(text.collect::<Vec<_>>().join("; ").into())
                 }
             };
             PlannedTrigger {
@@ -90,6 +90,15 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
         secrets,
         waiting,
     }
+}
+
+/// `podIdentity` with the provider `none` is what leaving it out is.
+fn says_nothing(source: &str, value: &serde_json::Value) -> bool {
+    source == "podIdentity" && value["provider"] == "none"
+}
+
+fn joined(notes: &[String]) -> Option<String> {
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 struct Gather<'a, L> {
@@ -116,7 +125,8 @@ impl<L: Lookup> Gather<'_, L> {
             ));
             return Parameters::new();
         };
-        for source in authentication.spec.other.keys() {
+        let unread = authentication.spec.other.iter();
+        for (source, _) in unread.filter(|(source, value)| !says_nothing(source, value)) {
             self.notes.push(format!(
                 "TriggerAuthentication {namespace}/{name}: source {source} is not read yet, only secretTargetRef is"
             ));

@@ -100,8 +100,8 @@ pub fn evaluate(
         };
         let picture = pictures.get(cluster);
         let group = picture.and_then(|p| p.groups.get(&kafka.group));
-        polled &= kafka.unsupported.is_some() || group.is_some_and(|g| g.polled);
-        let readout = match (&kafka.unsupported, picture) {
+        polled &= kafka.withheld.is_some() || group.is_some_and(|g| g.polled);
+        let readout = match (&kafka.withheld, picture) {
             (Some(why), _) => Readout {
                 trouble: Some(Trouble::configuration(why.as_str())),
                 ..Readout::default()

@@ -48,8 +48,8 @@ pub struct Kafka {
     pub even: bool,
     /// TLS and SASL.
     pub security: Security,
-    /// Valid settings that can't be connected with: why.
-    pub unsupported: Option<String>,
+    /// Why it is not asked although it parses: a setting that can't be connected with, or a credential that is missing.
+    pub withheld: Option<String>,
 }
 
 impl Kafka {
@@ -81,9 +81,10 @@ impl Kafka {
             Err(error) => (None, Some(error)),
         };
         let checks = [
-            (threshold <= 0).then(|| "\"lagThreshold\" must be positive number".to_owned()),
+            (threshold <= 0)
+                .then(|| format!("\"lagThreshold\" must be positive number, found {threshold}")),
             (activation < 0)
-                .then(|| "\"activationLagThreshold\" must be a non-negative number".to_owned()),
+                .then(|| format!("\"activationLagThreshold\" must be a non-negative number, found {activation}")),
             bad_limitation,
             (allow_idle_consumers && limit).then(|| {
                 "allowIdleConsumers and limitToPartitionsWithLag cannot be set simultaneously".into()
@@ -102,7 +103,7 @@ impl Kafka {
         let first = checks.into_iter().flatten().next();
         let security = security(&mut fields);
         let mut errors = fields.errors;
-        let (security, unsupported) = match (first, security) {
+        let (security, withheld) = match (first, security) {
             (Some(error), _) | (None, Err(error)) => {
                 errors.push(error);
                 (Security::default(), None)
@@ -131,7 +132,7 @@ impl Kafka {
             limit_to_partitions_with_lag: limit,
             even,
             security,
-            unsupported,
+            withheld,
         })
     }
 
@@ -208,7 +209,7 @@ fn security(fields: &mut Fields<'_>) -> Result<Connectable, String> {
     if tls_on && has("key") && !has("cert") {
         return Err("cert must be provided with key".into());
     }
-    let mut unsupported = None;
+    let mut withheld = None;
     let sasl = match sasl {
         "plaintext" => Some(login(fields, Mechanism::Plain)?),
         "scram_sha256" => Some(login(fields, Mechanism::ScramSha256)?),
@@ -216,20 +217,20 @@ fn security(fields: &mut Fields<'_>) -> Result<Connectable, String> {
         "oauthbearer" => {
             token(fields, provider, tls_on)
                 .map_err(|e| format!("error parsing OAuth token provider configuration: {e}"))?;
-            unsupported = Some(format!(
+            withheld = Some(format!(
                 "sasl oauthbearer ({provider}) can't be connected with yet"
             ));
             None
         }
         "gssapi" => {
             kerberos(fields)?;
-            unsupported = Some("sasl gssapi (Kerberos) is not supported".into());
+            withheld = Some("sasl gssapi (Kerberos) is not supported".into());
             None
         }
         _ => None,
     };
     if tls_on && has("keyPassword") {
-        unsupported = Some("keyPassword: an encrypted key can't be used yet".into());
+        withheld = Some("keyPassword: an encrypted key can't be used yet".into());
     }
     let tls = tls_on.then(|| Tls {
         ca: fields.text("ca", From::Authentication).map(Into::into),
@@ -237,7 +238,7 @@ fn security(fields: &mut Fields<'_>) -> Result<Connectable, String> {
         key: fields.secret("key"),
         unsafe_ssl,
     });
-    Ok((Security { tls, sasl }, unsupported))
+    Ok((Security { tls, sasl }, withheld))
 }
 
 fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {

@@ -260,7 +260,8 @@ fn window(seconds: i32) -> Value {
 async fn own_tolerance(world: &World) {
     let scene = Scene::new(&world.bed, "tolerance").await;
     let topic = scene.filled_topic("t", 12, 100).await;
-    scene.commit_lag("g", &topic, 12, 100, 1200).await;
+    // Exactly what asks for twelve: eleven would be within the tolerance.
+    scene.commit_lag("g", &topic, 12, 100, 60).await;
     let behavior = json!({"advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}}});
     scene.idle("app", 11).await;
     let observer = scene.observe("app");

@@ -2,7 +2,11 @@
 //! wait, so they run side by side. tests/README.md says what each file costs.
 
 mod bounds;
+mod faults;
+mod objects;
+mod options;
 mod scene;
+mod story;
 mod world;
 
 use std::{sync::Arc, time::Instant};
@@ -73,7 +77,14 @@ fn main() {
         runtime: Arc::new(runtime),
         world: Arc::default(),
     };
-    let trials = bounds::trials(&shared);
+    let files = [
+        bounds::trials,
+        objects::trials,
+        story::trials,
+        faults::trials,
+        options::trials,
+    ];
+    let trials = files.iter().flat_map(|file| file(&shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
     if let Some(mut world) = Arc::into_inner(shared.world).and_then(OnceCell::into_inner) {
         let _inside = shared.runtime.enter();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bed::{Ca, Kafka, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use lagscale::resources::ScaledObject;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -28,17 +29,22 @@ async fn raw(world: &World) {
     let topic = scene.filled_topic("Orders", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
     scene.idle("app", 1).await;
-    scene.scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({})).await;
+    scene
+        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
+        .await;
     let metric = format!("s0-kafka-{topic}");
     scene.value_is("app", &metric, "12").await;
-    let hpa = scene.hpa("app").await.unwrap();
+    let found = async || scene.hpa("app").await.ok_or("none yet");
+    let hpa = wait::until("the HPA", PATIENCE, found).await;
     let owner = &hpa.metadata.owner_references.as_ref().unwrap()[0];
-    assert_eq!((owner.kind.as_str(), owner.name.as_str()), ("ScaledObject", "app"));
+    assert_eq!(
+        (owner.kind.as_str(), owner.name.as_str()),
+        ("ScaledObject", "app")
+    );
     assert_eq!(owner.controller, Some(true));
     let labels = hpa.metadata.labels.as_ref().unwrap();
     assert_eq!(labels["app.kubernetes.io/managed-by"], "keda-operator");
     assert_eq!(labels["app.kubernetes.io/part-of"], "app");
-    assert_eq!(labels["scaledobject.keda.sh/name"], "app");
     let spec = serde_json::to_value(hpa.spec.unwrap()).unwrap();
     assert_eq!(spec["maxReplicas"], 5);
     let external = &spec["metrics"][0]["external"];
@@ -49,11 +55,24 @@ async fn raw(world: &World) {
             "target": {"type": "AverageValue", "averageValue": "5"},
         })
     );
-    let base = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{}", scene.namespace);
-    let get = async |path: String| world.bed.control_plane.kubectl(&["get", "--raw", &path]).await;
+    let base = format!(
+        "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}",
+        scene.namespace
+    );
+    let get = async |path: String| {
+        world
+            .bed
+            .control_plane
+            .kubectl(&["get", "--raw", &path])
+            .await
+    };
     // The HPA controller asks for the name in lower case; people do not.
     for name in [metric.clone(), metric.to_lowercase()] {
-        let said = get(format!("{base}/{name}?labelSelector=scaledobject.keda.sh%2Fname%3Dapp")).await.unwrap();
+        let said = get(format!(
+            "{base}/{name}?labelSelector=scaledobject.keda.sh%2Fname%3Dapp"
+        ))
+        .await
+        .unwrap();
         let list: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(list["kind"], "ExternalMetricValueList");
         assert_eq!(list["items"][0]["metricName"], *metric);
@@ -61,18 +80,39 @@ async fn raw(world: &World) {
         assert_eq!(list["items"][0]["value"], "12");
     }
     let without = get(format!("{base}/{metric}")).await.unwrap_err();
-    assert!(without.contains("scaledObject name is not specified"), "{without}");
-    let other = get(format!("{base}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3Dnobody")).await.unwrap_err();
-    assert!(other.contains("NotFound") && other.contains("no matching metrics found for"), "{other}");
-    let object = scene.api::<lagscale::resources::ScaledObject>().get("app").await.unwrap();
+    assert!(
+        without.contains("scaledObject name is not specified"),
+        "{without}"
+    );
+    let other = get(format!(
+        "{base}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3Dnobody"
+    ))
+    .await
+    .unwrap_err();
+    assert!(
+        other.contains("NotFound") && other.contains("no matching metrics found for"),
+        "{other}"
+    );
+    let object = scene.api::<ScaledObject>().get("app").await.unwrap();
     let status = object.status.unwrap();
     assert_eq!(status.external_metric_names, [metric]);
     assert_eq!(status.hpa_name.as_deref(), Some("keda-hpa-app"));
-    assert_eq!(status.scale_target_kind.as_deref(), Some("apps/v1.Deployment"));
+    assert_eq!(
+        status.scale_target_kind.as_deref(),
+        Some("apps/v1.Deployment")
+    );
     scene.condition("app", "Ready", "True", "").await;
     scene.condition("app", "Active", "True", "").await;
-    let said = world.bed.control_plane.kubectl(&["api-resources", "--api-group=external.metrics.k8s.io"]).await.unwrap();
-    assert!(said.contains("externalmetrics") && said.contains("ExternalMetricValueList"), "{said}");
+    let said = world
+        .bed
+        .control_plane
+        .kubectl(&["api-resources", "--api-group=external.metrics.k8s.io"])
+        .await
+        .unwrap();
+    assert!(
+        said.contains("externalmetrics") && said.contains("ExternalMetricValueList"),
+        "{said}"
+    );
 }
 
 async fn deleted(world: &World) {
@@ -80,9 +120,16 @@ async fn deleted(world: &World) {
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
     scene.idle("app", 1).await;
-    scene.scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({})).await;
-    scene.value_is("app", &format!("s0-kafka-{topic}"), "12").await;
-    wait::until("the HPA", PATIENCE, async || scene.hpa("app").await.map(drop).ok_or("none")).await;
+    scene
+        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
+        .await;
+    scene
+        .value_is("app", &format!("s0-kafka-{topic}"), "12")
+        .await;
+    wait::until("the HPA", PATIENCE, async || {
+        scene.hpa("app").await.map(drop).ok_or("none")
+    })
+    .await;
     scene.delete("app").await;
     wait::until("no HPA", PATIENCE, async || match scene.hpa("app").await {
         None => Ok(()),
@@ -105,7 +152,9 @@ async fn zero(world: &World) {
     scene.idle("app", 1).await;
     let observer = scene.observe("app");
     let spec = json!({"minReplicaCount": 0, "cooldownPeriod": 3});
-    scene.scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &spec).await;
+    scene
+        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &spec)
+        .await;
     scene.reaches(&observer, 0).await;
     scene.condition("app", "Active", "False", "").await;
     world.bed.kafka.produce(&topic, 3, 1).await;
@@ -125,19 +174,31 @@ async fn password(world: &World) {
     scene.secret("kafka", &kafka.ca.pem, "wrong").await;
     scene.idle("app", 3).await;
     let observer = scene.observe("app");
-    scene.scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({})).await;
-    let said = scene.condition("app", "Ready", "False", "uthentication").await;
-    assert!(said.contains("localhost:"), "host and port are named: {said}");
+    scene
+        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
+        .await;
+    let said = scene
+        .condition("app", "Ready", "False", "uthentication")
+        .await;
+    assert!(
+        said.contains("localhost:"),
+        "host and port are named: {said}"
+    );
     assert!(!said.contains("wrong"), "no secret is told: {said}");
     scene.keeps(&observer, 3, Duration::from_secs(15)).await;
-    let refused = scene.value("app", &format!("s0-kafka-{topic}")).await.unwrap_err();
+    let refused = scene
+        .value("app", &format!("s0-kafka-{topic}"))
+        .await
+        .unwrap_err();
     assert!(refused.contains("uthentication"), "{refused}");
     scene.secret("kafka", &kafka.ca.pem, Kafka::PASSWORD).await;
     scene.condition("app", "Ready", "True", "").await;
     scene.reaches(&observer, 5).await;
     // Wrong again while scaled out: the value goes, the consumers stay.
     scene.secret("kafka", &kafka.ca.pem, "wrong").await;
-    scene.condition("app", "Ready", "False", "uthentication").await;
+    scene
+        .condition("app", "Ready", "False", "uthentication")
+        .await;
     scene.keeps(&observer, 5, Duration::from_secs(15)).await;
     scene.secret("kafka", &kafka.ca.pem, Kafka::PASSWORD).await;
     scene.condition("app", "Ready", "True", "").await;
@@ -150,16 +211,29 @@ async fn bad_input(world: &World) {
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
     scene.idle("good", 1).await;
-    scene.scaled_object("good", &[scene.trigger(&topic, "g", &json!({}))], &json!({})).await;
-    scene.value_is("good", &format!("s0-kafka-{topic}"), "12").await;
+    scene
+        .scaled_object(
+            "good",
+            &[scene.trigger(&topic, "g", &json!({}))],
+            &json!({}),
+        )
+        .await;
+    scene
+        .value_is("good", &format!("s0-kafka-{topic}"), "12")
+        .await;
 
     let keys = ["sasl", "tls", "ca", "username", "password"];
     let from = |secret: &str| keys.map(|k| json!({"parameter": k, "name": secret, "key": k}));
     scene.authentication("missing", &from("nowhere")).await;
-    scene.secret("stranger", &Ca::new("stranger").pem, Kafka::PASSWORD).await;
+    scene
+        .secret("stranger", &Ca::new("stranger").pem, Kafka::PASSWORD)
+        .await;
     scene.authentication("stranger", &from("stranger")).await;
     let no_tls = keys.map(|k| json!({"parameter": k, "name": "kafka", "key": k}));
-    let no_tls: Vec<Value> = no_tls.into_iter().filter(|t| t["parameter"] != "tls" && t["parameter"] != "ca").collect();
+    let no_tls: Vec<Value> = no_tls
+        .into_iter()
+        .filter(|t| t["parameter"] != "tls" && t["parameter"] != "ca")
+        .collect();
     scene.authentication("no-tls", &no_tls).await;
 
     let with = |authentication: &str, more: Value| {
@@ -169,24 +243,74 @@ async fn bad_input(world: &World) {
     };
     let plain = kafka.plaintext_bootstrap();
     let cases: Vec<(&str, Value, Vec<String>)> = vec![
-        ("no-group", with("kafka", json!({"consumerGroup": ""})), vec!["consumerGroup".into()]),
-        ("threshold", with("kafka", json!({"lagThreshold": "-3"})), vec!["lagThreshold".into(), "-3".into()]),
-        ("unknown-type", json!({"type": "kafkaa", "metadata": {}}), vec!["no scaler found for type: kafkaa".into()]),
-        ("no-secret", with("missing", json!({})), vec!["nowhere".into()]),
-        ("no-authentication", with("nobody", json!({})), vec!["nobody".into()]),
-        ("no-host", with("kafka", json!({"bootstrapServers": "kafka.invalid:9093"})), vec!["kafka.invalid:9093".into()]),
-        ("no-port", with("kafka", json!({"bootstrapServers": "localhost"})), vec!["localhost".into(), "port".into()]),
-        ("wrong-ca", with("stranger", json!({})), vec![kafka.bootstrap(), "certificate".into()]),
-        ("plain-to-tls", with("no-tls", json!({})), vec![kafka.bootstrap(), "TLS".into()]),
-        ("tls-to-plain", with("kafka", json!({"bootstrapServers": plain})), vec![plain.clone(), "TLS".into()]),
-        ("no-topic", with("kafka", json!({"topic": "there-is-none"})), vec!["there-is-none".into()]),
-        ("no-target", with("kafka", json!({})), vec!["no-target".into()]),
+        (
+            "no-group",
+            with("kafka", json!({"consumerGroup": ""})),
+            vec!["consumerGroup".into()],
+        ),
+        (
+            "threshold",
+            with("kafka", json!({"lagThreshold": "-3"})),
+            vec!["lagThreshold".into(), "-3".into()],
+        ),
+        (
+            "unknown-type",
+            json!({"type": "kafkaa", "metadata": {}}),
+            vec!["no scaler found for type: kafkaa".into()],
+        ),
+        (
+            "no-secret",
+            with("missing", json!({})),
+            vec!["nowhere".into()],
+        ),
+        (
+            "no-authentication",
+            with("nobody", json!({})),
+            vec!["nobody".into()],
+        ),
+        (
+            "no-host",
+            with("kafka", json!({"bootstrapServers": "kafka.invalid:9093"})),
+            vec!["kafka.invalid:9093".into()],
+        ),
+        (
+            "no-port",
+            with("kafka", json!({"bootstrapServers": "localhost"})),
+            vec!["localhost".into(), "port".into()],
+        ),
+        (
+            "wrong-ca",
+            with("stranger", json!({})),
+            vec![kafka.bootstrap(), "certificate".into()],
+        ),
+        (
+            "plain-to-tls",
+            with("no-tls", json!({})),
+            vec![kafka.bootstrap(), "TLS".into()],
+        ),
+        (
+            "tls-to-plain",
+            with("kafka", json!({"bootstrapServers": plain})),
+            vec![plain.clone(), "TLS".into()],
+        ),
+        (
+            "no-topic",
+            with("kafka", json!({"topic": "there-is-none"})),
+            vec!["there-is-none".into()],
+        ),
+        (
+            "no-target",
+            with("kafka", json!({})),
+            vec!["no-target".into()],
+        ),
     ];
     for (name, trigger, _) in &cases {
         if *name != "no-target" {
             scene.idle(name, 2).await;
         }
-        scene.scaled_object(name, std::slice::from_ref(trigger), &json!({})).await;
+        scene
+            .scaled_object(name, std::slice::from_ref(trigger), &json!({}))
+            .await;
     }
     for (name, _, texts) in &cases {
         let said = scene.condition(name, "Ready", "False", &texts[0]).await;
@@ -202,11 +326,19 @@ async fn bad_input(world: &World) {
     for name in ["no-group", "unknown-type", "no-target"] {
         assert!(scene.hpa(name).await.is_none(), "{name}");
     }
-    scene.value_is("good", &format!("s0-kafka-{topic}"), "12").await;
+    scene
+        .value_is("good", &format!("s0-kafka-{topic}"), "12")
+        .await;
     scene.condition("good", "Ready", "True", "").await;
-    scene.patch::<HorizontalPodAutoscaler>("keda-hpa-good", &json!({"spec": {"maxReplicas": 77}})).await;
+    scene
+        .patch::<HorizontalPodAutoscaler>("keda-hpa-good", &json!({"spec": {"maxReplicas": 77}}))
+        .await;
     wait::until("our maxReplicas to be put back", PATIENCE, async || {
-        let max = scene.hpa("good").await.and_then(|h| h.spec).map(|s| s.max_replicas);
+        let max = scene
+            .hpa("good")
+            .await
+            .and_then(|h| h.spec)
+            .map(|s| s.max_replicas);
         if max == Some(5) { Ok(()) } else { Err(max) }
     })
     .await;

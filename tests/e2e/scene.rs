@@ -93,17 +93,13 @@ impl<'a> Scene<'a> {
 
     /// A Deployment of true consumers.
     pub async fn consumers(&self, name: &str, topic: &str, group: &str, work_ms: u64) {
-        let from = |key: &str| json!({"secretKeyRef": {"name": "kafka", "key": key}});
-        let container = json!({
-            "name": "main", "image": "consumer",
-            "command": [example("consumer"), format!("--topic={topic}"), format!("--group={group}"), format!("--work-ms={work_ms}"), "--from=earliest"],
-            "env": [
-                {"name": "KAFKA_BOOTSTRAP_SERVERS", "value": self.bed.kafka.bootstrap()},
-                {"name": "KAFKA_USERNAME", "valueFrom": from("username")},
-                {"name": "KAFKA_PASSWORD", "valueFrom": from("password")},
-                {"name": "KAFKA_CA", "valueFrom": from("ca")},
-            ],
-        });
+        let args = [
+            format!("--topic={topic}"),
+            format!("--group={group}"),
+            format!("--work-ms={work_ms}"),
+            "--from=earliest".into(),
+        ];
+        let container = bed::consumer(&example("consumer"), &self.bed.kafka, "kafka", &args);
         self.deployment(name, 1, &container).await;
     }
 

@@ -22,32 +22,12 @@ impl World {
     /// Starts the parts, applies the manifests, starts the binary, and waits until its API is available.
     pub async fn start(options: BedOptions, args: &[&str]) -> Self {
         let bed = Bed::start(&options).await;
-        install(&bed).await;
+        bed.install(&root().join("manifests")).await;
         let mut lagscale = run(&bed, args);
         lagscale.ready().await;
         bed.available(API_SERVICE).await;
         Self { bed, lagscale }
     }
-}
-
-/// CRDs and RBAC as the manifests have them, and the registration towards the bed's balancer.
-pub async fn install(bed: &Bed) {
-    for file in ["crds.yaml", "rbac.yaml"] {
-        let path = root().join("manifests/base").join(file);
-        let path = path.display().to_string();
-        let args = ["apply", "--server-side", "-f", path.as_str()];
-        bed.control_plane.kubectl(&args).await.unwrap();
-    }
-    let args = [
-        "wait",
-        "--for=condition=Established",
-        "crd",
-        "--all",
-        "--timeout=60s",
-    ];
-    bed.control_plane.kubectl(&args).await.unwrap();
-    let port = bed.balancer.address().port();
-    bed.register(API_SERVICE, "lagscale", port).await;
 }
 
 /// One more process of lagscale.
@@ -63,13 +43,6 @@ pub fn root() -> PathBuf {
 }
 
 /// A built example.
-pub fn example(name: &str) -> String {
-    let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
-    let path = binary.with_file_name("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is not built: cargo build --examples",
-        path.display()
-    );
-    path.display().to_string()
+pub fn example(name: &str) -> PathBuf {
+    bed::example(Path::new(env!("CARGO_BIN_EXE_lagscale")), name)
 }

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::http::get;
+
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
@@ -113,7 +115,7 @@ async fn check(backends: Arc<Mutex<Vec<Backend>>>) {
     loop {
         let now: Vec<_> = backends.lock().expect("not poisoned").clone();
         for backend in now {
-            let ready = is_ready(backend.health).await;
+            let ready = get(&backend.health.to_string(), "/readyz").await.0 == 200;
             let mut backends = backends.lock().expect("not poisoned");
             for known in backends.iter_mut().filter(|b| b.address == backend.address) {
                 known.ready = ready;
@@ -121,21 +123,4 @@ async fn check(backends: Arc<Mutex<Vec<Backend>>>) {
         }
         tokio::time::sleep(CHECK).await;
     }
-}
-
-/// Whether a plain HTTP `/readyz` answers 200 within a second.
-pub(crate) async fn is_ready(address: SocketAddr) -> bool {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let ask = async {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await.ok()?;
-        let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer).await.ok()?;
-        answer.starts_with(b"HTTP/1.1 200").then_some(())
-    };
-    matches!(
-        tokio::time::timeout(Duration::from_secs(1), ask).await,
-        Ok(Some(()))
-    )
 }

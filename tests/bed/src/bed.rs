@@ -18,8 +18,9 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    balancer::{Balancer, is_ready},
+    balancer::Balancer,
     control_plane::{ControlPlane, ControlPlaneOptions},
+    http,
     kafka::{Kafka, KafkaOptions},
     kubelet::Kubelet,
     pod_metrics::PodMetrics,
@@ -304,10 +305,9 @@ impl Lagscale {
             Duration::from_secs(60),
             async || {
                 child.must_live();
-                if is_ready(plain).await {
-                    Ok(())
-                } else {
-                    Err("not ready")
+                match http::get(&plain.to_string(), "/readyz").await {
+                    (200, _) => Ok(()),
+                    other => Err(other),
                 }
             },
         )

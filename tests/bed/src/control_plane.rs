@@ -218,7 +218,10 @@ async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("our kubeconfig");
     let options = kube::config::KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(kubeconfig, &options);
-    Client::try_from(config.await.expect("our kubeconfig")).expect("a client")
+    let mut config = config.await.expect("our kubeconfig");
+    // A test has to see a 503, not to wait through it.
+    config.default_retry = false;
+    Client::try_from(config).expect("a client")
 }
 
 fn apiserver_command(

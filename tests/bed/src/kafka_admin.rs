@@ -92,7 +92,8 @@ impl Kafka {
     pub async fn add_partitions(&self, name: &str, total: i32) {
         let topic = CreatePartitionsTopic::default()
             .with_name(TopicName(text(name)))
-            .with_count(total);
+            .with_count(total)
+            .with_assignments(None);
         let request = CreatePartitionsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(30_000);

@@ -15,6 +15,8 @@
 mod balancer;
 mod bed;
 mod control_plane;
+mod http;
+mod install;
 mod kafka;
 mod kafka_admin;
 mod kubelet;
@@ -24,13 +26,16 @@ mod pki;
 mod pod_metrics;
 mod process;
 pub mod wait;
+mod workload;
 
 pub use balancer::Balancer;
 pub use bed::{Bed, BedOptions, Lagscale};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
+pub use http::get;
 pub use kafka::{Kafka, KafkaOptions};
 pub use kubelet::Kubelet;
 pub use observe::{Observer, Seen};
 pub use pki::{Ca, Identity};
 pub use pod_metrics::PodMetrics;
 pub use process::{Child, free_port};
+pub use workload::{Pump, busy, consumer, example};

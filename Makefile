@@ -1,0 +1,49 @@
+# Two commands: `make demo` plays the story, `make test` passes every test. Both build what is missing.
+
+CARGO ?= cargo
+# quick: minutes; real: the story's own times, about half an hour.
+PACE ?= quick
+KEEP ?= 0
+FORCE ?= 0
+
+.PHONY: help demo test quick lint fmt bed crds certs deny
+
+help:
+	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
+	@echo "make test          every test, real parts included"
+	@echo "make quick         fmt, clippy, and the tests that need no real part"
+	@echo "make lint          fmt and clippy"
+	@echo "make certs         serving CA and certificate for a cluster, into certs/ (FORCE=1: anew)"
+	@echo "make crds          manifests/base/crds.yaml from the types"
+	@echo "make deny          licences, bans and advisories of all dependencies (needs cargo-deny)"
+
+demo: bed
+	$(CARGO) build --locked --bin lagscale --examples
+	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
+
+test: bed
+	$(CARGO) test --locked --workspace
+
+quick: lint
+	$(CARGO) test --locked --workspace --lib --bins --test manifests
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+# The real parts, built or fetched once and kept outside target.
+bed:
+	$(CARGO) run --locked -q -p bed --bin bed-prepare
+
+crds:
+	$(CARGO) run --locked -q --bin lagscale -- crds > manifests/base/crds.yaml.new
+	mv manifests/base/crds.yaml.new manifests/base/crds.yaml
+
+certs:
+	$(CARGO) run --locked -q --bin lagscale -- certs --directory certs $(if $(filter 1,$(FORCE)),--force)
+
+deny:
+	$(CARGO) deny --locked check

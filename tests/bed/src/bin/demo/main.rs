@@ -1,0 +1,104 @@
+//! `make demo`: plays manifests/samples/story.yaml on a bed, shows it as a table while it happens, and leaves a chart.
+// A part that does not start ends the demo, said by the panic.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod chart;
+mod story;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use bed::{Bed, BedOptions, ControlPlaneOptions};
+use clap::{Parser, ValueEnum};
+
+#[derive(Parser)]
+struct Args {
+    /// quick: minutes; real: the story's own times.
+    #[arg(long, value_enum, default_value = "quick")]
+    pace: Pace,
+    /// Leave it up afterwards, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Pace {
+    Quick,
+    Real,
+}
+
+/// How fast things happen.
+struct Times {
+    hpa_sync: Duration,
+    stabilization: Duration,
+    /// A consumer's work on a record.
+    work: Duration,
+    records_per_second: u32,
+    /// Between two rows of the table.
+    row: Duration,
+    /// After which the story has failed.
+    deadline: Duration,
+}
+
+impl Pace {
+    fn times(self) -> Times {
+        match self {
+            Self::Quick => Times {
+                hpa_sync: Duration::from_secs(3),
+                stabilization: Duration::from_secs(15),
+                work: Duration::from_secs(2),
+                records_per_second: 5,
+                row: Duration::from_secs(2),
+                deadline: Duration::from_secs(6 * 60),
+            },
+            Self::Real => Times {
+                hpa_sync: Duration::from_secs(15),
+                stabilization: Duration::from_secs(5 * 60),
+                work: Duration::from_secs(10),
+                records_per_second: 1,
+                row: Duration::from_secs(10),
+                deadline: Duration::from_secs(45 * 60),
+            },
+        }
+    }
+}
+
+/// The checkout.
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("no provider yet");
+    let times = args.pace.times();
+    println!("starting etcd, kube-apiserver, kube-controller-manager and Kafka ...");
+    let control_plane = ControlPlaneOptions {
+        hpa_sync: times.hpa_sync,
+        stabilization: times.stabilization,
+        ..ControlPlaneOptions::default()
+    };
+    let bed = Bed::start(&BedOptions {
+        control_plane,
+        ..BedOptions::default()
+    })
+    .await;
+    tokio::select! {
+        told = story::play(&bed, &times, args.keep) => match told {
+            Ok(line) => {
+                println!("{line}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                println!("story: FAILED: {why}");
+                ExitCode::FAILURE
+            }
+        },
+        _ = tokio::signal::ctrl_c() => {
+            println!("stopped");
+            ExitCode::from(130)
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Promise 3: Kafka or lagscale itself goes away, and takes nothing with it. A bed of its own, since parts are stopped.
+
+use std::time::{Duration, Instant};
+
+use bed::{BedOptions, Kafka, KafkaOptions, Observer, Seen, wait};
+use lagscale::server::API_SERVICE;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::{
+    Shared,
+    scene::Scene,
+    world::{PATIENCE, World, run},
+};
+
+const OUTAGE: Duration = Duration::from_secs(30);
+/// A GET that takes this long hangs.
+const HANGS: Duration = Duration::from_secs(20);
+
+pub fn trials(shared: &Shared) -> Vec<Trial> {
+    vec![shared.alone(
+        "a broker frozen, then killed, for 30 s, a start while Kafka is down, and a killed lagscale lose no replica and hide nothing",
+        faults,
+    )]
+}
+
+/// One object on the Kafka that suffers, one on a Kafka that does not.
+struct Stage {
+    world: World,
+    healthy: Kafka,
+    namespace: String,
+    observer: Observer,
+    other: Observer,
+}
+
+impl Stage {
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            bed: &self.world.bed,
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    async fn set() -> Self {
+        let world = World::start(BedOptions::default(), &[]).await;
+        let healthy = Kafka::start(world.bed.dir(), "healthy", &KafkaOptions::default()).await;
+        let scene = Scene::new(&world.bed, "faults").await;
+        let topic = scene.filled_topic("t", 5, 10).await;
+        scene.commit_lag("g", &topic, 5, 10, 50).await;
+        scene
+            .credentials("healthy", &healthy, Kafka::PASSWORD)
+            .await;
+        healthy.create_topic("t", 5).await;
+        healthy.produce("t", 0, 100).await;
+        scene.idle("app", 1).await;
+        scene.idle("other", 1).await;
+        let (observer, other) = (scene.observe("app"), scene.observe("other"));
+        let mut trigger =
+            scene.trigger("t", "g", &json!({"bootstrapServers": healthy.bootstrap()}));
+        trigger["authenticationRef"]["name"] = "healthy".into();
+        healthy.commit("g", "t", &other_lag(10)).await;
+        scene.scaled_object("other", &[trigger], &json!({})).await;
+        scene
+            .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
+            .await;
+        scene.reaches(&observer, 5).await;
+        scene.reaches(&other, 2).await;
+        let namespace = scene.namespace.clone();
+        Self {
+            world,
+            healthy,
+            namespace,
+            observer,
+            other,
+        }
+    }
+
+    fn metric(&self) -> String {
+        format!("s0-kafka-{}-t", self.namespace)
+    }
+
+    /// What has to hold while the broker answers nothing: asked twice a second for as long as the outage lasts.
+    async fn outage(&self, lag_of_the_other: i64) {
+        let scene = self.scene();
+        let (broker, metric) = (self.world.bed.kafka.bootstrap(), self.metric());
+        let replicas = (lag_of_the_other + 4) / 5;
+        self.healthy
+            .commit("g", "t", &other_lag(lag_of_the_other))
+            .await;
+        let end = Instant::now() + OUTAGE;
+        let (mut fresh, mut withheld) = (0, 0);
+        while Instant::now() < end {
+            let asked = tokio::time::timeout(HANGS, scene.value("app", &metric)).await;
+            match asked.expect("every metric GET is answered") {
+                Ok(value) => {
+                    assert_eq!(value, "50");
+                    assert_eq!(
+                        withheld, 0,
+                        "a value after it was withheld, with the broker still away"
+                    );
+                    fresh += 1;
+                }
+                Err(said) => {
+                    assert!(said.contains(&broker), "the broker is named: {said}");
+                    withheld += 1;
+                }
+            }
+            self.world
+                .bed
+                .availability(API_SERVICE)
+                .await
+                .expect("the APIService stays available");
+            assert_eq!(
+                self.observer.replicas(),
+                Some(5),
+                "{:?}",
+                self.observer.history()
+            );
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert!(fresh > 0, "a value that is still fresh is served");
+        assert!(withheld > 0, "a value that is too old is withheld");
+        let said = scene.condition("app", "Ready", "False", &broker).await;
+        eprintln!("in the outage: {said}");
+        scene
+            .reaches(&self.other, i32::try_from(replicas).unwrap())
+            .await;
+        assert_eq!(self.observer.replicas(), Some(5));
+    }
+
+    async fn recovered(&self) {
+        let scene = self.scene();
+        scene.condition("app", "Ready", "True", "").await;
+        scene.value_is("app", &self.metric(), "50").await;
+        scene
+            .keeps(&self.observer, 5, Duration::from_secs(10))
+            .await;
+    }
+}
+
+/// Commits on partition 0 of 100 records and on four empty ones.
+fn other_lag(lag: i64) -> [(i32, i64); 5] {
+    [(0, 100 - lag), (1, 0), (2, 0), (3, 0), (4, 0)]
+}
+
+async fn faults() {
+    let mut stage = Stage::set().await;
+
+    stage.world.bed.kafka.freeze(0);
+    stage.outage(20).await;
+    stage.world.bed.kafka.thaw(0);
+    stage.recovered().await;
+
+    stage.world.bed.kafka.kill(0);
+    stage.outage(15).await;
+    stage.world.bed.kafka.restart(0).await;
+    stage.recovered().await;
+
+    stage.world.bed.kafka.kill(0);
+    stage.restart_lagscale().await;
+    let broker = stage.world.bed.kafka.bootstrap();
+    let said = stage
+        .scene()
+        .condition("app", "Ready", "False", &broker)
+        .await;
+    eprintln!("started while Kafka is down: {said}");
+    let hpa = stage.scene().hpa("app").await.unwrap().spec.unwrap();
+    assert_eq!(hpa.max_replicas, 5, "an unknown bound leaves the live one");
+    stage.world.bed.kafka.restart(0).await;
+    stage.recovered().await;
+
+    stage.restart_lagscale().await;
+    stage.recovered().await;
+
+    let history = stage.observer.history();
+    let scaled_out = history
+        .iter()
+        .position(|s| *s == Seen::Replicas(5))
+        .unwrap();
+    let after = &history[scaled_out..];
+    assert!(
+        after
+            .iter()
+            .all(|s| !matches!(s, Seen::Replicas(n) if *n != 5)),
+        "{history:?}"
+    );
+    assert!(!history.contains(&Seen::HpaDeleted), "{history:?}");
+    assert_eq!(stage.observer.highest(), 5);
+}
+
+impl Stage {
+    /// SIGKILL; once the HPA controller noticed, another process.
+    async fn restart_lagscale(&mut self) {
+        self.world.lagscale.child.kill();
+        self.world.bed.balancer.remove(self.world.lagscale.address);
+        wait::until("the HPA controller to notice", PATIENCE, async || {
+            let hpa = self.scene().hpa("app").await.ok_or("no HPA")?;
+            let status = serde_json::to_value(hpa.status).unwrap_or_default();
+            let conditions: Vec<Value> =
+                status["conditions"].as_array().cloned().unwrap_or_default();
+            let active = conditions
+                .into_iter()
+                .find(|c| c["type"] == "ScalingActive");
+            let active = active.ok_or("no condition")?;
+            if active["status"] == "False" {
+                Ok(())
+            } else {
+                Err("still active")
+            }
+        })
+        .await;
+        self.world.lagscale = run(&self.world.bed, &[]);
+        self.world.lagscale.ready().await;
+        self.world.bed.available(API_SERVICE).await;
+    }
+}

@@ -1,0 +1,35 @@
+//! The manifests are what the types generate and what the binary takes.
+
+use std::{fs, path::Path};
+
+use clap::Parser;
+use lagscale::{args::Cli, resources};
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_crds_are_what_the_types_generate() {
+    let generated = resources::crds().unwrap();
+    assert!(
+        read("manifests/base/crds.yaml") == generated,
+        "manifests/base/crds.yaml differs from the types: run `make crds`"
+    );
+}
+
+#[test]
+fn the_deployment_s_arguments_are_flags_of_the_binary() {
+    let deployment: serde_json::Value =
+        serde_saphyr::from_str(&read("manifests/base/deployment.yaml")).unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let args = container["args"].as_array().unwrap();
+    let args = args.iter().map(|a| a.as_str().unwrap());
+    let cli = Cli::try_parse_from(std::iter::once("lagscale").chain(args)).unwrap();
+    let ports = container["ports"].as_array().unwrap();
+    assert_eq!(ports[0]["containerPort"], cli.run.listen.port());
+    assert_eq!(ports[1]["containerPort"], cli.run.metrics_listen.port());
+    let image = container["image"].as_str().unwrap();
+    assert_eq!(image, concat!("lagscale:", env!("CARGO_PKG_VERSION")));
+}
