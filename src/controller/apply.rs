@@ -28,9 +28,16 @@ pub(super) struct Work {
     /// Read the workload.
     pub(super) look: bool,
     pub(super) hpa: Option<HpaWrite>,
-    /// From how many replicas to how many, and the metrics that woke it.
-    pub(super) step: Option<(i32, i32, Option<Vec<Arc<str>>>)>,
+    pub(super) step: Option<Step>,
     pub(super) status: Option<ScaledObjectStatus>,
+}
+
+/// A change of the workload's replicas.
+pub(super) struct Step {
+    pub(super) from: i32,
+    pub(super) to: i32,
+    /// The metrics that woke it; empty where none did.
+    pub(super) woken_by: Vec<Arc<str>>,
 }
 
 impl Work {
@@ -77,14 +84,14 @@ pub(super) async fn apply(
     if let Some(write) = work.hpa {
         outcome.hpa(write_hpa(&client, plan, &write).await);
     }
-    if let Some((from, to, why)) = work.step {
+    if let Some(Step { from, to, woken_by }) = work.step {
         let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
         match target::set(&client, plan, from, to).await {
             Ok(now) => {
                 outcome.replicas = Some(now);
                 if now == to {
-                    let why = why.map_or_else(String::new, |w| w.join(";"));
-                    tracing::info!(%namespace, %name, from, to, triggers = why, "scaled");
+                    let triggers = woken_by.join(";");
+                    tracing::info!(%namespace, %name, from, to, triggers, "scaled");
                 }
             }
             Err(error) => outcome.error = Some(error),

@@ -8,7 +8,10 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
-use super::{apply::Work, target::Target};
+use super::{
+    apply::{Step, Work},
+    target::Target,
+};
 use crate::{
     lag::Moment,
     resources::{GroupVersionKindResource, ScaledObjectStatus},
@@ -112,10 +115,14 @@ impl Object {
             now,
         );
         self.active_before = active;
+        let to = |to, woken_by| {
+            let from = self.replicas(hpa)?;
+            Some(Step { from, to, woken_by })
+        };
         let step = match step {
-            Move::Wake(to, why) => Some((0, to, Some(why))),
-            Move::Sleep => self.replicas(hpa).map(|from| (from, 0, None)),
-            Move::Floor(to) => self.replicas(hpa).map(|from| (from, to, None)),
+            Move::Wake(replicas, why) => to(replicas, why),
+            Move::Sleep => to(0, Vec::new()),
+            Move::Floor(replicas) => to(replicas, Vec::new()),
             Move::Stay | Move::CoolDown => None,
         };
         let work = Work {

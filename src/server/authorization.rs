@@ -173,32 +173,29 @@ fn forbidden(user: &User, verb: &str, path: &Path, reason: &str) -> Failure {
             .replace('>', "&gt;")
     };
     let user = escaped(&user.name);
-    let (mut message, details) = match path.resource() {
-        Some((namespace, resource, name)) => {
-            let place = if namespace.is_empty() {
-                "at the cluster scope".into()
-            } else {
-                format!("in the namespace \"{namespace}\"")
-            };
-            let object = if name.is_empty() {
-                format!("{resource}.{GROUP}")
-            } else {
-                format!("{resource}.{GROUP} \"{name}\"")
-            };
-            let message = format!(
-                "{object} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{GROUP}\" {place}"
-            );
-            let mut details = json!({"group": GROUP, "kind": resource});
-            if !name.is_empty() {
-                details["name"] = name.into();
-            }
-            (message, details)
+    let (mut message, details) = if let Some((namespace, resource, name)) = path.resource() {
+        let place = if namespace.is_empty() {
+            "at the cluster scope".into()
+        } else {
+            format!("in the namespace \"{namespace}\"")
+        };
+        let object = if name.is_empty() {
+            format!("{resource}.{GROUP}")
+        } else {
+            format!("{resource}.{GROUP} \"{name}\"")
+        };
+        let message = format!(
+            "{object} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{GROUP}\" {place}"
+        );
+        let mut details = json!({"group": GROUP, "kind": resource});
+        if !name.is_empty() {
+            details["name"] = name.into();
         }
-        None => {
-            let path = escaped(&path.text);
-            let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\"");
-            (message, json!({}))
-        }
+        (message, details)
+    } else {
+        let path = escaped(&path.text);
+        let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\"");
+        (message, json!({}))
     };
     if !reason.is_empty() {
         message.push_str(": ");

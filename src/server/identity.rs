@@ -173,10 +173,8 @@ fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
     let name = all(&trust.username).into_iter().next()?;
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (header, value) in headers {
-        let prefixes = trust.extra.iter().map(|p| p.to_ascii_lowercase());
-        let key = prefixes
-            .filter_map(|p| header.as_str().strip_prefix(p.as_str()))
-            .next();
+        let mut prefixes = trust.extra.iter().map(|p| p.to_ascii_lowercase());
+        let key = prefixes.find_map(|p| header.as_str().strip_prefix(p.as_str()));
         if let (Some(key), Ok(value)) = (key, value.to_str()) {
             let key = percent_encoding::percent_decode_str(key);
             let key = key.decode_utf8_lossy().into_owned();
