@@ -1,5 +1,12 @@
 //! The promises, on a real control plane and a real Kafka. One bed serves all scenarios that stop nothing; they mostly
 //! wait, so they run side by side. tests/README.md says what each file costs.
+// Test code without `#[test]`: an unwrap that fails is a failed scenario.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::large_futures
+)]
 
 mod bounds;
 mod faults;

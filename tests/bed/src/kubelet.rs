@@ -2,7 +2,7 @@
 //! stopped with SIGTERM when the Pod is deleted. A container without a command is idle.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -73,7 +73,7 @@ async fn run(client: Client, logs: PathBuf) {
                     } else {
                         remove(&client, &pod).await;
                     }
-                } else if !running.contains_key(&uid) {
+                } else if let Entry::Vacant(place) = running.entry(uid) {
                     let (stop, stopped) = watch::channel(false);
                     let log = logs.join(format!(
                         "{}_{}.log",
@@ -81,7 +81,7 @@ async fn run(client: Client, logs: PathBuf) {
                         pod.name_any()
                     ));
                     let task = tokio::spawn(live(client.clone(), pod, log, stopped));
-                    running.insert(uid, Running { stop, task });
+                    place.insert(Running { stop, task });
                 }
             }
             Some(watcher::Event::Delete(pod)) => {

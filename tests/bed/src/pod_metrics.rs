@@ -118,8 +118,10 @@ async fn pods(
     Query(query): Query<HashMap<String, String>>,
 ) -> Json<Value> {
     let api: Api<Pod> = Api::namespaced(shared.client, &namespace);
-    let mut params = ListParams::default();
-    params.label_selector = query.get("labelSelector").cloned();
+    let params = ListParams {
+        label_selector: query.get("labelSelector").cloned(),
+        ..ListParams::default()
+    };
     let pods = api.list(&params).await.map(|l| l.items).unwrap_or_default();
     let cpu = shared
         .cpu

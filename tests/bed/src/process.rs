@@ -32,6 +32,10 @@ for p in $live; do kill -9 -- "-$p" 2>/dev/null; done
 
 fn reaper(op: char, pid: u32) {
     static REAPER_INPUT: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    #[allow(
+        clippy::zombie_processes,
+        reason = "it outlives us: that is what it is for"
+    )]
     let input = REAPER_INPUT.get_or_init(|| {
         let mut child = Command::new("sh")
             .args(["-c", REAPER])
@@ -52,7 +56,7 @@ fn reaper(op: char, pid: u32) {
 /// A running program in a process group of its own.
 pub struct Child {
     name: String,
-    child: StdChild,
+    process: StdChild,
     log: PathBuf,
 }
 
@@ -71,14 +75,14 @@ impl Child {
         reaper('+', child.id());
         Self {
             name: name.to_owned(),
-            child,
+            process: child,
             log: log.to_owned(),
         }
     }
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Where it writes.
@@ -93,7 +97,7 @@ impl Child {
 
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+        self.process.try_wait().ok().flatten()
     }
 
     /// Panics with its last lines if it ended.
@@ -113,7 +117,7 @@ impl Child {
 
     /// Sends a signal to it and its children.
     pub fn signal(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0)) {
+        if let Some(pid) = Pid::from_raw(i32::try_from(self.process.id()).unwrap_or(0)) {
             let _ = kill_process_group(pid, signal);
         }
     }
@@ -134,7 +138,7 @@ impl Child {
     /// SIGKILL; returns how it ended.
     pub fn kill(&mut self) -> ExitStatus {
         self.signal(Signal::KILL);
-        self.child.wait().expect("a child can be waited for")
+        self.process.wait().expect("a child can be waited for")
     }
 }
 
@@ -143,6 +147,6 @@ impl Drop for Child {
         if self.ended().is_none() {
             self.kill();
         }
-        reaper('-', self.child.id());
+        reaper('-', self.process.id());
     }
 }

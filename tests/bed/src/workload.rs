@@ -62,7 +62,7 @@ impl Pump {
             child.must_live();
             let said = child.output();
             let address = said.lines().find_map(|l| l.strip_prefix("listening on "));
-            address.map(str::to_owned).ok_or(said.clone())
+            address.map(str::to_owned).ok_or_else(|| said.clone())
         })
         .await;
         Self { child, address }
@@ -87,8 +87,8 @@ pub fn busy(bed: &Bed, namespace: &str) -> Vec<String> {
     let texts = ours.filter_map(|l| std::fs::read_to_string(l.path()).ok());
     let partitions = |text: String| {
         let said = |l: &&str| l.starts_with("assigned") || *l == "left" || *l == "fenced";
-        let last = text.lines().rev().find(said)?;
-        let (_, list) = last.strip_prefix("assigned ")?.split_once('[')?;
+        let word = text.lines().rev().find(said)?;
+        let (_, list) = word.strip_prefix("assigned ")?.split_once('[')?;
         (list != "]").then(|| format!("[{list}"))
     };
     let mut busy: Vec<_> = texts.filter_map(partitions).collect();
