@@ -1,5 +1,10 @@
 //! The manifests are what the types generate and what the binary takes.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a file that is not there is a failed test"
+)]
+
 use std::{fs, path::Path};
 
 use clap::Parser;
@@ -7,7 +12,7 @@ use lagscale::{args::Cli, resources};
 
 fn read(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    fs::read_to_string(path).expect(file)
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::{Failure, From};
 
 /// A record of `partition` is done; `next` is to be committed.
+#[derive(Clone, Copy)]
 pub struct Progress {
     pub partition: i32,
     pub next: i64,

@@ -8,6 +8,7 @@
     clippy::large_futures
 )]
 
+mod bad_input;
 mod bounds;
 mod faults;
 mod objects;
@@ -86,6 +87,7 @@ fn main() {
     };
     let files = [
         bounds::trials,
+        bad_input::trials,
         objects::trials,
         story::trials,
         faults::trials,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bed::{Ca, Kafka, wait};
+use bed::{Kafka, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use lagscale::resources::ScaledObject;
 use libtest_mimic::Trial;
@@ -16,11 +16,11 @@ use crate::{
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
+        shared.trial("an HPA edited by hand is put back", edited),
         shared.trial("the HPA of a ScaledObject is the one KEDA makes, and kubectl get --raw answers its selector", raw),
         shared.trial("a ScaledObject that is deleted leaves no HPA", deleted),
         shared.trial("a minReplicaCount of 0 goes to 0 and wakes on the first record", zero),
         shared.trial("a wrong password says the broker's reason and keeps the replicas, and a corrected Secret recovers by itself", password),
-        shared.trial("bad input gives a condition a person can act on and harms no other object", bad_input),
     ]
 }
 
@@ -205,141 +205,27 @@ async fn password(world: &World) {
     assert_eq!(observer.highest(), 5, "{:?}", observer.history());
 }
 
-async fn bad_input(world: &World) {
-    let scene = Scene::new(&world.bed, "bad").await;
-    let (kafka, namespace) = (&world.bed.kafka, &scene.namespace);
+async fn edited(world: &World) {
+    let scene = Scene::new(&world.bed, "edited").await;
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
-    scene.idle("good", 1).await;
-    scene
-        .scaled_object(
-            "good",
-            &[scene.trigger(&topic, "g", &json!({}))],
-            &json!({}),
-        )
+    scene.idle("app", 1).await;
+    let trigger = scene.trigger(&topic, "g", &json!({}));
+    scene.scaled_object("app", &[trigger], &json!({})).await;
+    let max = async |wanted: i32| {
+        wait::until("maxReplicas", PATIENCE, async || {
+            let spec = scene.hpa("app").await.and_then(|h| h.spec);
+            match spec.map(|s| s.max_replicas) {
+                Some(max) if max == wanted => Ok(()),
+                other => Err(other),
+            }
+        })
         .await;
-    scene
-        .value_is("good", &format!("s0-kafka-{topic}"), "12")
-        .await;
-
-    let keys = ["sasl", "tls", "ca", "username", "password"];
-    let from = |secret: &str| keys.map(|k| json!({"parameter": k, "name": secret, "key": k}));
-    scene.authentication("missing", &from("nowhere")).await;
-    scene
-        .secret("stranger", &Ca::new("stranger").pem, Kafka::PASSWORD)
-        .await;
-    scene.authentication("stranger", &from("stranger")).await;
-    let no_tls = keys.map(|k| json!({"parameter": k, "name": "kafka", "key": k}));
-    let no_tls: Vec<Value> = no_tls
-        .into_iter()
-        .filter(|t| t["parameter"] != "tls" && t["parameter"] != "ca")
-        .collect();
-    scene.authentication("no-tls", &no_tls).await;
-
-    let with = |authentication: &str, more: Value| {
-        let mut trigger = scene.trigger(&topic, "g", &more);
-        trigger["authenticationRef"]["name"] = authentication.into();
-        trigger
     };
-    let plain = kafka.plaintext_bootstrap();
-    let cases: Vec<(&str, Value, Vec<String>)> = vec![
-        (
-            "no-group",
-            with("kafka", json!({"consumerGroup": ""})),
-            vec!["consumerGroup".into()],
-        ),
-        (
-            "threshold",
-            with("kafka", json!({"lagThreshold": "-3"})),
-            vec!["lagThreshold".into(), "-3".into()],
-        ),
-        (
-            "unknown-type",
-            json!({"type": "kafkaa", "metadata": {}}),
-            vec!["no scaler found for type: kafkaa".into()],
-        ),
-        (
-            "no-secret",
-            with("missing", json!({})),
-            vec!["nowhere".into()],
-        ),
-        (
-            "no-authentication",
-            with("nobody", json!({})),
-            vec!["nobody".into()],
-        ),
-        (
-            "no-host",
-            with("kafka", json!({"bootstrapServers": "kafka.invalid:9093"})),
-            vec!["kafka.invalid:9093".into()],
-        ),
-        (
-            "no-port",
-            with("kafka", json!({"bootstrapServers": "localhost"})),
-            vec!["localhost".into(), "port".into()],
-        ),
-        (
-            "wrong-ca",
-            with("stranger", json!({})),
-            vec![kafka.bootstrap(), "certificate".into()],
-        ),
-        (
-            "plain-to-tls",
-            with("no-tls", json!({})),
-            vec![kafka.bootstrap(), "TLS".into()],
-        ),
-        (
-            "tls-to-plain",
-            with("kafka", json!({"bootstrapServers": plain})),
-            vec![plain.clone(), "TLS".into()],
-        ),
-        (
-            "no-topic",
-            with("kafka", json!({"topic": "there-is-none"})),
-            vec!["there-is-none".into()],
-        ),
-        (
-            "no-target",
-            with("kafka", json!({})),
-            vec!["no-target".into()],
-        ),
-    ];
-    for (name, trigger, _) in &cases {
-        if *name != "no-target" {
-            scene.idle(name, 2).await;
-        }
-        scene
-            .scaled_object(name, std::slice::from_ref(trigger), &json!({}))
-            .await;
-    }
-    for (name, _, texts) in &cases {
-        let said = scene.condition(name, "Ready", "False", &texts[0]).await;
-        eprintln!("{namespace}/{name}: {said}");
-        for text in texts {
-            assert!(said.contains(text), "{name}: {text:?} is not in {said:?}");
-        }
-        if *name != "no-target" {
-            scene.replicas_of_status(name, 2).await;
-        }
-    }
-    // What does not parse gets no HPA; KEDA's users know that.
-    for name in ["no-group", "unknown-type", "no-target"] {
-        assert!(scene.hpa(name).await.is_none(), "{name}");
-    }
+    max(5).await;
+    let edit = json!({"spec": {"maxReplicas": 77}});
     scene
-        .value_is("good", &format!("s0-kafka-{topic}"), "12")
+        .patch::<HorizontalPodAutoscaler>("keda-hpa-app", &edit)
         .await;
-    scene.condition("good", "Ready", "True", "").await;
-    scene
-        .patch::<HorizontalPodAutoscaler>("keda-hpa-good", &json!({"spec": {"maxReplicas": 77}}))
-        .await;
-    wait::until("our maxReplicas to be put back", PATIENCE, async || {
-        let max = scene
-            .hpa("good")
-            .await
-            .and_then(|h| h.spec)
-            .map(|s| s.max_replicas);
-        if max == Some(5) { Ok(()) } else { Err(max) }
-    })
-    .await;
+    max(5).await;
 }

@@ -43,7 +43,7 @@ async fn tolerance() {
         assert_eq!(observer.highest(), 12, "{:?}", observer.history());
     };
     let own = || json!({"scaleUp": {"tolerance": "0.2"}});
-    join_all([
+    join_all(vec![
         one("plain-from-11", 11, json!({})),
         one("plain-from-1", 1, json!({})),
         one("own-from-11", 11, own()),

@@ -4,7 +4,7 @@ use std::{error::Error, path::Path};
 
 use plotters::prelude::{
     BLACK, ChartBuilder, Color, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor,
-    SVGBackend, WHITE,
+    SVGBackend, SeriesLabelPosition, WHITE,
 };
 
 use crate::story::Row;
@@ -36,11 +36,15 @@ pub fn draw(rows: &[Row], path: &Path) -> Result<(), Box<dyn Error>> {
         .set_secondary_coord(0.0..end, 0.0..6.6);
     chart
         .configure_mesh()
+        .max_light_lines(0)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .x_desc("seconds since the records were asked for")
         .y_desc("lag, records")
         .draw()?;
     chart
         .configure_secondary_axes()
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .y_desc("consumers")
         .draw()?;
     #[allow(clippy::cast_precision_loss, reason = "small counts")]
@@ -65,6 +69,7 @@ pub fn draw(rows: &[Row], path: &Path) -> Result<(), Box<dyn Error>> {
         .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], BUSY.stroke_width(2)));
     chart
         .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
         .border_style(BLACK)
         .background_style(WHITE.mix(0.9))
         .draw()?;

@@ -18,6 +18,8 @@ const TOPIC: &str = "test-topic";
 const GROUP: &str = "test-consumer-group";
 const HPA: &str = "keda-hpa-kafka-scaledobject";
 const PARTITIONS: i32 = 5;
+/// Rows at rest before the story is over.
+const QUIET: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One moment of the story.
@@ -103,6 +105,7 @@ async fn watch(
         "second", "lag", "HPA target", "replicas"
     );
     let mut rows: Vec<Row> = Vec::new();
+    let mut quiet = 0;
     let mut tick = tokio::time::interval(times.row);
     loop {
         tick.tick().await;
@@ -125,7 +128,8 @@ async fn watch(
         let grown = rows.iter().any(|r| r.replicas > 1);
         let over = grown && row.lag == 0 && row.replicas == 1 && row.busy == 1;
         rows.push(row);
-        if over || begin.elapsed() > times.deadline {
+        quiet = if over { quiet + 1 } else { 0 };
+        if quiet == QUIET || begin.elapsed() > times.deadline {
             return rows;
         }
     }
