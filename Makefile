@@ -25,7 +25,7 @@ test: bed
 	$(CARGO) test --locked --workspace
 
 quick: lint
-	$(CARGO) test --locked --workspace --lib --bins --test manifests
+	$(CARGO) test --locked --workspace --lib --bins --test decisions --test manifests --test poll
 
 lint:
 	$(CARGO) fmt --all --check

@@ -8,6 +8,7 @@
     clippy::large_futures
 )]
 
+mod access;
 mod bad_input;
 mod bounds;
 mod faults;
@@ -87,6 +88,7 @@ fn main() {
     };
     let files = [
         bounds::trials,
+        access::trials,
         bad_input::trials,
         objects::trials,
         story::trials,

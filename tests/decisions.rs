@@ -1,0 +1,342 @@
+//! From readings to what an HPA sees and what a person reads, with time as an argument: no broker, no cluster.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code without #[test]"
+)]
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use lagscale::{
+    kafka::Address,
+    lag::{Moment, Reading, Track},
+    poll::{ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
+    resources::ScaledObject,
+    scaling::{
+        Activity, Evaluation, Health, Live, Memory, Move, Plan, PlannedTrigger, Settings, Source,
+        conditions, evaluate, next_move,
+    },
+    triggers::{self, Parameters, Trigger},
+};
+use serde_json::{Value, json};
+
+const SETTINGS: Settings = Settings {
+    max_sample_age: Duration::from_secs(20),
+    tolerance_milli: 100,
+};
+
+/// An object with one kafka trigger of threshold 5, and a clock that only moves when told.
+struct Bench {
+    plan: Plan,
+    key: ClusterKey,
+    memory: Memory,
+    now: Moment,
+    picture: Option<Picture>,
+    live: Option<Live>,
+}
+
+impl Bench {
+    fn new(spec: Value) -> Self {
+        let mut object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "app", "namespace": "shop", "uid": "u"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "pollingInterval": 5, "triggers": [{
+                "type": "kafka",
+                "metadata": {"bootstrapServers": "kafka:9092", "consumerGroup": "g", "topic": "t", "lagThreshold": "5"},
+            }]},
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        let object: Arc<ScaledObject> = Arc::new(serde_json::from_value(object).unwrap());
+        let trigger = &object.spec.triggers[0];
+        let parsed = triggers::parse("kafka", &trigger.metadata, "", &Parameters::new()).unwrap();
+        let Trigger::Kafka(kafka, metric_type) = parsed else {
+            panic!("a kafka trigger");
+        };
+        let bootstrap: Arc<[Address]> = kafka.bootstrap.clone();
+        let key = ClusterKey {
+            bootstrap,
+            fingerprint: kafka.security.fingerprint(),
+        };
+        let source = Source::Kafka {
+            cluster: key.clone(),
+            metric: kafka.metric_name(0).into(),
+            kafka: (*kafka).into(),
+            metric_type,
+        };
+        let triggers = vec![PlannedTrigger {
+            kind: "kafka".into(),
+            source: Ok(source),
+        }];
+        Self {
+            plan: Plan::new(object, triggers),
+            key,
+            memory: Memory::default(),
+            now: Moment::now(),
+            picture: None,
+            live: None,
+        }
+    }
+
+    /// Time passes.
+    fn after(&mut self, seconds: u64) {
+        let span = Duration::from_secs(seconds);
+        self.now.at += span;
+        self.now.wall = self.now.wall.checked_add(span).unwrap();
+    }
+
+    /// Everything is read anew: committed and end of each partition.
+    fn read(&mut self, pairs: &[(i64, i64)]) {
+        let reads = self.picture.as_ref().map_or(0, |p| p.topics["t"].reads);
+        let slots = pairs.iter().zip(0..).map(|((committed, end), id)| {
+            let track = Track::begin(Reading {
+                committed: Some(*committed),
+                end: *end,
+                start: Some(0),
+                topic_id: None,
+                at: self.now,
+            });
+            let slot = Slot {
+                track: Some(track),
+                trouble: None,
+            };
+            (id, slot)
+        });
+        let slots: BTreeMap<i32, Slot> = slots.collect();
+        let topic = TopicPicture {
+            partitions: slots.keys().copied().collect(),
+            reads: reads + 1,
+            trouble: None,
+        };
+        let group = GroupPicture {
+            topics: BTreeMap::from([("t".into(), slots)]),
+            trouble: None,
+            read: Some(self.now),
+            polled: true,
+        };
+        self.picture = Some(Picture {
+            topics: HashMap::from([("t".into(), topic)]),
+            groups: HashMap::from([("g".into(), group.into())]),
+            trouble: None,
+        });
+    }
+
+    /// Partition `id` could not be read; its last pair stands.
+    fn trouble(&mut self, id: i32, text: &str) {
+        let picture = self.picture.as_mut().unwrap();
+        let mut group = (*picture.groups["g"]).clone();
+        let slots = group.topics.get_mut("t").unwrap();
+        slots.get_mut(&id).unwrap().trouble = Some(Trouble::passing(text));
+        picture.groups.insert("g".into(), group.into());
+    }
+
+    fn evaluate(&mut self) -> Evaluation {
+        let pictures = self.picture.clone().into_iter();
+        let pictures: BTreeMap<ClusterKey, Arc<Picture>> =
+            pictures.map(|p| (self.key.clone(), Arc::new(p))).collect();
+        let (live, memory) = (self.live.as_ref(), &mut self.memory);
+        evaluate(&self.plan, &pictures, live, memory, SETTINGS, self.now)
+    }
+
+    /// What is served, or why nothing is.
+    fn served(&mut self) -> Result<i64, String> {
+        let evaluation = self.evaluate();
+        let value = evaluation.metrics[0].value.clone();
+        value.map(|v| v.served).map_err(|t| t.text.to_string())
+    }
+
+    /// The HPA follows what is wanted.
+    fn follow(&mut self) {
+        let max = self.evaluate().max;
+        self.live = Some(Live {
+            max,
+            tolerance_milli: None,
+        });
+    }
+}
+
+fn live(max: i32) -> Option<Live> {
+    Some(Live {
+        max,
+        tolerance_milli: None,
+    })
+}
+
+#[test]
+fn before_anything_is_read_there_is_no_value_and_no_hpa() {
+    let mut bench = Bench::new(json!({}));
+    let evaluation = bench.evaluate();
+    assert!(!evaluation.polled);
+    assert_eq!(bench.served(), Err("it has not been read yet".into()));
+}
+
+#[test]
+fn a_value_is_served_for_its_age_and_then_withheld_with_the_cause() {
+    let mut bench = Bench::new(json!({}));
+    bench.read(&[(1, 4), (2, 8)]);
+    bench.follow();
+    assert_eq!(bench.served(), Ok(9));
+    bench.trouble(0, "kafka:9092: no answer");
+    bench.trouble(1, "kafka:9092: no answer");
+    bench.after(20);
+    assert_eq!(bench.served(), Ok(9));
+    bench.after(1);
+    assert_eq!(bench.served(), Err("kafka:9092: no answer".into()));
+}
+
+#[test]
+fn a_missing_part_never_scales_in_and_what_is_there_still_scales_out() {
+    let mut bench = Bench::new(json!({}));
+    bench.read(&[(0, 6), (0, 6), (0, 0)]);
+    bench.follow();
+    assert_eq!(bench.served(), Ok(12));
+    bench.after(5);
+    bench.read(&[(6, 6), (0, 6), (0, 0)]);
+    bench.trouble(1, "partition 1: no leader");
+    assert_eq!(
+        bench.served(),
+        Ok(12),
+        "6 is not the truth: partition 1 is not known"
+    );
+    assert!(bench.evaluate().metrics[0].partial.is_some());
+    bench.after(5);
+    bench.read(&[(0, 7), (0, 6), (0, 0)]);
+    bench.trouble(1, "partition 1: no leader");
+    assert_eq!(bench.served(), Ok(13));
+    bench.after(5);
+    bench.read(&[(6, 6), (6, 6), (0, 0)]);
+    assert_eq!(bench.served(), Ok(0));
+}
+
+#[test]
+fn an_unknown_bound_leaves_the_live_maximum_and_a_known_one_replaces_it() {
+    let mut bench = Bench::new(json!({"minReplicaCount": 2, "maxReplicaCount": 50}));
+    assert_eq!(bench.evaluate().max, 50);
+    for (found, kept) in [(100, 50), (20, 20), (1, 2)] {
+        bench.live = live(found);
+        assert_eq!(bench.evaluate().max, kept);
+    }
+    bench.read(&[(0, 0); 5]);
+    assert_eq!(bench.evaluate().max, 5);
+}
+
+#[test]
+fn the_bound_rises_at_once_and_falls_when_two_reads_agree() {
+    let mut bench = Bench::new(json!({}));
+    bench.read(&[(0, 0); 5]);
+    assert_eq!(bench.evaluate().max, 5);
+    bench.read(&[(0, 0); 8]);
+    assert_eq!(bench.evaluate().max, 8);
+    bench.read(&[(0, 0); 5]);
+    assert_eq!(bench.evaluate().max, 8);
+    bench.read(&[(0, 0); 5]);
+    assert_eq!(bench.evaluate().max, 5);
+}
+
+#[test]
+fn an_adopted_maximum_of_100_is_cut_at_the_partitions_until_the_wanted_one_has_been_live_for_an_interval()
+ {
+    let mut bench = Bench::new(json!({}));
+    bench.live = live(100);
+    bench.read(&[(0, 2000); 5]);
+    assert_eq!(bench.served(), Ok(25));
+    bench.live = live(5);
+    assert_eq!(bench.served(), Ok(25));
+    bench.after(5);
+    bench.read(&[(0, 2000); 5]);
+    assert_eq!(bench.served(), Ok(10_000), "maxReplicas holds it now");
+}
+
+#[test]
+fn a_lag_that_asks_for_the_last_consumer_is_lifted_over_the_tolerance_and_no_further() {
+    let mut bench = Bench::new(json!({}));
+    bench.read(&[(0, 5); 12]);
+    bench.follow();
+    bench.evaluate();
+    bench.after(5);
+    bench.read(&[(0, 5); 12]);
+    // 60 from 11 is a ratio of 1.09: the HPA would stay at 11.
+    assert_eq!(bench.served(), Ok(61));
+    assert_eq!(
+        bench.evaluate().metrics[0].value.as_ref().unwrap().lag,
+        60,
+        "the true lag is known"
+    );
+    bench.live.as_mut().unwrap().tolerance_milli = Some(200);
+    assert_eq!(bench.served(), Ok(67));
+}
+
+#[test]
+fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
+    let mut bench = Bench::new(json!({}));
+    bench.read(&[(0, 1), (0, 0)]);
+    let ready = |bench: &mut Bench| {
+        let evaluation = bench.evaluate();
+        let activity = Activity::of(&bench.plan, &evaluation);
+        let all = conditions(
+            &bench.plan,
+            &evaluation,
+            &activity,
+            &Move::Stay,
+            &Health::default(),
+        );
+        let found = all.into_iter().find(|c| c.kind == "Ready").unwrap();
+        (found.status, found.reason, found.message)
+    };
+    assert_eq!(ready(&mut bench).0, "True");
+    bench.after(5);
+    bench.trouble(1, "kafka:9092: no answer");
+    let (status, _, message) = ready(&mut bench);
+    assert_eq!(status, "True");
+    assert!(
+        message.contains("partial") && message.contains("kafka:9092: no answer"),
+        "{message}"
+    );
+    bench.trouble(0, "kafka:9092: no answer");
+    bench.after(60);
+    let (status, reason, message) = ready(&mut bench);
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("False", "TriggerError")
+    );
+    assert!(
+        message.ends_with("s0-kafka-t: kafka:9092: no answer"),
+        "{message}"
+    );
+}
+
+#[test]
+fn only_a_complete_reading_without_work_goes_to_nought_and_only_after_the_cool_down() {
+    let mut bench = Bench::new(json!({"minReplicaCount": 0, "cooldownPeriod": 30}));
+    let step = |bench: &mut Bench, replicas: i32, active: Option<jiff::Timestamp>| {
+        let evaluation = bench.evaluate();
+        let activity = Activity::of(&bench.plan, &evaluation);
+        next_move(&bench.plan, &activity, replicas, active, bench.now.wall)
+    };
+    assert_eq!(step(&mut bench, 3, None), Move::Stay, "nothing is known");
+    bench.read(&[(0, 1), (4, 4)]);
+    assert_eq!(
+        step(&mut bench, 0, None),
+        Move::Wake(1, vec!["s0-kafka-t".into()])
+    );
+    assert_eq!(step(&mut bench, 3, None), Move::Stay);
+    let active = Some(bench.now.wall);
+    bench.after(5);
+    bench.read(&[(1, 1), (4, 4)]);
+    assert_eq!(step(&mut bench, 3, active), Move::CoolDown);
+    bench.after(30);
+    bench.read(&[(1, 1), (4, 4)]);
+    bench.trouble(1, "no leader");
+    assert_eq!(
+        step(&mut bench, 3, active),
+        Move::Stay,
+        "a part of the truth"
+    );
+    bench.read(&[(1, 1), (4, 4)]);
+    assert_eq!(step(&mut bench, 3, active), Move::Sleep);
+}
