@@ -40,7 +40,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(spec: Value) -> Self {
+    fn new(spec: &Value) -> Self {
         let mut object = json!({
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
             "metadata": {"name": "app", "namespace": "shop", "uid": "u"},
@@ -153,23 +153,20 @@ impl Bench {
     /// The HPA follows what is wanted.
     fn follow(&mut self) {
         let max = self.evaluate().max;
-        self.live = Some(Live {
-            max,
-            tolerance_milli: None,
-        });
+        self.live = Some(live(max));
     }
 }
 
-fn live(max: i32) -> Option<Live> {
-    Some(Live {
+fn live(max: i32) -> Live {
+    Live {
         max,
         tolerance_milli: None,
-    })
+    }
 }
 
 #[test]
 fn before_anything_is_read_there_is_no_value_and_no_hpa() {
-    let mut bench = Bench::new(json!({}));
+    let mut bench = Bench::new(&json!({}));
     let evaluation = bench.evaluate();
     assert!(!evaluation.polled);
     assert_eq!(bench.served(), Err("it has not been read yet".into()));
@@ -177,7 +174,7 @@ fn before_anything_is_read_there_is_no_value_and_no_hpa() {
 
 #[test]
 fn a_value_is_served_for_its_age_and_then_withheld_with_the_cause() {
-    let mut bench = Bench::new(json!({}));
+    let mut bench = Bench::new(&json!({}));
     bench.read(&[(1, 4), (2, 8)]);
     bench.follow();
     assert_eq!(bench.served(), Ok(9));
@@ -191,7 +188,7 @@ fn a_value_is_served_for_its_age_and_then_withheld_with_the_cause() {
 
 #[test]
 fn a_missing_part_never_scales_in_and_what_is_there_still_scales_out() {
-    let mut bench = Bench::new(json!({}));
+    let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 6), (0, 6), (0, 0)]);
     bench.follow();
     assert_eq!(bench.served(), Ok(12));
@@ -215,10 +212,10 @@ fn a_missing_part_never_scales_in_and_what_is_there_still_scales_out() {
 
 #[test]
 fn an_unknown_bound_leaves_the_live_maximum_and_a_known_one_replaces_it() {
-    let mut bench = Bench::new(json!({"minReplicaCount": 2, "maxReplicaCount": 50}));
+    let mut bench = Bench::new(&json!({"minReplicaCount": 2, "maxReplicaCount": 50}));
     assert_eq!(bench.evaluate().max, 50);
     for (found, kept) in [(100, 50), (20, 20), (1, 2)] {
-        bench.live = live(found);
+        bench.live = Some(live(found));
         assert_eq!(bench.evaluate().max, kept);
     }
     bench.read(&[(0, 0); 5]);
@@ -227,7 +224,7 @@ fn an_unknown_bound_leaves_the_live_maximum_and_a_known_one_replaces_it() {
 
 #[test]
 fn the_bound_rises_at_once_and_falls_when_two_reads_agree() {
-    let mut bench = Bench::new(json!({}));
+    let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 0); 5]);
     assert_eq!(bench.evaluate().max, 5);
     bench.read(&[(0, 0); 8]);
@@ -241,11 +238,11 @@ fn the_bound_rises_at_once_and_falls_when_two_reads_agree() {
 #[test]
 fn an_adopted_maximum_of_100_is_cut_at_the_partitions_until_the_wanted_one_has_been_live_for_an_interval()
  {
-    let mut bench = Bench::new(json!({}));
-    bench.live = live(100);
+    let mut bench = Bench::new(&json!({}));
+    bench.live = Some(live(100));
     bench.read(&[(0, 2000); 5]);
     assert_eq!(bench.served(), Ok(25));
-    bench.live = live(5);
+    bench.live = Some(live(5));
     assert_eq!(bench.served(), Ok(25));
     bench.after(5);
     bench.read(&[(0, 2000); 5]);
@@ -254,7 +251,7 @@ fn an_adopted_maximum_of_100_is_cut_at_the_partitions_until_the_wanted_one_has_b
 
 #[test]
 fn a_lag_that_asks_for_the_last_consumer_is_lifted_over_the_tolerance_and_no_further() {
-    let mut bench = Bench::new(json!({}));
+    let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 5); 12]);
     bench.follow();
     bench.evaluate();
@@ -273,7 +270,7 @@ fn a_lag_that_asks_for_the_last_consumer_is_lifted_over_the_tolerance_and_no_fur
 
 #[test]
 fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
-    let mut bench = Bench::new(json!({}));
+    let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 1), (0, 0)]);
     let ready = |bench: &mut Bench| {
         let evaluation = bench.evaluate();
@@ -312,7 +309,7 @@ fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
 
 #[test]
 fn only_a_complete_reading_without_work_goes_to_nought_and_only_after_the_cool_down() {
-    let mut bench = Bench::new(json!({"minReplicaCount": 0, "cooldownPeriod": 30}));
+    let mut bench = Bench::new(&json!({"minReplicaCount": 0, "cooldownPeriod": 30}));
     let step = |bench: &mut Bench, replicas: i32, active: Option<jiff::Timestamp>| {
         let evaluation = bench.evaluate();
         let activity = Activity::of(&bench.plan, &evaluation);

@@ -8,25 +8,23 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use k8s_openapi::api::{autoscaling::v2::HorizontalPodAutoscaler, core::v1::Secret};
-use kube::{Client, ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::{mpsc, watch};
 
 use super::{
     apply::{Outcome, apply},
-    credentials::{Credentials, Fetched, SecretName, Values},
+    credentials::{Credentials, Fetched, SecretName},
+    lookup::{Lookup, secret_ref},
     object::{Object, live},
-    resolve::{self, Resolved, resolve},
+    publish::publish,
+    resolve::{Resolved, resolve},
     watches::Watches,
 };
 use crate::{
     lag::Moment,
     poll::{ClusterDemand, ClusterKey, Demand, Manager, Picture, Timing},
-    resources::TriggerAuthentication,
-    scaling::{
-        Evaluation, Plan, Settings, Source, evaluate,
-        table::{MAX_MILLI, Outcome as Served, Table},
-    },
+    scaling::{Plan, Settings, Source, evaluate, table::Table},
     telemetry::Sample,
 };
 
@@ -290,52 +288,6 @@ impl Controller {
         }
         object.write_error = outcome.error;
     }
-}
-
-fn publish(plan: &Plan, evaluation: &Evaluation, table: &mut Table) {
-    for metric in &evaluation.metrics {
-        let outcome = match &metric.value {
-            Ok(value) => Served::Value {
-                milli: value.served.saturating_mul(1000).clamp(0, MAX_MILLI),
-                at: value.at.wall,
-            },
-            Err(trouble) => Served::Withheld(
-                format!(
-                    "error when getting metric values metric:{} encountered error: {}",
-                    metric.name, trouble.text
-                )
-                .into(),
-            ),
-        };
-        table.insert(&plan.namespace, plan.entry(&metric.name, outcome));
-    }
-}
-
-struct Lookup<'a> {
-    watches: &'a Watches,
-    credentials: &'a Credentials,
-}
-
-impl resolve::Lookup for Lookup<'_> {
-    fn authentication(&self, namespace: &str, name: &str) -> Option<Arc<TriggerAuthentication>> {
-        let reference = ObjectRef::<TriggerAuthentication>::new(name).within(namespace);
-        self.watches.authentications.get(&reference)
-    }
-
-    fn secret(&self, name: &SecretName) -> Option<&Values> {
-        // What a deleted Secret held is not used any more.
-        self.exists(name)
-            .then(|| self.credentials.get(name))
-            .flatten()
-    }
-
-    fn exists(&self, name: &SecretName) -> bool {
-        self.watches.secrets.get(&secret_ref(name)).is_some()
-    }
-}
-
-fn secret_ref((namespace, name): &SecretName) -> ObjectRef<PartialObjectMeta<Secret>> {
-    ObjectRef::new(name).within(namespace)
 }
 
 fn hpa_ref(plan: &Plan) -> ObjectRef<HorizontalPodAutoscaler> {

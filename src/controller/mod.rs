@@ -3,7 +3,9 @@
 mod apply;
 mod credentials;
 mod engine;
+mod lookup;
 mod object;
+mod publish;
 mod resolve;
 mod target;
 mod watches;

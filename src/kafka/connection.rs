@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,25 +12,24 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
-    messages::{
-        ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
-        SaslHandshakeRequest,
-    },
+    messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader},
     protocol::{
         Decodable, HeaderVersion, Request, StrBytes, VersionRange,
         encode_request_header_into_buffer,
     },
 };
-use rsasl::{mechname::Mechname, prelude::SASLClient};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::ClientConfig;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-use tokio_rustls::TlsConnector;
 
-use super::{Address, Cause, Error, Security, error::first_sentence, sasl::Sasl};
+use super::{
+    Address, Cause, Error, Security,
+    dial::{Stream, connect, handshake},
+    error::first_sentence,
+    sasl::Sasl,
+};
 
 /// Largest answer that is read, in bytes. A hundred groups with 5 000 offsets take about a tenth of it.
 pub const MAX_FRAME: usize = 8 << 20;
@@ -57,9 +55,6 @@ impl Default for Deadlines {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
-
 /// An authenticated connection. Not to be used again after an error.
 pub struct Connection {
     address: Address,
@@ -67,7 +62,7 @@ pub struct Connection {
     versions: HashMap<i16, VersionRange>,
     deadlines: Deadlines,
     correlation: i32,
-    redial_at: Option<Instant>,
+    pub(super) redial_at: Option<Instant>,
     /// No answer yet beyond the version exchange: a hang-up now means that the port wants SASL.
     fresh: bool,
     anonymous: bool,
@@ -178,7 +173,7 @@ impl Connection {
         Ok(connection)
     }
 
-    fn common<R: Request>(&self, cap: i16) -> Result<i16, Cause> {
+    pub(super) fn common<R: Request>(&self, cap: i16) -> Result<i16, Cause> {
         let ours = VersionRange {
             min: R::VERSIONS.min,
             max: R::VERSIONS.max.min(cap),
@@ -194,7 +189,7 @@ impl Connection {
         }
     }
 
-    async fn exchange<R: Request>(
+    pub(super) async fn exchange<R: Request>(
         &mut self,
         request: &R,
         version: i16,
@@ -270,102 +265,6 @@ impl Connection {
             .collect();
         Ok(())
     }
-
-    async fn log_in(&mut self, sasl: &Sasl) -> Result<(), Cause> {
-        let mechanism = sasl.mechanism.name();
-        let failed = |e: &dyn std::fmt::Display| Cause::Sasl {
-            mechanism,
-            text: first_sentence(&e.to_string()),
-        };
-        let handshake =
-            SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
-        let version = self.common::<SaslHandshakeRequest>(1)?;
-        let answer = self.exchange(&handshake, version).await?;
-        match ResponseError::try_from_code(answer.error_code) {
-            None => {}
-            Some(ResponseError::IllegalSaslState) => return Err(Cause::NoSaslHere { mechanism }),
-            Some(_) => {
-                let offered: Vec<_> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
-                return Err(Cause::Mechanism {
-                    mechanism,
-                    offered: offered.join(", ").chars().take(200).collect(),
-                });
-            }
-        }
-
-        let version = self.common::<SaslAuthenticateRequest>(i16::MAX)?;
-        let name = Mechname::parse(mechanism.as_bytes()).map_err(|e| failed(&e))?;
-        let config = sasl.config().map_err(|e| failed(&e))?;
-        let mut session = SASLClient::new(config)
-            .start_suggested(&[name])
-            .map_err(|e| failed(&e))?;
-        let mut received: Option<Bytes> = None;
-        loop {
-            let mut out = Vec::new();
-            let state = session
-                .step(received.as_deref(), &mut out)
-                .map_err(|e| failed(&e))?;
-            if state.has_sent_message() {
-                let request = SaslAuthenticateRequest::default().with_auth_bytes(out.into());
-                let response = self.exchange(&request, version).await?;
-                if let Some(error) = ResponseError::try_from_code(response.error_code) {
-                    let text = response.error_message.map_or_else(
-                        || super::error::code_name(error),
-                        |m| first_sentence(m.as_str()),
-                    );
-                    return Err(Cause::Login(text));
-                }
-                let lifetime = u64::try_from(response.session_lifetime_ms).unwrap_or(0);
-                self.redial_at = (lifetime > 0)
-                    .then(|| Instant::now() + Duration::from_millis(lifetime).mul_f64(0.8));
-                received = Some(response.auth_bytes);
-            }
-            if state.is_finished() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-async fn connect(address: &Address) -> Result<TcpStream, Cause> {
-    let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port))
-        .await
-        .map_err(|e| Cause::Resolve(e.to_string()))?
-        .collect();
-    let mut last = Cause::Resolve("no address".into());
-    for socket in found {
-        match TcpStream::connect(socket).await {
-            Ok(stream) => return Ok(stream),
-            Err(e) => last = Cause::Connect(e.to_string()),
-        }
-    }
-    Err(last)
-}
-
-async fn handshake(
-    address: &Address,
-    config: Arc<ClientConfig>,
-    tcp: TcpStream,
-) -> Result<impl Stream + use<>, Cause> {
-    let name = ServerName::try_from(address.host.clone())
-        .map_err(|_| Cause::Setting("the host is no valid TLS server name".into()))?;
-    TlsConnector::from(config)
-        .connect(name, tcp)
-        .await
-        .map_err(|error| {
-            match error
-                .get_ref()
-                .and_then(|e| e.downcast_ref::<rustls::Error>())
-            {
-                Some(rustls::Error::InvalidCertificate(e)) => {
-                    Cause::Certificate(first_sentence(&e.to_string()))
-                }
-                Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
-                Some(e) => Cause::Tls(first_sentence(&e.to_string())),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::NotTls,
-                None => error.into(),
-            }
-        })
 }
 
 fn codec<R: Request>(error: &dyn std::fmt::Display) -> Cause {

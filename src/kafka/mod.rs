@@ -5,8 +5,10 @@
 
 pub mod address;
 pub mod connection;
+mod dial;
 pub mod error;
 pub mod lane;
+mod login;
 pub mod requests;
 pub mod sasl;
 pub mod security;

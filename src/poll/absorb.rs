@@ -6,16 +6,13 @@ use kafka_protocol::ResponseError;
 
 use super::{
     cluster::{Cluster, Commits, End, Group, Topic},
-    picture::{Slot, Trouble},
+    picture::Trouble,
 };
-use crate::{
-    kafka::{
-        Error,
-        error::code_name,
-        lane::{Answer, Ask, Done, LaneId},
-        requests::{CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions},
-    },
-    lag::{Reading, Track},
+use crate::kafka::{
+    Error,
+    error::code_name,
+    lane::{Answer, Ask, Done, LaneId},
+    requests::{CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions},
 };
 
 impl Cluster {
@@ -204,123 +201,12 @@ impl Cluster {
             }
         }
     }
-
-    /// The partitions whose commits wait for an end: those asked for, or in all-topics mode those of the topics found.
-    pub(super) fn unpaired(&self, group: &Group) -> Vec<(Arc<str>, Vec<i32>)> {
-        let Some(commits) = &group.commits else {
-            return Vec::new();
-        };
-        if let Some(asked) = &commits.asked {
-            return asked
-                .iter()
-                .map(|(t, ids)| (t.clone(), ids.clone()))
-                .collect();
-        }
-        let names = commits.topics.keys().chain(&group.demand.topics);
-        let known = names.filter_map(|name| {
-            let layout = self.topics.get(name)?.layout.as_ref()?;
-            Some((name.clone(), layout.partitions.keys().copied().collect()))
-        });
-        known.collect()
-    }
-
-    /// Makes pairs of commits and ends that were asked for after them; what is not there yet keeps its last pair.
-    pub(super) fn pair_up(&mut self) {
-        let names: Vec<_> = self.groups.keys().cloned().collect();
-        for name in names {
-            let Some(group) = self.groups.get(&name) else {
-                continue;
-            };
-            let wanted = self.unpaired(group);
-            let topics = &self.topics;
-            let Some(group) = self.groups.get_mut(&name) else {
-                continue;
-            };
-            let Some(commits) = group.commits.take() else {
-                continue;
-            };
-            group.dirty = true;
-            let mut waiting = false;
-            group
-                .slots
-                .retain(|t, _| wanted.iter().any(|(w, _)| w == t));
-            for (topic_name, ids) in wanted {
-                let Some(topic) = topics.get(&topic_name) else {
-                    continue;
-                };
-                let slots = group.slots.entry(topic_name.clone()).or_default();
-                slots.retain(|id, _| ids.binary_search(id).is_ok());
-                for id in ids {
-                    let slot = slots.entry(id).or_default();
-                    match pair(&topic_name, id, topic, &commits) {
-                        Pairing::Read(reading) => slot.take(reading),
-                        Pairing::Trouble(trouble) => slot.trouble = Some(trouble),
-                        Pairing::Waiting(trouble) => {
-                            waiting = true;
-                            slot.trouble = Some(trouble);
-                        }
-                    }
-                }
-            }
-            if waiting {
-                group.commits = Some(commits);
-            }
-        }
-    }
 }
 
 impl Group {
     fn suffer(&mut self, trouble: Trouble) {
         self.trouble = Some(trouble);
         self.dirty = true;
-    }
-}
-
-impl Slot {
-    fn take(&mut self, reading: Reading) {
-        self.trouble = None;
-        match &mut self.track {
-            Some(track) if track.at == reading.at => {}
-            Some(track) => track.take(reading),
-            None => self.track = Some(Track::begin(reading)),
-        }
-    }
-}
-
-enum Pairing {
-    Read(Reading),
-    Trouble(Trouble),
-    Waiting(Trouble),
-}
-
-fn pair(name: &Arc<str>, id: i32, topic: &Topic, commits: &Commits) -> Pairing {
-    let passing = |what: &str| Trouble::passing(format!("topic {name} partition {id}: {what}"));
-    let commit = commits.topics.get(name).and_then(|t| t.get(&id));
-    let committed = match commit {
-        Some(Ok(committed)) => *committed,
-        Some(Err(code)) => return Pairing::Trouble(partition_trouble(name, id, *code)),
-        // Asked for everything, a coordinator lists what has a commit.
-        None if commits.asked.is_none() => None,
-        None => return Pairing::Trouble(passing("the coordinator left it out of its answer")),
-    };
-    let end = topic.ends.get(&id).filter(|e| e.began >= commits.read.at);
-    match end.map(|e| &e.offset) {
-        Some(Ok(end)) => Pairing::Read(Reading {
-            committed,
-            end: *end,
-            start: topic.starts.get(&id).copied(),
-            topic_id: topic.layout.as_ref().and_then(|l| l.id),
-            at: commits.read,
-        }),
-        Some(Err(trouble)) => Pairing::Trouble(trouble.clone()),
-        None => {
-            let layout = topic.layout.as_ref().and_then(|l| l.partitions.get(&id));
-            if layout.is_none_or(|l| l.leader.is_none()) {
-                Pairing::Trouble(passing("it has no leader at the moment"))
-            } else {
-                Pairing::Waiting(passing("its leader has not answered yet"))
-            }
-        }
     }
 }
 
@@ -339,7 +225,7 @@ fn topic_trouble(name: &str, code: ResponseError) -> Trouble {
     }
 }
 
-fn partition_trouble(name: &str, id: i32, code: ResponseError) -> Trouble {
+pub(super) fn partition_trouble(name: &str, id: i32, code: ResponseError) -> Trouble {
     match code {
         ResponseError::TopicAuthorizationFailed => topic_trouble(name, code),
         code => Trouble::passing(format!("topic {name} partition {id}: {}", code_name(code))),

@@ -4,6 +4,7 @@ mod absorb;
 mod cluster;
 mod demand;
 mod manager;
+mod pairing;
 mod picture;
 mod tick;
 

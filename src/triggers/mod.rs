@@ -4,6 +4,7 @@
 mod fields;
 mod kafka;
 mod resource;
+mod security;
 
 use std::collections::BTreeMap;
 

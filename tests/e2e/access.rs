@@ -230,8 +230,9 @@ async fn manifests(world: &World) {
         "rbac",
         "service",
     ];
-    base.iter()
-        .for_each(|file| copy(&format!("manifests/base/{file}.yaml")));
+    for file in base {
+        copy(&format!("manifests/base/{file}.yaml"));
+    }
     copy("manifests/kustomization.yaml");
     copy("certs/kustomization.yaml");
     let lagscale = std::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))

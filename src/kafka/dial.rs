@@ -1,0 +1,59 @@
+//! Name resolution, TCP and TLS towards a broker, with causes a person can act on.
+
+use std::{io, sync::Arc};
+
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{Address, Cause, error::first_sentence};
+
+/// What a connection reads from and writes to.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// Tries every address of the host, in the resolver's order.
+pub(super) async fn connect(address: &Address) -> Result<TcpStream, Cause> {
+    let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port))
+        .await
+        .map_err(|e| Cause::Resolve(e.to_string()))?
+        .collect();
+    let mut last = Cause::Resolve("no address".into());
+    for socket in found {
+        match TcpStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = Cause::Connect(e.to_string()),
+        }
+    }
+    Err(last)
+}
+
+/// The client's side of a TLS handshake.
+pub(super) async fn handshake(
+    address: &Address,
+    config: Arc<ClientConfig>,
+    tcp: TcpStream,
+) -> Result<impl Stream + use<>, Cause> {
+    let name = ServerName::try_from(address.host.clone())
+        .map_err(|_| Cause::Setting("the host is no valid TLS server name".into()))?;
+    TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| {
+            match error
+                .get_ref()
+                .and_then(|e| e.downcast_ref::<rustls::Error>())
+            {
+                Some(rustls::Error::InvalidCertificate(e)) => {
+                    Cause::Certificate(first_sentence(&e.to_string()))
+                }
+                Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
+                Some(e) => Cause::Tls(first_sentence(&e.to_string())),
+                None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::NotTls,
+                None => error.into(),
+            }
+        })
+}
