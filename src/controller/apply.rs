@@ -10,17 +10,23 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::{
-    engine::ObjectKey,
-    object::HpaWrite,
-    target::{self, Target},
-};
+use super::target::{self, Target};
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
     scaling::Plan,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Namespace and name.
+pub(super) type ObjectKey = (String, String);
+
+/// A write of an HPA.
+#[derive(Debug)]
+pub(super) enum HpaWrite {
+    Create(Box<HorizontalPodAutoscaler>),
+    Replace(Box<HorizontalPodAutoscaler>),
+}
 
 /// What to do for one object, in this order.
 pub(super) struct Work {

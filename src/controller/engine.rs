@@ -13,7 +13,7 @@ use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    apply::{Outcome, apply},
+    apply::{ObjectKey, Outcome, apply},
     credentials::{Credentials, Fetched, SecretName},
     lookup::{Lookup, secret_ref},
     object::{Object, live},
@@ -33,9 +33,6 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Cool-downs, ages and retries are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-
-/// Namespace and name.
-pub(super) type ObjectKey = (String, String);
 
 /// What the controller works with.
 pub struct Parts {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
 use super::{
-    apply::{Step, Work},
+    apply::{HpaWrite, Step, Work},
     target::Target,
 };
 use crate::{
@@ -268,13 +268,6 @@ impl Object {
             next.last_active_time = Some(seconds.to_string());
         }
     }
-}
-
-/// A write of an HPA.
-#[derive(Debug)]
-pub(super) enum HpaWrite {
-    Create(Box<HorizontalPodAutoscaler>),
-    Replace(Box<HorizontalPodAutoscaler>),
 }
 
 /// What counts of a watched HPA.

@@ -205,7 +205,7 @@ impl Connection {
         request
             .encode(&mut frame, version)
             .map_err(|e| codec::<R>(&e))?;
-        let length = u32::try_from(frame.len() - 4).map_err(|_| Cause::TooLarge(frame.len()))?;
+        let length = u32::try_from(frame.len() - 4).map_err(|_| too_large(frame.len()))?;
         frame[..4].copy_from_slice(&length.to_be_bytes());
         self.stream.write_all(&frame).await?;
         self.stream.flush().await?;
@@ -231,7 +231,7 @@ impl Connection {
             return Err(if prefix >> 16 == 0x1503 {
                 Cause::SpeaksTls
             } else {
-                Cause::TooLarge(length)
+                too_large(length)
             });
         }
         // Grows with what arrives, not with what is announced.
@@ -264,6 +264,13 @@ impl Connection {
             })
             .collect();
         Ok(())
+    }
+}
+
+fn too_large(bytes: usize) -> Cause {
+    Cause::TooLarge {
+        bytes,
+        limit: MAX_FRAME,
     }
 }
 

@@ -104,8 +104,13 @@ pub enum Cause {
         text: String,
     },
     /// An answer over the cap.
-    #[error("an answer of {0} bytes is over the limit of {limit} bytes", limit = super::connection::MAX_FRAME)]
-    TooLarge(usize),
+    #[error("an answer of {bytes} bytes is over the limit of {limit} bytes")]
+    TooLarge {
+        /// What was announced.
+        bytes: usize,
+        /// What is read at most.
+        limit: usize,
+    },
     /// The peer hung up.
     #[error("the broker closed the connection")]
     Closed,
@@ -138,7 +143,7 @@ impl Cause {
             | Self::Timeout { .. }
             | Self::Tls(_)
             | Self::Codec { .. }
-            | Self::TooLarge(_)
+            | Self::TooLarge { .. }
             | Self::Closed
             | Self::Io(_)
             | Self::Code(_) => false,

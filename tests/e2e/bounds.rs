@@ -30,6 +30,13 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     ]
 }
 
+/// Ends at `bound`, stays there, and never was above it.
+async fn settles(scene: &Scene<'_>, observer: &Observer, bound: i32) {
+    scene.reaches(observer, bound).await;
+    scene.keeps(observer, bound, SETTLED).await;
+    done(observer, bound);
+}
+
 fn done(observer: &Observer, bound: i32) {
     assert!(
         observer.highest() <= bound,
@@ -53,9 +60,7 @@ async fn standing(world: &World) {
                 &json!({}),
             )
             .await;
-        scene.reaches(&observer, 5).await;
-        scene.keeps(&observer, 5, SETTLED).await;
-        done(&observer, 5);
+        settles(&scene, &observer, 5).await;
         assert_eq!(observer.max(), Some(5));
     };
     let all = (26..=30).flat_map(|lag| [1, 2, 5].map(|start| one(lag, start)));
@@ -88,9 +93,7 @@ async fn climbing(world: &World) {
             // Two HPA periods: it looks at every step.
             tokio::time::sleep(Duration::from_secs(4)).await;
         }
-        scene.reaches(&observer, partitions).await;
-        scene.keeps(&observer, partitions, SETTLED).await;
-        done(&observer, partitions);
+        settles(&scene, &observer, partitions).await;
     };
     let starts = [(12, 1), (12, 11), (12, 12), (64, 1), (64, 63), (64, 64)];
     join_all(starts.map(|(partitions, start)| one(partitions, start))).await;
@@ -109,9 +112,7 @@ async fn exactly_max(world: &World) {
             &json!({"maxReplicaCount": 20}),
         )
         .await;
-    scene.reaches(&observer, 20).await;
-    scene.keeps(&observer, 20, SETTLED).await;
-    done(&observer, 20);
+    settles(&scene, &observer, 20).await;
     assert_eq!(observer.max(), Some(20));
 }
 
@@ -128,9 +129,7 @@ async fn minimum_above(world: &World) {
             &json!({"minReplicaCount": 8}),
         )
         .await;
-    scene.reaches(&observer, 8).await;
-    scene.keeps(&observer, 8, SETTLED).await;
-    done(&observer, 8);
+    settles(&scene, &observer, 8).await;
     assert_eq!(observer.max(), Some(8));
 }
 
@@ -147,9 +146,7 @@ async fn two_triggers(world: &World) {
         scene.trigger(&large, "g", &json!({})),
     ];
     scene.scaled_object("app", &triggers, &json!({})).await;
-    scene.reaches(&observer, 5).await;
-    scene.keeps(&observer, 5, SETTLED).await;
-    done(&observer, 5);
+    settles(&scene, &observer, 5).await;
     assert_eq!(observer.max(), Some(64));
     scene
         .value_is("app", &format!("s0-kafka-{small}"), "25")
@@ -173,9 +170,7 @@ async fn beside_cpu(world: &World) {
     scene
         .scaled_object("app", &triggers, &json!({"maxReplicaCount": 8}))
         .await;
-    scene.reaches(&observer, 5).await;
-    scene.keeps(&observer, 5, SETTLED).await;
-    done(&observer, 5);
+    settles(&scene, &observer, 5).await;
     world.bed.pod_metrics.set_cpu(&scene.namespace, 100);
     scene.reaches(&observer, 8).await;
 }
@@ -207,9 +202,7 @@ async fn adopted(world: &World) {
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
         .await;
-    scene.reaches(&observer, 5).await;
-    scene.keeps(&observer, 5, SETTLED).await;
-    done(&observer, 5);
+    settles(&scene, &observer, 5).await;
     assert_eq!(observer.max(), Some(5));
     let adopted = scene.hpa("app").await.unwrap();
     let owners = adopted.metadata.owner_references.unwrap_or_default();
@@ -228,9 +221,7 @@ async fn partitions_added(world: &World) {
     scene.reaches(&observer, 5).await;
     done(&observer, 5);
     world.bed.kafka.add_partitions(&topic, 8).await;
-    scene.reaches(&observer, 8).await;
-    scene.keeps(&observer, 8, SETTLED).await;
-    done(&observer, 8);
+    settles(&scene, &observer, 8).await;
     assert_eq!(observer.max(), Some(8));
 }
 
@@ -268,9 +259,7 @@ async fn own_tolerance(world: &World) {
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &behavior)
         .await;
-    scene.reaches(&observer, 12).await;
-    scene.keeps(&observer, 12, SETTLED).await;
-    done(&observer, 12);
+    settles(&scene, &observer, 12).await;
     let live = scene
         .hpa("app")
         .await

@@ -11,6 +11,7 @@
 mod access;
 mod bad_input;
 mod bounds;
+mod brokers;
 mod faults;
 mod objects;
 mod options;
@@ -88,6 +89,7 @@ fn main() {
     };
     let files = [
         bounds::trials,
+        brokers::trials,
         access::trials,
         bad_input::trials,
         objects::trials,

@@ -103,6 +103,19 @@ async fn raw(world: &World) {
     );
     scene.condition("app", "Ready", "True", "").await;
     scene.condition("app", "Active", "True", "").await;
+    let (_, metrics) = bed::get(&world.lagscale.plain.to_string(), "/metrics").await;
+    let labels = format!(
+        "{{group=\"g\",metric=\"s0-kafka-{topic}\",namespace=\"{}\",scaledObject=\"app\",topic=\"{topic}\"}}",
+        scene.namespace
+    );
+    for line in [
+        format!("lagscale_lag_records{labels} 12"),
+        format!("lagscale_signal_records{labels} 12"),
+        format!("lagscale_sample_age_seconds{labels} "),
+        "lagscale_api_requests_total{code=\"200\",kind=\"metric\"} ".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
     let said = world
         .bed
         .control_plane

@@ -70,10 +70,13 @@ impl Kafka {
                 plain_port: free_port(),
                 child: None,
             };
-            broker.configure(id, *controller, &controllers, &ca);
+            broker.configure(id, *controller, &controllers, &ca, &options.version);
             brokers.push(broker);
         }
-        let formats: Vec<_> = brokers.iter().map(|b| b.format(&class_path)).collect();
+        let formats: Vec<_> = brokers
+            .iter()
+            .map(|b| b.format(&class_path, &options.version))
+            .collect();
         for format in formats {
             let output = tokio::task::spawn_blocking(move || {
                 let mut format = format;
@@ -171,7 +174,13 @@ impl Kafka {
 }
 
 impl Broker {
-    fn configure(&self, id: usize, controller: u16, controllers: &[u16], ca: &Ca) {
+    fn configure(&self, id: usize, controller: u16, controllers: &[u16], ca: &Ca, version: &str) {
+        // Kafka 2.8 takes PEM keys only when they are encrypted; it is asked without TLS.
+        let protocol = if version.starts_with('2') {
+            "SASL_PLAINTEXT"
+        } else {
+            "SASL_SSL"
+        };
         let identity = ca.sign("kafka", None, &["localhost", "127.0.0.1"]);
         let store = format!("{}{}{}", identity.key, identity.cert, ca.pem);
         fs::write(self.dir.join("keystore.pem"), store).expect("a key store");
@@ -186,14 +195,14 @@ impl Broker {
 node.id={id}
 controller.quorum.voters={}
 controller.listener.names=CONTROLLER
-listeners=SASL_SSL://localhost:{sasl},PLAIN://localhost:{plain},CONTROLLER://localhost:{controller}
-advertised.listeners=SASL_SSL://localhost:{sasl},PLAIN://localhost:{plain}
-listener.security.protocol.map=SASL_SSL:SASL_SSL,PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENT://localhost:{sasl},PLAIN://localhost:{plain},CONTROLLER://localhost:{controller}
+advertised.listeners=CLIENT://localhost:{sasl},PLAIN://localhost:{plain}
+listener.security.protocol.map=CLIENT:{protocol},PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAIN
 sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN
-listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";
+listener.name.client.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.client.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";
 ssl.keystore.type=PEM
 ssl.keystore.location=keystore.pem
 ssl.truststore.type=PEM
@@ -217,9 +226,14 @@ group.consumer.min.session.timeout.ms=6000
         fs::write(self.dir.join("server.properties"), text).expect("server.properties");
         let log4j = "<Configuration><Appenders><Console name=\"C\"><PatternLayout pattern=\"%d %p %c{1} %m%n\"/></Console></Appenders><Loggers><Root level=\"warn\"><AppenderRef ref=\"C\"/></Root></Loggers></Configuration>";
         fs::write(self.dir.join("log4j2.xml"), log4j).expect("log4j2.xml");
+        let log4j = "log4j.rootLogger=WARN,C
+log4j.appender.C=org.apache.log4j.ConsoleAppender
+log4j.appender.C.layout=org.apache.log4j.SimpleLayout
+";
+        fs::write(self.dir.join("log4j.properties"), log4j).expect("log4j.properties");
     }
 
-    fn format(&self, class_path: &str) -> Command {
+    fn format(&self, class_path: &str, version: &str) -> Command {
         let scram = |mechanism: &str| {
             format!(
                 "{mechanism}=[name={},password={}]",
@@ -235,8 +249,11 @@ group.consumer.min.session.timeout.ms=6000
             "bGFnc2NhbGUtYmVkLTAwMQ",
         ]);
         command.args(["-c", "server.properties"]);
-        command.args(["--add-scram", &scram("SCRAM-SHA-512")]);
-        command.args(["--add-scram", &scram("SCRAM-SHA-256")]);
+        // Before 3.5 KRaft keeps no SCRAM users; PLAIN does.
+        if !version.starts_with('2') {
+            command.args(["--add-scram", &scram("SCRAM-SHA-512")]);
+            command.args(["--add-scram", &scram("SCRAM-SHA-256")]);
+        }
         command
     }
 }
@@ -247,6 +264,11 @@ fn java(class_path: &str, dir: &Path) -> Command {
     command.arg(format!(
         "-Dlog4j2.configurationFile={}",
         dir.join("log4j2.xml").display()
+    ));
+    // Before 4.0 it is log4j 1.
+    command.arg(format!(
+        "-Dlog4j.configuration=file:{}",
+        dir.join("log4j.properties").display()
     ));
     command.args(["-cp", class_path]);
     command.current_dir(dir);

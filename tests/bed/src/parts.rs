@@ -13,6 +13,10 @@ const POM: &str = include_str!("../kafka/pom.xml");
 const KUBERNETES: &str = "v1.36.3";
 /// The Kafka that is used unless another version is named.
 pub const KAFKA: &str = "4.3.0";
+/// The last line that could still be upgraded from ZooKeeper.
+pub const KAFKA_3: &str = "3.9.1";
+/// Older still: no batches of groups, topic ids just there.
+pub const KAFKA_2: &str = "2.8.2";
 
 /// The programs of a control plane.
 #[derive(Clone, Debug)]
