@@ -103,6 +103,21 @@ async fn raw(world: &World) {
     );
     scene.condition("app", "Ready", "True", "").await;
     scene.condition("app", "Active", "True", "").await;
+    told(world, &scene, &topic).await;
+    let said = world
+        .bed
+        .control_plane
+        .kubectl(&["api-resources", "--api-group=external.metrics.k8s.io"])
+        .await
+        .unwrap();
+    assert!(
+        said.contains("externalmetrics") && said.contains("ExternalMetricValueList"),
+        "{said}"
+    );
+}
+
+/// The same number stands at `/metrics`, beside what the API was asked.
+async fn told(world: &World, scene: &Scene<'_>, topic: &str) {
     let (_, metrics) = bed::get(&world.lagscale.plain.to_string(), "/metrics").await;
     let labels = format!(
         "{{group=\"g\",metric=\"s0-kafka-{topic}\",namespace=\"{}\",scaledObject=\"app\",topic=\"{topic}\"}}",
@@ -116,16 +131,6 @@ async fn raw(world: &World) {
     ] {
         assert!(metrics.contains(&line), "{line} is not in {metrics}");
     }
-    let said = world
-        .bed
-        .control_plane
-        .kubectl(&["api-resources", "--api-group=external.metrics.k8s.io"])
-        .await
-        .unwrap();
-    assert!(
-        said.contains("externalmetrics") && said.contains("ExternalMetricValueList"),
-        "{said}"
-    );
 }
 
 async fn deleted(world: &World) {

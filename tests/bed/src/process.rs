@@ -27,7 +27,7 @@ while read -r op pid; do
     -) next=; for p in $live; do [ "$p" = "$pid" ] || next="$next $p"; done; live=$next ;;
   esac
 done
-for p in $live; do kill -9 -- "-$p" 2>/dev/null; done
+for p in $live; do kill -s KILL -- "-$p"; done
 "#;
 
 fn reaper(op: char, pid: u32) {
@@ -148,5 +148,39 @@ impl Drop for Child {
             self.kill();
         }
         reaper('-', self.process.id());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        os::unix::process::{CommandExt, ExitStatusExt},
+        process::{Command, Stdio},
+    };
+
+    use super::REAPER;
+
+    #[test]
+    fn what_is_left_when_its_input_ends_is_killed_by_the_reaper() {
+        let sleeper = || {
+            let mut command = Command::new("sleep");
+            command.arg("600").process_group(0).spawn().unwrap()
+        };
+        let (mut left, mut ended) = (sleeper(), sleeper());
+        let mut reaper = Command::new("sh")
+            .args(["-c", REAPER])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = reaper.stdin.take().unwrap();
+        let (one, other) = (left.id(), ended.id());
+        write!(input, "+ {one}\n+ {other}\n- {other}\n").unwrap();
+        drop(input);
+        assert!(reaper.wait().unwrap().success());
+        assert_eq!(left.wait().unwrap().signal(), Some(9));
+        assert!(ended.try_wait().unwrap().is_none(), "it was taken back");
+        ended.kill().unwrap();
+        ended.wait().unwrap();
     }
 }
