@@ -52,7 +52,7 @@ pub struct RunArgs {
     /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
     #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
     pub hpa_tolerance: Tolerance,
-    /// Seconds without a reading after which a value is withheld, 1 to 3600.
+    /// Seconds without a reading after which a value is withheld, 10 (two sample intervals) to 3600.
     #[arg(long, env = "LAGSCALE_MAX_SAMPLE_AGE", default_value = "20", value_parser = seconds)]
     pub max_sample_age: Duration,
     /// What to log: a level, or directives such as lagscale=debug.
@@ -103,8 +103,8 @@ fn tolerance(text: &str) -> Result<Tolerance, String> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
-        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("expected whole seconds, 1 to 3600".into()),
+        Ok(seconds @ 10..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected whole seconds, 10 to 3600".into()),
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         for (flag, said) in [
             ("--hpa-tolerance=1", "0 to 0.999"),
             ("--hpa-tolerance=x", "quantities must match"),
-            ("--max-sample-age=0", "1 to 3600"),
+            ("--max-sample-age=9", "10 to 3600"),
         ] {
             let error = Cli::try_parse_from(["lagscale", flag])
                 .unwrap_err()

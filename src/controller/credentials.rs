@@ -34,7 +34,8 @@ pub(super) struct Fetched {
 pub(super) struct Credentials {
     client: Client,
     values: BTreeMap<SecretName, Values>,
-    fetching: BTreeMap<SecretName, Instant>,
+    /// For which watched version, and since when.
+    asked: BTreeMap<SecretName, (String, Instant)>,
     fetched: mpsc::UnboundedSender<Fetched>,
 }
 
@@ -43,7 +44,7 @@ impl Credentials {
         Self {
             client,
             values: BTreeMap::new(),
-            fetching: BTreeMap::new(),
+            asked: BTreeMap::new(),
             fetched,
         }
     }
@@ -55,22 +56,24 @@ impl Credentials {
         version: impl Fn(&SecretName) -> Option<String>,
     ) {
         self.values.retain(|name, _| named.contains(name));
-        self.fetching.retain(|name, _| named.contains(name));
+        self.asked.retain(|name, _| named.contains(name));
         for name in named {
             let Some(version) = version(name) else {
                 // Deleted: what it held is withheld at once.
                 self.values.remove(name);
+                self.asked.remove(name);
                 continue;
             };
-            let current = self.values.get(name).is_some_and(|v| v.version == version);
-            let waiting = self
-                .fetching
-                .get(name)
-                .is_some_and(|at| at.elapsed() < RETRY);
-            if current || waiting {
+            if self.values.get(name).is_some_and(|v| v.version == version) {
+                self.asked.remove(name);
                 continue;
             }
-            self.fetching.insert(name.clone(), Instant::now());
+            let asked = self.asked.get(name);
+            if asked.is_some_and(|(of, at)| *of == version && at.elapsed() < RETRY) {
+                continue;
+            }
+            let now = Instant::now();
+            self.asked.insert(name.clone(), (version, now));
             let (client, fetched, name) = (self.client.clone(), self.fetched.clone(), name.clone());
             tokio::spawn(async move {
                 let values = fetch(client, &name).await;
@@ -83,9 +86,13 @@ impl Credentials {
     /// Takes a finished fetch.
     pub(super) fn take(&mut self, fetched: Fetched) {
         if let Some(values) = fetched.values {
-            self.fetching.remove(&fetched.name);
             self.values.insert(fetched.name, values);
         }
+    }
+
+    /// Whether a fetch failed, or brought another version than the watched one, long enough ago to be tried again.
+    pub(super) fn is_due(&self) -> bool {
+        self.asked.values().any(|(_, at)| at.elapsed() >= RETRY)
     }
 
     /// The present values; `None` until they are there.

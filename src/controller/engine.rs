@@ -111,7 +111,8 @@ impl Controller {
                     self.pictures.insert(key, picture);
                 }
                 Some(outcome) = self.done.1.recv() => self.finished(outcome),
-                _ = beat.tick() => {}
+                () = self.watches.hpas_changed.notified() => {}
+                _ = beat.tick() => replan = self.credentials.is_due(),
                 _ = stop.wait_for(|s| *s) => return,
             }
             tokio::time::sleep(TOGETHER).await;

@@ -25,15 +25,17 @@ pub(super) struct Watches {
     pub(super) authentications: Store<TriggerAuthentication>,
     pub(super) hpas: Store<HorizontalPodAutoscaler>,
     pub(super) secrets: Store<PartialObjectMeta<Secret>>,
-    /// Rings after any change.
+    /// Rings after a change of what a plan is made from.
     pub(super) changed: Arc<Notify>,
+    /// Rings after a change of an HPA, which no plan depends on.
+    pub(super) hpas_changed: Arc<Notify>,
     tasks: JoinSet<()>,
 }
 
 impl Watches {
     /// Begins to watch, every namespace or one.
     pub(super) fn start(client: &Client, namespace: Option<&str>) -> Self {
-        let changed = Arc::new(Notify::new());
+        let (changed, hpas_changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let mut tasks = JoinSet::new();
         let config = watcher::Config::default;
         let objects = watcher(scoped(client, namespace), config());
@@ -41,7 +43,7 @@ impl Watches {
         let found = watcher(scoped(client, namespace), config());
         let authentications = reflect("TriggerAuthentications", found, &changed, &mut tasks);
         let hpas = watcher(scoped(client, namespace), config());
-        let hpas = reflect("HorizontalPodAutoscalers", hpas, &changed, &mut tasks);
+        let hpas = reflect("HorizontalPodAutoscalers", hpas, &hpas_changed, &mut tasks);
         let secrets = watcher(scoped(client, namespace), config());
         let secrets = reflect("Secrets", secrets, &changed, &mut tasks);
         Self {
@@ -50,6 +52,7 @@ impl Watches {
             hpas,
             secrets,
             changed,
+            hpas_changed,
             tasks,
         }
     }
