@@ -1,12 +1,12 @@
-//! Writes what was decided: the HPA, the workload's replicas, the status. Each write carries the version it was decided
-//! on, so one that comes late, or from a second leader, is refused and decided again.
+//! Writes what was decided: the HPA, the workload's replicas, the status. A write of HPA or scale
+//! carries the version it was decided on, so one that comes late, or from a second leader, is refused and decided again.
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 use kube::{
-    Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use tokio::sync::mpsc;
 
@@ -26,6 +26,8 @@ pub(super) type ObjectKey = (String, String);
 pub(super) enum HpaWrite {
     Create(Box<HorizontalPodAutoscaler>),
     Replace(Box<HorizontalPodAutoscaler>),
+    /// The one of a former name: two on one workload would stop both.
+    Delete(Box<HorizontalPodAutoscaler>),
 }
 
 /// What to do for one object, in this order.
@@ -59,6 +61,8 @@ pub(super) struct Outcome {
     pub(super) replicas: Option<i32>,
     /// The HPA's spec as the API server stored it.
     pub(super) stored: Option<HorizontalPodAutoscalerSpec>,
+    /// The status as the API server stored it.
+    pub(super) status: Option<ScaledObjectStatus>,
     /// What the condition is to say of HPA and scale.
     pub(super) error: Option<String>,
     /// The status could not be written.
@@ -79,6 +83,7 @@ pub(super) async fn apply(
         target: None,
         replicas: None,
         stored: None,
+        status: None,
         error: None,
         status_failed: false,
         conflict: false,
@@ -93,7 +98,8 @@ pub(super) async fn apply(
     if let Some(Step { from, to, woken_by }) = work.step {
         let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
         match target::set(&client, plan, from, to).await {
-            Ok(now) => {
+            Ok(None) => outcome.conflict = true,
+            Ok(Some(now)) => {
                 outcome.replicas = Some(now);
                 if now == to {
                     let triggers = woken_by.join(";");
@@ -104,10 +110,12 @@ pub(super) async fn apply(
         }
     }
     if let Some(status) = work.status {
-        let written = write_status(&client, plan, &status).await;
-        if let Err(error) = written {
-            outcome.status_failed = true;
-            tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
+        match write_status(&client, plan, &status).await {
+            Ok(stored) => outcome.status = stored,
+            Err(error) => {
+                outcome.status_failed = true;
+                tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
+            }
         }
     }
     // The engine is gone when nobody listens.
@@ -115,9 +123,9 @@ pub(super) async fn apply(
 }
 
 impl Outcome {
-    fn hpa(&mut self, result: Result<HorizontalPodAutoscaler, kube::Error>) {
+    fn hpa(&mut self, result: Result<Option<HorizontalPodAutoscaler>, kube::Error>) {
         match result {
-            Ok(hpa) => self.stored = hpa.spec,
+            Ok(hpa) => self.stored = hpa.and_then(|h| h.spec),
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 self.conflict = true;
             }
@@ -127,43 +135,55 @@ impl Outcome {
     }
 }
 
+/// What the API server has then; nothing after a deletion.
 async fn write_hpa(
     client: &Client,
     plan: &Plan,
     write: &HpaWrite,
-) -> Result<HorizontalPodAutoscaler, kube::Error> {
+) -> Result<Option<HorizontalPodAutoscaler>, kube::Error> {
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
     let params = PostParams::default();
     let (namespace, name) = (&plan.namespace, &plan.hpa_name);
-    let (result, spec, verb) = match write {
-        HpaWrite::Create(hpa) => {
-            let result = bounded(api.create(&params, hpa)).await;
-            (result, hpa.spec.as_ref(), "created")
-        }
-        HpaWrite::Replace(hpa) => {
-            let result = bounded(api.replace(name, &params, hpa)).await;
-            (result, hpa.spec.as_ref(), "updated")
+    let (stored, verb) = match write {
+        HpaWrite::Create(hpa) => (bounded(api.create(&params, hpa)).await?, "created"),
+        HpaWrite::Replace(hpa) => (bounded(api.replace(name, &params, hpa)).await?, "updated"),
+        HpaWrite::Delete(hpa) => {
+            let old = hpa.name_any();
+            let exactly = Preconditions {
+                uid: hpa.uid(),
+                resource_version: hpa.resource_version(),
+            };
+            let params = DeleteParams::default().preconditions(exactly);
+            bounded(api.delete(&old, &params)).await?;
+            tracing::info!(%namespace, name = old, "HPA of a former name deleted");
+            return Ok(None);
         }
     };
-    let max = spec.map(|s| s.max_replicas);
-    if result.is_ok() {
-        tracing::info!(%namespace, %name, max, "HPA {verb}");
-    }
-    result
+    let max = stored.spec.as_ref().map(|s| s.max_replicas);
+    tracing::info!(%namespace, %name, max, "HPA {verb}");
+    Ok(Some(stored))
 }
 
+/// The status as it is then; nothing where the object is gone.
 async fn write_status(
     client: &Client,
     plan: &Plan,
     status: &ScaledObjectStatus,
-) -> Result<(), kube::Error> {
+) -> Result<Option<ScaledObjectStatus>, kube::Error> {
     let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
-    let patch = Patch::Merge(serde_json::json!({ "status": status }));
+    let mut next = serde_json::json!({ "status": status });
+    let live = serde_json::json!(plan.object.status);
+    // A merge leaves what it does not name: what is to go is named with null.
+    for key in live.as_object().into_iter().flat_map(serde_json::Map::keys) {
+        if next["status"].get(key).is_none() {
+            next["status"][key] = serde_json::Value::Null;
+        }
+    }
     let params = PatchParams::default();
-    match bounded(api.patch_status(&plan.name, &params, &patch)).await {
+    match bounded(api.patch_status(&plan.name, &params, &Patch::Merge(next))).await {
         // Deleted meanwhile.
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        result => result.map(drop),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        result => result.map(|object| object.status),
     }
 }
 

@@ -27,13 +27,16 @@ pub(super) struct Values {
 /// A fetch that ended.
 pub(super) struct Fetched {
     name: SecretName,
-    values: Option<Values>,
+    /// `None`: there is no such Secret any more.
+    values: Result<Option<Values>, String>,
 }
 
 /// The cache.
 pub(super) struct Credentials {
     client: Client,
     values: BTreeMap<SecretName, Values>,
+    /// Why the last fetch failed.
+    failed: BTreeMap<SecretName, String>,
     /// For which watched version, and since when.
     asked: BTreeMap<SecretName, (String, Instant)>,
     fetched: mpsc::UnboundedSender<Fetched>,
@@ -44,6 +47,7 @@ impl Credentials {
         Self {
             client,
             values: BTreeMap::new(),
+            failed: BTreeMap::new(),
             asked: BTreeMap::new(),
             fetched,
         }
@@ -57,6 +61,7 @@ impl Credentials {
     ) {
         self.values.retain(|name, _| named.contains(name));
         self.asked.retain(|name, _| named.contains(name));
+        self.failed.retain(|name, _| named.contains(name));
         for name in named {
             let Some(version) = version(name) else {
                 // Deleted: what it held is withheld at once.
@@ -85,8 +90,11 @@ impl Credentials {
 
     /// Takes a finished fetch.
     pub(super) fn take(&mut self, fetched: Fetched) {
-        if let Some(values) = fetched.values {
-            self.values.insert(fetched.name, values);
+        self.failed.remove(&fetched.name);
+        match fetched.values {
+            Ok(Some(values)) => drop(self.values.insert(fetched.name, values)),
+            Ok(None) => {}
+            Err(error) => drop(self.failed.insert(fetched.name, error)),
         }
     }
 
@@ -95,31 +103,38 @@ impl Credentials {
         self.asked.values().any(|(_, at)| at.elapsed() >= RETRY)
     }
 
+    /// Why the last fetch of a Secret failed, if it did.
+    pub(super) fn failure(&self, name: &SecretName) -> Option<&str> {
+        self.failed.get(name).map(String::as_str)
+    }
+
     /// The present values; `None` until they are there.
     pub(super) fn get(&self, name: &SecretName) -> Option<&Values> {
         self.values.get(name)
     }
 }
 
-async fn fetch(client: Client, (namespace, name): &SecretName) -> Option<Values> {
+async fn fetch(client: Client, (namespace, name): &SecretName) -> Result<Option<Values>, String> {
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let limit = Duration::from_secs(10);
-    let secret = match tokio::time::timeout(limit, api.get_opt(name)).await {
-        Ok(Ok(secret)) => secret?,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "reading Secret {namespace}/{name}");
-            return None;
-        }
-        Err(_) => {
-            tracing::warn!("reading Secret {namespace}/{name}: no answer within {limit:?}");
-            return None;
-        }
+    let read = tokio::time::timeout(limit, api.get_opt(name)).await;
+    let error = match read {
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Ok(Some(secret))) => return Ok(Some(values(secret))),
+        Ok(Err(kube::Error::Api(status))) => status.message.clone(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {limit:?}"),
     };
+    tracing::warn!(error, "reading Secret {namespace}/{name}");
+    Err(error)
+}
+
+fn values(secret: Secret) -> Values {
     let keys = secret.data.unwrap_or_default().into_iter();
     let keys =
         keys.filter_map(|(k, v)| Some((k, SecretString::from(String::from_utf8(v.0).ok()?))));
-    Some(Values {
+    Values {
         version: secret.metadata.resource_version.unwrap_or_default(),
         keys: keys.collect(),
-    })
+    }
 }

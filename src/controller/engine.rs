@@ -240,7 +240,11 @@ impl Controller {
             polled &= evaluation.polled || plan.problem.is_some();
             publish(&plan, &evaluation, &mut table);
             samples.extend(Sample::of(&plan, &evaluation));
-            if let Some(work) = object.work(&evaluation, hpa.as_deref(), now) {
+            let former = object.former_hpa().and_then(|name| {
+                let reference = ObjectRef::new(name).within(&plan.namespace);
+                self.watches.hpas.get(&reference)
+            });
+            if let Some(work) = object.work(&evaluation, hpa.as_deref(), former.as_deref(), now) {
                 object.working = true;
                 let (client, done) = (self.parts.client.clone(), self.done.0.clone());
                 tokio::spawn(apply(client, key.clone(), work, done));
@@ -263,6 +267,9 @@ impl Controller {
         if outcome.stored.is_some() {
             object.hpa_stored = outcome.stored;
         }
+        if outcome.status.is_some() {
+            object.status_stored = outcome.status;
+        }
         if let Some(target) = outcome.target {
             object.target = Some(target);
         }
@@ -276,7 +283,10 @@ impl Controller {
         if outcome.status_failed {
             object.status_written = None;
         }
-        if outcome.error.is_none() && !outcome.status_failed {
+        if outcome.conflict {
+            // Our copy is older than the server's: the watch brings the new one.
+            object.retry_at = Some(Instant::now() + Duration::from_secs(1));
+        } else if outcome.error.is_none() && !outcome.status_failed {
             object.failures = 0;
             object.retry_at = None;
         } else {

@@ -31,6 +31,10 @@ impl resolve::Lookup for Lookup<'_> {
             .flatten()
     }
 
+    fn failure(&self, name: &SecretName) -> Option<&str> {
+        self.credentials.failure(name)
+    }
+
     fn exists(&self, name: &SecretName) -> bool {
         self.watches.secrets.get(&secret_ref(name)).is_some()
     }

@@ -25,6 +25,8 @@ use crate::{
 const ECHO: Duration = Duration::from_secs(5);
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// One that was found may have gone.
+const LOOK_SELDOM: Duration = Duration::from_secs(60);
 
 /// The engine's record of one ScaledObject.
 pub(super) struct Object {
@@ -43,6 +45,8 @@ pub(super) struct Object {
     hpa_asked: Option<HorizontalPodAutoscalerSpec>,
     pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
+    /// What the API server made of it: a foreign CRD may leave fields out.
+    pub(super) status_stored: Option<ScaledObjectStatus>,
     pub(super) last_active: Option<Timestamp>,
     active_before: bool,
 }
@@ -67,6 +71,7 @@ impl Object {
             hpa_asked: None,
             hpa_stored: None,
             status_written: None,
+            status_stored: None,
             last_active,
             active_before: false,
         }
@@ -77,6 +82,7 @@ impl Object {
         &mut self,
         evaluation: &Evaluation,
         hpa: Option<&HorizontalPodAutoscaler>,
+        former: Option<&HorizontalPodAutoscaler>,
         now: Moment,
     ) -> Option<Work> {
         if self.working || self.retry_at.is_some_and(|at| now.at < at) {
@@ -95,10 +101,16 @@ impl Object {
             _ => Move::Stay,
         };
         let target_found = matches!(self.target, Some(Ok(_)));
-        let hpa_write = if target_found && evaluation.polled {
+        let hpa_write = if let Some(former) = former.filter(|f| self.owns(f)) {
+            Some(HpaWrite::Delete(Box::new(former.clone())))
+        } else if target_found && evaluation.polled {
             self.hpa_write(evaluation, hpa, now)
         } else {
             None
+        };
+        let named = match &hpa_write {
+            None => hpa.is_some(),
+            Some(write) => !matches!(write, HpaWrite::Delete(_)),
         };
         let health = Health {
             target: match &self.target {
@@ -108,12 +120,7 @@ impl Object {
             write: self.write_error.clone(),
         };
         let conditions = conditions(&self.plan, evaluation, &activity, &step, &health);
-        let status = self.status(
-            conditions,
-            hpa.is_some() || hpa_write.is_some(),
-            active,
-            now,
-        );
+        let status = self.status(conditions, named, active, now);
         self.active_before = active;
         let to = |to, woken_by| {
             let from = self.replicas(hpa)?;
@@ -133,6 +140,18 @@ impl Object {
             status,
         };
         (!work.is_empty()).then_some(work)
+    }
+
+    /// The name that the status tells, if the object's HPA is now to have another one.
+    pub(super) fn former_hpa(&self) -> Option<&str> {
+        let told = self.plan.object.status.as_ref()?.hpa_name.as_deref()?;
+        (told != self.plan.hpa_name).then_some(told)
+    }
+
+    fn owns(&self, hpa: &HorizontalPodAutoscaler) -> bool {
+        let uid = self.plan.object.metadata.uid.as_deref();
+        let mut owners = hpa.metadata.owner_references.iter().flatten();
+        owners.any(|o| Some(o.uid.as_str()) == uid)
     }
 
     /// Replicas as far as they are known without asking: the HPA's status follows within a sync period, except at zero
@@ -156,7 +175,9 @@ impl Object {
             (_, None) | (None, _) => true,
             (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
             (Some(Ok(_)), Some(age)) => {
-                (self.plan.min == 0 || current == Some(0)) && age >= self.plan.polling
+                let often = self.plan.min == 0 || current == Some(0);
+                let least = if often { Duration::ZERO } else { LOOK_SELDOM };
+                age >= self.plan.polling.max(least)
             }
         };
         if look {
@@ -210,7 +231,11 @@ impl Object {
         let plan = &self.plan;
         let live = plan.object.status.clone().unwrap_or_default();
         let known = match &self.status_written {
-            Some((written, at)) if at.elapsed() < ECHO => written.clone(),
+            Some((written, at))
+                if at.elapsed() < ECHO || self.status_stored.as_ref() == Some(&live) =>
+            {
+                written.clone()
+            }
             _ => live,
         };
         let mut next = known.clone();

@@ -28,6 +28,9 @@ pub(super) trait Lookup {
     fn secret(&self, name: &SecretName) -> Option<&Values>;
     /// Whether the Secret exists.
     fn exists(&self, name: &SecretName) -> bool;
+
+    /// Why the last fetch of a Secret failed, if it did.
+    fn failure(&self, name: &SecretName) -> Option<&str>;
 }
 
 /// Resolves and parses every trigger of `object`.
@@ -145,7 +148,13 @@ impl<L: Lookup> Gather<'_, L> {
                         reference.name, reference.key, reference.parameter
                     )),
                 },
-                None if self.lookup.exists(&secret) => *self.waiting = true,
+                None if self.lookup.exists(&secret) => match self.lookup.failure(&secret) {
+                    None => *self.waiting = true,
+                    Some(error) => self.notes.push(format!(
+                        "Secret {namespace}/{} could not be read (for parameter {}): {error}",
+                        reference.name, reference.parameter
+                    )),
+                },
                 None => self.notes.push(format!(
                     "Secret {namespace}/{} does not exist (for parameter {})",
                     reference.name, reference.parameter

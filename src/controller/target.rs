@@ -55,12 +55,14 @@ pub(super) async fn read(client: &Client, plan: &Plan) -> Result<Target, TargetE
 }
 
 /// Sets the workload to `to` replicas if it still has `from`; returns what it has then.
+///
+/// `None`: somebody else wrote at the same moment, so it has to be looked at again.
 pub(super) async fn set(
     client: &Client,
     plan: &Plan,
     from: i32,
     to: i32,
-) -> Result<i32, TargetError> {
+) -> Result<Option<i32>, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
     let resource = within(resource_of(client, reference)).await?;
     let api =
@@ -70,7 +72,7 @@ pub(super) async fn set(
         let scale = api.get_scale(&reference.name).await.map_err(failed)?;
         let now = replicas(&scale);
         if now != from {
-            return Ok(now);
+            return Ok(Some(now));
         }
         // The version makes it a write over what was just seen, or a conflict and another look.
         let patch = serde_json::json!({
@@ -81,7 +83,11 @@ pub(super) async fn set(
         let patched = api
             .patch_scale(&reference.name, &params, &Patch::Merge(patch))
             .await;
-        patched.map(|_| to).map_err(failed)
+        match patched {
+            Ok(_) => Ok(Some(to)),
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! Pairs of commits and ends: an end counts only for commits that were read before it was asked for, and what is not
 //! there yet keeps its last pair.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     absorb::partition_trouble,
@@ -47,6 +47,11 @@ impl Cluster {
             };
             group.dirty = true;
             let mut waiting = false;
+            if commits.asked.is_none()
+                && let Some(trouble) = undescribed(&commits, topics)
+            {
+                group.trouble = Some(trouble);
+            }
             group
                 .slots
                 .retain(|t, _| wanted.iter().any(|(w, _)| w == t));
@@ -73,6 +78,15 @@ impl Cluster {
             }
         }
     }
+}
+
+/// A topic that the group has committed and nobody has described yet: its lag is not known, and so the sum is not.
+fn undescribed(commits: &Commits, topics: &HashMap<Arc<str>, Topic>) -> Option<Trouble> {
+    let known = |name: &Arc<str>| topics.get(name).is_some_and(|t| t.layout.is_some());
+    let name = commits.topics.keys().find(|name| !known(name))?;
+    let trouble = topics.get(name).and_then(|t| t.trouble.clone());
+    let passing = || Trouble::passing(format!("topic {name}: it has not been described yet"));
+    Some(trouble.unwrap_or_else(passing))
 }
 
 impl Slot {

@@ -32,6 +32,8 @@ impl Cluster {
         if self.layout_at.is_some() {
             self.find_coordinators(&due).await;
             self.read_commits(&due).await;
+            // Commits may be the first to name a topic.
+            self.describe_committed().await;
             self.read_ends().await;
             self.pair_up();
         }
@@ -104,8 +106,7 @@ impl Cluster {
         if !(due || unknown || self.stale) {
             return;
         }
-        let topics = wanted.into_iter().collect();
-        let Some(number) = self.ask(LaneId::Seed, self.seeds(), Ask::Layout(topics)) else {
+        let Some(number) = self.ask_layout(wanted) else {
             return;
         };
         if age.is_none() {
@@ -114,6 +115,26 @@ impl Cluster {
         } else if unknown || self.stale {
             self.wait(HashSet::from([number]), Some(self.timing.patience))
                 .await;
+        }
+    }
+
+    fn ask_layout(&mut self, topics: BTreeSet<Arc<str>>) -> Option<u64> {
+        let topics = topics.into_iter().collect();
+        self.ask(LaneId::Seed, self.seeds(), Ask::Layout(topics))
+    }
+
+    async fn describe_committed(&mut self) {
+        let commits = self.groups.values().filter_map(|g| g.commits.as_ref());
+        let found = commits
+            .filter(|c| c.asked.is_none())
+            .flat_map(|c| c.topics.keys());
+        let new = found.filter(|t| !self.topics.contains_key(*t));
+        let new: BTreeSet<Arc<str>> = new.cloned().collect();
+        if !new.is_empty()
+            && let Some(number) = self.ask_layout(new)
+        {
+            let patience = Some(self.timing.patience);
+            self.wait(HashSet::from([number]), patience).await;
         }
     }
 

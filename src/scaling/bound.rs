@@ -15,12 +15,13 @@ impl Bound {
         self.value
     }
 
-    /// Takes a complete read. `reads` counts complete reads: the same count is the same read and confirms nothing.
+    /// Takes a complete read. `reads` counts complete reads: the same count is the same read and confirms nothing; it begins
+    /// anew with another poller.
     pub fn take(&mut self, partitions: i64, reads: u64) {
         match (self.value, self.falling) {
             (Some(value), _) if partitions == value => self.falling = None,
             (Some(value), Some((seen, at)))
-                if partitions < value && seen == partitions && reads > at =>
+                if partitions < value && seen == partitions && reads != at =>
             {
                 *self = Self {
                     value: Some(partitions),

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     Bound, Live, Plan, Source,
     reading::{Readout, read},
-    signal::{Cut, signal},
+    signal::{Cut, even, signal},
 };
 use crate::{
+    kafka::Address,
     lag::Moment,
     poll::{ClusterKey, Picture, Trouble},
     triggers::{Kafka, MetricType},
@@ -33,9 +34,33 @@ pub struct Memory {
 
 #[derive(Clone, Debug, Default)]
 struct TriggerMemory {
+    of: Identity,
     bound: Bound,
     /// Lag and activation of the last complete reading.
     complete: Option<(i64, i64)>,
+}
+
+/// What a memory is of: with another topic in the same place, nothing of it counts any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Identity {
+    bootstrap: Arc<[Address]>,
+    group: Arc<str>,
+    topic: Option<Arc<str>>,
+    partitions: Option<Vec<i32>>,
+}
+
+impl Identity {
+    fn of(kafka: &Kafka) -> Self {
+        Self {
+            bootstrap: kafka.bootstrap.clone(),
+            group: kafka.group.clone(),
+            topic: kafka.topic.clone(),
+            partitions: kafka
+                .partitions
+                .as_deref()
+                .map(|p| p.iter().copied().collect()),
+        }
+    }
 }
 
 /// An evaluated object.
@@ -58,6 +83,8 @@ pub struct Metric {
     pub name: Arc<str>,
     /// What is served.
     pub value: Result<Value, Trouble>,
+    /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
+    pub active: bool,
     /// Something could not be read; the value stands on older pairs.
     pub partial: Option<Trouble>,
     /// Consumers that can work at once.
@@ -71,8 +98,6 @@ pub struct Value {
     pub served: i64,
     /// The true lag.
     pub lag: i64,
-    /// What wakes the workload.
-    pub active: bool,
     /// When it was read.
     pub at: Moment,
 }
@@ -110,6 +135,13 @@ pub fn evaluate(
             (None, None) => Readout::default(),
         };
         let known = memory.triggers.entry(index).or_default();
+        let of = Identity::of(kafka);
+        if known.of != of {
+            *known = TriggerMemory {
+                of,
+                ..TriggerMemory::default()
+            };
+        }
         if let Some((partitions, reads)) = readout.partitions {
             known.bound.take(partitions, reads);
         }
@@ -128,9 +160,12 @@ pub fn evaluate(
         .map(|(index, kafka, metric_type, name, readout)| {
             let known = memory.triggers.entry(index).or_default();
             let bound = known.bound.value().filter(|_| !kafka.allow_idle_consumers);
-            let partial = readout.trouble.clone().filter(|_| !readout.complete);
+            let unread = || Trouble::passing("it has not been read yet");
+            let partial =
+                (!readout.complete).then(|| readout.trouble.clone().unwrap_or_else(unread));
+            let active =
+                activation(&readout, known, settings.max_sample_age, now) > kafka.activation;
             let value = value(&readout, known, settings.max_sample_age, now).map(|mut value| {
-                value.active = value.served > kafka.activation;
                 value.served = served(
                     kafka,
                     metric_type,
@@ -151,6 +186,7 @@ pub fn evaluate(
                 index,
                 name: name.clone(),
                 value,
+                active,
                 partial,
                 bound,
             }
@@ -163,7 +199,17 @@ pub fn evaluate(
     }
 }
 
-/// The lag to go by; `served` holds the activation's number until the caller has decided what is served.
+/// What the activation threshold is compared with: 0 where nothing fresh enough is known.
+fn activation(readout: &Readout, known: &TriggerMemory, max_age: Duration, now: Moment) -> i64 {
+    let fresh = |at: Moment| at.age(now) <= max_age;
+    if !readout.sum.newest.is_some_and(fresh) {
+        return 0;
+    }
+    let last = known.complete.filter(|_| !readout.complete);
+    readout.sum.activation.max(last.map_or(0, |(_, a)| a))
+}
+
+/// The lag to go by, not yet cut or lifted.
 fn value(
     readout: &Readout,
     known: &mut TriggerMemory,
@@ -181,17 +227,15 @@ fn value(
             .unwrap_or_else(|| Trouble::passing("it has not been read yet"))
     };
     // Until everything was read once, a part of the truth could only scale in.
-    let (lag, activation) = known.complete.ok_or_else(why)?;
+    let (last, _) = known.complete.ok_or_else(why)?;
     let at = sum.newest.ok_or_else(why)?;
     if at.age(now) > max_age {
         return Err(why());
     }
+    let lag = sum.lag.max(if readout.complete { 0 } else { last });
     Ok(Value {
-        served: sum
-            .activation
-            .max(if readout.complete { 0 } else { activation }),
-        lag: sum.lag.max(if readout.complete { 0 } else { lag }),
-        active: false,
+        served: lag,
+        lag,
         at,
     })
 }
@@ -230,14 +274,6 @@ fn served(
             most.map_or(lag, |most| lag.min(most))
         }
     }
-}
-
-/// `ensureEvenDistributionOfPartitions`, as the reference: the smallest divisor of the partitions that is enough, times
-/// the threshold; an idle topic is one threshold.
-fn even(lag: i64, partitions: i64, threshold: i64) -> i64 {
-    let enough = |factor: i64| factor.saturating_mul(threshold) >= lag;
-    let factor = (1..=partitions).find(|f| partitions % f == 0 && enough(*f));
-    factor.unwrap_or(partitions).saturating_mul(threshold)
 }
 
 /// DESIGN section 4. Unknown bounds leave the live value, within the object's own limits.

@@ -22,8 +22,7 @@ impl Activity {
     /// Of an evaluated object.
     #[must_use]
     pub fn of(plan: &Plan, evaluation: &Evaluation) -> Self {
-        let is_active = |m: &&super::Metric| m.value.as_ref().is_ok_and(|v| v.active);
-        let active: Vec<_> = evaluation.metrics.iter().filter(is_active).collect();
+        let active: Vec<_> = evaluation.metrics.iter().filter(|m| m.active).collect();
         if !active.is_empty() {
             return Self::Active(active.iter().map(|m| m.name.clone()).collect());
         }

@@ -43,6 +43,15 @@ fn lifted(lag: i64, max: i64, cut: Cut) -> i64 {
     lag.max(i64::try_from(held + 1).unwrap_or(i64::MAX))
 }
 
+/// `ensureEvenDistributionOfPartitions`, as the reference: the smallest divisor of the partitions that is enough, times
+/// the threshold; an idle topic is one threshold.
+#[must_use]
+pub fn even(lag: i64, partitions: i64, threshold: i64) -> i64 {
+    let enough = |factor: i64| factor.saturating_mul(threshold) >= lag;
+    let factor = (1..=partitions).find(|f| partitions % f == 0 && enough(*f));
+    factor.unwrap_or(partitions).saturating_mul(threshold)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,12 +85,12 @@ impl Api {
             return Ok(self.readiness.answer(probe, verbose));
         }
         let trust = self.trust.load_full();
-        let user = match request.extensions.get::<Arc<Peer>>() {
-            Some(peer) => authenticate(peer, trust.as_ref(), headers),
-            None => authenticate(&Peer::default(), trust.as_ref(), headers),
-        };
+        let stranger = Arc::default();
+        let peer = request.extensions.get::<Arc<Peer>>().unwrap_or(&stranger);
+        let user = authenticate(peer, trust.as_ref(), headers);
         let user = user.map_err(|_| Failure::unauthorized())?;
         self.authorizer.allow(&user, &request.method, path).await?;
+        peer.let_in();
         if path.route == Route::Unknown {
             return Err(Failure::no_route());
         }

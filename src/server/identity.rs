@@ -3,7 +3,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use http::{HeaderMap, header};
@@ -14,6 +18,9 @@ use rustls::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::trust::Trust;
+
+/// Certificates expire while connections last.
+const STANDS: Duration = Duration::from_secs(30);
 
 /// A user as authorization sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,6 +37,7 @@ pub(super) struct Peer {
     chain: Vec<CertificateDer<'static>>,
     subject: OnceLock<Subject>,
     judged: arc_swap::ArcSwapOption<(Arc<Trust>, Judgement)>,
+    let_in: AtomicBool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,6 +48,7 @@ struct Subject {
 
 #[derive(Clone, Copy, Debug)]
 struct Judgement {
+    at: Instant,
     front_proxy: bool,
     client: bool,
 }
@@ -57,6 +66,16 @@ impl Peer {
         }
     }
 
+    /// Remembers that a request of this connection was allowed.
+    pub fn let_in(&self) {
+        self.let_in.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any request of this connection was allowed.
+    pub fn was_let_in(&self) -> bool {
+        self.let_in.load(Ordering::Relaxed)
+    }
+
     fn subject(&self) -> &Subject {
         self.subject.get_or_init(|| {
             let certificate = self.chain.first();
@@ -69,9 +88,10 @@ impl Peer {
                 a.as_str().unwrap_or_default().to_owned()
             };
             Subject {
+                // Of several the last counts, as in Go and so for whoever signed it.
                 common_name: subject
                     .iter_common_name()
-                    .next()
+                    .last()
                     .map(text)
                     .unwrap_or_default(),
                 organizations: subject.iter_organization().map(text).collect(),
@@ -82,10 +102,12 @@ impl Peer {
     fn judge(&self, trust: &Arc<Trust>) -> Judgement {
         if let Some(judged) = &*self.judged.load()
             && Arc::ptr_eq(&judged.0, trust)
+            && judged.1.at.elapsed() < STANDS
         {
             return judged.1;
         }
         let judgement = Judgement {
+            at: Instant::now(),
             front_proxy: self.verified_by(trust.front_proxy.as_deref())
                 && (trust.allowed_names.is_empty()
                     || trust.allowed_names.contains(&self.subject().common_name)),

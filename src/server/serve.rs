@@ -29,6 +29,8 @@ use crate::scaling::table::Table;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(30);
+/// How long a connection may last on which no request was allowed.
+const UNPROVEN: Duration = Duration::from_secs(60);
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(15);
 /// kube-apiserver multiplexes over one connection; its own backends allow at least as many.
@@ -140,11 +142,12 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else {
-                break;
+            let next = async {
+                let place = places.clone().acquire_owned().await;
+                (place, self.listener.accept().await)
             };
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let (place, accepted) = tokio::select! {
+                next = next => next,
                 _ = stopping.wait_for(|s| *s) => break,
             };
             let stream = match accepted {
@@ -183,18 +186,26 @@ async fn connection(
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
         return;
     };
+    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let chain = stream.get_ref().1.peer_certificates();
     let chain = chain
         .unwrap_or_default()
         .iter()
         .map(|c| c.clone().into_owned());
     let peer = Arc::new(Peer::new(chain.collect()));
+    let stranger = stranger(peer.clone());
     let service = hyper::service::service_fn(move |request| {
         let router = router.clone();
         let request: Request = api::with_peer(request, &peer);
         router.oneshot(request)
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // By what was negotiated: guessing from the first bytes would wait for them for ever.
+    let mut builder = if is_h2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    };
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -206,6 +217,17 @@ async fn connection(
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_ANSWER);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    // A client that goes away in the middle is no event for anybody here.
-    let _ = watcher.watch(connection.into_owned()).await;
+    tokio::select! {
+        // A client that goes away in the middle is no event for anybody here.
+        _ = watcher.watch(connection.into_owned()) => {}
+        () = stranger => {}
+    }
+}
+
+/// Returns once a connection had its time and nobody on it was let in: there are only so many places.
+async fn stranger(peer: Arc<Peer>) {
+    tokio::time::sleep(UNPROVEN).await;
+    if peer.was_let_in() {
+        std::future::pending::<()>().await;
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
 
 const OUTAGE: Duration = Duration::from_secs(30);
 /// A GET that takes this long hangs.
-const HANGS: Duration = Duration::from_secs(20);
+const HANGS: Duration = Duration::from_secs(5);
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![shared.alone(
