@@ -337,3 +337,54 @@ fn only_a_complete_reading_without_work_goes_to_nought_and_only_after_the_cool_d
     bench.read(&[(1, 1), (4, 4)]);
     assert_eq!(step(&mut bench, 3, active), Move::Sleep);
 }
+
+#[test]
+fn a_part_that_could_be_read_wakes_a_workload_whose_value_is_still_withheld() {
+    let mut bench = Bench::new(&json!({"minReplicaCount": 0}));
+    bench.read(&[(0, 9), (0, 0)]);
+    let picture = bench.picture.as_mut().unwrap();
+    let mut group = (*picture.groups["g"]).clone();
+    let unread = Slot {
+        track: None,
+        trouble: Some(Trouble::passing("no leader")),
+    };
+    group.topics.get_mut("t").unwrap().insert(1, unread);
+    picture.groups.insert("g".into(), group.into());
+    assert_eq!(
+        bench.served(),
+        Err("no leader".into()),
+        "the sum is not known"
+    );
+    let evaluation = bench.evaluate();
+    let activity = Activity::of(&bench.plan, &evaluation);
+    let step = next_move(&bench.plan, &activity, 0, None, bench.now.wall);
+    assert_eq!(step, Move::Wake(1, vec!["s0-kafka-t".into()]));
+}
+
+#[test]
+fn another_topic_in_a_trigger_s_place_inherits_nothing() {
+    let mut bench = Bench::new(&json!({}));
+    bench.read(&[(0, 100); 64]);
+    bench.follow();
+    assert_eq!(bench.evaluate().max, 64);
+    let Ok(Source::Kafka { kafka, .. }) = &mut bench.plan.triggers[0].source else {
+        panic!("a kafka trigger");
+    };
+    Arc::make_mut(kafka).topic = Some("other".into());
+    assert_eq!(bench.served(), Err("it has not been read yet".into()));
+    assert_eq!(
+        bench.evaluate().max,
+        64,
+        "the live one, until more is known"
+    );
+    let mut picture = bench.picture.clone().unwrap();
+    let mut topic = picture.topics["t"].clone();
+    topic.partitions = (0..5).collect();
+    picture.topics = HashMap::from([("other".into(), topic)]);
+    bench.picture = Some(picture);
+    assert_eq!(
+        bench.evaluate().max,
+        5,
+        "at once: there is nothing to agree with"
+    );
+}

@@ -21,6 +21,8 @@ use lagscale::{
 };
 use tokio::sync::mpsc;
 
+/// In place of a topic: every topic that the group has committed.
+const ALL: &str = "";
 const EVERY: Duration = Duration::from_millis(100);
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,7 +77,8 @@ impl Bench {
             groups: BTreeMap::new(),
         };
         for (group, topic) in asked {
-            cluster.add(&(*group).into(), Some(&(*topic).into()), EVERY);
+            let topic = (*topic != ALL).then(|| (*topic).into());
+            cluster.add(&(*group).into(), topic.as_ref(), EVERY);
         }
         self.manager
             .demand(Demand::from([(self.key.clone(), cluster)]));
@@ -157,6 +160,25 @@ async fn what_is_asked_for_later_is_read_too() {
             (!p.groups.contains_key("g")).then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn without_a_topic_every_topic_of_the_commits_is_read_and_the_group_is_not_whole_before() {
+    let mut bench = Bench::new(1).await;
+    bench.topic("a", &[(0, 10)]);
+    bench.topic("b", &[(0, 7), (0, 8)]);
+    bench.group("g", 0, &[("a", 0, 4), ("b", 1, 1)]);
+    bench.demand(&[("g", ALL)]);
+    bench.pair("g", "a", 0, (Some(4), 10)).await;
+    bench.pair("g", "b", 1, (Some(1), 8)).await;
+    bench.pair("g", "b", 0, (None, 7)).await;
+    bench.group("g", 0, &[("a", 0, 4), ("b", 1, 1), ("gone", 0, 1)]);
+    let text = bench
+        .until("trouble with a topic that can't be described", |p| {
+            p.groups.get("g")?.trouble.clone().map(|t| t.text)
+        })
+        .await;
+    assert_eq!(&*text, "topic gone does not exist");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn standing(world: &World) {
         let name = format!("lag{lag}-from{start}");
         scene.commit_lag(&name, &topic, 5, 10, lag).await;
         scene.idle(&name, start).await;
-        let observer = scene.observe(&name);
+        let observer = scene.observe(&name).await;
         scene
             .scaled_object(
                 &name,
@@ -76,7 +76,7 @@ async fn climbing(world: &World) {
         let (first, last) = (full - full / 10, full + full / 10);
         scene.commit_lag(&name, &topic, partitions, 7, first).await;
         scene.idle(&name, start).await;
-        let observer = scene.observe(&name);
+        let observer = scene.observe(&name).await;
         scene
             .scaled_object(
                 &name,
@@ -104,7 +104,7 @@ async fn exactly_max(world: &World) {
     let topic = scene.filled_topic("t", 64, 2).await;
     scene.commit_lag("g", &topic, 64, 2, 100).await;
     scene.idle("app", 19).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object(
             "app",
@@ -121,7 +121,7 @@ async fn minimum_above(world: &World) {
     let topic = scene.filled_topic("t", 5, 100).await;
     scene.commit_lag("g", &topic, 5, 100, 500).await;
     scene.idle("app", 1).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object(
             "app",
@@ -140,7 +140,7 @@ async fn two_triggers(world: &World) {
     scene.commit_lag("g", &small, 5, 2000, 10_000).await;
     scene.commit_lag("g", &large, 64, 1, 3).await;
     scene.idle("app", 1).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     let triggers = [
         scene.trigger(&small, "g", &json!({})),
         scene.trigger(&large, "g", &json!({})),
@@ -164,7 +164,7 @@ async fn beside_cpu(world: &World) {
     let container =
         json!({"name": "main", "image": "idle", "resources": {"requests": {"cpu": "100m"}}});
     scene.deployment("app", 1, &container).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     let cpu = json!({"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}});
     let triggers = [scene.trigger(&topic, "g", &json!({})), cpu];
     scene
@@ -198,7 +198,7 @@ async fn adopted(world: &World) {
         .create(&PostParams::default(), &hpa)
         .await
         .unwrap();
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
         .await;
@@ -214,7 +214,7 @@ async fn partitions_added(world: &World) {
     let topic = scene.filled_topic("t", 5, 100).await;
     scene.commit_lag("g", &topic, 5, 100, 500).await;
     scene.idle("app", 1).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
         .await;
@@ -230,7 +230,7 @@ async fn moving_bound(world: &World) {
     let topic = scene.filled_topic("t", 5, 100).await;
     scene.commit_lag("g", &topic, 5, 100, 500).await;
     scene.idle("app", 1).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     let trigger = scene.trigger(&topic, "g", &json!({"limitToPartitionsWithLag": "true"}));
     scene.scaled_object("app", &[trigger], &window(300)).await;
     scene.reaches(&observer, 5).await;
@@ -255,7 +255,7 @@ async fn own_tolerance(world: &World) {
     scene.commit_lag("g", &topic, 12, 100, 60).await;
     let behavior = json!({"advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}}});
     scene.idle("app", 11).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &behavior)
         .await;
@@ -276,7 +276,7 @@ async fn back_to_min(world: &World) {
     let topic = scene.filled_topic("t", 5, 100).await;
     scene.commit_lag("g", &topic, 5, 100, 500).await;
     scene.idle("app", 1).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object(
             "app",

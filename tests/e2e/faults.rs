@@ -54,7 +54,7 @@ impl Stage {
         healthy.produce("t", 0, 100).await;
         scene.idle("app", 1).await;
         scene.idle("other", 1).await;
-        let (observer, other) = (scene.observe("app"), scene.observe("other"));
+        let (observer, other) = (scene.observe("app").await, scene.observe("other").await);
         let mut trigger =
             scene.trigger("t", "g", &json!({"bootstrapServers": healthy.bootstrap()}));
         trigger["authenticationRef"]["name"] = "healthy".into();
@@ -169,7 +169,7 @@ async fn faults() {
     stage.world.bed.kafka.restart(0).await;
     stage.recovered().await;
 
-    stage.restart_lagscale().await;
+    stage.killed_in_the_middle().await;
     stage.recovered().await;
 
     let history = stage.observer.history();
@@ -189,6 +189,31 @@ async fn faults() {
 }
 
 impl Stage {
+    /// True consumers at work while lagscale is away; not one of them is taken before the work is done.
+    async fn killed_in_the_middle(&mut self) {
+        let scene = self.scene();
+        let topic = scene.topic("story", 5).await;
+        scene.consumers("consumer", &topic, "story", 2000).await;
+        let observer = scene.observe("consumer").await;
+        let trigger = scene.trigger(&topic, "story", &json!({}));
+        scene
+            .scaled_object("consumer", &[trigger], &json!({}))
+            .await;
+        for partition in 0..5 {
+            scene.bed.kafka.produce(&topic, partition, 20).await;
+        }
+        scene.reaches(&observer, 5).await;
+        self.restart_lagscale().await;
+        let scene = self.scene();
+        let metric = format!("s0-kafka-{topic}");
+        let left = scene.value("consumer", &metric).await.unwrap();
+        assert_ne!(left, "0", "killed in the middle");
+        assert_eq!(observer.replicas(), Some(5), "{:?}", observer.history());
+        scene.value_is("consumer", &metric, "0").await;
+        scene.reaches(&observer, 1).await;
+        assert_eq!(observer.highest(), 5, "{:?}", observer.history());
+    }
+
     /// SIGKILL; once the HPA controller noticed, another process.
     async fn restart_lagscale(&mut self) {
         self.world.lagscale.child.kill();

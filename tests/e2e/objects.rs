@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bed::{Kafka, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::ResourceExt;
 use lagscale::resources::ScaledObject;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use crate::{
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("an HPA edited by hand is put back", edited),
+        shared.trial("another name for the HPA leaves one HPA", renamed),
         shared.trial("the HPA of a ScaledObject is the one KEDA makes, and kubectl get --raw answers its selector", raw),
         shared.trial("a ScaledObject that is deleted leaves no HPA", deleted),
         shared.trial("a minReplicaCount of 0 goes to 0 and wakes on the first record", zero),
@@ -168,7 +170,7 @@ async fn zero(world: &World) {
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 0).await;
     scene.idle("app", 1).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     let spec = json!({"minReplicaCount": 0, "cooldownPeriod": 3});
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &spec)
@@ -191,7 +193,7 @@ async fn password(world: &World) {
     scene.commit_lag("g", &topic, 5, 10, 50).await;
     scene.secret("kafka", &kafka.ca.pem, "wrong").await;
     scene.idle("app", 3).await;
-    let observer = scene.observe("app");
+    let observer = scene.observe("app").await;
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
         .await;
@@ -221,6 +223,34 @@ async fn password(world: &World) {
     scene.secret("kafka", &kafka.ca.pem, Kafka::PASSWORD).await;
     scene.condition("app", "Ready", "True", "").await;
     assert_eq!(observer.highest(), 5, "{:?}", observer.history());
+}
+
+async fn renamed(world: &World) {
+    let scene = Scene::new(&world.bed, "renamed").await;
+    let topic = scene.filled_topic("t", 5, 10).await;
+    scene.commit_lag("g", &topic, 5, 10, 12).await;
+    scene.idle("app", 1).await;
+    let observer = scene.observe("app").await;
+    let trigger = scene.trigger(&topic, "g", &json!({}));
+    scene
+        .scaled_object("app", std::slice::from_ref(&trigger), &json!({}))
+        .await;
+    scene.reaches(&observer, 3).await;
+    let name = json!({"advanced": {"horizontalPodAutoscalerConfig": {"name": "mine"}}});
+    scene.scaled_object("app", &[trigger], &name).await;
+    let hpas = scene.api::<HorizontalPodAutoscaler>();
+    wait::until("one HPA of the new name", PATIENCE, async || {
+        let all = hpas.list(&kube::api::ListParams::default()).await;
+        let all = all.map_err(|e| e.to_string())?;
+        let names: Vec<String> = all.items.iter().map(ResourceExt::name_any).collect();
+        if names == ["mine"] {
+            Ok(())
+        } else {
+            Err(names.join(" "))
+        }
+    })
+    .await;
+    scene.keeps(&observer, 3, Duration::from_secs(10)).await;
 }
 
 async fn edited(world: &World) {

@@ -33,7 +33,7 @@ async fn tolerance() {
         // Exactly what asks for twelve: eleven would be within the tolerance.
         scene.commit_lag(name, &topic, 12, 10, 60).await;
         scene.idle(name, start).await;
-        let observer = scene.observe(name);
+        let observer = scene.observe(name).await;
         let spec = json!({"advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}});
         scene
             .scaled_object(name, &[scene.trigger(&topic, name, &json!({}))], &spec)

@@ -170,13 +170,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Watches the HPA and the workload of a ScaledObject from now on.
-    pub fn observe(&self, name: &str) -> Observer {
+    pub async fn observe(&self, name: &str) -> Observer {
         Observer::start(
             &self.bed.client(),
             &self.namespace,
             &format!("keda-hpa-{name}"),
             name,
         )
+        .await
     }
 
     /// Waits until the workload has this many replicas.

@@ -36,7 +36,7 @@ async fn play(world: &World, name: &str, per_second: u32, work_ms: u64) {
     let scene = Scene::new(bed, name).await;
     let topic = scene.topic("t", 5).await;
     scene.consumers("consumer", &topic, name, work_ms).await;
-    let observer = scene.observe("consumer");
+    let observer = scene.observe("consumer").await;
     scene
         .scaled_object(
             "consumer",

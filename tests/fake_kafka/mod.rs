@@ -164,6 +164,12 @@ fn frame<R: Request>(id: i32, version: i16, response: &R::Response) -> BytesMut 
     out
 }
 
+fn committed(id: i32, offset: Option<i64>) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions::default()
+        .with_partition_index(id)
+        .with_committed_offset(offset.unwrap_or(-1))
+}
+
 impl State {
     fn metadata(&self, request: &MetadataRequest) -> MetadataResponse {
         let brokers = self.ports.iter().zip(0..).map(|(port, node)| {
@@ -209,13 +215,20 @@ impl State {
             if known.is_some_and(|(coordinator, _)| *coordinator != node) {
                 return group.with_error_code(ResponseError::NotCoordinator.code());
             }
-            let topics = asked.topics.iter().flatten().map(|topic| {
+            let Some(topics) = &asked.topics else {
+                let commits = known.iter().flat_map(|(_, commits)| commits);
+                let each = commits.map(|((topic, id), offset)| {
+                    OffsetFetchResponseTopics::default()
+                        .with_name(TopicName(text(topic)))
+                        .with_partitions(vec![committed(*id, Some(*offset))])
+                });
+                return group.with_topics(each.collect());
+            };
+            let topics = topics.iter().map(|topic| {
                 let partitions = topic.partition_indexes.iter().map(|id| {
                     let name = self.topics.keys().find(|t| **t == topic.name.as_str());
                     let commit = known.zip(name).and_then(|((_, c), t)| c.get(&(*t, *id)));
-                    OffsetFetchResponsePartitions::default()
-                        .with_partition_index(*id)
-                        .with_committed_offset(commit.copied().unwrap_or(-1))
+                    committed(*id, commit.copied())
                 });
                 OffsetFetchResponseTopics::default()
                     .with_name(topic.name.clone())

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
 use kube::{
     Api, Client,
-    api::{WatchEvent, WatchParams},
+    api::{ListParams, WatchEvent, WatchParams},
 };
 use tokio::task::JoinHandle;
 
@@ -38,8 +38,8 @@ impl Drop for Observer {
 }
 
 impl Observer {
-    /// Watches from now on; what exists already is the first event.
-    pub fn start(client: &Client, namespace: &str, hpa: &str, deployment: &str) -> Self {
+    /// Watches from now on; what exists already is the first event. From its return on no change is missed.
+    pub async fn start(client: &Client, namespace: &str, hpa: &str, deployment: &str) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let hpas: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), namespace);
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
@@ -61,14 +61,11 @@ impl Observer {
             }
             _ => vec![],
         };
+        let hpas = Record::begin(hpas, hpa, of_hpa, seen.clone()).await;
+        let deployments = Record::begin(deployments, deployment, of_deployment, seen.clone()).await;
         let tasks = vec![
-            tokio::spawn(record(hpas, hpa.to_owned(), of_hpa, seen.clone())),
-            tokio::spawn(record(
-                deployments,
-                deployment.to_owned(),
-                of_deployment,
-                seen.clone(),
-            )),
+            tokio::spawn(hpas.follow()),
+            tokio::spawn(deployments.follow()),
         ];
         Self { seen, tasks }
     }
@@ -110,42 +107,70 @@ impl Observer {
     }
 }
 
-/// Follows one object by resource version: every change is an event, and a gap in the events ends the task.
-async fn record<K>(
+/// Follows one object by resource version: every change is an event, and a gap in the events ends it.
+struct Record<K, F> {
     api: Api<K>,
-    name: String,
-    read: impl Fn(WatchEvent<K>) -> Vec<Seen>,
+    params: WatchParams,
+    version: String,
+    read: F,
     seen: Arc<Mutex<Vec<Seen>>>,
-) where
+}
+
+impl<K, F> Record<K, F>
+where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + kube::Resource + Send + 'static,
+    F: Fn(WatchEvent<K>) -> Vec<Seen>,
 {
-    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
-    let mut version = "0".to_owned();
-    loop {
-        let Ok(events) = api.watch(&params, &version).await else {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            continue;
+    async fn begin(api: Api<K>, name: &str, read: F, seen: Arc<Mutex<Vec<Seen>>>) -> Self {
+        let fields = format!("metadata.name={name}");
+        let listed = api.list(&ListParams::default().fields(&fields)).await;
+        let listed = listed.expect("a list");
+        let record = Self {
+            api,
+            params: WatchParams::default().fields(&fields),
+            version: listed.metadata.resource_version.unwrap_or_default(),
+            read,
+            seen,
         };
-        let mut events = events.boxed();
-        while let Ok(Some(event)) = events.try_next().await {
-            match &event {
-                WatchEvent::Added(k) | WatchEvent::Modified(k) | WatchEvent::Deleted(k) => {
-                    version = k.meta().resource_version.clone().unwrap_or_default();
+        for object in listed.items {
+            record.push(WatchEvent::Added(object));
+        }
+        record
+    }
+
+    async fn follow(mut self) {
+        loop {
+            let Ok(events) = self.api.watch(&self.params, &self.version).await else {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            };
+            let mut events = events.boxed();
+            while let Ok(Some(event)) = events.try_next().await {
+                match &event {
+                    WatchEvent::Added(k) | WatchEvent::Modified(k) | WatchEvent::Deleted(k) => {
+                        self.version = k.meta().resource_version.clone().unwrap_or_default();
+                    }
+                    WatchEvent::Bookmark(b) => {
+                        self.version.clone_from(&b.metadata.resource_version);
+                    }
+                    // 410: events are lost for ever.
+                    WatchEvent::Error(_) => return,
                 }
-                WatchEvent::Bookmark(b) => version.clone_from(&b.metadata.resource_version),
-                // 410: events are lost for ever.
-                WatchEvent::Error(_) => return,
+                self.push(event);
             }
-            let mut all = seen.lock().expect("not poisoned");
-            for one in read(event) {
-                let kind = std::mem::discriminant(&one);
-                let last = all
-                    .iter()
-                    .rev()
-                    .find(|s| std::mem::discriminant(*s) == kind);
-                if last != Some(&one) {
-                    all.push(one);
-                }
+        }
+    }
+
+    fn push(&self, event: WatchEvent<K>) {
+        let mut all = self.seen.lock().expect("not poisoned");
+        for one in (self.read)(event) {
+            let kind = std::mem::discriminant(&one);
+            let last = all
+                .iter()
+                .rev()
+                .find(|s| std::mem::discriminant(*s) == kind);
+            if last != Some(&one) {
+                all.push(one);
             }
         }
     }

@@ -48,7 +48,7 @@ pub async fn play(bed: &Bed, times: &Times, keep: bool) -> Result<String, String
     bed.create_namespace(NAMESPACE).await;
     bed.apply(&objects(&bed.kafka)?).await;
     bed.apply(&[deployment(&here, bed, times)]).await;
-    let observer = Observer::start(&bed.client(), NAMESPACE, HPA, "consumer");
+    let observer = Observer::start(&bed.client(), NAMESPACE, HPA, "consumer").await;
     wait::until("kubectl get hpa to show 0/5 (avg)", PATIENCE, async || {
         let target = target(bed).await?;
         if target == "0/5 (avg)" {
