@@ -210,6 +210,8 @@ async fn documents(world: &World) {
         .lines()
         .filter(|l| l.contains("v1beta1.external.metrics.k8s.io") && l.contains("OpenAPI"))
         .filter(|l| l.starts_with('E'))
+        // Said while the APIService is registered and nobody is behind it yet.
+        .filter(|l| !l.contains("could not get list of group versions"))
         .collect();
     assert!(complaints.is_empty(), "{complaints:?}");
 }

@@ -206,7 +206,9 @@ impl Stage {
         self.restart_lagscale().await;
         let scene = self.scene();
         let metric = format!("s0-kafka-{topic}");
-        let left = scene.value("consumer", &metric).await.unwrap();
+        // kube-apiserver may still hold a connection to the one that was killed.
+        let value = async || scene.value("consumer", &metric).await;
+        let left = wait::until("a value", PATIENCE, value).await;
         assert_ne!(left, "0", "killed in the middle");
         assert_eq!(observer.replicas(), Some(5), "{:?}", observer.history());
         scene.value_is("consumer", &metric, "0").await;

@@ -122,7 +122,7 @@ async fn raw(world: &World) {
 async fn told(world: &World, scene: &Scene<'_>, topic: &str) {
     let (_, metrics) = bed::get(&world.lagscale.plain.to_string(), "/metrics").await;
     let labels = format!(
-        "{{group=\"g\",metric=\"s0-kafka-{topic}\",namespace=\"{}\",scaledObject=\"app\",topic=\"{topic}\"}}",
+        "{{namespace=\"{}\",scaledObject=\"app\",metric=\"s0-kafka-{topic}\",group=\"g\",topic=\"{topic}\"}}",
         scene.namespace
     );
     for line in [
