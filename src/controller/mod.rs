@@ -7,6 +7,7 @@ mod lookup;
 mod object;
 mod publish;
 mod resolve;
+mod status;
 mod target;
 mod watches;
 

@@ -14,15 +14,15 @@ use super::{
 };
 use crate::{
     lag::Moment,
-    resources::{GroupVersionKindResource, ScaledObjectStatus},
+    resources::ScaledObjectStatus,
     scaling::{
-        Activity, Evaluation, Health, Live, Memory, Move, Plan, Source, conditions, difference,
-        next_move, wanted,
+        Activity, Evaluation, Health, Live, Memory, Move, Plan, conditions, difference, next_move,
+        wanted,
     },
 };
 
 /// How long a write may take to come back over the watch before it is looked at again.
-const ECHO: Duration = Duration::from_secs(5);
+pub(super) const ECHO: Duration = Duration::from_secs(5);
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// One that was found may have gone.
@@ -48,7 +48,7 @@ pub(super) struct Object {
     /// What the API server made of it: a foreign CRD may leave fields out.
     pub(super) status_stored: Option<ScaledObjectStatus>,
     pub(super) last_active: Option<Timestamp>,
-    active_before: bool,
+    pub(super) active_before: bool,
 }
 
 impl Object {
@@ -220,90 +220,9 @@ impl Object {
         self.hpa_asked = asked;
         Some(write)
     }
-
-    fn status(
-        &mut self,
-        conditions: Vec<crate::resources::Condition>,
-        has_hpa: bool,
-        active: bool,
-        now: Moment,
-    ) -> Option<ScaledObjectStatus> {
-        let plan = &self.plan;
-        let live = plan.object.status.clone().unwrap_or_default();
-        let known = match &self.status_written {
-            Some((written, at))
-                if at.elapsed() < ECHO || self.status_stored.as_ref() == Some(&live) =>
-            {
-                written.clone()
-            }
-            _ => live,
-        };
-        let mut next = known.clone();
-        next.conditions = conditions;
-        if let Some(Ok(target)) = &self.target {
-            let GroupVersionKindResource {
-                group,
-                version,
-                kind,
-                ..
-            } = &target.gvkr;
-            next.scale_target_kind = Some(format!("{group}/{version}.{kind}"));
-            next.scale_target_gvkr = Some(target.gvkr.clone());
-            next.original_replica_count = next.original_replica_count.or(Some(target.replicas));
-        }
-        next.hpa_name = has_hpa.then(|| plan.hpa_name.clone()).or(next.hpa_name);
-        let sources = || plan.triggers.iter().filter_map(|t| t.source.as_ref().ok());
-        let external = |s: &Source| match s {
-            Source::Kafka { metric, .. } => Some(metric.to_string()),
-            Source::Resource(_) => None,
-        };
-        next.external_metric_names = sources().filter_map(external).collect();
-        let resource = |s: &Source| match s {
-            Source::Resource(resource) => Some(resource.kind.to_owned()),
-            Source::Kafka { .. } => None,
-        };
-        next.resource_metric_names = sources().filter_map(resource).collect();
-        next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
-        let references = plan.object.spec.triggers.iter();
-        let references = references.filter_map(|t| t.authentication_ref.as_ref());
-        next.authentications_types =
-            Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());
-        self.last_active_time(&mut next, active, now.wall);
-        if next == known {
-            return None;
-        }
-        self.status_written = Some((next.clone(), now.at));
-        Some(next)
-    }
-
-    /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.
-    fn last_active_time(&self, next: &mut ScaledObjectStatus, active: bool, now: Timestamp) {
-        let Some(last) = self.last_active.filter(|_| self.plan.min == 0) else {
-            return;
-        };
-        let written = next
-            .last_active_time
-            .as_ref()
-            .and_then(|t| t.parse::<Timestamp>().ok());
-        let often = (self.plan.cooldown / 3).max(self.plan.polling);
-        let old = written.is_none_or(|w| w.checked_add(often).is_ok_and(|due| due <= now));
-        let ended = self.active_before && !active;
-        if active && old || ended {
-            let seconds = Timestamp::from_second(last.as_second()).unwrap_or(last);
-            next.last_active_time = Some(seconds.to_string());
-        }
-    }
 }
 
 /// What counts of a watched HPA.
 pub(super) fn live(hpa: Option<&HorizontalPodAutoscaler>) -> Option<Live> {
     hpa.map(Live::of)
-}
-
-/// Sorted, each once, with commas: KEDA's column texts.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut names: Vec<_> = names.collect();
-    names.sort_unstable();
-    names.dedup();
-    names.join(",")
 }

@@ -4,12 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Bound, Live, Plan, Source,
+    Live, Plan, Source,
+    memory::{Memory, TriggerMemory},
     reading::{Readout, read},
     signal::{Cut, even, signal},
 };
 use crate::{
-    kafka::Address,
     lag::Moment,
     poll::{ClusterKey, Picture, Trouble},
     triggers::{Kafka, MetricType},
@@ -22,45 +22,6 @@ pub struct Settings {
     pub max_sample_age: Duration,
     /// The controller manager's `--horizontal-pod-autoscaler-tolerance`, in thousandths.
     pub tolerance_milli: i64,
-}
-
-/// What is remembered of an object from one evaluation to the next.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    triggers: BTreeMap<usize, TriggerMemory>,
-    /// The live maxReplicas and since when it is that.
-    live_max: Option<(i32, Moment)>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct TriggerMemory {
-    of: Identity,
-    bound: Bound,
-    /// Lag and activation of the last complete reading.
-    complete: Option<(i64, i64)>,
-}
-
-/// What a memory is of: with another topic in the same place, nothing of it counts any more.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Identity {
-    bootstrap: Arc<[Address]>,
-    group: Arc<str>,
-    topic: Option<Arc<str>>,
-    partitions: Option<Vec<i32>>,
-}
-
-impl Identity {
-    fn of(kafka: &Kafka) -> Self {
-        Self {
-            bootstrap: kafka.bootstrap.clone(),
-            group: kafka.group.clone(),
-            topic: kafka.topic.clone(),
-            partitions: kafka
-                .partitions
-                .as_deref()
-                .map(|p| p.iter().copied().collect()),
-        }
-    }
 }
 
 /// An evaluated object.
@@ -134,14 +95,7 @@ pub fn evaluate(
             (None, Some(picture)) => read(kafka, picture, plan.polling, now),
             (None, None) => Readout::default(),
         };
-        let known = memory.triggers.entry(index).or_default();
-        let of = Identity::of(kafka);
-        if known.of != of {
-            *known = TriggerMemory {
-                of,
-                ..TriggerMemory::default()
-            };
-        }
+        let known = memory.of(index, kafka);
         if let Some((partitions, reads)) = readout.partitions {
             known.bound.take(partitions, reads);
         }
@@ -151,7 +105,7 @@ pub fn evaluate(
         .triggers
         .retain(|index, _| *index < plan.triggers.len());
     let max = max_replicas(plan, live, memory);
-    let settled = settled_max(live, max, memory, plan.sample_interval(), now);
+    let settled = memory.settled_max(live, max, plan.sample_interval(), now);
     let tolerance_milli = live
         .and_then(|l| l.tolerance_milli)
         .unwrap_or(settings.tolerance_milli);
@@ -299,24 +253,4 @@ fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
             .map_or(plan.max, |l| l.max)
             .clamp(least, plan.max.max(least)),
     }
-}
-
-/// The live maxReplicas once it has been the wanted one for a sample interval.
-fn settled_max(
-    live: Option<&Live>,
-    wanted: i32,
-    memory: &mut Memory,
-    interval: Duration,
-    now: Moment,
-) -> Option<i32> {
-    let max = live?.max;
-    let since = match memory.live_max {
-        Some((known, since)) if known == max => since,
-        _ => {
-            memory.live_max = Some((max, now));
-            now
-        }
-    };
-    // A max above the wanted one cuts by itself; at or below it the lift must wait.
-    (max == wanted && since.age(now) >= interval).then_some(max)
 }

@@ -4,6 +4,7 @@ mod bound;
 mod conditions;
 mod evaluate;
 mod hpa;
+mod memory;
 mod plan;
 mod reading;
 mod replicas;
@@ -12,8 +13,9 @@ pub mod table;
 
 pub use bound::Bound;
 pub use conditions::{Health, conditions};
-pub use evaluate::{Evaluation, Memory, Metric, Settings, Value, evaluate};
+pub use evaluate::{Evaluation, Metric, Settings, Value, evaluate};
 pub use hpa::{Live, difference, tolerance, wanted};
+pub use memory::Memory;
 pub use plan::{Plan, PlannedTrigger, Source};
 pub use reading::{Readout, read};
 pub use replicas::{Activity, Move, next_move};
