@@ -99,6 +99,7 @@ impl Bench {
                 end: *end,
                 start: Some(0),
                 topic_id: None,
+                leader_epoch: None,
                 at: self.now,
             });
             let slot = Slot {
@@ -305,6 +306,30 @@ fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
         message.ends_with("s0-kafka-t: kafka:9092: no answer"),
         "{message}"
     );
+}
+
+#[test]
+fn a_person_reads_what_was_lost_though_the_number_is_right() {
+    let mut bench = Bench::new(&json!({}));
+    bench.read(&[(30, 210)]);
+    let picture = bench.picture.as_mut().unwrap();
+    let mut group = (*picture.groups["g"]).clone();
+    let slot = group.topics.get_mut("t").unwrap().get_mut(&0).unwrap();
+    slot.track.as_mut().unwrap().start = Some(80);
+    picture.groups.insert("g".into(), group.into());
+    let evaluation = bench.evaluate();
+    assert_eq!(evaluation.metrics[0].value.as_ref().unwrap().lag, 130);
+    let activity = Activity::of(&bench.plan, &evaluation);
+    let all = conditions(
+        &bench.plan,
+        &evaluation,
+        &activity,
+        &Move::Stay,
+        &Health::default(),
+    );
+    assert_eq!(all[0].status, "True");
+    let lost = "s0-kafka-t: topic t partition 0: the records from 30 to 79 were deleted before they were consumed";
+    assert!(all[0].message.ends_with(lost), "{}", all[0].message);
 }
 
 #[test]

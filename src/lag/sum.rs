@@ -99,6 +99,7 @@ mod tests {
             end,
             start: Some(start),
             topic_id: None,
+            leader_epoch: None,
             at: Moment::now(),
         })
     }
@@ -146,6 +147,7 @@ mod tests {
             end: 107,
             start: None,
             topic_id: None,
+            leader_epoch: None,
             at: Moment::now(),
         });
         assert_eq!(counted(&seen, Policy::Latest, false), 7);

@@ -18,6 +18,8 @@ pub struct Reading {
     pub start: Option<i64>,
     /// The topic's id, if the broker tells.
     pub topic_id: Option<[u8; 16]>,
+    /// Of the leader that told the end.
+    pub leader_epoch: Option<i32>,
     /// When the commit was read: the older half of the pair.
     pub at: Moment,
 }
@@ -40,7 +42,12 @@ pub struct Track {
     pub stuck_since: Option<Moment>,
     /// Whether the commit lies beyond the end: truncated, or from elsewhere.
     pub beyond: bool,
+    /// Whether the log was seen to lose records that had been committed, as an unclean leader election does.
+    pub truncated: bool,
+    /// Whether the commit is gone although its topic is the same: expired, or deleted with its group. The last one stands.
+    pub expired: bool,
     topic_id: Option<[u8; 16]>,
+    leader_epoch: Option<i32>,
     doubts: u8,
 }
 
@@ -56,7 +63,10 @@ impl Track {
             baseline: reading.end,
             stuck_since: None,
             beyond: false,
+            truncated: false,
+            expired: false,
             topic_id: reading.topic_id,
+            leader_epoch: reading.leader_epoch,
             doubts: 0,
         };
         // With no good pair to stand on, a commit beyond the end is believed at once.
@@ -66,7 +76,7 @@ impl Track {
     }
 
     /// Takes a further reading. A commit beyond the end leaves the last good pair standing for [`BEYOND_TICKS`].
-    pub fn take(&mut self, reading: Reading) {
+    pub fn take(&mut self, mut reading: Reading) {
         let recreated = reading.topic_id.is_some()
             && self.topic_id.is_some()
             && reading.topic_id != self.topic_id;
@@ -78,8 +88,18 @@ impl Track {
             };
             return;
         }
+        // Without topic ids a new topic can't be told from a lost commit, and then nothing is remembered.
+        self.expired = reading.committed.is_none()
+            && self.committed.is_some()
+            && reading.topic_id.is_some()
+            && reading.topic_id == self.topic_id;
+        if self.expired {
+            reading.committed = self.committed;
+        }
         let beyond = reading.committed.is_some_and(|c| c > reading.end);
-        if beyond && !self.beyond && self.doubts + 1 < BEYOND_TICKS {
+        let elected = reading.leader_epoch > self.leader_epoch && self.leader_epoch.is_some();
+        let truncated = beyond && (self.truncated || elected || reading.end < self.end);
+        if beyond && !truncated && !self.beyond && self.doubts + 1 < BEYOND_TICKS {
             self.doubts += 1;
             return;
         }
@@ -92,6 +112,8 @@ impl Track {
         self.start = reading.start.or(self.start);
         self.at = reading.at;
         self.beyond = beyond;
+        self.truncated = truncated;
+        self.leader_epoch = reading.leader_epoch.or(self.leader_epoch);
         self.doubts = 0;
         self.topic_id = reading.topic_id.or(self.topic_id);
         if !self.has_backlog() {
@@ -119,6 +141,7 @@ mod tests {
             end,
             start: Some(0),
             topic_id: Some([1; 16]),
+            leader_epoch: Some(1),
             at: epoch.later(Duration::from_secs(seconds)),
         }
     }
@@ -134,6 +157,43 @@ mod tests {
         assert_eq!(track.baseline, 100);
         track.take(read(120, 130, 15));
         assert_eq!((track.committed, track.beyond), (Some(120), false));
+    }
+
+    #[test]
+    fn a_log_that_lost_committed_records_is_believed_at_once() {
+        let mut fallen = Track::begin(read(190, 200, 0));
+        fallen.take(read(190, 100, 5));
+        assert!(fallen.beyond && fallen.truncated);
+        assert_eq!((fallen.committed, fallen.end), (Some(190), 100));
+        fallen.take(read(90, 100, 10));
+        assert!(!fallen.beyond && !fallen.truncated);
+
+        let mut elected = Track::begin(read(90, 100, 0));
+        let mut next = read(110, 100, 5);
+        next.leader_epoch = Some(2);
+        elected.take(next);
+        assert!(elected.truncated);
+    }
+
+    #[test]
+    fn a_commit_that_is_gone_from_the_same_topic_is_remembered_until_there_is_one_again() {
+        let mut track = Track::begin(read(90, 100, 0));
+        track.take(read(-1, 120, 5));
+        assert_eq!(
+            (track.committed, track.end, track.expired),
+            (Some(90), 120, true)
+        );
+        track.take(read(-1, 130, 10));
+        assert_eq!(
+            (track.committed, track.end, track.expired),
+            (Some(90), 130, true)
+        );
+        track.take(read(130, 130, 15));
+        assert_eq!((track.committed, track.expired), (Some(130), false));
+        let mut unknown = read(-1, 140, 20);
+        unknown.topic_id = None;
+        track.take(unknown);
+        assert_eq!((track.committed, track.expired), (None, false));
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Cluster {
             };
             for (id, start) in starts.get(name).into_iter().flatten() {
                 if let Ok(start) = start {
-                    topic.starts.insert(*id, *start);
+                    topic.starts.insert(*id, start.offset);
                 }
             }
             let mut found = ends.remove(name).unwrap_or_default();

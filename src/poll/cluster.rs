@@ -21,7 +21,7 @@ use crate::{
         Address, Security,
         connection::Deadlines,
         lane::{Done, Lane, LaneId},
-        requests::{Partitions, TopicLayout, commits::TopicCommits},
+        requests::{LogOffset, Partitions, TopicLayout, commits::TopicCommits},
     },
     lag::Moment,
 };
@@ -88,7 +88,7 @@ pub(super) struct Topic {
 
 /// The last answer about a log end.
 pub(super) struct End {
-    pub(super) offset: Result<i64, Trouble>,
+    pub(super) offset: Result<LogOffset, Trouble>,
     /// When it was asked for: a commit read before that may be paired with it.
     pub(super) began: Instant,
 }

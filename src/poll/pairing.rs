@@ -120,7 +120,8 @@ fn pair(name: &Arc<str>, id: i32, topic: &Topic, commits: &Commits) -> Pairing {
     match end.map(|e| &e.offset) {
         Some(Ok(end)) => Pairing::Read(Reading {
             committed,
-            end: *end,
+            end: end.offset,
+            leader_epoch: end.leader_epoch,
             start: topic.starts.get(&id).copied(),
             topic_id: topic.layout.as_ref().and_then(|l| l.id),
             at: commits.read,

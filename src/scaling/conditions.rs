@@ -85,9 +85,14 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
         .metrics
         .iter()
         .find_map(|m| m.partial.as_ref().map(|t| cause(m, t)));
-    let message = match partial {
-        Some(cause) => format!("{READY}; reading is partial: {cause}"),
-        None => READY.into(),
+    let notice = evaluation
+        .metrics
+        .iter()
+        .find_map(|m| Some(format!("{}: {}", m.name, m.notice.as_ref()?)));
+    let message = match (partial, notice) {
+        (Some(cause), _) => format!("{READY}; reading is partial: {cause}"),
+        (None, Some(notice)) => format!("{READY}; {notice}"),
+        (None, None) => READY.into(),
     };
     Condition::new("Ready", "True", "ScaledObjectReady", message)
 }

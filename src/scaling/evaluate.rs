@@ -48,6 +48,8 @@ pub struct Metric {
     pub active: bool,
     /// Something could not be read; the value stands on older pairs.
     pub partial: Option<Trouble>,
+    /// Commits or records that are lost; the value takes them into account.
+    pub notice: Option<String>,
     /// Consumers that can work at once.
     pub bound: Option<i64>,
 }
@@ -142,6 +144,7 @@ pub fn evaluate(
                 value,
                 active,
                 partial,
+                notice: readout.notice,
                 bound,
             }
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    lag::{Counting, Moment, Sum, sum},
+    lag::{Counting, Moment, Sum, Track, sum},
     poll::{GroupPicture, Picture, TopicPicture, Trouble},
     triggers::Kafka,
 };
@@ -19,6 +19,8 @@ pub struct Readout {
     pub partitions: Option<(i64, u64)>,
     /// The first thing in the way, if something is.
     pub trouble: Option<Trouble>,
+    /// Something a person should know of although the number is right: commits or records that are lost.
+    pub notice: Option<String>,
 }
 
 /// Reads `kafka` off `picture`. `persistent_after` is the object's polling interval.
@@ -64,16 +66,18 @@ pub fn read(
         partitions: (scan.described && scan.partitions > 0)
             .then_some((scan.partitions, scan.reads)),
         trouble,
+        notice: scan.notice,
     }
 }
 
 struct Scan<'a> {
-    tracks: Vec<&'a crate::lag::Track>,
+    tracks: Vec<&'a Track>,
     partitions: i64,
     reads: u64,
     described: bool,
     unread: bool,
     trouble: Option<Trouble>,
+    notice: Option<String>,
 }
 
 impl Default for Scan<'_> {
@@ -85,6 +89,7 @@ impl Default for Scan<'_> {
             described: true,
             unread: false,
             trouble: None,
+            notice: None,
         }
     }
 }
@@ -121,7 +126,11 @@ impl<'a> Scan<'a> {
             let trouble = slot.and_then(|s| s.trouble.as_ref());
             self.trouble = self.trouble.take().or_else(|| trouble.cloned());
             match slot.and_then(|s| s.track.as_ref()) {
-                Some(track) => self.tracks.push(track),
+                Some(track) => {
+                    let notice = || Some(format!("topic {name} partition {id}: {}", lost(track)?));
+                    self.notice = self.notice.take().or_else(notice);
+                    self.tracks.push(track);
+                }
                 None => self.unread = true,
             }
         }
@@ -131,5 +140,31 @@ impl<'a> Scan<'a> {
                 topic.partitions.len()
             )));
         }
+    }
+}
+
+/// What a partition has lost, in words for a condition.
+fn lost(track: &Track) -> Option<String> {
+    let (committed, end) = (track.committed?, track.end);
+    let start = track.start.unwrap_or(0);
+    if track.truncated {
+        Some(format!(
+            "its log was cut below the committed offset {committed} and ends at {end}, as after an unclean leader election"
+        ))
+    } else if track.beyond {
+        Some(format!(
+            "the committed offset {committed} lies beyond the log end {end}, so it counts as lost"
+        ))
+    } else if track.expired {
+        Some(format!(
+            "the commit is gone (expired, or deleted with its group); the last one, {committed}, stands"
+        ))
+    } else if committed < start {
+        Some(format!(
+            "the records from {committed} to {} were deleted before they were consumed",
+            start - 1
+        ))
+    } else {
+        None
     }
 }

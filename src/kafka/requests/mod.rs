@@ -13,7 +13,7 @@ pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 pub use layout::{Layout, PartitionLayout, TopicLayout};
-pub use offsets::{Offsets, Position};
+pub use offsets::{LogOffset, Offsets, Position};
 
 /// Topics with partition ids. Names are shared, ids ascend and are unique, which the protocol demands of a request.
 pub type Partitions = BTreeMap<Arc<str>, Vec<i32>>;

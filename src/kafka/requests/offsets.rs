@@ -35,8 +35,17 @@ impl Position {
     }
 }
 
-/// By topic and partition: the offset, 0 or more, or the partition's own error.
-pub type Offsets = BTreeMap<Arc<str>, BTreeMap<i32, Result<i64, ResponseError>>>;
+/// A place in a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOffset {
+    /// 0 or more.
+    pub offset: i64,
+    /// Of the leader that says it; rises with each election (KIP-101). From ListOffsets v4 on.
+    pub leader_epoch: Option<i32>,
+}
+
+/// By topic and partition: the offset, or the partition's own error.
+pub type Offsets = BTreeMap<Arc<str>, BTreeMap<i32, Result<LogOffset, ResponseError>>>;
 
 /// Asks a leader for one position of each of these partitions, in one request. `partitions` must not be empty.
 pub async fn fetch(
@@ -67,7 +76,10 @@ pub async fn fetch(
                 Some(error) => Err(error),
                 // No error and no offset: a broker that has none to tell.
                 None if p.offset < 0 => Err(ResponseError::OffsetNotAvailable),
-                None => Ok(p.offset),
+                None => Ok(LogOffset {
+                    offset: p.offset,
+                    leader_epoch: (p.leader_epoch >= 0).then_some(p.leader_epoch),
+                }),
             };
             of_topic.insert(p.partition_index, one);
         }
