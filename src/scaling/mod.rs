@@ -19,4 +19,4 @@ pub use memory::Memory;
 pub use plan::{Plan, PlannedTrigger, Source};
 pub use reading::{Readout, read};
 pub use replicas::{Activity, Move, next_move};
-pub use signal::{Cut, signal};
+pub use signal::{Cut, even, signal};

@@ -57,6 +57,19 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A field that comes from the workload's environment is refused: without it the trigger would mean something else,
+    /// every topic instead of one.
+    pub(super) fn refuse_environment(&mut self) {
+        for (key, value) in self.metadata {
+            if key.ends_with("FromEnv") && !value.trim().is_empty() {
+                let field = key.trim_end_matches("FromEnv");
+                self.errors.push(format!(
+                    "{key}: the environment of the scale target is not read yet; write {field} instead"
+                ));
+            }
+        }
+    }
+
     /// Exactly the spellings of Go's `strconv.ParseBool`.
     pub(super) fn boolean(&mut self, name: &str) -> bool {
         match self.text(name, From::Trigger) {

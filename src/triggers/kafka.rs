@@ -99,6 +99,7 @@ impl Kafka {
             (topic.is_none() && without_full_metadata == Some(true))
                 .then(|| "topic must be specified when fullMetadata is false".into()),
         ];
+        fields.refuse_environment();
         let first = checks.into_iter().flatten().next();
         let security = security(&mut fields);
         let mut errors = fields.errors;

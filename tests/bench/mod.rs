@@ -1,0 +1,167 @@
+//! An object with one kafka trigger, readings that a test sets, and a clock that only moves when told.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use lagscale::{
+    kafka::Address,
+    lag::{Moment, Reading, Track},
+    poll::{ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
+    resources::ScaledObject,
+    scaling::{Evaluation, Live, Memory, Plan, PlannedTrigger, Settings, Source, evaluate},
+    triggers::{self, Parameters, Trigger},
+};
+use serde_json::{Value, json};
+
+const SETTINGS: Settings = Settings {
+    max_sample_age: Duration::from_secs(20),
+    tolerance_milli: 100,
+};
+
+/// An object with one kafka trigger of threshold 5, and a clock that only moves when told.
+pub struct Bench {
+    pub plan: Plan,
+    pub key: ClusterKey,
+    pub memory: Memory,
+    pub now: Moment,
+    pub picture: Option<Picture>,
+    pub live: Option<Live>,
+}
+
+impl Bench {
+    pub fn new(spec: &Value) -> Self {
+        Self::with(spec, &json!({}))
+    }
+
+    /// The same with more in the trigger's metadata.
+    pub fn with(spec: &Value, metadata: &Value) -> Self {
+        let mut object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "app", "namespace": "shop", "uid": "u"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "pollingInterval": 5, "triggers": [{
+                "type": "kafka",
+                "metadata": {"bootstrapServers": "kafka:9092", "consumerGroup": "g", "topic": "t", "lagThreshold": "5"},
+            }]},
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        for (key, value) in metadata.as_object().into_iter().flatten() {
+            object["spec"]["triggers"][0]["metadata"][key] = value.clone();
+        }
+        let object: Arc<ScaledObject> = Arc::new(serde_json::from_value(object).unwrap());
+        let trigger = &object.spec.triggers[0];
+        let parsed = triggers::parse("kafka", &trigger.metadata, "", &Parameters::new()).unwrap();
+        let Trigger::Kafka(kafka, metric_type) = parsed else {
+            panic!("a kafka trigger");
+        };
+        let bootstrap: Arc<[Address]> = kafka.bootstrap.clone();
+        let key = ClusterKey {
+            bootstrap,
+            fingerprint: kafka.security.fingerprint(),
+        };
+        let source = Source::Kafka {
+            cluster: key.clone(),
+            metric: kafka.metric_name(0).into(),
+            kafka: (*kafka).into(),
+            metric_type,
+        };
+        let triggers = vec![PlannedTrigger {
+            kind: "kafka".into(),
+            source: Ok(source),
+        }];
+        Self {
+            plan: Plan::new(object, triggers),
+            key,
+            memory: Memory::default(),
+            now: Moment::now(),
+            picture: None,
+            live: None,
+        }
+    }
+
+    /// Time passes.
+    pub fn after(&mut self, seconds: u64) {
+        let span = Duration::from_secs(seconds);
+        self.now.at += span;
+        self.now.wall = self.now.wall.checked_add(span).unwrap();
+    }
+
+    /// Everything is read anew: committed and end of each partition.
+    pub fn read(&mut self, pairs: &[(i64, i64)]) {
+        let reads = self.picture.as_ref().map_or(0, |p| p.topics["t"].reads);
+        let slots = pairs.iter().zip(0..).map(|((committed, end), id)| {
+            let track = Track::begin(Reading {
+                committed: Some(*committed),
+                end: *end,
+                start: Some(0),
+                topic_id: None,
+                leader_epoch: None,
+                at: self.now,
+            });
+            let slot = Slot {
+                track: Some(track),
+                trouble: None,
+            };
+            (id, slot)
+        });
+        let slots: BTreeMap<i32, Slot> = slots.collect();
+        let topic = TopicPicture {
+            partitions: slots.keys().copied().collect(),
+            reads: reads + 1,
+            trouble: None,
+        };
+        let group = GroupPicture {
+            topics: BTreeMap::from([("t".into(), slots)]),
+            trouble: None,
+            read: Some(self.now),
+            polled: true,
+        };
+        self.picture = Some(Picture {
+            topics: HashMap::from([("t".into(), topic)]),
+            groups: HashMap::from([("g".into(), group.into())]),
+            trouble: None,
+        });
+    }
+
+    /// Partition `id` could not be read; its last pair stands.
+    pub fn trouble(&mut self, id: i32, text: &str) {
+        let picture = self.picture.as_mut().unwrap();
+        let mut group = (*picture.groups["g"]).clone();
+        let slots = group.topics.get_mut("t").unwrap();
+        slots.get_mut(&id).unwrap().trouble = Some(Trouble::passing(text));
+        picture.groups.insert("g".into(), group.into());
+    }
+
+    pub fn evaluate(&mut self) -> Evaluation {
+        let pictures = self.picture.clone().into_iter();
+        let pictures: BTreeMap<ClusterKey, Arc<Picture>> =
+            pictures.map(|p| (self.key.clone(), Arc::new(p))).collect();
+        let (live, memory) = (self.live.as_ref(), &mut self.memory);
+        evaluate(&self.plan, &pictures, live, memory, SETTINGS, self.now)
+    }
+
+    /// What is served, or why nothing is.
+    pub fn served(&mut self) -> Result<i64, String> {
+        let evaluation = self.evaluate();
+        let value = evaluation.metrics[0].value.clone();
+        value.map(|v| v.served).map_err(|t| t.text.to_string())
+    }
+
+    /// The HPA follows what is wanted.
+    pub fn follow(&mut self) {
+        let max = self.evaluate().max;
+        self.live = Some(live(max));
+    }
+}
+
+/// A live HPA with this maxReplicas.
+pub fn live(max: i32) -> Live {
+    Live {
+        max,
+        tolerance_milli: None,
+    }
+}
