@@ -21,7 +21,7 @@ use bench::Bench;
 use lagscale::{
     kafka::sasl::Mechanism,
     lag::{Counting, Moment, Policy, Reading, Track, sum},
-    scaling::{even, wanted as hpa},
+    scaling::{Pause, even, wanted as hpa},
     triggers::{self, Kafka, Parameters, Trigger},
 };
 use libtest_mimic::{Arguments, Trial};
@@ -45,6 +45,7 @@ fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
         "cap" => cap,
         "scaledobject_bounds" => bounds,
         "hpa_replicas" => hpa_replicas,
+        "pause_annotation" => pause,
         _ => return None,
     })
 }
@@ -497,6 +498,16 @@ fn hpa_replicas(row: &Value) -> Outcome {
     let hpa = hpa(&bench.plan, max).and_then(|h| h.spec).unwrap();
     let found = json!({"minReplicas": hpa.min_replicas, "maxReplicas": hpa.max_replicas});
     if found == row["expect"] {
+        Ok(())
+    } else {
+        Err(found.to_string())
+    }
+}
+
+fn pause(row: &Value) -> Outcome {
+    let annotations = serde_json::from_value(row["annotations"].clone()).unwrap();
+    let found = Pause::of(&annotations)?.whole;
+    if row["expect"] == found {
         Ok(())
     } else {
         Err(found.to_string())

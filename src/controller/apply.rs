@@ -26,7 +26,7 @@ pub(super) type ObjectKey = (String, String);
 pub(super) enum HpaWrite {
     Create(Box<HorizontalPodAutoscaler>),
     Replace(Box<HorizontalPodAutoscaler>),
-    /// The one of a former name: two on one workload would stop both.
+    /// The one of a former name, since two on one workload would stop both; or of a paused object.
     Delete(Box<HorizontalPodAutoscaler>),
 }
 
@@ -154,8 +154,11 @@ async fn write_hpa(
                 resource_version: hpa.resource_version(),
             };
             let params = DeleteParams::default().preconditions(exactly);
-            bounded(api.delete(&old, &params)).await?;
-            tracing::info!(%namespace, name = old, "HPA of a former name deleted");
+            match bounded(api.delete(&old, &params)).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                result => drop(result?),
+            }
+            tracing::info!(%namespace, name = old, "HPA deleted");
             return Ok(None);
         }
     };

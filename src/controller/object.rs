@@ -101,9 +101,11 @@ impl Object {
             _ => Move::Stay,
         };
         let target_found = matches!(self.target, Some(Ok(_)));
-        let hpa_write = if let Some(former) = former.filter(|f| self.owns(f)) {
-            Some(HpaWrite::Delete(Box::new(former.clone())))
-        } else if target_found && evaluation.polled {
+        let paused = hpa.filter(|_| self.plan.pause.whole);
+        let gone = former.or(paused).filter(|hpa| self.owns(hpa));
+        let hpa_write = if let Some(gone) = gone {
+            Some(HpaWrite::Delete(Box::new(gone.clone())))
+        } else if target_found && evaluation.polled && !self.plan.pause.whole {
             self.hpa_write(evaluation, hpa, now)
         } else {
             None
@@ -129,7 +131,7 @@ impl Object {
         let step = match step {
             Move::Wake(replicas, why) => to(replicas, why),
             Move::Sleep => to(0, Vec::new()),
-            Move::Floor(replicas) => to(replicas, Vec::new()),
+            Move::Floor(replicas) | Move::Hold(replicas) => to(replicas, Vec::new()),
             Move::Stay | Move::CoolDown => None,
         };
         let work = Work {
@@ -158,7 +160,7 @@ impl Object {
     /// minimum, where the last step is ours and the workload is read itself.
     fn replicas(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Option<i32> {
         let read = self.target.as_ref()?.as_ref().ok()?.replicas;
-        if self.plan.min == 0 {
+        if self.plan.min == 0 || self.plan.pause.whole {
             return Some(read);
         }
         let status = hpa.and_then(|h| h.status.as_ref());
@@ -175,7 +177,7 @@ impl Object {
             (_, None) | (None, _) => true,
             (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
             (Some(Ok(_)), Some(age)) => {
-                let often = self.plan.min == 0 || current == Some(0);
+                let often = self.plan.min == 0 || current == Some(0) || self.plan.pause.whole;
                 let least = if often { Duration::ZERO } else { LOOK_SELDOM };
                 age >= self.plan.polling.max(least)
             }

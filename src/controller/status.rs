@@ -45,6 +45,7 @@ impl Object {
             next.scale_target_gvkr = Some(target.gvkr.clone());
             next.original_replica_count = next.original_replica_count.or(Some(target.replicas));
         }
+        next.paused_replica_count = plan.pause.replicas;
         next.hpa_name = has_hpa.then(|| plan.hpa_name.clone()).or(next.hpa_name);
         let sources = || plan.triggers.iter().filter_map(|t| t.source.as_ref().ok());
         let external = |s: &Source| match s {

@@ -29,14 +29,14 @@ pub fn conditions(
     let checked = ready.reason != "ScaledObjectCheckFailed";
     vec![
         ready,
-        active(activity, step, checked),
+        active(activity, step, checked, plan.pause.whole),
         Condition::new(
             "Fallback",
             "False",
             "NoFallbackFound",
             "No fallbacks are active on this scaled object",
         ),
-        Condition::new("Paused", "False", "", ""),
+        paused(plan),
     ]
 }
 
@@ -97,11 +97,33 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     Condition::new("Ready", "True", "ScaledObjectReady", message)
 }
 
+fn paused(plan: &Plan) -> Condition {
+    if plan.pause.any() {
+        return Condition::new(
+            "Paused",
+            "True",
+            "ScaledObjectPaused",
+            "ScaledObject is paused",
+        );
+    }
+    let status = plan.object.status.as_ref();
+    let before = status.and_then(|s| s.conditions.iter().find(|c| c.kind == "Paused"));
+    if before.is_some_and(|c| c.status == "True" || c.reason == "ScaledObjectUnpaused") {
+        return Condition::new(
+            "Paused",
+            "False",
+            "ScaledObjectUnpaused",
+            "pause annotation removed for ScaledObject",
+        );
+    }
+    Condition::new("Paused", "False", "", "")
+}
+
 fn cause(metric: &super::Metric, trouble: &Trouble) -> String {
     format!("{}: {}", metric.name, trouble.text)
 }
 
-fn active(activity: &Activity, step: &Move, checked: bool) -> Condition {
+fn active(activity: &Activity, step: &Move, checked: bool, paused: bool) -> Condition {
     if !checked {
         return Condition::new(
             "Active",
@@ -111,7 +133,7 @@ fn active(activity: &Activity, step: &Move, checked: bool) -> Condition {
         );
     }
     match (activity, step) {
-        (Activity::Active(_), _) => Condition::new(
+        (Activity::Active(_), _) if !paused => Condition::new(
             "Active",
             "True",
             "ScalerActive",

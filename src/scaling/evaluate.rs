@@ -248,10 +248,12 @@ fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
         }
     }
     match largest {
-        Some(largest) => i32::try_from(largest)
-            .unwrap_or(i32::MAX)
-            .min(plan.max)
-            .max(least),
+        Some(largest) => {
+            let max = i32::try_from(largest).unwrap_or(i32::MAX);
+            // Lowering maxReplicas takes replicas away whatever an HPA's behavior says.
+            let held = live.filter(|_| plan.pause.scale_in).map_or(0, |l| l.max);
+            max.max(held).min(plan.max).max(least)
+        }
         None => live
             .map_or(plan.max, |l| l.max)
             .clamp(least, plan.max.max(least)),

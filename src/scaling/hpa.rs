@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::autoscaling::v2::{
         ContainerResourceMetricSource, CrossVersionObjectReference, ExternalMetricSource,
-        HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricIdentifier, MetricSpec,
-        MetricTarget, ResourceMetricSource,
+        HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerSpec,
+        MetricIdentifier, MetricSpec, MetricTarget, ResourceMetricSource,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -84,11 +84,30 @@ pub fn wanted(plan: &Plan, max: i32) -> Option<HorizontalPodAutoscaler> {
                 kind: text(&target.kind, "Deployment"),
                 name: target.name.clone(),
             },
-            behavior: config.and_then(|c| c.behavior.clone()),
+            behavior: behavior(plan, config.and_then(|c| c.behavior.clone())),
             metrics: Some(metrics),
         }),
         status: None,
     })
+}
+
+/// The user's, with the paused directions disabled.
+fn behavior(
+    plan: &Plan,
+    own: Option<HorizontalPodAutoscalerBehavior>,
+) -> Option<HorizontalPodAutoscalerBehavior> {
+    if !(plan.pause.scale_in || plan.pause.scale_out) {
+        return own;
+    }
+    let mut behavior = own.unwrap_or_default();
+    let paused = [
+        (plan.pause.scale_in, &mut behavior.scale_down),
+        (plan.pause.scale_out, &mut behavior.scale_up),
+    ];
+    for (_, rules) in paused.into_iter().filter(|(paused, _)| *paused) {
+        rules.get_or_insert_default().select_policy = Some("Disabled".into());
+    }
+    Some(behavior)
 }
 
 fn owner(plan: &Plan) -> OwnerReference {

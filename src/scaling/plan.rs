@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::table::Entry;
+use super::{Pause, table::Entry};
 use crate::{
     poll::ClusterKey,
     resources::ScaledObject,
@@ -46,6 +46,8 @@ pub struct Plan {
     pub problem: Option<String>,
     /// Whether a formula replaces the triggers' metrics.
     pub formula: bool,
+    /// What its annotations hold back.
+    pub pause: Pause,
 }
 
 /// One trigger of a plan.
@@ -95,6 +97,10 @@ impl Plan {
             .and_then(|a| a.scaling_modifiers.as_ref())
             .and_then(|m| m.formula.as_ref())
             .is_some_and(|f| !f.is_empty());
+        let (pause, unpausable) = match Pause::of(object.annotations()) {
+            Ok(pause) => (pause, None),
+            Err(error) => (Pause::default(), Some(error)),
+        };
         Self {
             namespace: object.namespace().unwrap_or_default().into(),
             name: object.name_any().into(),
@@ -106,8 +112,9 @@ impl Plan {
             created: object.metadata.creation_timestamp.as_ref().map(|t| t.0),
             hpa_name,
             triggers,
-            problem: problem(&object, min, max, formula),
+            problem: unpausable.or_else(|| problem(&object, min, max, formula)),
             formula,
+            pause,
             object,
         }
     }

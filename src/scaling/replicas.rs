@@ -52,6 +52,8 @@ pub enum Move {
     Sleep,
     /// Up to the minimum.
     Floor(i32),
+    /// To the number that it is paused at.
+    Hold(i32),
 }
 
 /// What to do with a workload of `replicas`. `last_active` is when it was active the last time.
@@ -63,8 +65,15 @@ pub fn next_move(
     last_active: Option<Timestamp>,
     now: Timestamp,
 ) -> Move {
+    let pause = plan.pause;
+    if pause.whole {
+        let held = pause.replicas.filter(|held| *held != replicas);
+        return held.map_or(Move::Stay, Move::Hold);
+    }
     match activity {
+        Activity::Active(_) if replicas == 0 && pause.scale_out => Move::Stay,
         Activity::Active(metrics) if replicas == 0 => Move::Wake(plan.min.max(1), metrics.clone()),
+        Activity::Idle if replicas > 0 && plan.min == 0 && pause.scale_in => Move::Stay,
         Activity::Idle if replicas > 0 && plan.min == 0 => {
             let (since, period) = match last_active {
                 Some(at) => (Some(at), plan.cooldown),
@@ -73,7 +82,7 @@ pub fn next_move(
             let over = since.is_none_or(|at| passed(at, period, now));
             if over { Move::Sleep } else { Move::CoolDown }
         }
-        Activity::Idle if replicas < plan.min => Move::Floor(plan.min),
+        Activity::Idle if replicas < plan.min && !pause.scale_out => Move::Floor(plan.min),
         Activity::Idle | Activity::Active(_) | Activity::Unknown => Move::Stay,
     }
 }

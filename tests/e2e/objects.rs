@@ -18,6 +18,7 @@ use crate::{
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("an HPA edited by hand is put back", edited),
+        shared.trial("a paused object has no HPA, keeps its replicas or those it is paused at, and goes on afterwards", paused),
         shared.trial("another name for the HPA leaves one HPA", renamed),
         shared.trial("the HPA of a ScaledObject is the one KEDA makes, and kubectl get --raw answers its selector", raw),
         shared.trial("a ScaledObject that is deleted leaves no HPA", deleted),
@@ -223,6 +224,53 @@ async fn password(world: &World) {
     scene.secret("kafka", &kafka.ca.pem, Kafka::PASSWORD).await;
     scene.condition("app", "Ready", "True", "").await;
     assert_eq!(observer.highest(), 5, "{:?}", observer.history());
+}
+
+async fn paused(world: &World) {
+    let scene = Scene::new(&world.bed, "paused").await;
+    let topic = scene.filled_topic("t", 5, 10).await;
+    scene.commit_lag("g", &topic, 5, 10, 12).await;
+    scene.idle("app", 1).await;
+    let observer = scene.observe("app").await;
+    let trigger = scene.trigger(&topic, "g", &json!({}));
+    scene.scaled_object("app", &[trigger], &json!({})).await;
+    scene.reaches(&observer, 3).await;
+    let annotate = async |name: &str, value: Value| {
+        let name = format!("autoscaling.keda.sh/{name}");
+        let patch = json!({"metadata": {"annotations": {name: value}}});
+        scene.patch::<ScaledObject>("app", &patch).await;
+    };
+    let no_hpa = async || match scene.hpa("app").await {
+        None => Ok(()),
+        Some(hpa) => Err(hpa.name_any()),
+    };
+
+    annotate("paused", "true".into()).await;
+    scene
+        .condition("app", "Paused", "True", "ScaledObject is paused")
+        .await;
+    wait::until("no HPA while it is paused", PATIENCE, no_hpa).await;
+    scene.commit_lag("g", &topic, 5, 10, 50).await;
+    scene.keeps(&observer, 3, Duration::from_secs(10)).await;
+    annotate("paused-replicas", "7".into()).await;
+    scene.reaches(&observer, 7).await;
+    annotate("paused-replicas", "0".into()).await;
+    scene.reaches(&observer, 0).await;
+    annotate("paused-replicas", Value::Null).await;
+    annotate("paused", Value::Null).await;
+    scene
+        .condition("app", "Paused", "False", "pause annotation removed")
+        .await;
+    scene.reaches(&observer, 5).await;
+
+    annotate("paused-scale-in", "true".into()).await;
+    scene.condition("app", "Paused", "True", "").await;
+    scene.commit_lag("g", &topic, 5, 10, 0).await;
+    let metric = format!("s0-kafka-{topic}");
+    scene.value_is("app", &metric, "0").await;
+    scene.keeps(&observer, 5, Duration::from_secs(20)).await;
+    annotate("paused-scale-in", Value::Null).await;
+    scene.reaches(&observer, 1).await;
 }
 
 async fn renamed(world: &World) {
