@@ -211,7 +211,7 @@ fn only_a_complete_reading_without_work_goes_to_nought_and_only_after_the_cool_d
         "a part of the truth"
     );
     bench.read(&[(1, 1), (4, 4)]);
-    assert_eq!(step(&mut bench, 3, active), Move::Sleep);
+    assert_eq!(step(&mut bench, 3, active), Move::Sleep(0));
 }
 
 #[test]

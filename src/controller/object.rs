@@ -130,8 +130,9 @@ impl Object {
         };
         let step = match step {
             Move::Wake(replicas, why) => to(replicas, why),
-            Move::Sleep => to(0, Vec::new()),
-            Move::Floor(replicas) | Move::Hold(replicas) => to(replicas, Vec::new()),
+            Move::Sleep(replicas) | Move::Floor(replicas) | Move::Hold(replicas) => {
+                to(replicas, Vec::new())
+            }
             Move::Stay | Move::CoolDown => None,
         };
         let work = Work {
@@ -160,7 +161,7 @@ impl Object {
     /// minimum, where the last step is ours and the workload is read itself.
     fn replicas(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Option<i32> {
         let read = self.target.as_ref()?.as_ref().ok()?.replicas;
-        if self.plan.min == 0 || self.plan.pause.whole {
+        if self.plan.sleeps() || self.plan.pause.whole {
             return Some(read);
         }
         let status = hpa.and_then(|h| h.status.as_ref());
@@ -177,7 +178,7 @@ impl Object {
             (_, None) | (None, _) => true,
             (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
             (Some(Ok(_)), Some(age)) => {
-                let often = self.plan.min == 0 || current == Some(0) || self.plan.pause.whole;
+                let often = self.plan.sleeps() || current == Some(0) || self.plan.pause.whole;
                 let least = if often { Duration::ZERO } else { LOOK_SELDOM };
                 age >= self.plan.polling.max(least)
             }

@@ -73,7 +73,7 @@ impl Object {
 
     /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.
     fn last_active_time(&self, next: &mut ScaledObjectStatus, active: bool, now: Timestamp) {
-        let Some(last) = self.last_active.filter(|_| self.plan.min == 0) else {
+        let Some(last) = self.last_active.filter(|_| self.plan.sleeps()) else {
             return;
         };
         let written = next

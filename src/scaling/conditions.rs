@@ -29,7 +29,7 @@ pub fn conditions(
     let checked = ready.reason != "ScaledObjectCheckFailed";
     vec![
         ready,
-        active(activity, step, checked, plan.pause.whole),
+        active(plan, activity, step, checked),
         Condition::new(
             "Fallback",
             "False",
@@ -123,7 +123,7 @@ fn cause(metric: &super::Metric, trouble: &Trouble) -> String {
     format!("{}: {}", metric.name, trouble.text)
 }
 
-fn active(activity: &Activity, step: &Move, checked: bool, paused: bool) -> Condition {
+fn active(plan: &Plan, activity: &Activity, step: &Move, checked: bool) -> Condition {
     if !checked {
         return Condition::new(
             "Active",
@@ -133,7 +133,13 @@ fn active(activity: &Activity, step: &Move, checked: bool, paused: bool) -> Cond
         );
     }
     match (activity, step) {
-        (Activity::Active(_), _) if !paused => Condition::new(
+        _ if plan.forced && !plan.pause.whole => Condition::new(
+            "Active",
+            "True",
+            "ScalerActive",
+            "Scaling is performed because activation is being forced by annotation",
+        ),
+        (Activity::Active(_), _) if !plan.pause.whole => Condition::new(
             "Active",
             "True",
             "ScalerActive",

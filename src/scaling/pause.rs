@@ -1,4 +1,4 @@
-//! The annotations that pause an object, whole or in one direction (keda-behaviour.md §2.4).
+//! The annotations that pause an object, whole or in one direction, or force its activation (keda-behaviour.md §2.4).
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,19 @@ const PAUSED: &str = "autoscaling.keda.sh/paused";
 const REPLICAS: &str = "autoscaling.keda.sh/paused-replicas";
 const SCALE_IN: &str = "autoscaling.keda.sh/paused-scale-in";
 const SCALE_OUT: &str = "autoscaling.keda.sh/paused-scale-out";
+
+const FORCED: &str = "autoscaling.keda.sh/force-activation";
+
+/// Whether activation is forced, whatever the triggers say.
+pub(super) fn is_forced(annotations: &BTreeMap<String, String>) -> bool {
+    switch(annotations, FORCED)
+}
+
+/// What is no boolean counts as true.
+fn switch(annotations: &BTreeMap<String, String>, name: &str) -> bool {
+    let text = annotations.get(name);
+    text.is_some_and(|t| !["0", "f", "F", "false", "FALSE", "False"].contains(&t.as_str()))
+}
 
 /// What an object's annotations hold back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,12 +34,9 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// Reads the annotations. A switch that is no boolean counts as true; `paused-replicas` pauses whatever `paused` says.
+    /// Reads the annotations; `paused-replicas` pauses whatever `paused` says.
     pub fn of(annotations: &BTreeMap<String, String>) -> Result<Self, String> {
-        let switch = |name: &str| {
-            let text = annotations.get(name);
-            text.is_some_and(|t| !["0", "f", "F", "false", "FALSE", "False"].contains(&t.as_str()))
-        };
+        let switch = |name: &str| switch(annotations, name);
         let replicas = annotations.get(REPLICAS).map(|text| match text.parse() {
             Ok(replicas @ 0..) => Ok(replicas),
             _ => Err(format!(

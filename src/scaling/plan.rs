@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Pause, table::Entry};
+use super::{Pause, pause, table::Entry};
 use crate::{
     poll::ClusterKey,
     resources::ScaledObject,
@@ -30,6 +30,8 @@ pub struct Plan {
     pub min: i32,
     /// `maxReplicaCount`, 1 or more.
     pub max: i32,
+    /// `idleReplicaCount`: the replicas without work, less than the minimum.
+    pub idle: Option<i32>,
     /// `pollingInterval`.
     pub polling: Duration,
     /// `cooldownPeriod`.
@@ -48,6 +50,8 @@ pub struct Plan {
     pub formula: bool,
     /// What its annotations hold back.
     pub pause: Pause,
+    /// Whether an annotation says that there is work, whatever the triggers say.
+    pub forced: bool,
 }
 
 /// One trigger of a plan.
@@ -106,6 +110,7 @@ impl Plan {
             name: object.name_any().into(),
             min,
             max,
+            idle: spec.idle_replica_count,
             polling: seconds(spec.polling_interval, 30).max(Duration::from_secs(1)),
             cooldown: seconds(spec.cooldown_period, 300),
             initial_cooldown: seconds(spec.initial_cooldown_period, 0),
@@ -115,8 +120,15 @@ impl Plan {
             problem: unpausable.or_else(|| problem(&object, min, max, formula)),
             formula,
             pause,
+            forced: pause::is_forced(object.annotations()),
             object,
         }
+    }
+
+    /// Whether it goes below what an HPA keeps: its last step is then ours, after a cool-down.
+    #[must_use]
+    pub fn sleeps(&self) -> bool {
+        self.min == 0 || self.idle.is_some()
     }
 
     /// How often its lag is read.

@@ -44,12 +44,12 @@ impl Activity {
 pub enum Move {
     /// Leave it.
     Stay,
-    /// To zero soon: the cool-down runs until then.
+    /// Down to rest soon: the cool-down runs until then.
     CoolDown,
-    /// From nothing to this many, because of these metrics.
+    /// Up to this many, because of these metrics; without any because an annotation says so.
     Wake(i32, Vec<Arc<str>>),
-    /// To zero.
-    Sleep,
+    /// Down to rest: zero, or `idleReplicaCount`.
+    Sleep(i32),
     /// Up to the minimum.
     Floor(i32),
     /// To the number that it is paused at.
@@ -70,21 +70,34 @@ pub fn next_move(
         let held = pause.replicas.filter(|held| *held != replicas);
         return held.map_or(Move::Stay, Move::Hold);
     }
-    match activity {
-        Activity::Active(_) if replicas == 0 && pause.scale_out => Move::Stay,
-        Activity::Active(metrics) if replicas == 0 => Move::Wake(plan.min.max(1), metrics.clone()),
-        Activity::Idle if replicas > 0 && plan.min == 0 && pause.scale_in => Move::Stay,
-        Activity::Idle if replicas > 0 && plan.min == 0 => {
-            let (since, period) = match last_active {
-                Some(at) => (Some(at), plan.cooldown),
-                None => (plan.created, plan.initial_cooldown),
-            };
-            let over = since.is_none_or(|at| passed(at, period, now));
-            if over { Move::Sleep } else { Move::CoolDown }
-        }
-        Activity::Idle if replicas < plan.min && !pause.scale_out => Move::Floor(plan.min),
-        Activity::Idle | Activity::Active(_) | Activity::Unknown => Move::Stay,
+    if plan.forced || matches!(activity, Activity::Active(_)) {
+        let asleep = replicas == 0 || plan.idle.is_some() && replicas < plan.min;
+        return match activity {
+            _ if !asleep || pause.scale_out => Move::Stay,
+            Activity::Active(metrics) => Move::Wake(plan.min.max(1), metrics.clone()),
+            Activity::Idle | Activity::Unknown => Move::Wake(plan.min.max(1), Vec::new()),
+        };
     }
+    if *activity == Activity::Unknown {
+        return Move::Stay;
+    }
+    let rest = plan.idle.unwrap_or(0);
+    if plan.sleeps() && replicas > rest {
+        let (since, period) = match last_active {
+            Some(at) => (Some(at), plan.cooldown),
+            None => (plan.created, plan.initial_cooldown),
+        };
+        let over = since.is_none_or(|at| passed(at, period, now));
+        return match over {
+            _ if pause.scale_in => Move::Stay,
+            true => Move::Sleep(rest),
+            false => Move::CoolDown,
+        };
+    }
+    if plan.idle.is_none() && replicas < plan.min && !pause.scale_out {
+        return Move::Floor(plan.min);
+    }
+    Move::Stay
 }
 
 fn passed(since: Timestamp, period: Duration, now: Timestamp) -> bool {

@@ -19,6 +19,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("an HPA edited by hand is put back", edited),
         shared.trial("a paused object has no HPA, keeps its replicas or those it is paused at, and goes on afterwards", paused),
+        shared.trial("an idleReplicaCount of 0 sleeps below the minimum and wakes to it, also where activation is forced", idle),
         shared.trial("another name for the HPA leaves one HPA", renamed),
         shared.trial("the HPA of a ScaledObject is the one KEDA makes, and kubectl get --raw answers its selector", raw),
         shared.trial("a ScaledObject that is deleted leaves no HPA", deleted),
@@ -185,6 +186,29 @@ async fn zero(world: &World) {
     assert_eq!(observer.highest(), 1, "{:?}", observer.history());
     scene.bed.kafka.commit("g", &topic, &[(3, 11)]).await;
     scene.reaches(&observer, 0).await;
+}
+
+async fn idle(world: &World) {
+    let scene = Scene::new(&world.bed, "idle").await;
+    let topic = scene.filled_topic("t", 5, 10).await;
+    scene.commit_lag("g", &topic, 5, 10, 0).await;
+    scene.idle("app", 2).await;
+    let observer = scene.observe("app").await;
+    let spec = json!({"minReplicaCount": 2, "idleReplicaCount": 0, "cooldownPeriod": 3});
+    let trigger = scene.trigger(&topic, "g", &json!({}));
+    scene.scaled_object("app", &[trigger], &spec).await;
+    scene.reaches(&observer, 0).await;
+    world.bed.kafka.produce(&topic, 3, 1).await;
+    scene.reaches(&observer, 2).await;
+    assert_eq!(observer.highest(), 2, "{:?}", observer.history());
+    world.bed.kafka.commit("g", &topic, &[(3, 11)]).await;
+    scene.reaches(&observer, 0).await;
+    let forced =
+        json!({"metadata": {"annotations": {"autoscaling.keda.sh/force-activation": "true"}}});
+    scene.patch::<ScaledObject>("app", &forced).await;
+    scene.reaches(&observer, 2).await;
+    let said = "Scaling is performed because activation is being forced by annotation";
+    scene.condition("app", "Active", "True", said).await;
 }
 
 async fn password(world: &World) {

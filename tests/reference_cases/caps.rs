@@ -1,0 +1,123 @@
+//! Rows about what is served for a lag, and what a stock HPA makes of it.
+
+use std::collections::BTreeSet;
+
+use lagscale::scaling::even;
+use serde_json::{Value, json};
+
+use crate::{Outcome, bench::Bench};
+
+pub fn next_factor(row: &Value) -> Outcome {
+    let number = |key: &str| row[key].as_i64().unwrap();
+    let threshold = number("threshold");
+    let found = even(number("lag"), number("partitions"), threshold) / threshold;
+    if row["expect"] == found {
+        Ok(())
+    } else {
+        Err(found.to_string())
+    }
+}
+
+/// The factors that any lag can come to.
+pub fn factors(row: &Value) -> Outcome {
+    let partitions = row["n"].as_i64().unwrap();
+    let found: BTreeSet<i64> = (1..=partitions)
+        .map(|lag| even(lag, partitions, 1))
+        .collect();
+    if row["expect"] == json!(found) {
+        Ok(())
+    } else {
+        Err(format!("{found:?}"))
+    }
+}
+
+pub fn lags(row: &Value) -> Vec<i64> {
+    let lags = row["lags"].as_array().into_iter().flatten();
+    lags.map(|l| l.as_i64().unwrap()).collect()
+}
+
+/// DESIGN section 4 for a row without the switches that replace it: metric and replicas of a stock HPA. `None` with them.
+pub fn wanted(row: &Value) -> Option<(i64, i64)> {
+    if ["allowIdleConsumers", "ensureEvenDistributionOfPartitions"]
+        .iter()
+        .any(|s| row[*s] == true)
+    {
+        return None;
+    }
+    let lags = lags(row);
+    let threshold = row["lagThreshold"].as_i64()?;
+    let sum: i64 = lags.iter().sum();
+    let bound = i64::try_from(lags.len()).ok()?;
+    let lagging = i64::try_from(lags.iter().filter(|l| **l > 0).count()).ok()?;
+    let current = row["expect"]["cur"].as_i64()?;
+    let max = bound.min(100);
+    let metric = if row["limitToPartitionsWithLag"] == true && lagging < max {
+        sum.min(lagging * threshold)
+    } else if (sum + threshold - 1) / threshold >= max && max >= 2 {
+        sum.max((max - 1) * threshold * 11 / 10 + 1)
+    } else {
+        sum
+    };
+    Some((metric, desired(metric, threshold, current, max)))
+}
+
+/// What a stock HPA asks for (external-metrics-api.md §3.2), at most `max`.
+fn desired(metric: i64, threshold: i64, current: i64, max: i64) -> i64 {
+    if current == 0 {
+        return 0;
+    }
+    let within = (10 * metric - 10 * threshold * current).abs() <= threshold * current;
+    let wanted = if within {
+        current
+    } else {
+        (metric + threshold - 1) / threshold
+    };
+    wanted.clamp(1, max)
+}
+
+/// The row's object, read twice, with the HPA as we want it.
+fn settled(row: &Value) -> Bench {
+    let mut metadata = json!({"lagThreshold": row["lagThreshold"].to_string()});
+    for switch in [
+        "allowIdleConsumers",
+        "limitToPartitionsWithLag",
+        "ensureEvenDistributionOfPartitions",
+        "activationLagThreshold",
+    ] {
+        if !row[switch].is_null() {
+            metadata[switch] = row[switch].to_string().into();
+        }
+    }
+    let mut bench = Bench::with(&json!({}), &metadata);
+    let pairs: Vec<(i64, i64)> = lags(row).iter().map(|l| (100, 100 + l)).collect();
+    bench.read(&pairs);
+    bench.follow();
+    bench.evaluate();
+    bench.after(5);
+    bench.read(&pairs);
+    bench
+}
+
+/// What is served, and what the HPA makes of it.
+pub fn capped(row: &Value) -> (i64, i64) {
+    let mut bench = settled(row);
+    let served = bench.served().unwrap();
+    let max = i64::from(bench.evaluate().max);
+    let threshold = row["lagThreshold"].as_i64().unwrap();
+    let current = row["expect"]["cur"].as_i64().unwrap();
+    (served, desired(served, threshold, current, max))
+}
+
+pub fn cap(row: &Value) -> Outcome {
+    let (metric, desired) = capped(row);
+    let expected = &row["expect"];
+    let active = settled(row).evaluate().metrics[0].active;
+    if expected["active"] != active {
+        return Err(format!("active: {active}"));
+    }
+    if expected["metric"] == metric && expected["desired"] == desired {
+        Ok(())
+    } else {
+        Err(format!("expected {expected}, found {metric} and {desired}"))
+    }
+}

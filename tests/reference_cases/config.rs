@@ -1,0 +1,136 @@
+//! Rows about a kafka trigger's fields, credentials and names.
+
+use std::collections::BTreeMap;
+
+use lagscale::{
+    kafka::sasl::Mechanism,
+    lag::Policy,
+    triggers::{self, Kafka, Parameters, Trigger},
+};
+use serde_json::{Value, json};
+
+use crate::Outcome;
+
+/// The trigger of a row; what sections leave out is filled in as the reference's own tables do.
+pub fn parse(row: &Value) -> Result<Kafka, String> {
+    let mut metadata = BTreeMap::from(
+        [
+            ("bootstrapServers", "b:9092"),
+            ("consumerGroup", "g"),
+            ("topic", "t"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned())),
+    );
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let pairs = |value: &Value| -> Vec<(String, String)> {
+        let map = value.as_object().into_iter().flatten();
+        map.map(|(k, v)| (k.clone(), text(v))).collect()
+    };
+    if row["md"].is_object() {
+        metadata = pairs(&row["md"]).into_iter().collect();
+    }
+    metadata.extend(pairs(&row["md_extra"]));
+    let parameters = pairs(&row["auth"]).into_iter();
+    let parameters: Parameters = parameters.map(|(k, v)| (k, v.into())).collect();
+    match triggers::parse("kafka", &metadata, "", &parameters) {
+        Ok(Trigger::Kafka(kafka, _)) => Ok(*kafka),
+        Ok(other) => Err(format!("{other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub fn refused(row: &Value, text: &str) -> Outcome {
+    match parse(row) {
+        Err(error) if error.contains(text) => Ok(()),
+        other => Err(format!("expected {text:?}, found {other:?}")),
+    }
+}
+
+pub fn config(row: &Value) -> Outcome {
+    let expected = &row["expect"];
+    let parsed = parse(row);
+    if expected["ok"] == false {
+        let error = parsed.err().ok_or("it was accepted")?;
+        let texts = expected["err"].as_array().into_iter().flatten();
+        let missing = texts.filter_map(Value::as_str).find(|t| !error.contains(t));
+        return missing.map_or(Ok(()), |m| Err(format!("{m:?} is not in {error:?}")));
+    }
+    let kafka = parsed?;
+    let found = seen(&kafka);
+    for (key, value) in expected.as_object().into_iter().flatten() {
+        // What is kept for connecting with a token is issue 5's; here it is validated.
+        if matches!(key.as_str(), "ok" | "scopes" | "extensions") {
+            continue;
+        }
+        if found[key] != *value {
+            return Err(format!("{key}: expected {value}, found {}", found[key]));
+        }
+    }
+    Ok(())
+}
+
+/// A parsed trigger in the words of the rows.
+fn seen(kafka: &Kafka) -> Value {
+    let withheld = kafka.withheld.as_deref().unwrap_or_default();
+    let sasl = match kafka.security.sasl.as_ref().map(|s| s.mechanism) {
+        Some(Mechanism::Plain) => "plaintext",
+        Some(Mechanism::ScramSha256) => "scram_sha256",
+        Some(Mechanism::ScramSha512) => "scram_sha512",
+        None if withheld.contains("oauthbearer") => "oauthbearer",
+        None if withheld.contains("gssapi") => "gssapi",
+        None => "none",
+    };
+    let providers = ["bearer", "aws_msk_iam"];
+    let provider = providers
+        .iter()
+        .find(|p| withheld.contains(&format!("({p})")));
+    let policy = match kafka.policy {
+        Policy::Earliest => "earliest",
+        Policy::Latest => "latest",
+    };
+    json!({
+        "brokers": kafka.bootstrap.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "group": *kafka.group,
+        "topic": kafka.topic.as_deref().unwrap_or_default(),
+        "partitions": kafka.partitions.as_deref().map(|p| p.iter().copied().collect::<Vec<_>>()),
+        "policy": policy,
+        "lagThreshold": kafka.threshold, "activation": kafka.activation,
+        "tls": kafka.security.tls.is_some(), "sasl": sasl, "tokenProvider": provider,
+        "allowIdleConsumers": kafka.allow_idle_consumers,
+        "excludePersistentLag": kafka.exclude_persistent_lag,
+        "scaleToZeroOnInvalidOffset": kafka.zero_without_commit,
+        "limitToPartitionsWithLag": kafka.limit_to_partitions_with_lag,
+        "ensureEvenDistributionOfPartitions": kafka.even,
+        "unsafeSsl": kafka.security.tls.as_ref().is_some_and(|t| t.unsafe_ssl),
+    })
+}
+
+pub fn metric_name(row: &Value) -> Outcome {
+    let kafka = parse(&json!({"md": {
+        "bootstrapServers": "b:9092", "consumerGroup": row["group"], "topic": row["topic"],
+    }}))?;
+    let index = usize::try_from(row["triggerIndex"].as_u64().unwrap()).unwrap();
+    let name = kafka.metric_name(index);
+    if row["expect"] == *name {
+        Ok(())
+    } else {
+        Err(name)
+    }
+}
+
+pub fn limitation(row: &Value) -> Outcome {
+    let trigger = json!({
+        "md_extra": {"partitionLimitation": row["text"]},
+        "expect": {"ok": row["expect"]["ok"], "err": row["expect"]["err"], "partitions": row["expect"]["ids"]},
+    });
+    if row["expect"]["ok"] == true {
+        let found = seen(&parse(&trigger)?)["partitions"].clone();
+        let wanted = &row["expect"]["ids"];
+        return if found == *wanted {
+            Ok(())
+        } else {
+            Err(found.to_string())
+        };
+    }
+    config(&trigger)
+}
