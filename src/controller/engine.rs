@@ -238,7 +238,7 @@ impl Controller {
                 now,
             );
             polled &= evaluation.polled || plan.problem.is_some();
-            publish(&plan, &evaluation, &mut table);
+            publish(&plan, &evaluation, now.wall, &mut table);
             samples.extend(Sample::of(&plan, &evaluation));
             let former = object.former_hpa().and_then(|name| {
                 let reference = ObjectRef::new(name).within(&plan.namespace);

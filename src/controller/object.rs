@@ -122,7 +122,7 @@ impl Object {
             write: self.write_error.clone(),
         };
         let conditions = conditions(&self.plan, evaluation, &activity, &step, &health);
-        let status = self.status(conditions, named, active, now);
+        let status = self.status(evaluation, conditions, named, active, now);
         self.active_before = active;
         let to = |to, woken_by| {
             let from = self.replicas(hpa)?;

@@ -1,19 +1,26 @@
 //! What an evaluation puts into the table that the external metrics API reads.
 
+use jiff::Timestamp;
+
 use crate::scaling::{
     Evaluation, Plan,
     table::{MAX_MILLI, Outcome as Served, Table},
 };
 
-/// Adds the metrics of one object.
-pub(super) fn publish(plan: &Plan, evaluation: &Evaluation, table: &mut Table) {
+/// Adds the metrics of one object; `at` is the time of a fallback's value.
+pub(super) fn publish(plan: &Plan, evaluation: &Evaluation, at: Timestamp, table: &mut Table) {
     for metric in &evaluation.metrics {
-        let outcome = match &metric.value {
-            Ok(value) => Served::Value {
-                milli: value.served.saturating_mul(1000).clamp(0, MAX_MILLI),
+        let milli = |records: i64| records.saturating_mul(1000).clamp(0, MAX_MILLI);
+        let outcome = match (&metric.value, metric.fallback) {
+            (Err(_), Some(records)) => Served::Value {
+                milli: milli(records),
+                at,
+            },
+            (Ok(value), _) => Served::Value {
+                milli: milli(value.served),
                 at: value.at.wall,
             },
-            Err(trouble) => Served::Withheld(
+            (Err(trouble), None) => Served::Withheld(
                 format!(
                     "error when getting metric values metric:{} encountered error: {}",
                     metric.name, trouble.text

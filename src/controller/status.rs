@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::object::{ECHO, Object};
 use crate::{
     lag::Moment,
-    resources::{Condition, GroupVersionKindResource, ScaledObjectStatus},
-    scaling::Source,
+    resources::{Condition, GroupVersionKindResource, Health, ScaledObjectStatus},
+    scaling::{Evaluation, Source},
 };
 
 /// In an outage the cause changes its words from try to try; they are written this often.
@@ -17,6 +17,7 @@ const WORDS: Duration = Duration::from_secs(10);
 impl Object {
     pub(super) fn status(
         &mut self,
+        evaluation: &Evaluation,
         conditions: Vec<Condition>,
         has_hpa: bool,
         active: bool,
@@ -53,6 +54,22 @@ impl Object {
             Source::Resource(_) => None,
         };
         next.external_metric_names = sources().filter_map(external).collect();
+        for metric in &evaluation.metrics {
+            if let Some(number_of_failures) = metric.failures {
+                let status = if number_of_failures == 0 {
+                    "Happy"
+                } else {
+                    "Failing"
+                };
+                let health = Health {
+                    number_of_failures,
+                    status: status.into(),
+                };
+                next.health.insert(metric.name.to_string(), health);
+            }
+        }
+        next.health
+            .retain(|name, _| next.external_metric_names.contains(name));
         let resource = |s: &Source| match s {
             Source::Resource(resource) => Some(resource.kind.to_owned()),
             Source::Kafka { .. } => None,

@@ -30,12 +30,7 @@ pub fn conditions(
     vec![
         ready,
         active(plan, activity, step, checked),
-        Condition::new(
-            "Fallback",
-            "False",
-            "NoFallbackFound",
-            "No fallbacks are active on this scaled object",
-        ),
+        fallback(evaluation),
         paused(plan),
     ]
 }
@@ -69,6 +64,10 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     });
     if let Some((metric, trouble)) = withheld.or(refused) {
         let cause = cause(metric, trouble);
+        if plan.object.spec.fallback.is_some() {
+            let text = format!("{READY}; a fallback is asked for: {cause}");
+            return Condition::new("Ready", "True", "ScaledObjectReady", text);
+        }
         return if matches!(activity, Activity::Active(_)) {
             let text = format!("{PARTLY_BROKEN}: {cause}");
             Condition::new("Ready", "Unknown", "PartialTriggerError", text)
@@ -95,6 +94,23 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
         (None, None) => READY.into(),
     };
     Condition::new("Ready", "True", "ScaledObjectReady", message)
+}
+
+fn fallback(evaluation: &Evaluation) -> Condition {
+    if evaluation.metrics.iter().any(|m| m.fallback.is_some()) {
+        return Condition::new(
+            "Fallback",
+            "True",
+            "FallbackExists",
+            "At least one trigger is falling back on this scaled object",
+        );
+    }
+    Condition::new(
+        "Fallback",
+        "False",
+        "NoFallbackFound",
+        "No fallbacks are active on this scaled object",
+    )
 }
 
 fn paused(plan: &Plan) -> Condition {

@@ -46,6 +46,10 @@ pub struct Metric {
     pub value: Result<Value, Trouble>,
     /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
     pub active: bool,
+    /// What is served instead while the value is withheld, in records.
+    pub fallback: Option<i64>,
+    /// Failures as the status tells them; `None` where no fallback is asked for.
+    pub failures: Option<i32>,
     /// Something could not be read; the value stands on older pairs.
     pub partial: Option<Trouble>,
     /// Commits or records that are lost; the value takes them into account.
@@ -97,7 +101,7 @@ pub fn evaluate(
             (None, Some(picture)) => read(kafka, picture, plan.polling, now),
             (None, None) => Readout::default(),
         };
-        let known = memory.of(index, kafka);
+        let known = memory.of(index, kafka, plan, metric);
         if let Some((partitions, reads)) = readout.partitions {
             known.bound.take(partitions, reads);
         }
@@ -138,11 +142,23 @@ pub fn evaluate(
                 );
                 value
             });
+            let known = memory.triggers.entry(index).or_default();
+            known
+                .failures
+                .take(value.is_err() && polled, plan.polling, now);
+            let asked = plan.object.spec.fallback.as_ref();
+            let current = live.and_then(|l| l.replicas);
+            // As a total it would have to be divided by the pods that are ready, which is not known here.
+            let average = asked.filter(|_| metric_type == MetricType::AverageValue);
+            let replicas = average.and_then(|f| known.failures.replicas(f, current));
+            let fallback = replicas.map(|r| r.saturating_mul(kafka.threshold));
             Metric {
                 index,
                 name: name.clone(),
                 value,
-                active,
+                active: active || fallback.is_some_and(|f| f > 0),
+                fallback,
+                failures: asked.map(|f| known.failures.told(f)),
                 partial,
                 notice: readout.notice,
                 bound,

@@ -32,6 +32,8 @@ pub struct Live {
     pub max: i32,
     /// `spec.behavior.scaleUp.tolerance`, in thousandths.
     pub tolerance_milli: Option<i64>,
+    /// `status.currentReplicas`.
+    pub replicas: Option<i32>,
 }
 
 impl Live {
@@ -42,6 +44,7 @@ impl Live {
         Self {
             max: spec.map_or(1, |s| s.max_replicas),
             tolerance_milli: tolerance(spec),
+            replicas: hpa.status.as_ref().and_then(|s| s.current_replicas),
         }
     }
 }

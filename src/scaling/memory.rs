@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Bound, Live};
+use super::{Bound, Live, Plan, fallback::Failures};
 use crate::{kafka::Address, lag::Moment, triggers::Kafka};
 
 /// What is remembered of an object from one evaluation to the next.
@@ -20,6 +20,7 @@ pub(super) struct TriggerMemory {
     pub(super) bound: Bound,
     /// Lag and activation of the last complete reading.
     pub(super) complete: Option<(i64, i64)>,
+    pub(super) failures: Failures,
 }
 
 /// What a memory is of: with another topic in the same place, nothing of it counts any more.
@@ -47,12 +48,19 @@ impl Identity {
 
 impl Memory {
     /// Of the trigger at `index`; anew where that is another one than it was.
-    pub(super) fn of(&mut self, index: usize, kafka: &Kafka) -> &mut TriggerMemory {
+    pub(super) fn of(
+        &mut self,
+        index: usize,
+        kafka: &Kafka,
+        plan: &Plan,
+        metric: &str,
+    ) -> &mut TriggerMemory {
         let known = self.triggers.entry(index).or_default();
         let of = Identity::of(kafka);
         if known.of != of {
             *known = TriggerMemory {
                 of,
+                failures: Failures::restored(plan, metric),
                 ..TriggerMemory::default()
             };
         }

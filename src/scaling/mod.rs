@@ -3,6 +3,7 @@
 mod bound;
 mod conditions;
 mod evaluate;
+mod fallback;
 mod hpa;
 mod memory;
 mod pause;

@@ -170,6 +170,21 @@ fn problem(object: &ScaledObject, min: i32, max: i32, formula: bool) -> Option<S
                 .into(),
         );
     }
+    let resource = |t: &crate::resources::Trigger| matches!(t.kind.as_str(), "cpu" | "memory");
+    if let Some(fallback) = &spec.fallback {
+        let (threshold, replicas) = (fallback.failure_threshold, fallback.replicas);
+        if threshold < 0 || replicas < 0 {
+            return Some(format!(
+                "ScaledObject doesn't have correct fallback specification: FailureThreshold={threshold} & Replicas={replicas} must both be greater than or equal to 0"
+            ));
+        }
+        if spec.triggers.iter().all(resource) {
+            return Some(
+                "ScaledObject doesn't have correct fallback specification: at least one trigger (that is not cpu or memory) has to have the `AverageValue` type for the fallback to be enabled"
+                    .into(),
+            );
+        }
+    }
     // Refused whole rather than scaled by half of what the user asked for.
     formula.then(|| {
         "ScaledObject doesn't have correct triggers specification: advanced.scalingModifiers.formula is not supported yet"

@@ -34,7 +34,7 @@ impl Activity {
             && evaluation
                 .metrics
                 .iter()
-                .all(|m| m.value.is_ok() && m.partial.is_none());
+                .all(|m| m.fallback.is_some() || m.value.is_ok() && m.partial.is_none());
         if known { Self::Idle } else { Self::Unknown }
     }
 }

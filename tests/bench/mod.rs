@@ -163,5 +163,6 @@ pub fn live(max: i32) -> Live {
     Live {
         max,
         tolerance_milli: None,
+        replicas: None,
     }
 }

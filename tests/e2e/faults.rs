@@ -31,6 +31,8 @@ struct Stage {
     namespace: String,
     observer: Observer,
     other: Observer,
+    /// Of an object that asks for a fallback to 4.
+    fallen: Observer,
 }
 
 impl Stage {
@@ -63,8 +65,15 @@ impl Stage {
         scene
             .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
             .await;
+        scene.idle("fallen", 1).await;
+        let fallen = scene.observe("fallen").await;
+        scene.commit_lag("fallen", &topic, 5, 10, 10).await;
+        let fallback = json!({"fallback": {"failureThreshold": 1, "replicas": 4}});
+        let trigger = scene.trigger(&topic, "fallen", &json!({}));
+        scene.scaled_object("fallen", &[trigger], &fallback).await;
         scene.reaches(&observer, 5).await;
         scene.reaches(&other, 2).await;
+        scene.reaches(&fallen, 2).await;
         let namespace = scene.namespace.clone();
         Self {
             world,
@@ -72,6 +81,7 @@ impl Stage {
             namespace,
             observer,
             other,
+            fallen,
         }
     }
 
@@ -126,6 +136,8 @@ impl Stage {
             .reaches(&self.other, i32::try_from(replicas).unwrap())
             .await;
         assert_eq!(self.observer.replicas(), Some(5));
+        scene.reaches(&self.fallen, 4).await;
+        scene.condition("fallen", "Fallback", "True", "").await;
     }
 
     async fn recovered(&self) {

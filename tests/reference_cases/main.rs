@@ -12,6 +12,7 @@
 mod bench;
 mod caps;
 mod config;
+mod fallback;
 mod lag;
 mod objects;
 
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use caps::{cap, capped, factors, lags, next_factor, wanted};
 use config::{config, limitation, metric_name, parse, refused};
+use fallback::{fallback_metric, fallback_validation, outage, passed_on};
 use lag::{counts, partition_lag, persistent};
 use lagscale::{
     lag::Policy,
@@ -48,6 +50,8 @@ fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
         "hpa_replicas" => hpa_replicas,
         "pause_annotation" => pause,
         "executor" => executor,
+        "fallback_metric" => fallback_metric,
+        "fallback_validation" => fallback_validation,
         _ => return None,
     })
 }
@@ -60,7 +64,7 @@ struct Departure {
     why: &'static str,
 }
 
-const DEPARTURES: [Departure; 9] = [
+const DEPARTURES: [Departure; 11] = [
     Departure {
         section: "kafka_config_metadata",
         holds: |row| from_environment(row).is_some(),
@@ -151,6 +155,18 @@ const DEPARTURES: [Departure; 9] = [
             }
         },
         why: "exactly the partitions: the cap is no integer division, and the tolerance holds nobody one short",
+    },
+    Departure {
+        section: "fallback_metric",
+        holds: |row| row["situation"].is_string(),
+        instead: |_| outage(),
+        why: "a total outage counts, once per pollingInterval",
+    },
+    Departure {
+        section: "fallback_metric",
+        holds: |row| row["targetType"] == "Value" || row["scalingModifiers"].is_object(),
+        instead: |row| passed_on(row),
+        why: "no fallback for a total or a formula (changelog: not there yet)",
     },
     Departure {
         section: "persistent_lag",
