@@ -179,6 +179,15 @@ async fn without_a_topic_every_topic_of_the_commits_is_read_and_the_group_is_not
         })
         .await;
     assert_eq!(&*text, "topic gone does not exist");
+    // Commits that are gone while their topic is not: the last pairs stand, they are not nought.
+    bench.group("g", 0, &[("a", 0, 4)]);
+    bench.topic("b", &[(0, 7), (0, 12)]);
+    bench
+        .until("topic b to be read without a commit", |p| {
+            let track = slot(p, "g", "b", 1)?.track?;
+            (track.end == 12).then_some(())
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -259,6 +268,25 @@ async fn a_frozen_broker_delays_nobody_else_and_is_named() {
     bench.topic("b", &[(1, 12)]);
     bench.kafka.state().frozen.clear();
     bench.pair("g", "b", 0, (Some(4), 12)).await;
+}
+
+#[tokio::test]
+async fn a_leader_slower_than_the_interval_is_read_all_the_same() {
+    let mut bench = Bench::new(2).await;
+    bench.topic("t", &[(1, 10)]);
+    bench.group("g", 0, &[("t", 0, 4)]);
+    let slow = Duration::from_millis(600);
+    bench.kafka.state().slow.insert(1, slow);
+    bench.demand(&[("g", "t")]);
+    for end in 10..14 {
+        bench.topic("t", &[(1, end)]);
+        let what = format!("the end to be {end}");
+        bench
+            .until(&what, |p| {
+                (slot(p, "g", "t", 0)?.track?.end == end).then_some(())
+            })
+            .await;
+    }
 }
 
 #[tokio::test]

@@ -63,10 +63,14 @@ pub(super) struct Outcome {
     pub(super) stored: Option<HorizontalPodAutoscalerSpec>,
     /// The status as the API server stored it.
     pub(super) status: Option<ScaledObjectStatus>,
-    /// What the condition is to say of HPA and scale.
+    /// Why the HPA could not be written.
     pub(super) error: Option<String>,
     /// The status could not be written.
     pub(super) status_failed: bool,
+    /// Why the workload could not be scaled.
+    pub(super) step_error: Option<String>,
+    /// Whether HPA or status was written at all.
+    pub(super) wrote: bool,
     /// The object's version was older than the server's: no failure, a fresh look.
     pub(super) conflict: bool,
 }
@@ -86,6 +90,8 @@ pub(super) async fn apply(
         status: None,
         error: None,
         status_failed: false,
+        step_error: None,
+        wrote: work.hpa.is_some() || work.status.is_some(),
         conflict: false,
     };
     let plan = &work.plan;
@@ -106,7 +112,7 @@ pub(super) async fn apply(
                     tracing::info!(%namespace, %name, from, to, triggers, "scaled");
                 }
             }
-            Err(error) => outcome.error = Some(error),
+            Err(error) => outcome.step_error = Some(error),
         }
     }
     if let Some(status) = work.status {

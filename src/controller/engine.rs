@@ -18,6 +18,7 @@ use super::{
     lookup::{Lookup, secret_ref},
     object::{Object, live},
     publish::publish,
+    release::{is_held, release},
     resolve::{Resolved, resolve},
     watches::Watches,
 };
@@ -32,7 +33,6 @@ use crate::{
 const TOGETHER: Duration = Duration::from_millis(20);
 /// Cool-downs, ages and retries are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What the controller works with.
 pub struct Parts {
@@ -144,6 +144,9 @@ impl Controller {
             seen.insert(key.clone());
             if object.metadata.deletion_timestamp.is_some() {
                 self.objects.remove(&key);
+                if is_held(&*object) {
+                    tokio::spawn(release(self.parts.client.clone(), object));
+                }
                 continue;
             }
             let lookup = Lookup {
@@ -163,6 +166,10 @@ impl Controller {
             self.adopt(key, plan, now);
         }
         self.objects.retain(|key, _| seen.contains(key));
+        let authentications = self.watches.authentications.state();
+        for held in authentications.into_iter().filter(|a| is_held(&**a)) {
+            tokio::spawn(release(self.parts.client.clone(), held));
+        }
         let watches = &self.watches;
         let version = |name: &SecretName| {
             let meta = watches.secrets.get(&secret_ref(name))?;
@@ -185,6 +192,7 @@ impl Controller {
                 }
                 if old != &plan.object.spec {
                     object.retry_at = None;
+                    object.step_retry_at = None;
                     object.failures = 0;
                 }
                 object.plan = plan;
@@ -264,6 +272,7 @@ impl Controller {
             return;
         };
         object.working = false;
+        object.settle(&outcome);
         if outcome.stored.is_some() {
             object.hpa_stored = outcome.stored;
         }
@@ -277,24 +286,9 @@ impl Controller {
             target.replicas = replicas;
             target.at = Instant::now();
         }
-        if outcome.error.is_some() || outcome.conflict {
-            object.hpa_before = None;
+        if outcome.wrote || outcome.step_error.is_some() {
+            object.write_error = outcome.error.or(outcome.step_error);
         }
-        if outcome.status_failed {
-            object.status_written = None;
-        }
-        if outcome.conflict {
-            // Our copy is older than the server's: the watch brings the new one.
-            object.retry_at = Some(Instant::now() + Duration::from_secs(1));
-        } else if outcome.error.is_none() && !outcome.status_failed {
-            object.failures = 0;
-            object.retry_at = None;
-        } else {
-            let delay = Duration::from_secs(1).saturating_mul(1 << object.failures.min(6));
-            object.failures = object.failures.saturating_add(1);
-            object.retry_at = Some(Instant::now() + delay.min(LONGEST_BACKOFF));
-        }
-        object.write_error = outcome.error;
     }
 }
 

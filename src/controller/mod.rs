@@ -6,6 +6,7 @@ mod engine;
 mod lookup;
 mod object;
 mod publish;
+mod release;
 mod resolve;
 mod status;
 mod target;

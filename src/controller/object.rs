@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
 use super::{
-    apply::{HpaWrite, Step, Work},
+    apply::{HpaWrite, Outcome, Step, Work},
     target::Target,
 };
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
 pub(super) const ECHO: Duration = Duration::from_secs(5);
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// One that was found may have gone.
 const LOOK_SELDOM: Duration = Duration::from_secs(60);
 
@@ -38,6 +39,7 @@ pub(super) struct Object {
     pub(super) write_error: Option<String>,
     pub(super) failures: u32,
     pub(super) retry_at: Option<Instant>,
+    pub(super) step_retry_at: Option<Instant>,
     /// The HPA's resource version before our last write: until it changes, the store is older than the write.
     pub(super) hpa_before: Option<(Option<String>, Instant)>,
     /// What we asked for last and what the API server made of it: quantities in another spelling, a field behind a gate
@@ -67,6 +69,7 @@ impl Object {
             write_error: None,
             failures: 0,
             retry_at: None,
+            step_retry_at: None,
             hpa_before: None,
             hpa_asked: None,
             hpa_stored: None,
@@ -85,9 +88,12 @@ impl Object {
         former: Option<&HorizontalPodAutoscaler>,
         now: Moment,
     ) -> Option<Work> {
-        if self.working || self.retry_at.is_some_and(|at| now.at < at) {
+        if self.working {
             return None;
         }
+        // What fails to be written must not keep a workload asleep.
+        let writes = self.retry_at.is_none_or(|at| now.at >= at);
+        let steps = self.step_retry_at.is_none_or(|at| now.at >= at);
         let activity = Activity::of(&self.plan, evaluation);
         let active = matches!(activity, Activity::Active(_));
         if active {
@@ -95,25 +101,29 @@ impl Object {
         }
         let look = self.should_look(hpa, now);
         let step = match self.replicas(hpa) {
-            Some(replicas) if self.plan.problem.is_none() => {
+            Some(replicas) if self.plan.problem.is_none() && steps => {
                 next_move(&self.plan, &activity, replicas, self.last_active, now.wall)
             }
             _ => Move::Stay,
         };
         let target_found = matches!(self.target, Some(Ok(_)));
         let paused = hpa.filter(|_| self.plan.pause.whole);
-        let gone = former.or(paused).filter(|hpa| self.owns(hpa));
-        let hpa_write = if let Some(gone) = gone {
+        let former = former.filter(|f| self.owns(f));
+        // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
+        let replaced = former.filter(|_| hpa.is_some());
+        let gone = paused.filter(|h| self.owns(h)).or(replaced);
+        let hpa_write = if !writes {
+            None
+        } else if let Some(gone) = gone {
             Some(HpaWrite::Delete(Box::new(gone.clone())))
         } else if target_found && evaluation.polled && !self.plan.pause.whole {
             self.hpa_write(evaluation, hpa, now)
         } else {
             None
         };
-        let named = match &hpa_write {
-            None => hpa.is_some(),
-            Some(write) => !matches!(write, HpaWrite::Delete(_)),
-        };
+        let made = matches!(hpa_write, Some(HpaWrite::Create(_) | HpaWrite::Replace(_)));
+        // The former one's name is told until it is gone, so that it is not forgotten.
+        let named = former.is_none() && (hpa.is_some() || made);
         let health = Health {
             target: match &self.target {
                 Some(Err(error)) => Some(error.clone()),
@@ -122,7 +132,11 @@ impl Object {
             write: self.write_error.clone(),
         };
         let conditions = conditions(&self.plan, evaluation, &activity, &step, &health);
-        let status = self.status(evaluation, conditions, named, active, now);
+        let status = if writes {
+            self.status(evaluation, conditions, named, active, now)
+        } else {
+            None
+        };
         self.active_before = active;
         let to = |to, woken_by| {
             let from = self.replicas(hpa)?;
@@ -143,6 +157,29 @@ impl Object {
             status,
         };
         (!work.is_empty()).then_some(work)
+    }
+
+    /// When what failed is tried again; what was not tried stays as it is.
+    pub(super) fn settle(&mut self, outcome: &Outcome) {
+        let soon = Some(Instant::now() + Duration::from_secs(1));
+        if outcome.error.is_some() || outcome.conflict {
+            self.hpa_before = None;
+        }
+        if outcome.status_failed {
+            self.status_written = None;
+        }
+        self.step_retry_at = soon.filter(|_| outcome.step_error.is_some());
+        if outcome.conflict {
+            // Our copy is older than the server's: the watch brings the new one.
+            self.retry_at = soon;
+        } else if outcome.status_failed || outcome.error.is_some() {
+            let delay = Duration::from_secs(1).saturating_mul(1 << self.failures.min(6));
+            self.failures = self.failures.saturating_add(1);
+            self.retry_at = Some(Instant::now() + delay.min(LONGEST_BACKOFF));
+        } else if outcome.wrote {
+            self.failures = 0;
+            self.retry_at = None;
+        }
     }
 
     /// The name that the status tells, if the object's HPA is now to have another one.
@@ -166,7 +203,8 @@ impl Object {
         }
         let status = hpa.and_then(|h| h.status.as_ref());
         match status.and_then(|s| s.current_replicas) {
-            Some(current) if current > 0 => Some(current),
+            // It counts pods; what is set may be more than there are yet.
+            Some(current) if current > 0 && current >= self.plan.min => Some(current),
             _ => Some(read),
         }
     }
@@ -178,7 +216,8 @@ impl Object {
             (_, None) | (None, _) => true,
             (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
             (Some(Ok(_)), Some(age)) => {
-                let often = self.plan.sleeps() || current == Some(0) || self.plan.pause.whole;
+                let short = current.is_some_and(|c| c < self.plan.min.max(1));
+                let often = self.plan.sleeps() || short || self.plan.pause.whole;
                 let least = if often { Duration::ZERO } else { LOOK_SELDOM };
                 age >= self.plan.polling.max(least)
             }

@@ -97,9 +97,14 @@ impl Track {
             reading.committed = self.committed;
         }
         let beyond = reading.committed.is_some_and(|c| c > reading.end);
-        let elected = reading.leader_epoch > self.leader_epoch && self.leader_epoch.is_some();
-        let truncated = beyond && (self.truncated || elected || reading.end < self.end);
-        if beyond && !truncated && !self.beyond && self.doubts + 1 < BEYOND_TICKS {
+        let epochs = reading.leader_epoch.zip(self.leader_epoch);
+        let elected = epochs.is_some_and(|(new, known)| new > known);
+        // A leader that was deposed and does not know it yet tells an old end. Brokers without topic ids begin epochs
+        // anew with a topic, so it is not doubted for ever.
+        let deposed = epochs.is_some_and(|(new, known)| new < known);
+        let truncated = beyond && !deposed && (self.truncated || elected || reading.end < self.end);
+        let doubtful = deposed || beyond && !truncated && !self.beyond;
+        if doubtful && self.doubts + 1 < BEYOND_TICKS {
             self.doubts += 1;
             return;
         }
@@ -173,6 +178,20 @@ mod tests {
         next.leader_epoch = Some(2);
         elected.take(next);
         assert!(elected.truncated);
+    }
+
+    #[test]
+    fn the_end_that_a_deposed_leader_tells_is_not_believed_at_once() {
+        let mut track = Track::begin(read(90, 200, 0));
+        let mut old = read(95, 100, 5);
+        old.leader_epoch = Some(0);
+        track.take(old);
+        assert_eq!((track.committed, track.end), (Some(90), 200));
+        track.take(read(96, 210, 10));
+        assert_eq!(
+            (track.committed, track.end, track.truncated),
+            (Some(96), 210, false)
+        );
     }
 
     #[test]

@@ -73,10 +73,12 @@ impl Cluster {
                     self.stale |= found.partitions.values().any(|p| p.leader.is_none());
                     topic.reads += 1;
                     topic.trouble = None;
+                    topic.gone = false;
                     topic.layout = Some(found);
                 }
                 Some(Err(code)) => {
                     self.stale |= code.is_retriable();
+                    topic.gone = code == ResponseError::UnknownTopicOrPartition;
                     topic.trouble = Some(topic_trouble(name, code));
                 }
                 None => {
@@ -122,6 +124,13 @@ impl Cluster {
                     group.trouble = None;
                     group.dirty = true;
                     group.read = Some(read);
+                    // A question may begin with a dial, and its end is taken up within a step of a tick.
+                    let deadlines = self.timing.deadlines;
+                    let longest = deadlines.dial + deadlines.call + self.timing.patience;
+                    let waits = |c: &Commits| c.read.at.elapsed() <= longest;
+                    if !group.earlier.as_ref().is_some_and(waits) {
+                        group.earlier = group.commits.take();
+                    }
                     group.commits = Some(Commits {
                         topics,
                         asked: partitions,

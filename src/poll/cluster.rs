@@ -81,6 +81,8 @@ pub(super) struct Topic {
     pub(super) layout: Option<TopicLayout>,
     pub(super) reads: u64,
     pub(super) trouble: Option<Trouble>,
+    /// The last description said that it does not exist.
+    pub(super) gone: bool,
     pub(super) ends: BTreeMap<i32, End>,
     pub(super) starts: BTreeMap<i32, i64>,
     pub(super) starts_at: Option<Instant>,
@@ -101,6 +103,8 @@ pub(super) struct Group {
     pub(super) trouble: Option<Trouble>,
     /// Commits that still wait for their ends.
     pub(super) commits: Option<Commits>,
+    /// Older ones: an end that comes later than the next tick still belongs to them.
+    pub(super) earlier: Option<Commits>,
     pub(super) slots: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
     pub(super) read: Option<Moment>,
     pub(super) polled: bool,
@@ -207,6 +211,7 @@ impl Cluster {
                 coordinator: None,
                 trouble: None,
                 commits: None,
+                earlier: None,
                 slots: BTreeMap::new(),
                 read: None,
                 polled: false,

@@ -1,7 +1,10 @@
 //! Pairs of commits and ends: an end counts only for commits that were read before it was asked for, and what is not
 //! there yet keeps its last pair.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     absorb::partition_trouble,
@@ -22,8 +25,16 @@ impl Cluster {
                 .map(|(t, ids)| (t.clone(), ids.clone()))
                 .collect();
         }
-        let names = commits.topics.keys().chain(&group.demand.topics);
-        let known = names.filter_map(|name| {
+        // A topic whose commits are gone is still the group's, until it is gone itself.
+        let before = group.slots.keys();
+        let before = before.filter(|name| self.topics.get(*name).is_some_and(|t| !t.gone));
+        let names = commits
+            .topics
+            .keys()
+            .chain(&group.demand.topics)
+            .chain(before);
+        let names: BTreeSet<&Arc<str>> = names.collect();
+        let known = names.into_iter().filter_map(|name| {
             let layout = self.topics.get(name)?.layout.as_ref()?;
             Some((name.clone(), layout.partitions.keys().copied().collect()))
         });
@@ -45,6 +56,7 @@ impl Cluster {
             let Some(commits) = group.commits.take() else {
                 continue;
             };
+            let earlier = group.earlier.take();
             group.dirty = true;
             let mut waiting = false;
             if commits.asked.is_none()
@@ -63,11 +75,16 @@ impl Cluster {
                 slots.retain(|id, _| ids.binary_search(id).is_ok());
                 for id in ids {
                     let slot = slots.entry(id).or_default();
-                    match pair(&topic_name, id, topic, &commits) {
+                    let mut found = pair(&topic_name, id, topic, &commits);
+                    if let Pairing::Waiting(_) = found {
+                        waiting = true;
+                        let late = earlier.as_ref();
+                        let late = late.map(|e| pair(&topic_name, id, topic, e));
+                        found = late.filter(|l| !l.waits()).unwrap_or(found);
+                    }
+                    match found {
                         Pairing::Read(reading) => slot.take(reading),
-                        Pairing::Trouble(trouble) => slot.trouble = Some(trouble),
-                        Pairing::Waiting(trouble) => {
-                            waiting = true;
+                        Pairing::Trouble(trouble) | Pairing::Waiting(trouble) => {
                             slot.trouble = Some(trouble);
                         }
                     }
@@ -75,6 +92,7 @@ impl Cluster {
             }
             if waiting {
                 group.commits = Some(commits);
+                group.earlier = earlier;
             }
         }
     }
@@ -93,7 +111,7 @@ impl Slot {
     fn take(&mut self, reading: Reading) {
         self.trouble = None;
         match &mut self.track {
-            Some(track) if track.at == reading.at => {}
+            Some(track) if track.at.at >= reading.at.at => {}
             Some(track) => track.take(reading),
             None => self.track = Some(Track::begin(reading)),
         }
@@ -104,6 +122,12 @@ enum Pairing {
     Read(Reading),
     Trouble(Trouble),
     Waiting(Trouble),
+}
+
+impl Pairing {
+    fn waits(&self) -> bool {
+        matches!(self, Self::Waiting(_))
+    }
 }
 
 fn pair(name: &Arc<str>, id: i32, topic: &Topic, commits: &Commits) -> Pairing {

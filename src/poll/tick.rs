@@ -175,7 +175,9 @@ impl Cluster {
         for (node, groups) in by_node {
             let names: Vec<_> = groups.iter().map(|g| g.group.clone()).collect();
             match self.ask_node(node, Ask::Commits(groups)) {
-                Ok(number) => drop(numbers.insert(number)),
+                Ok(Some(number)) => drop(numbers.insert(number)),
+                // Its answer to the last question says how it is, or the end of its patience does.
+                Ok(None) => {}
                 Err(trouble) => {
                     for name in names {
                         self.trouble_group(&name, trouble.clone());
@@ -223,22 +225,22 @@ impl Cluster {
         for (node, (ends, starts)) in by_node {
             let asked = ends.clone();
             match self.ask_node(node, Ask::Ends { ends, starts }) {
-                Ok(number) => drop(numbers.insert(number)),
+                Ok(Some(number)) => drop(numbers.insert(number)),
+                Ok(None) => {}
                 Err(trouble) => self.trouble_ends(&asked, &trouble, Instant::now()),
             }
         }
         self.wait(numbers, Some(self.timing.patience)).await;
     }
 
-    fn ask_node(&mut self, node: i32, ask: Ask) -> Result<u64, Trouble> {
+    /// The question's number; `None` if the broker still has not answered the last one.
+    fn ask_node(&mut self, node: i32, ask: Ask) -> Result<Option<u64>, Trouble> {
         let Some(address) = self.brokers.get(&node).cloned() else {
             self.stale = true;
             let text = format!("the cluster names broker {node} but not its address");
             return Err(Trouble::passing(text));
         };
-        let busy = format!("{address}: still no answer to the last request");
-        self.ask(LaneId::Node(node), [address].into(), ask)
-            .ok_or_else(|| Trouble::passing(busy))
+        Ok(self.ask(LaneId::Node(node), [address].into(), ask))
     }
 
     /// What a group's commits are asked for: every partition of the topics that somebody names, or everything.

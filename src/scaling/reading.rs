@@ -46,6 +46,8 @@ pub fn read(
         }
         // A group that was read and has no topic has no lag; one that was not read is unknown.
         scan.unread |= group.read.is_none();
+        // And one with a topic that is not described yet has more partitions than are known.
+        scan.described &= group.read.is_some() && group.trouble.is_none();
     }
     let counting = Counting {
         policy: kafka.policy,

@@ -212,7 +212,7 @@ impl Stage {
             .scaled_object("consumer", &[trigger], &json!({}))
             .await;
         for partition in 0..5 {
-            scene.bed.kafka.produce(&topic, partition, 20).await;
+            scene.bed.kafka.produce(&topic, partition, 40).await;
         }
         scene.reaches(&observer, 5).await;
         self.restart_lagscale().await;
@@ -222,7 +222,13 @@ impl Stage {
         let value = async || scene.value("consumer", &metric).await;
         let left = wait::until("a value", PATIENCE, value).await;
         assert_ne!(left, "0", "killed in the middle");
-        assert_eq!(observer.replicas(), Some(5), "{:?}", observer.history());
+        let history = observer.history();
+        let out = history
+            .iter()
+            .position(|s| *s == Seen::Replicas(5))
+            .unwrap();
+        let taken = |s: &Seen| matches!(s, Seen::Replicas(n) if *n != 5);
+        assert!(!history[out..].iter().any(taken), "{history:?}");
         scene.value_is("consumer", &metric, "0").await;
         scene.reaches(&observer, 1).await;
         assert_eq!(observer.highest(), 5, "{:?}", observer.history());

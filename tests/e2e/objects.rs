@@ -152,7 +152,18 @@ async fn deleted(world: &World) {
         scene.hpa("app").await.map(drop).ok_or("none")
     })
     .await;
+    // As KEDA left it: nobody else would take it off.
+    let held = json!({"metadata": {"finalizers": ["finalizer.keda.sh"]}});
+    scene.patch::<ScaledObject>("app", &held).await;
     scene.delete("app").await;
+    wait::until("no ScaledObject", PATIENCE, async || {
+        let object = scene.api::<ScaledObject>().get_opt("app").await;
+        match object.map_err(|e| e.to_string())? {
+            None => Ok(()),
+            Some(object) => Err(format!("{:?}", object.metadata.finalizers)),
+        }
+    })
+    .await;
     wait::until("no HPA", PATIENCE, async || match scene.hpa("app").await {
         None => Ok(()),
         Some(hpa) => Err(hpa.metadata.deletion_timestamp.is_some()),

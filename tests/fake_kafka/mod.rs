@@ -44,6 +44,8 @@ pub struct State {
     pub groups: BTreeMap<String, (i32, Committed)>,
     /// These brokers take requests and answer nothing.
     pub frozen: HashSet<i32>,
+    /// How long this broker takes for each ListOffsets.
+    pub slow: HashMap<i32, std::time::Duration>,
     /// Left out of every ListOffsets answer.
     pub omitted: HashSet<(&'static str, i32)>,
     /// Brokers that announce a frame of two gigabytes instead of an answer to ListOffsets.
@@ -95,7 +97,14 @@ async fn serve(node: i32, mut stream: TcpStream, state: Arc<Mutex<State>>) -> Op
         let length = stream.read_u32().await.ok()?;
         let mut frame = vec![0; length as usize];
         stream.read_exact(&mut frame).await.ok()?;
-        let answered = answer(node, frame.into(), &mut state.lock().unwrap());
+        let (answered, pause) = {
+            let mut state = state.lock().unwrap();
+            let answered = answer(node, frame.into(), &mut state);
+            let about_offsets = state.log.last() == Some(&ApiKey::ListOffsets);
+            let pause = state.slow.get(&node).copied().filter(|_| about_offsets);
+            (answered, pause.unwrap_or_default())
+        };
+        tokio::time::sleep(pause).await;
         stream.write_all(&answered).await.ok()?;
     }
 }
