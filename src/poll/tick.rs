@@ -33,7 +33,13 @@ impl Cluster {
             self.find_coordinators(&due).await;
             self.read_commits(&due).await;
             // Commits may be the first to name a topic.
-            self.describe_committed().await;
+            if self
+                .wanted_topics()
+                .iter()
+                .any(|t| !self.topics.contains_key(t))
+            {
+                self.describe().await;
+            }
             self.read_ends().await;
             self.pair_up();
         }
@@ -89,7 +95,8 @@ impl Cluster {
         seeds.into()
     }
 
-    async fn describe(&mut self) {
+    /// Every topic that somebody names or that the commits asked for in full name.
+    fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
         let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
         for group in self.groups.values() {
             wanted.extend(group.demand.topics.iter().cloned());
@@ -99,6 +106,11 @@ impl Cluster {
                 wanted.extend(commits.flat_map(|c| c.topics.keys().cloned()));
             }
         }
+        wanted
+    }
+
+    async fn describe(&mut self) {
+        let wanted = self.wanted_topics();
         self.topics.retain(|name, _| wanted.contains(name));
         let age = self.layout_at.map(|at| at.elapsed());
         let unknown = wanted.iter().any(|t| !self.topics.contains_key(t));
@@ -106,7 +118,8 @@ impl Cluster {
         if !(due || unknown || self.stale) {
             return;
         }
-        let Some(number) = self.ask_layout(wanted) else {
+        let topics = wanted.into_iter().collect();
+        let Some(number) = self.ask(LaneId::Seed, self.seeds(), Ask::Layout(topics)) else {
             return;
         };
         if age.is_none() {
@@ -115,26 +128,6 @@ impl Cluster {
         } else if unknown || self.stale {
             self.wait(HashSet::from([number]), Some(self.timing.patience))
                 .await;
-        }
-    }
-
-    fn ask_layout(&mut self, topics: BTreeSet<Arc<str>>) -> Option<u64> {
-        let topics = topics.into_iter().collect();
-        self.ask(LaneId::Seed, self.seeds(), Ask::Layout(topics))
-    }
-
-    async fn describe_committed(&mut self) {
-        let commits = self.groups.values().filter_map(|g| g.commits.as_ref());
-        let found = commits
-            .filter(|c| c.asked.is_none())
-            .flat_map(|c| c.topics.keys());
-        let new = found.filter(|t| !self.topics.contains_key(*t));
-        let new: BTreeSet<Arc<str>> = new.cloned().collect();
-        if !new.is_empty()
-            && let Some(number) = self.ask_layout(new)
-        {
-            let patience = Some(self.timing.patience);
-            self.wait(HashSet::from([number]), patience).await;
         }
     }
 
