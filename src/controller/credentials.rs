@@ -31,14 +31,20 @@ pub(super) struct Fetched {
     values: Result<Option<Values>, String>,
 }
 
+/// What is known of a Secret that somebody names.
+#[derive(Default)]
+struct Followed {
+    values: Option<Values>,
+    /// Why the last fetch failed.
+    failure: Option<String>,
+    /// For which watched version a fetch was begun, and when; `None` once its values are here.
+    asked: Option<(String, Instant)>,
+}
+
 /// The cache.
 pub(super) struct Credentials {
     client: Client,
-    values: BTreeMap<SecretName, Values>,
-    /// Why the last fetch failed.
-    failed: BTreeMap<SecretName, String>,
-    /// For which watched version, and since when.
-    asked: BTreeMap<SecretName, (String, Instant)>,
+    followed: BTreeMap<SecretName, Followed>,
     fetched: mpsc::UnboundedSender<Fetched>,
 }
 
@@ -46,9 +52,7 @@ impl Credentials {
     pub(super) fn new(client: Client, fetched: mpsc::UnboundedSender<Fetched>) -> Self {
         Self {
             client,
-            values: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            followed: BTreeMap::new(),
             fetched,
         }
     }
@@ -59,26 +63,24 @@ impl Credentials {
         named: &BTreeSet<SecretName>,
         version: impl Fn(&SecretName) -> Option<String>,
     ) {
-        self.values.retain(|name, _| named.contains(name));
-        self.asked.retain(|name, _| named.contains(name));
-        self.failed.retain(|name, _| named.contains(name));
+        self.followed.retain(|name, _| named.contains(name));
         for name in named {
+            let known = self.followed.entry(name.clone()).or_default();
             let Some(version) = version(name) else {
                 // Deleted: what it held is withheld at once.
-                self.values.remove(name);
-                self.asked.remove(name);
+                known.values = None;
+                known.asked = None;
                 continue;
             };
-            if self.values.get(name).is_some_and(|v| v.version == version) {
-                self.asked.remove(name);
+            if known.values.as_ref().is_some_and(|v| v.version == version) {
+                known.asked = None;
                 continue;
             }
-            let asked = self.asked.get(name);
+            let asked = known.asked.as_ref();
             if asked.is_some_and(|(of, at)| *of == version && at.elapsed() < RETRY) {
                 continue;
             }
-            let now = Instant::now();
-            self.asked.insert(name.clone(), (version, now));
+            known.asked = Some((version, Instant::now()));
             let (client, fetched, name) = (self.client.clone(), self.fetched.clone(), name.clone());
             tokio::spawn(async move {
                 let values = fetch(client, &name).await;
@@ -90,27 +92,31 @@ impl Credentials {
 
     /// Takes a finished fetch.
     pub(super) fn take(&mut self, fetched: Fetched) {
-        self.failed.remove(&fetched.name);
+        let Some(known) = self.followed.get_mut(&fetched.name) else {
+            return;
+        };
+        known.failure = None;
         match fetched.values {
-            Ok(Some(values)) => drop(self.values.insert(fetched.name, values)),
+            Ok(Some(values)) => known.values = Some(values),
             Ok(None) => {}
-            Err(error) => drop(self.failed.insert(fetched.name, error)),
+            Err(error) => known.failure = Some(error),
         }
     }
 
     /// Whether a fetch failed, or brought another version than the watched one, long enough ago to be tried again.
     pub(super) fn is_due(&self) -> bool {
-        self.asked.values().any(|(_, at)| at.elapsed() >= RETRY)
+        let mut asked = self.followed.values().filter_map(|f| f.asked.as_ref());
+        asked.any(|(_, at)| at.elapsed() >= RETRY)
     }
 
     /// Why the last fetch of a Secret failed, if it did.
     pub(super) fn failure(&self, name: &SecretName) -> Option<&str> {
-        self.failed.get(name).map(String::as_str)
+        self.followed.get(name)?.failure.as_deref()
     }
 
     /// The present values; `None` until they are there.
     pub(super) fn get(&self, name: &SecretName) -> Option<&Values> {
-        self.values.get(name)
+        self.followed.get(name)?.values.as_ref()
     }
 }
 

@@ -54,8 +54,6 @@ pub struct Metric {
     pub partial: Option<Trouble>,
     /// Commits or records that are lost; the value takes them into account.
     pub notice: Option<String>,
-    /// Consumers that can work at once.
-    pub bound: Option<i64>,
 }
 
 /// A value and what is behind it. In records.
@@ -119,10 +117,7 @@ pub fn evaluate(
         .into_iter()
         .map(|(index, kafka, metric_type, name, readout)| {
             let known = memory.triggers.entry(index).or_default();
-            let bound = known.bound.value().filter(|_| !kafka.allow_idle_consumers);
-            let unread = || Trouble::passing("it has not been read yet");
-            let partial =
-                (!readout.complete).then(|| readout.trouble.clone().unwrap_or_else(unread));
+            let partial = (!readout.complete).then(|| readout.why());
             let active =
                 activation(&readout, known, settings.max_sample_age, now) > kafka.activation;
             let value = value(&readout, known, settings.max_sample_age, now).map(|mut value| {
@@ -142,7 +137,6 @@ pub fn evaluate(
                 );
                 value
             });
-            let known = memory.triggers.entry(index).or_default();
             known
                 .failures
                 .take(value.is_err() && polled, plan.polling, now);
@@ -161,7 +155,6 @@ pub fn evaluate(
                 failures: asked.map(|f| known.failures.told(f)),
                 partial,
                 notice: readout.notice,
-                bound,
             }
         })
         .collect();
@@ -174,8 +167,7 @@ pub fn evaluate(
 
 /// What the activation threshold is compared with: 0 where nothing fresh enough is known.
 fn activation(readout: &Readout, known: &TriggerMemory, max_age: Duration, now: Moment) -> i64 {
-    let fresh = |at: Moment| at.age(now) <= max_age;
-    if !readout.sum.newest.is_some_and(fresh) {
+    if readout.fresh(max_age, now).is_none() {
         return 0;
     }
     let last = known.complete.filter(|_| !readout.complete);
@@ -193,18 +185,9 @@ fn value(
     if readout.complete {
         known.complete = Some((sum.lag, sum.activation));
     }
-    let why = || {
-        readout
-            .trouble
-            .clone()
-            .unwrap_or_else(|| Trouble::passing("it has not been read yet"))
-    };
     // Until everything was read once, a part of the truth could only scale in.
-    let (last, _) = known.complete.ok_or_else(why)?;
-    let at = sum.newest.ok_or_else(why)?;
-    if at.age(now) > max_age {
-        return Err(why());
-    }
+    let (last, _) = known.complete.ok_or_else(|| readout.why())?;
+    let at = readout.fresh(max_age, now).ok_or_else(|| readout.why())?;
     let lag = sum.lag.max(if readout.complete { 0 } else { last });
     Ok(Value {
         served: lag,

@@ -46,8 +46,6 @@ pub struct Plan {
     pub triggers: Vec<PlannedTrigger>,
     /// What is wrong with the object as a whole, as KEDA's check stages say it.
     pub problem: Option<String>,
-    /// Whether a formula replaces the triggers' metrics.
-    pub formula: bool,
     /// What its annotations hold back.
     pub pause: Pause,
     /// Whether an annotation says that there is work, whatever the triggers say.
@@ -118,7 +116,6 @@ impl Plan {
             hpa_name,
             triggers,
             problem: unpausable.or_else(|| problem(&object, min, max, formula)),
-            formula,
             pause,
             forced: pause::is_forced(object.annotations()),
             object,

@@ -1,6 +1,6 @@
 //! What a cluster's picture says about one kafka trigger: a sum, and whether it is the whole truth.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     lag::{Counting, Moment, Sum, Track, sum},
@@ -23,14 +23,22 @@ pub struct Readout {
     pub notice: Option<String>,
 }
 
+impl Readout {
+    /// Its newest pair, if that is not older than `max_age`.
+    pub(super) fn fresh(&self, max_age: Duration, now: Moment) -> Option<Moment> {
+        self.sum.newest.filter(|at| at.age(now) <= max_age)
+    }
+
+    /// Why something is missing.
+    pub(super) fn why(&self) -> Trouble {
+        let unread = || Trouble::passing("it has not been read yet");
+        self.trouble.clone().unwrap_or_else(unread)
+    }
+}
+
 /// Reads `kafka` off `picture`. `persistent_after` is the object's polling interval.
 #[must_use]
-pub fn read(
-    kafka: &Kafka,
-    picture: &Picture,
-    persistent_after: std::time::Duration,
-    now: Moment,
-) -> Readout {
+pub fn read(kafka: &Kafka, picture: &Picture, persistent_after: Duration, now: Moment) -> Readout {
     let Some(group) = picture.groups.get(&kafka.group) else {
         return Readout {
             trouble: picture.trouble.clone(),
