@@ -9,10 +9,10 @@ mod bench;
 
 use std::{collections::HashMap, sync::Arc};
 
-use bench::{Bench, live};
+use bench::{Bench, live, ready};
 use lagscale::{
-    poll::{Slot, Trouble},
-    scaling::{Activity, Health, Move, Source, conditions, next_move},
+    poll::Trouble,
+    scaling::{Activity, Move, Source, next_move},
 };
 use serde_json::json;
 
@@ -125,16 +125,7 @@ fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
     let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 1), (0, 0)]);
     let ready = |bench: &mut Bench| {
-        let evaluation = bench.evaluate();
-        let activity = Activity::of(&bench.plan, &evaluation);
-        let all = conditions(
-            &bench.plan,
-            &evaluation,
-            &activity,
-            &Move::Stay,
-            &Health::default(),
-        );
-        let found = all.into_iter().find(|c| c.kind == "Ready").unwrap();
+        let found = ready(bench);
         (found.status, found.reason, found.message)
     };
     assert_eq!(ready(&mut bench).0, "True");
@@ -163,24 +154,13 @@ fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
 fn a_person_reads_what_was_lost_though_the_number_is_right() {
     let mut bench = Bench::new(&json!({}));
     bench.read(&[(30, 210)]);
-    let picture = bench.picture.as_mut().unwrap();
-    let mut group = (*picture.groups["g"]).clone();
-    let slot = group.topics.get_mut("t").unwrap().get_mut(&0).unwrap();
-    slot.track.as_mut().unwrap().start = Some(80);
-    picture.groups.insert("g".into(), group.into());
+    bench.change(0, |slot| slot.track.as_mut().unwrap().start = Some(80));
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.metrics[0].value.as_ref().unwrap().lag, 130);
-    let activity = Activity::of(&bench.plan, &evaluation);
-    let all = conditions(
-        &bench.plan,
-        &evaluation,
-        &activity,
-        &Move::Stay,
-        &Health::default(),
-    );
-    assert_eq!(all[0].status, "True");
+    let ready = ready(&mut bench);
+    assert_eq!(ready.status, "True");
     let lost = "s0-kafka-t: topic t partition 0: the records from 30 to 79 were deleted before they were consumed";
-    assert!(all[0].message.ends_with(lost), "{}", all[0].message);
+    assert!(ready.message.ends_with(lost), "{}", ready.message);
 }
 
 #[test]
@@ -218,14 +198,10 @@ fn only_a_complete_reading_without_work_goes_to_nought_and_only_after_the_cool_d
 fn a_part_that_could_be_read_wakes_a_workload_whose_value_is_still_withheld() {
     let mut bench = Bench::new(&json!({"minReplicaCount": 0}));
     bench.read(&[(0, 9), (0, 0)]);
-    let picture = bench.picture.as_mut().unwrap();
-    let mut group = (*picture.groups["g"]).clone();
-    let unread = Slot {
-        track: None,
-        trouble: Some(Trouble::passing("no leader")),
-    };
-    group.topics.get_mut("t").unwrap().insert(1, unread);
-    picture.groups.insert("g".into(), group.into());
+    bench.change(1, |slot| {
+        slot.track = None;
+        slot.trouble = Some(Trouble::passing("no leader"));
+    });
     assert_eq!(
         bench.served(),
         Err("no leader".into()),

@@ -98,6 +98,16 @@ impl Bench {
         found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
     }
 
+    /// Waits for ten more pictures.
+    async fn ten_ticks(&mut self) {
+        let mut ticks = 0;
+        let tenth = |_: &Picture| {
+            ticks += 1;
+            (ticks == 10).then_some(())
+        };
+        self.until("ten more ticks", tenth).await;
+    }
+
     /// Waits until a partition of a group has this pair.
     async fn pair(&mut self, group: &str, topic: &str, id: i32, pair: (Option<i64>, i64)) {
         let what = format!("{group} {topic}[{id}] to be {pair:?}");
@@ -124,13 +134,7 @@ async fn commits_are_asked_before_ends_in_every_tick() {
     bench.pair("g", "t", 0, (Some(4), 10)).await;
     bench.pair("g", "t", 1, (None, 20)).await;
     let before = bench.kafka.state().log.len();
-    let mut ticks = 0;
-    bench
-        .until("ten more ticks", |_| {
-            ticks += 1;
-            (ticks == 10).then_some(())
-        })
-        .await;
+    bench.ten_ticks().await;
     let state = bench.kafka.state();
     let asked = &state.log[before..];
     let wrong = asked.windows(2).find(|w| w[0] == w[1]);
@@ -217,13 +221,7 @@ async fn cost_grows_with_brokers_and_not_with_groups() {
         )
     };
     let before = count(&bench);
-    let mut ticks = 0;
-    bench
-        .until("ten more ticks", |_| {
-            ticks += 1;
-            (ticks == 10).then_some(())
-        })
-        .await;
+    bench.ten_ticks().await;
     let after = count(&bench);
     // A tick may be under way at either end.
     assert!(

@@ -10,8 +10,11 @@ use lagscale::{
     kafka::Address,
     lag::{Moment, Reading, Track},
     poll::{ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
-    resources::ScaledObject,
-    scaling::{Evaluation, Live, Memory, Plan, PlannedTrigger, Settings, Source, evaluate},
+    resources::{Condition, ScaledObject},
+    scaling::{
+        Activity, Evaluation, Health, Live, Memory, Move, Plan, PlannedTrigger, Settings, Source,
+        conditions, evaluate,
+    },
     triggers::{self, Parameters, Trigger},
 };
 use serde_json::{Value, json};
@@ -127,13 +130,18 @@ impl Bench {
         });
     }
 
-    /// Partition `id` could not be read; its last pair stands.
-    pub fn trouble(&mut self, id: i32, text: &str) {
+    /// Changes what was read of partition `id`.
+    pub fn change(&mut self, id: i32, change: impl FnOnce(&mut Slot)) {
         let picture = self.picture.as_mut().unwrap();
         let mut group = (*picture.groups["g"]).clone();
         let slots = group.topics.get_mut("t").unwrap();
-        slots.get_mut(&id).unwrap().trouble = Some(Trouble::passing(text));
+        change(slots.get_mut(&id).unwrap());
         picture.groups.insert("g".into(), group.into());
+    }
+
+    /// Partition `id` could not be read; its last pair stands.
+    pub fn trouble(&mut self, id: i32, text: &str) {
+        self.change(id, |slot| slot.trouble = Some(Trouble::passing(text)));
     }
 
     pub fn evaluate(&mut self) -> Evaluation {
@@ -165,4 +173,13 @@ pub fn live(max: i32) -> Live {
         tolerance_milli: None,
         replicas: None,
     }
+}
+
+/// What `Ready` says of an object for which nothing is to be done.
+pub fn ready(bench: &mut Bench) -> Condition {
+    let evaluation = bench.evaluate();
+    let activity = Activity::of(&bench.plan, &evaluation);
+    let health = Health::default();
+    let all = conditions(&bench.plan, &evaluation, &activity, &Move::Stay, &health);
+    all.into_iter().find(|c| c.kind == "Ready").unwrap()
 }

@@ -101,34 +101,16 @@ async fn climbing(world: &World) {
 
 async fn exactly_max(world: &World) {
     let scene = Scene::new(&world.bed, "exactly").await;
-    let topic = scene.filled_topic("t", 64, 2).await;
-    scene.commit_lag("g", &topic, 64, 2, 100).await;
-    scene.idle("app", 19).await;
-    let observer = scene.observe("app").await;
-    scene
-        .scaled_object(
-            "app",
-            &[scene.trigger(&topic, "g", &json!({}))],
-            &json!({"maxReplicaCount": 20}),
-        )
-        .await;
+    let spec = json!({"maxReplicaCount": 20});
+    let (_, observer) = scene.app((64, 2), 100, 19, &json!({}), &spec).await;
     settles(&scene, &observer, 20).await;
     assert_eq!(observer.max(), Some(20));
 }
 
 async fn minimum_above(world: &World) {
     let scene = Scene::new(&world.bed, "minimum").await;
-    let topic = scene.filled_topic("t", 5, 100).await;
-    scene.commit_lag("g", &topic, 5, 100, 500).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
-    scene
-        .scaled_object(
-            "app",
-            &[scene.trigger(&topic, "g", &json!({}))],
-            &json!({"minReplicaCount": 8}),
-        )
-        .await;
+    let spec = json!({"minReplicaCount": 8});
+    let (_, observer) = scene.app((5, 100), 500, 1, &json!({}), &spec).await;
     settles(&scene, &observer, 8).await;
     assert_eq!(observer.max(), Some(8));
 }
@@ -211,13 +193,7 @@ async fn adopted(world: &World) {
 
 async fn partitions_added(world: &World) {
     let scene = Scene::new(&world.bed, "added").await;
-    let topic = scene.filled_topic("t", 5, 100).await;
-    scene.commit_lag("g", &topic, 5, 100, 500).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
-    scene
-        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
-        .await;
+    let (topic, observer) = scene.app((5, 100), 500, 1, &json!({}), &json!({})).await;
     scene.reaches(&observer, 5).await;
     done(&observer, 5);
     world.bed.kafka.add_partitions(&topic, 8).await;
@@ -227,12 +203,8 @@ async fn partitions_added(world: &World) {
 
 async fn moving_bound(world: &World) {
     let scene = Scene::new(&world.bed, "moving").await;
-    let topic = scene.filled_topic("t", 5, 100).await;
-    scene.commit_lag("g", &topic, 5, 100, 500).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
-    let trigger = scene.trigger(&topic, "g", &json!({"limitToPartitionsWithLag": "true"}));
-    scene.scaled_object("app", &[trigger], &window(300)).await;
+    let limited = json!({"limitToPartitionsWithLag": "true"});
+    let (topic, observer) = scene.app((5, 100), 500, 1, &limited, &window(300)).await;
     scene.reaches(&observer, 5).await;
     let offsets: Vec<(i32, i64)> = vec![(0, 100), (1, 100), (2, 100), (3, 0), (4, 0)];
     world.bed.kafka.commit("g", &topic, &offsets).await;
@@ -250,15 +222,9 @@ fn window(seconds: i32) -> Value {
 
 async fn own_tolerance(world: &World) {
     let scene = Scene::new(&world.bed, "tolerance").await;
-    let topic = scene.filled_topic("t", 12, 100).await;
-    // Exactly what asks for twelve: eleven would be within the tolerance.
-    scene.commit_lag("g", &topic, 12, 100, 60).await;
     let behavior = json!({"advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}}});
-    scene.idle("app", 11).await;
-    let observer = scene.observe("app").await;
-    scene
-        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &behavior)
-        .await;
+    // Exactly what asks for twelve: eleven would be within the tolerance.
+    let (_, observer) = scene.app((12, 100), 60, 11, &json!({}), &behavior).await;
     settles(&scene, &observer, 12).await;
     let live = scene
         .hpa("app")
@@ -273,17 +239,8 @@ async fn own_tolerance(world: &World) {
 
 async fn back_to_min(world: &World) {
     let scene = Scene::new(&world.bed, "back").await;
-    let topic = scene.filled_topic("t", 5, 100).await;
-    scene.commit_lag("g", &topic, 5, 100, 500).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
-    scene
-        .scaled_object(
-            "app",
-            &[scene.trigger(&topic, "g", &json!({}))],
-            &json!({"minReplicaCount": 2}),
-        )
-        .await;
+    let spec = json!({"minReplicaCount": 2});
+    let (topic, observer) = scene.app((5, 100), 500, 1, &json!({}), &spec).await;
     scene.reaches(&observer, 5).await;
     scene.commit_lag("g", &topic, 5, 100, 0).await;
     scene.reaches(&observer, 2).await;

@@ -139,12 +139,7 @@ async fn told(world: &World, scene: &Scene<'_>, topic: &str) {
 
 async fn deleted(world: &World) {
     let scene = Scene::new(&world.bed, "deleted").await;
-    let topic = scene.filled_topic("t", 5, 10).await;
-    scene.commit_lag("g", &topic, 5, 10, 12).await;
-    scene.idle("app", 1).await;
-    scene
-        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
-        .await;
+    let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     scene
         .value_is("app", &format!("s0-kafka-{topic}"), "12")
         .await;
@@ -180,14 +175,8 @@ async fn deleted(world: &World) {
 
 async fn zero(world: &World) {
     let scene = Scene::new(&world.bed, "zero").await;
-    let topic = scene.filled_topic("t", 5, 10).await;
-    scene.commit_lag("g", &topic, 5, 10, 0).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
     let spec = json!({"minReplicaCount": 0, "cooldownPeriod": 3});
-    scene
-        .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &spec)
-        .await;
+    let (topic, observer) = scene.app((5, 10), 0, 1, &json!({}), &spec).await;
     scene.reaches(&observer, 0).await;
     scene.condition("app", "Active", "False", "").await;
     world.bed.kafka.produce(&topic, 3, 1).await;
@@ -201,13 +190,8 @@ async fn zero(world: &World) {
 
 async fn idle(world: &World) {
     let scene = Scene::new(&world.bed, "idle").await;
-    let topic = scene.filled_topic("t", 5, 10).await;
-    scene.commit_lag("g", &topic, 5, 10, 0).await;
-    scene.idle("app", 2).await;
-    let observer = scene.observe("app").await;
     let spec = json!({"minReplicaCount": 2, "idleReplicaCount": 0, "cooldownPeriod": 3});
-    let trigger = scene.trigger(&topic, "g", &json!({}));
-    scene.scaled_object("app", &[trigger], &spec).await;
+    let (topic, observer) = scene.app((5, 10), 0, 2, &json!({}), &spec).await;
     scene.reaches(&observer, 0).await;
     world.bed.kafka.produce(&topic, 3, 1).await;
     scene.reaches(&observer, 2).await;
@@ -263,12 +247,7 @@ async fn password(world: &World) {
 
 async fn paused(world: &World) {
     let scene = Scene::new(&world.bed, "paused").await;
-    let topic = scene.filled_topic("t", 5, 10).await;
-    scene.commit_lag("g", &topic, 5, 10, 12).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
-    let trigger = scene.trigger(&topic, "g", &json!({}));
-    scene.scaled_object("app", &[trigger], &json!({})).await;
+    let (topic, observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     scene.reaches(&observer, 3).await;
     let annotate = async |name: &str, value: Value| {
         let name = format!("autoscaling.keda.sh/{name}");
@@ -310,15 +289,9 @@ async fn paused(world: &World) {
 
 async fn renamed(world: &World) {
     let scene = Scene::new(&world.bed, "renamed").await;
-    let topic = scene.filled_topic("t", 5, 10).await;
-    scene.commit_lag("g", &topic, 5, 10, 12).await;
-    scene.idle("app", 1).await;
-    let observer = scene.observe("app").await;
-    let trigger = scene.trigger(&topic, "g", &json!({}));
-    scene
-        .scaled_object("app", std::slice::from_ref(&trigger), &json!({}))
-        .await;
+    let (topic, observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     scene.reaches(&observer, 3).await;
+    let trigger = scene.trigger(&topic, "g", &json!({}));
     let name = json!({"advanced": {"horizontalPodAutoscalerConfig": {"name": "mine"}}});
     scene.scaled_object("app", &[trigger], &name).await;
     let hpas = scene.api::<HorizontalPodAutoscaler>();
@@ -338,11 +311,7 @@ async fn renamed(world: &World) {
 
 async fn edited(world: &World) {
     let scene = Scene::new(&world.bed, "edited").await;
-    let topic = scene.filled_topic("t", 5, 10).await;
-    scene.commit_lag("g", &topic, 5, 10, 12).await;
-    scene.idle("app", 1).await;
-    let trigger = scene.trigger(&topic, "g", &json!({}));
-    scene.scaled_object("app", &[trigger], &json!({})).await;
+    scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     let max = async |wanted: i32| {
         wait::until("maxReplicas", PATIENCE, async || {
             let spec = scene.hpa("app").await.and_then(|h| h.spec);

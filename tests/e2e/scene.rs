@@ -169,6 +169,26 @@ impl<'a> Scene<'a> {
         self.bed.apply(&[object]).await;
     }
 
+    /// A filled topic `t` on which the group `g` lags by `lag`, and for it a Deployment `app` of idle pods, watched before its
+    /// ScaledObject is made. `metadata` is laid over the trigger's, `spec` over the object's.
+    pub async fn app(
+        &self,
+        (partitions, each): (i32, i64),
+        lag: i64,
+        start: i32,
+        metadata: &Value,
+        spec: &Value,
+    ) -> (String, Observer) {
+        let records = usize::try_from(each).unwrap();
+        let topic = self.filled_topic("t", partitions, records).await;
+        self.commit_lag("g", &topic, partitions, each, lag).await;
+        self.idle("app", start).await;
+        let observer = self.observe("app").await;
+        let trigger = self.trigger(&topic, "g", metadata);
+        self.scaled_object("app", &[trigger], spec).await;
+        (topic, observer)
+    }
+
     /// Watches the HPA and the workload of a ScaledObject from now on.
     pub async fn observe(&self, name: &str) -> Observer {
         Observer::start(

@@ -39,7 +39,7 @@ pub struct BedOptions {
 
 /// Everything, running. Fields end in the order they are written.
 pub struct Bed {
-    kubelet: Option<Kubelet>,
+    _kubelet: Kubelet,
     /// cpu for tests.
     pub pod_metrics: PodMetrics,
     /// In front of lagscale's replicas.
@@ -101,7 +101,7 @@ impl Bed {
         let pod_metrics = PodMetrics::start(&control_plane).await;
         let balancer = Balancer::start().await;
         let bed = Self {
-            kubelet: Some(kubelet),
+            _kubelet: kubelet,
             pod_metrics,
             balancer,
             control_plane,
@@ -133,11 +133,6 @@ impl Bed {
     /// An administrator's client.
     pub fn client(&self) -> Client {
         self.control_plane.client()
-    }
-
-    /// Stops running pods; the API server goes on.
-    pub fn stop_kubelet(&mut self) {
-        self.kubelet = None;
     }
 
     /// A namespace of its own for one scenario, ready for pods.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest,
-        GroupId, MetadataRequest, OffsetCommitRequest, TopicName,
+        CreatePartitionsRequest, CreateTopicsRequest, FindCoordinatorRequest, GroupId,
+        MetadataRequest, OffsetCommitRequest, TopicName,
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::CreatableTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
@@ -106,20 +106,6 @@ impl Kafka {
         let code = ResponseError::try_from_code(answer.results[0].error_code);
         assert_eq!(code, None, "adding partitions");
         self.led(name, total).await;
-    }
-
-    /// Deletes a topic.
-    pub async fn delete_topic(&self, name: &str) {
-        let request = DeleteTopicsRequest::default()
-            .with_topic_names(vec![TopicName(text(name))])
-            .with_timeout_ms(30_000);
-        let answer = self
-            .connection()
-            .await
-            .call(&request, 4)
-            .await
-            .expect("an answer");
-        assert_eq!(answer.responses[0].error_code, 0, "deleting a topic");
     }
 
     async fn led(&self, name: &str, partitions: i32) {

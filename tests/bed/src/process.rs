@@ -80,16 +80,6 @@ impl Child {
         }
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Where it writes.
-    pub fn log(&self) -> &Path {
-        &self.log
-    }
-
     /// Everything it wrote so far.
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
