@@ -6,7 +6,7 @@ use crate::{
     poll::ClusterKey,
     resources::{ScaledObject, TriggerAuthentication},
     scaling::{Plan, PlannedTrigger, Source},
-    triggers::{self, Parameters, Trigger},
+    triggers::{self, Parameters, Sources, Trigger},
 };
 
 use super::credentials::{SecretName, Values};
@@ -60,8 +60,15 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
                 }
             };
             let metric_type = trigger.metric_type.as_deref().unwrap_or_default();
-            let parsed =
-                triggers::parse(&trigger.kind, &trigger.metadata, metric_type, &parameters);
+            let sources = Sources {
+                metadata: &trigger.metadata,
+                environment: &Parameters::new(),
+                parameters: &parameters,
+            };
+            if triggers::reads_environment(&trigger.kind, &trigger.metadata) {
+                notes.push("the environment of the scale target is not read yet".into());
+            }
+            let parsed = triggers::parse(&trigger.kind, sources, metric_type);
             let source = match parsed {
                 Ok(Trigger::Resource(resource)) => Ok(Source::Resource(resource)),
                 Ok(Trigger::Kafka(mut kafka, metric_type)) => Ok(Source::Kafka {

@@ -8,11 +8,24 @@ use secrecy::{ExposeSecret, SecretString};
 /// Authentication parameters by name, as a TriggerAuthentication resolves them.
 pub type Parameters = BTreeMap<String, SecretString>;
 
+/// Where the fields of a trigger may come from. All but the metadata may be secret.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The trigger's own.
+    pub metadata: &'a BTreeMap<String, String>,
+    /// The environment of the scale target's container, which `<field>FromEnv` names variables of.
+    pub environment: &'a Parameters,
+    /// What the trigger's authentication resolves to.
+    pub parameters: &'a Parameters,
+}
+
 /// Where a field may stand.
 #[derive(Clone, Copy)]
 pub(super) enum From {
     /// Only in the trigger's metadata.
     Trigger,
+    /// In the metadata, else in the variable that its `FromEnv` twin names.
+    TriggerThenEnvironment,
     /// In the metadata, else in the authentication.
     TriggerThenAuthentication,
     /// Only in the authentication: it may be secret.
@@ -21,26 +34,34 @@ pub(super) enum From {
 
 /// Reads fields and gathers what is wrong with them.
 pub(super) struct Fields<'a> {
-    metadata: &'a BTreeMap<String, String>,
-    parameters: &'a Parameters,
+    sources: Sources<'a>,
     pub(super) errors: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(metadata: &'a BTreeMap<String, String>, parameters: &'a Parameters) -> Self {
+    pub(super) fn new(sources: Sources<'a>) -> Self {
         Self {
-            metadata,
-            parameters,
+            sources,
             errors: Vec::new(),
         }
     }
 
     /// The first source that holds something, trimmed.
     pub(super) fn text(&self, name: &str, from: From) -> Option<&'a str> {
-        let trigger = self.metadata.get(name).map(String::as_str);
-        let authentication = self.parameters.get(name).map(ExposeSecret::expose_secret);
+        let Sources {
+            metadata,
+            environment,
+            parameters,
+        } = self.sources;
+        let trigger = metadata.get(name).map(String::as_str);
+        let authentication = parameters.get(name).map(ExposeSecret::expose_secret);
+        let variable = || {
+            let value = environment.get(metadata.get(&from_env(name))?)?;
+            Some(value.expose_secret())
+        };
         let sources = match from {
             From::Trigger => [trigger, None],
+            From::TriggerThenEnvironment => [trigger, variable()],
             From::TriggerThenAuthentication => [trigger, authentication],
             From::Authentication => [authentication, None],
         };
@@ -49,25 +70,13 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn required(&mut self, name: &str) -> &'a str {
-        self.text(name, From::Trigger).unwrap_or_else(|| {
-            self.errors.push(format!(
-                "missing required parameter \"{name}\" in [triggerMetadata resolvedEnv]"
-            ));
-            ""
-        })
-    }
-
-    /// A field that comes from the workload's environment is refused: without it the trigger would mean something else,
-    /// every topic instead of one.
-    pub(super) fn refuse_environment(&mut self) {
-        for (key, value) in self.metadata {
-            if key.ends_with("FromEnv") && !value.trim().is_empty() {
-                let field = key.trim_end_matches("FromEnv");
+        self.text(name, From::TriggerThenEnvironment)
+            .unwrap_or_else(|| {
                 self.errors.push(format!(
-                    "{key}: the environment of the scale target is not read yet; write {field} instead"
+                    "missing required parameter \"{name}\" in [triggerMetadata resolvedEnv]"
                 ));
-            }
-        }
+                ""
+            })
     }
 
     /// Exactly the spellings of Go's `strconv.ParseBool`.
@@ -121,4 +130,9 @@ impl<'a> Fields<'a> {
         self.text(name, From::Authentication)
             .map(SecretString::from)
     }
+}
+
+/// The key that names the variable a field is read from.
+pub(super) fn from_env(field: &str) -> String {
+    format!("{field}FromEnv")
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    fields::{Fields, From, Parameters},
+    fields::{Fields, From, Sources},
     security::security,
 };
 use crate::{
@@ -53,14 +53,11 @@ pub struct Kafka {
 
 impl Kafka {
     /// Parses and validates; all field errors, then the first error between fields.
-    pub fn parse(
-        metadata: &std::collections::BTreeMap<String, String>,
-        parameters: &Parameters,
-    ) -> Result<Self, Vec<String>> {
-        let mut fields = Fields::new(metadata, parameters);
+    pub fn parse(sources: Sources<'_>) -> Result<Self, Vec<String>> {
+        let mut fields = Fields::new(sources);
         let bootstrap = bootstrap(&mut fields);
         let group = fields.required("consumerGroup");
-        let topic = fields.text("topic", From::Trigger);
+        let topic = fields.text("topic", From::TriggerThenEnvironment);
         let limitation = fields.text("partitionLimitation", From::Trigger);
         let threshold = fields.integer("lagThreshold", 10);
         let activation = fields.integer("activationLagThreshold", 0);
@@ -99,7 +96,6 @@ impl Kafka {
             (topic.is_none() && without_full_metadata == Some(true))
                 .then(|| "topic must be specified when fullMetadata is false".into()),
         ];
-        fields.refuse_environment();
         let first = checks.into_iter().flatten().next();
         let security = security(&mut fields);
         let mut errors = fields.errors;
@@ -189,7 +185,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::kafka::sasl::Mechanism;
+    use crate::{kafka::sasl::Mechanism, triggers::Parameters};
 
     fn parse(metadata: &[(&str, &str)], auth: &[(&str, &str)]) -> Result<Kafka, String> {
         let base = [("bootstrapServers", "b:9092"), ("consumerGroup", "g")];
@@ -199,7 +195,12 @@ mod tests {
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
         let auth = auth.iter().map(|(k, v)| ((*k).to_owned(), (*v).into()));
-        Kafka::parse(&metadata, &auth.collect()).map_err(|e| e.join("\n"))
+        let sources = Sources {
+            metadata: &metadata,
+            environment: &Parameters::new(),
+            parameters: &auth.collect(),
+        };
+        Kafka::parse(sources).map_err(|e| e.join("\n"))
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod security;
 
 use std::collections::BTreeMap;
 
-pub use fields::Parameters;
+pub use fields::{Parameters, Sources};
 pub use kafka::Kafka;
 pub use resource::{Resource, Target};
 
@@ -55,21 +55,29 @@ pub enum TriggerError {
 }
 
 /// Parses one trigger. `metric_type` is the trigger's `metricType`, empty if absent.
-pub fn parse(
-    kind: &str,
-    metadata: &BTreeMap<String, String>,
-    metric_type: &str,
-    parameters: &Parameters,
-) -> Result<Trigger, TriggerError> {
+pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trigger, TriggerError> {
+    let metadata = sources.metadata;
     match kind {
         "kafka" => {
-            let kafka = Kafka::parse(metadata, parameters).map_err(TriggerError::Kafka)?;
+            let kafka = Kafka::parse(sources).map_err(TriggerError::Kafka)?;
             Ok(Trigger::Kafka(Box::new(kafka), external(metric_type)?))
         }
         "cpu" => Resource::parse("cpu", metadata, metric_type).map(Trigger::Resource),
         "memory" => Resource::parse("memory", metadata, metric_type).map(Trigger::Resource),
         other => Err(TriggerError::UnknownType(other.chars().take(100).collect())),
     }
+}
+
+/// Whether a field of this trigger stands only in the environment of the scale target.
+#[must_use]
+pub fn reads_environment(kind: &str, metadata: &BTreeMap<String, String>) -> bool {
+    let fields: &[&str] = match kind {
+        "kafka" | "apache-kafka" => &["bootstrapServers", "consumerGroup", "topic"],
+        _ => &[],
+    };
+    let stands = |key: &str| metadata.get(key).is_some_and(|v| !v.trim().is_empty());
+    let mut fields = fields.iter();
+    fields.any(|field| !stands(field) && stands(&fields::from_env(field)))
 }
 
 fn external(metric_type: &str) -> Result<MetricType, TriggerError> {
@@ -83,5 +91,59 @@ fn external(metric_type: &str) -> Result<MetricType, TriggerError> {
         other => Err(TriggerError::MetricType(format!(
             "unknown metric type: {other}, allowed values are 'Value' or 'AverageValue'"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let pairs = pairs.iter();
+        pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect()
+    }
+
+    #[test]
+    fn a_field_comes_from_the_environment_only_where_the_trigger_leaves_it_out() {
+        let environment = map(&[("SERVERS", "b:9092\n"), ("GROUP", "g"), ("TOPIC", " ")]);
+        let environment = environment.into_iter().map(|(k, v)| (k, v.into()));
+        let environment: Parameters = environment.collect();
+        let trigger = |metadata: &[(&str, &str)]| {
+            let metadata = map(metadata);
+            let sources = Sources {
+                metadata: &metadata,
+                environment: &environment,
+                parameters: &Parameters::new(),
+            };
+            let reads = reads_environment("kafka", &metadata);
+            let read = match parse("kafka", sources, "") {
+                Ok(Trigger::Kafka(kafka, _)) => Ok((kafka.group, kafka.topic)),
+                Ok(other) => Err(format!("{other:?}")),
+                Err(error) => Err(error.to_string()),
+            };
+            (reads, read)
+        };
+        let servers = ("bootstrapServersFromEnv", "SERVERS");
+        let read = |topic: Option<&str>| Ok(("g".into(), topic.map(Into::into)));
+        let group = ("consumerGroupFromEnv", "GROUP");
+        assert_eq!(trigger(&[servers, group]), (true, read(None)));
+        // A variable that holds nothing is no topic.
+        let blank = ("topicFromEnv", "TOPIC");
+        assert_eq!(trigger(&[servers, group, blank]), (true, read(None)));
+        let own = [
+            ("bootstrapServers", "b:9092"),
+            ("consumerGroup", "g"),
+            ("topic", "t"),
+            ("topicFromEnv", "GROUP"),
+        ];
+        assert_eq!(trigger(&own), (false, read(Some("t"))));
+        let (reads, missing) = trigger(&[servers, ("consumerGroupFromEnv", "NOWHERE")]);
+        assert!(reads);
+        assert!(missing.unwrap_err().contains(
+            "missing required parameter \"consumerGroup\" in [triggerMetadata resolvedEnv]"
+        ));
+        // KEDA reads no other field from there.
+        let (_, parsed) = trigger(&[servers, group, ("lagThresholdFromEnv", "GROUP")]);
+        assert_eq!(parsed, read(None));
     }
 }

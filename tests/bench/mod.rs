@@ -15,7 +15,7 @@ use lagscale::{
         Activity, Evaluation, Health, Live, Memory, Move, Plan, PlannedTrigger, Settings, Source,
         conditions, evaluate,
     },
-    triggers::{self, Parameters, Trigger},
+    triggers::{self, Parameters, Sources, Trigger},
 };
 use serde_json::{Value, json};
 
@@ -57,7 +57,13 @@ impl Bench {
         }
         let object: Arc<ScaledObject> = Arc::new(serde_json::from_value(object).unwrap());
         let trigger = &object.spec.triggers[0];
-        let parsed = triggers::parse("kafka", &trigger.metadata, "", &Parameters::new()).unwrap();
+        let none = Parameters::new();
+        let sources = Sources {
+            metadata: &trigger.metadata,
+            environment: &none,
+            parameters: &none,
+        };
+        let parsed = triggers::parse("kafka", sources, "").unwrap();
         let Trigger::Kafka(kafka, metric_type) = parsed else {
             panic!("a kafka trigger");
         };

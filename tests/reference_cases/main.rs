@@ -19,12 +19,12 @@ mod objects;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use caps::{cap, capped, factors, lags, next_factor, wanted};
-use config::{config, limitation, metric_name, parse, refused};
+use config::{config, limitation, metric_name, parse};
 use fallback::{fallback_metric, fallback_validation, outage, passed_on};
 use lag::{counts, partition_lag, persistent};
 use lagscale::{
     lag::Policy,
-    triggers::{self, Parameters},
+    triggers::{self, Parameters, Sources},
 };
 use libtest_mimic::{Arguments, Trial};
 use objects::{bounds, executor, hpa_replicas, pause};
@@ -64,32 +64,27 @@ struct Departure {
     why: &'static str,
 }
 
-const DEPARTURES: [Departure; 11] = [
-    Departure {
-        section: "kafka_config_metadata",
-        holds: |row| from_environment(row).is_some(),
-        instead: |row| {
-            let field = from_environment(row).unwrap_or_default();
-            refused(
-                row,
-                &format!("{field}: the environment of the scale target is not read yet"),
-            )
-        },
-        why: "values from the environment are refused, not ignored (changelog: not there yet)",
-    },
+const DEPARTURES: [Departure; 10] = [
     Departure {
         section: "metric_names",
         holds: |row| row["scaler"] == "apache-kafka",
-        instead: |_| match triggers::parse("apache-kafka", &BTreeMap::new(), "", &Parameters::new())
-        {
-            Err(error)
-                if error
-                    .to_string()
-                    .starts_with("no scaler found for type: apache-kafka") =>
-            {
-                Ok(())
+        instead: |_| {
+            let none = Parameters::new();
+            let sources = Sources {
+                metadata: &BTreeMap::new(),
+                environment: &none,
+                parameters: &none,
+            };
+            match triggers::parse("apache-kafka", sources, "") {
+                Err(error)
+                    if error
+                        .to_string()
+                        .starts_with("no scaler found for type: apache-kafka") =>
+                {
+                    Ok(())
+                }
+                other => Err(format!("{other:?}")),
             }
-            other => Err(format!("{other:?}")),
         },
         why: "apache-kafka is refused by name (changelog: not there yet)",
     },
@@ -175,12 +170,6 @@ const DEPARTURES: [Departure; 11] = [
         why: "a lag is persistent once its commit stood for one pollingInterval since there was a lag",
     },
 ];
-
-fn from_environment(row: &Value) -> Option<String> {
-    let metadata = row["md"].as_object()?;
-    let mut keys = metadata.keys().filter(|k| k.ends_with("FromEnv"));
-    keys.next().cloned()
-}
 
 fn main() {
     let args = Arguments::from_args();
