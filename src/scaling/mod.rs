@@ -1,6 +1,7 @@
 //! Pure: what an HPA is to see and what is to be done, from readings, objects and remembered state.
 
 mod bound;
+pub mod checks;
 mod conditions;
 mod evaluate;
 mod fallback;
@@ -19,7 +20,7 @@ pub use evaluate::{Evaluation, Metric, Settings, Value, evaluate};
 pub use hpa::{Live, difference, tolerance, wanted};
 pub use memory::Memory;
 pub use pause::Pause;
-pub use plan::{Plan, PlannedTrigger, Source};
+pub use plan::{Plan, PlannedTrigger, Source, hpa_name};
 pub use reading::{Readout, read};
 pub use replicas::{Activity, Move, next_move};
 pub use signal::{Cut, even, signal};

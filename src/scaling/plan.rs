@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Pause, pause, table::Entry};
+use super::{Pause, checks, pause, table::Entry};
 use crate::{
     poll::ClusterKey,
     resources::ScaledObject,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Replicas without `maxReplicaCount`.
-const DEFAULT_MAX: i32 = 100;
+pub(super) const DEFAULT_MAX: i32 = 100;
 /// The most impatient reading anybody gets or needs.
 const SHORTEST_SAMPLE: Duration = Duration::from_secs(5);
 
@@ -90,11 +90,6 @@ impl Plan {
         let min = spec.min_replica_count.unwrap_or(0).max(0);
         let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
         let advanced = spec.advanced.as_ref();
-        let config = advanced.and_then(|a| a.horizontal_pod_autoscaler_config.as_ref());
-        let hpa_name = config
-            .and_then(|c| c.name.clone())
-            .filter(|n| !n.is_empty())
-            .unwrap_or_else(|| format!("keda-hpa-{}", object.name_any()));
         let formula = advanced
             .and_then(|a| a.scaling_modifiers.as_ref())
             .and_then(|m| m.formula.as_ref())
@@ -113,9 +108,16 @@ impl Plan {
             cooldown: seconds(spec.cooldown_period, 300),
             initial_cooldown: seconds(spec.initial_cooldown_period, 0),
             created: object.metadata.creation_timestamp.as_ref().map(|t| t.0),
-            hpa_name,
+            hpa_name: hpa_name(&object),
             triggers,
-            problem: unpausable.or_else(|| problem(&object, min, max, formula)),
+            problem: unpausable
+                .or_else(|| checks::problem(spec))
+                .or_else(|| {
+                    // Refused whole rather than scaled by half of what the user asked for.
+                    formula.then(|| {
+                        "ScaledObject doesn't have correct triggers specification: advanced.scalingModifiers.formula is not supported yet".into()
+                    })
+                }),
             pause,
             forced: pause::is_forced(object.annotations()),
             object,
@@ -145,46 +147,13 @@ impl Plan {
     }
 }
 
-fn problem(object: &ScaledObject, min: i32, max: i32, formula: bool) -> Option<String> {
-    let bounds = "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification";
-    let spec = &object.spec;
-    if min > max {
-        return Some(format!(
-            "{bounds}: MinReplicaCount={min} must be less than MaxReplicaCount={max}"
-        ));
-    }
-    match spec.idle_replica_count {
-        Some(idle) if idle >= min.max(1) => {
-            return Some(format!(
-                "{bounds}: IdleReplicaCount={idle} must be less than MinReplicaCount={min}"
-            ));
-        }
-        _ => {}
-    }
-    if spec.triggers.is_empty() {
-        return Some(
-            "ScaledObject doesn't have correct triggers specification: no triggers defined in the ScaledObject/ScaledJob"
-                .into(),
-        );
-    }
-    let resource = |t: &crate::resources::Trigger| matches!(t.kind.as_str(), "cpu" | "memory");
-    if let Some(fallback) = &spec.fallback {
-        let (threshold, replicas) = (fallback.failure_threshold, fallback.replicas);
-        if threshold < 0 || replicas < 0 {
-            return Some(format!(
-                "ScaledObject doesn't have correct fallback specification: FailureThreshold={threshold} & Replicas={replicas} must both be greater than or equal to 0"
-            ));
-        }
-        if spec.triggers.iter().all(resource) {
-            return Some(
-                "ScaledObject doesn't have correct fallback specification: at least one trigger (that is not cpu or memory) has to have the `AverageValue` type for the fallback to be enabled"
-                    .into(),
-            );
-        }
-    }
-    // Refused whole rather than scaled by half of what the user asked for.
-    formula.then(|| {
-        "ScaledObject doesn't have correct triggers specification: advanced.scalingModifiers.formula is not supported yet"
-            .into()
-    })
+/// The name of the HPA of `object`: `advanced.horizontalPodAutoscalerConfig.name`, else `keda-hpa-<name>`.
+#[must_use]
+pub fn hpa_name(object: &ScaledObject) -> String {
+    let advanced = object.spec.advanced.as_ref();
+    let config = advanced.and_then(|a| a.horizontal_pod_autoscaler_config.as_ref());
+    config
+        .and_then(|c| c.name.clone())
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| format!("keda-hpa-{}", object.name_any()))
 }

@@ -3,6 +3,7 @@
 
 mod fields;
 mod kafka;
+mod refusable;
 mod resource;
 mod security;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 pub use fields::{Parameters, Sources};
 pub use kafka::Kafka;
+pub use refusable::refusable;
 pub use resource::{Resource, Target};
 
 /// What an HPA compares a metric with.

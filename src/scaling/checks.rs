@@ -1,0 +1,313 @@
+//! What is wrong with a ScaledObject by itself, in KEDA's words: told by the condition of a stored object, and by the
+//! webhook before it is stored (keda-behaviour.md §2.5, §2.13).
+
+use std::collections::BTreeSet;
+
+use super::plan::DEFAULT_MAX;
+use crate::resources::{ScaledObjectSpec, ScalingModifiers, Trigger};
+
+/// Of an HPA's stabilization window, in seconds.
+const LONGEST_WINDOW: i32 = 3600;
+
+/// The first check that fails, after the stage that KEDA's condition names.
+pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
+    let checks: [(&str, fn(&ScaledObjectSpec) -> Option<String>); 4] = [
+        (
+            "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification",
+            bounds,
+        ),
+        (
+            "ScaledObject doesn't have correct triggers specification",
+            triggers,
+        ),
+        (
+            "ScaledObject doesn't have correct fallback specification",
+            fallback,
+        ),
+        (
+            "failed to ensure HPA is correctly created for ScaledObject",
+            modifiers,
+        ),
+    ];
+    let mut failed = checks
+        .iter()
+        .filter_map(|(stage, check)| check(spec).map(|text| format!("{stage}: {text}")));
+    failed.next()
+}
+
+/// Minimum, maximum and idle replicas that contradict each other.
+#[must_use]
+pub fn bounds(spec: &ScaledObjectSpec) -> Option<String> {
+    let min = spec.min_replica_count.unwrap_or(0).max(0);
+    let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
+    if min > max {
+        return Some(format!(
+            "MinReplicaCount={min} must be less than MaxReplicaCount={max}"
+        ));
+    }
+    let idle = spec.idle_replica_count.filter(|i| *i >= min.max(1))?;
+    Some(format!(
+        "IdleReplicaCount={idle} must be less than MinReplicaCount={min}"
+    ))
+}
+
+/// A list of triggers that can't be told apart, or of which one can't do what it says.
+#[must_use]
+pub fn triggers(spec: &ScaledObjectSpec) -> Option<String> {
+    if spec.triggers.is_empty() {
+        return Some("no triggers defined in the ScaledObject/ScaledJob".into());
+    }
+    let mut names = BTreeSet::new();
+    spec.triggers.iter().find_map(|trigger| {
+        let kind = trigger.kind.as_str();
+        if trigger.use_cached_metrics == Some(true) && matches!(kind, "cpu" | "memory" | "cron") {
+            return Some(format!(
+                "property \"useCachedMetrics\" is not supported for \"{kind}\" scaler"
+            ));
+        }
+        let name = named(trigger).filter(|name| !names.insert(*name))?;
+        Some(format!(
+            "triggerName \"{name}\" is defined multiple times in the ScaledObject/ScaledJob, but it must be unique"
+        ))
+    })
+}
+
+/// A fallback that can never come.
+#[must_use]
+pub fn fallback(spec: &ScaledObjectSpec) -> Option<String> {
+    let fallback = spec.fallback.as_ref()?;
+    let (threshold, replicas) = (fallback.failure_threshold, fallback.replicas);
+    if threshold < 0 || replicas < 0 {
+        return Some(format!(
+            "FailureThreshold={threshold} & Replicas={replicas} must both be greater than or equal to 0"
+        ));
+    }
+    let formula = formula(spec).is_some();
+    if fallback.behavior.as_deref() == Some("scalingModifiers") && !formula {
+        return Some(
+            "fallback.behavior \"scalingModifiers\" needs advanced.scalingModifiers.formula, which is not set"
+                .into(),
+        );
+    }
+    let all = !spec.triggers.is_empty() && spec.triggers.iter().all(is_resource);
+    (all && !formula).then(|| {
+        "at least one trigger (that is not cpu or memory) has to have the `AverageValue` type for the fallback to be enabled"
+            .into()
+    })
+}
+
+/// `advanced.scalingModifiers` that no formula can be made of.
+#[must_use]
+pub fn modifiers(spec: &ScaledObjectSpec) -> Option<String> {
+    let modifiers = used(spec)?;
+    let Some(formula) = formula(spec) else {
+        return Some("error ScalingModifiers.Formula is mandatory".into());
+    };
+    let target = modifiers.target.as_deref().unwrap_or_default();
+    if target.is_empty() {
+        return Some(
+            "error validating formula in ScalingModifiers\nformula is given but target is empty"
+                .into(),
+        );
+    }
+    if let Some((name, column)) = unknown_name(formula, &spec.triggers) {
+        return Some(format!(
+            "error validating formula in ScalingModifiers\nunknown name {name} (1:{column}): no trigger that is not cpu or memory has this name"
+        ));
+    }
+    let number = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite());
+    if number(target).is_none_or(|n| n <= 0.0) {
+        return Some(format!(
+            "error validating target in ScalingModifiers\nerror converting target for scalingModifiers (string->float) to valid target: expected a number above 0, found {target:?}"
+        ));
+    }
+    let activation = modifiers.activation_target.as_deref();
+    let activation = activation.filter(|a| !a.is_empty() && number(a).is_none())?;
+    Some(format!(
+        "error converting activationTarget for scalingModifiers (string->float): expected a number, found {activation:?}"
+    ))
+}
+
+/// What the API server would not take in the HPA.
+#[must_use]
+pub fn behavior(spec: &ScaledObjectSpec) -> Option<String> {
+    let config = spec.advanced.as_ref()?;
+    let behavior = config.horizontal_pod_autoscaler_config.as_ref()?;
+    let behavior = behavior.behavior.as_ref()?;
+    let rules = [
+        ("scaleUp", &behavior.scale_up),
+        ("scaleDown", &behavior.scale_down),
+    ];
+    rules.into_iter().find_map(|(direction, rules)| {
+        let window = rules.as_ref()?.stabilization_window_seconds?;
+        (!(0..=LONGEST_WINDOW).contains(&window)).then(|| {
+            format!(
+                "spec.advanced.horizontalPodAutoscalerConfig.behavior.{direction}.stabilizationWindowSeconds: Invalid value: {window}: must be from 0 to {LONGEST_WINDOW}"
+            )
+        })
+    })
+}
+
+/// Whether the HPA reads it by itself.
+#[must_use]
+pub fn is_resource(trigger: &Trigger) -> bool {
+    matches!(trigger.kind.as_str(), "cpu" | "memory")
+}
+
+/// The modifiers, if any of them is set.
+fn used(spec: &ScaledObjectSpec) -> Option<&ScalingModifiers> {
+    let modifiers = spec.advanced.as_ref()?.scaling_modifiers.as_ref();
+    modifiers.filter(|m| **m != ScalingModifiers::default())
+}
+
+fn formula(spec: &ScaledObjectSpec) -> Option<&str> {
+    let formula = used(spec)?.formula.as_deref();
+    formula.filter(|f| !f.trim().is_empty())
+}
+
+fn named(trigger: &Trigger) -> Option<&str> {
+    trigger.name.as_deref().filter(|n| !n.is_empty())
+}
+
+/// The first name in a formula that is no trigger's, with its column from 1. Formulas that make names of their own
+/// (`let`, closures, maps) are not looked into.
+fn unknown_name<'a>(formula: &'a str, triggers: &[Trigger]) -> Option<(&'a str, usize)> {
+    const WORDS: [&str; 13] = [
+        "true",
+        "false",
+        "nil",
+        "not",
+        "and",
+        "or",
+        "in",
+        "contains",
+        "matches",
+        "startsWith",
+        "endsWith",
+        "if",
+        "else",
+    ];
+    if formula.contains(['{', '#', ';']) {
+        return None;
+    }
+    let known = |name: &str| {
+        let usable = triggers.iter().filter(|t| !is_resource(t));
+        WORDS.contains(&name) || usable.filter_map(named).any(|n| n == name)
+    };
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut rest = formula;
+    let mut before = ' ';
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' | '\'' | '`' => quoted(rest, first),
+            c if part(c) => rest.find(|c| !part(c)).unwrap_or(rest.len()),
+            c => c.len_utf8(),
+        };
+        let (word, after) = rest.split_at(length);
+        let is_name = part(first) && !first.is_numeric();
+        let is_call = after.trim_start().starts_with('(');
+        if is_name && !is_call && before != '.' && !known(word) {
+            let start = formula.len() - rest.len();
+            return Some((word, formula[..start].chars().count() + 1));
+        }
+        if !first.is_whitespace() {
+            before = first;
+        }
+        rest = after;
+    }
+    None
+}
+
+/// The length of the quoted text at the begin of `text`.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    let mut inner = text.char_indices().skip(1);
+    let end = inner.find(|(_, c)| {
+        let ends = *c == quote && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, c)| at + c.len_utf8())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn spec(more: &Value) -> ScaledObjectSpec {
+        let mut spec = json!({
+            "scaleTargetRef": {"name": "app"},
+            "triggers": [
+                {"type": "kafka", "name": "lag", "metadata": {}}, {"type": "cpu", "name": "load", "metadata": {}},
+            ],
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn with_formula(formula: &str, target: &str) -> ScaledObjectSpec {
+        let modifiers = json!({"formula": formula, "target": target});
+        spec(&json!({"advanced": {"scalingModifiers": modifiers}}))
+    }
+
+    #[test]
+    fn a_formula_may_use_named_triggers_and_functions_and_nothing_else() {
+        for good in [
+            "lag",
+            "lag ?? 8",
+            "max(lag, 2) > 1e3 ? lag * 0.5 : 5",
+            "\"load\" == 'it\\'s load' ? 1 : lag",
+            "count([lag], # > 1) > 1 ? 5 : 0",
+            "let x = lag; x + 1",
+            "not (lag > 1) and true ? 1 : 2",
+        ] {
+            assert_eq!(modifiers(&with_formula(good, "2")), None, "{good}");
+        }
+        for (bad, said) in [
+            ("lag + trig", "unknown name trig (1:7)"),
+            ("load", "unknown name load (1:1)"),
+            ("max(lag, other)", "unknown name other (1:10)"),
+        ] {
+            let found = modifiers(&with_formula(bad, "2")).unwrap();
+            assert!(found.contains(said), "{found}");
+        }
+    }
+
+    #[test]
+    fn targets_are_numbers_and_a_target_alone_is_no_formula() {
+        for (target, said) in [
+            ("", "target is empty"),
+            ("x", "found \"x\""),
+            ("0", "found \"0\""),
+            ("inf", "found \"inf\""),
+        ] {
+            let found = modifiers(&with_formula("lag", target)).unwrap();
+            assert!(found.contains(said), "{found}");
+        }
+        let alone = spec(&json!({"advanced": {"scalingModifiers": {"target": "2"}}}));
+        assert!(modifiers(&alone).unwrap().contains("Formula is mandatory"));
+        let mut activation = with_formula("lag", "2");
+        let modifying = activation.advanced.as_mut().unwrap();
+        modifying
+            .scaling_modifiers
+            .as_mut()
+            .unwrap()
+            .activation_target = Some("many".into());
+        assert!(modifiers(&activation).unwrap().contains("activationTarget"));
+        let empty = spec(&json!({"advanced": {"scalingModifiers": {}}}));
+        assert_eq!(modifiers(&empty), None);
+    }
+
+    #[test]
+    fn the_condition_names_the_stage_that_failed() {
+        let found = problem(&spec(&json!({"minReplicaCount": 3, "maxReplicaCount": 2}))).unwrap();
+        assert_eq!(
+            found,
+            "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification: MinReplicaCount=3 must be less than MaxReplicaCount=2"
+        );
+    }
+}
