@@ -77,8 +77,12 @@ impl Bench {
             groups: BTreeMap::new(),
         };
         for (group, topic) in asked {
-            let topic = (*topic != ALL).then(|| (*topic).into());
-            cluster.add(&(*group).into(), topic.as_ref(), EVERY);
+            let topics: Vec<Arc<str>> = topic
+                .split(',')
+                .filter(|t| *t != ALL)
+                .map(Into::into)
+                .collect();
+            cluster.add(&(*group).into(), &topics, EVERY);
         }
         self.manager
             .demand(Demand::from([(self.key.clone(), cluster)]));

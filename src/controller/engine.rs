@@ -220,7 +220,7 @@ impl Controller {
                         security: kafka.security.clone().into(),
                         groups: BTreeMap::new(),
                     })
-                    .add(&kafka.group, kafka.topic.as_ref(), plan.sample_interval());
+                    .add(&kafka.group, &kafka.topics, plan.sample_interval());
             }
         }
         demand

@@ -56,8 +56,8 @@ pub struct GroupDemand {
 }
 
 impl ClusterDemand {
-    /// Adds one asker; asking the same thing twice costs nothing.
-    pub fn add(&mut self, group: &Arc<str>, topic: Option<&Arc<str>>, every: Duration) {
+    /// Adds one asker, who names topics or wants all that the group has committed; asking the same twice costs nothing.
+    pub fn add(&mut self, group: &Arc<str>, topics: &[Arc<str>], every: Duration) {
         let demand = self
             .groups
             .entry(group.clone())
@@ -67,9 +67,7 @@ impl ClusterDemand {
                 all_topics: false,
             });
         demand.every = demand.every.min(every);
-        match topic {
-            Some(topic) => drop(demand.topics.insert(topic.clone())),
-            None => demand.all_topics = true,
-        }
+        demand.topics.extend(topics.iter().cloned());
+        demand.all_topics |= topics.is_empty();
     }
 }

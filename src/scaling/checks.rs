@@ -11,7 +11,8 @@ const LONGEST_WINDOW: i32 = 3600;
 
 /// The first check that fails, after the stage that KEDA's condition names.
 pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
-    let checks: [(&str, fn(&ScaledObjectSpec) -> Option<String>); 4] = [
+    type Check = fn(&ScaledObjectSpec) -> Option<String>;
+    let checks: [(&str, Check); 4] = [
         (
             "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification",
             bounds,

@@ -28,7 +28,7 @@ pub(super) struct TriggerMemory {
 struct Identity {
     bootstrap: Arc<[Address]>,
     group: Arc<str>,
-    topic: Option<Arc<str>>,
+    topics: Arc<[Arc<str>]>,
     partitions: Option<Vec<i32>>,
 }
 
@@ -37,7 +37,7 @@ impl Identity {
         Self {
             bootstrap: kafka.bootstrap.clone(),
             group: kafka.group.clone(),
-            topic: kafka.topic.clone(),
+            topics: kafka.topics.clone(),
             partitions: kafka
                 .partitions
                 .as_deref()

@@ -46,9 +46,10 @@ pub fn read(kafka: &Kafka, picture: &Picture, persistent_after: Duration, now: M
         };
     };
     let mut scan = Scan::default();
-    if let Some(topic) = &kafka.topic {
+    for topic in kafka.topics.iter() {
         scan.topic(topic, kafka, group, picture.topics.get(topic));
-    } else {
+    }
+    if kafka.topics.is_empty() {
         for topic in group.topics.keys() {
             scan.topic(topic, kafka, group, picture.topics.get(topic));
         }
@@ -67,7 +68,7 @@ pub fn read(kafka: &Kafka, picture: &Picture, persistent_after: Duration, now: M
         .or_else(|| group.trouble.clone())
         .or_else(|| scan.unread.then(|| picture.trouble.clone()).flatten());
     let mut total = sum(scan.tracks, counting, now);
-    if kafka.topic.is_none() && total.newest.is_none() {
+    if kafka.topics.is_empty() && total.newest.is_none() {
         total.newest = group.read;
     }
     Readout {

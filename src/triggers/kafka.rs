@@ -4,17 +4,16 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     fields::{Fields, From, Sources},
-    security::security,
+    oauth::OAuth,
+    partitions::limited,
+    security::{Secured, security},
 };
 use crate::{
     kafka::{Address, Security},
     lag::Policy,
 };
 
-/// A partition limitation of more ids than this is refused: no topic has as many, and a range is written in a few bytes.
-const MOST_PARTITIONS: u32 = 100_000;
-
-/// A valid `kafka` trigger.
+/// A valid `kafka` or `apache-kafka` trigger.
 #[derive(Clone, Debug)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -25,8 +24,10 @@ pub struct Kafka {
     pub bootstrap: Arc<[Address]>,
     /// `consumerGroup`.
     pub group: Arc<str>,
-    /// `None`: every topic the group has commits for.
+    /// `topic` as the metric's name has it: of `apache-kafka` a list with commas. `None`: every topic the group has commits for.
     pub topic: Option<Arc<str>>,
+    /// The topics of it, each once.
+    pub topics: Arc<[Arc<str>]>,
     /// `partitionLimitation`; only with a topic.
     pub partitions: Option<Arc<BTreeSet<i32>>>,
     /// `lagThreshold`, above 0: records per replica.
@@ -47,42 +48,135 @@ pub struct Kafka {
     pub even: bool,
     /// TLS and SASL.
     pub security: Security,
+    /// `sasl` as it is written; `none` where it selects no mechanism.
+    pub sasl: &'static str,
+    /// Where a token comes from under `oauthbearer`.
+    pub oauth: Option<OAuth>,
     /// Why it is not asked although it parses: a setting that can't be connected with, or a credential that is missing.
     pub withheld: Option<String>,
+}
+
+/// What both kinds read alike.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "KEDA's switches, each independent"
+)]
+pub(super) struct Common<'a> {
+    bootstrap: Arc<[Address]>,
+    group: &'a str,
+    pub(super) topic: Option<&'a str>,
+    pub(super) limitation: Option<&'a str>,
+    pub(super) threshold: i64,
+    pub(super) activation: i64,
+    policy: &'a str,
+    pub(super) allow_idle_consumers: bool,
+    exclude_persistent_lag: bool,
+    zero_without_commit: bool,
+    pub(super) limit: bool,
+    pub(super) even: bool,
+}
+
+impl<'a> Common<'a> {
+    pub(super) fn read(fields: &mut Fields<'a>, policies: &[&'static str]) -> Self {
+        Self {
+            bootstrap: bootstrap(fields),
+            group: fields.required("consumerGroup"),
+            topic: fields.text("topic", From::TriggerThenEnvironment),
+            limitation: fields.text("partitionLimitation", From::Trigger),
+            threshold: fields.integer("lagThreshold", 10),
+            activation: fields.integer("activationLagThreshold", 0),
+            policy: fields.choice("offsetResetPolicy", From::Trigger, policies, "latest"),
+            allow_idle_consumers: fields.boolean("allowIdleConsumers"),
+            exclude_persistent_lag: fields.boolean("excludePersistentLag"),
+            zero_without_commit: fields.boolean("scaleToZeroOnInvalidOffset"),
+            limit: fields.boolean("limitToPartitionsWithLag"),
+            even: fields.boolean("ensureEvenDistributionOfPartitions"),
+        }
+    }
+
+    /// The trigger, if nothing was wrong; `topics` are the pieces of its topic, trimmed.
+    pub(super) fn finish(
+        self,
+        topics: &[&str],
+        partitions: Option<BTreeSet<i32>>,
+        secured: Result<Secured, String>,
+        mut errors: Vec<String>,
+    ) -> Result<Kafka, Vec<String>> {
+        let Secured {
+            security,
+            sasl,
+            oauth,
+            withheld,
+        } = match secured {
+            Ok(secured) if errors.is_empty() => secured,
+            Ok(_) => return Err(errors),
+            Err(error) => {
+                errors.push(error);
+                return Err(errors);
+            }
+        };
+        let mut each: Vec<Arc<str>> = Vec::new();
+        for topic in topics.iter().filter(|t| !t.is_empty()) {
+            if !each.iter().any(|t| **t == **topic) {
+                each.push((*topic).into());
+            }
+        }
+        let topic = (!each.is_empty()).then(|| topics.join(",").into());
+        Ok(Kafka {
+            bootstrap: self.bootstrap,
+            group: self.group.into(),
+            partitions: topic.as_ref().and(partitions).map(Arc::new),
+            topic,
+            topics: each.into(),
+            threshold: self.threshold,
+            activation: self.activation,
+            // The reference lets "latest,earliest" pass; of the two readings the higher number is the safe one.
+            policy: if self.policy == "latest" {
+                Policy::Latest
+            } else {
+                Policy::Earliest
+            },
+            allow_idle_consumers: self.allow_idle_consumers,
+            exclude_persistent_lag: self.exclude_persistent_lag,
+            zero_without_commit: self.zero_without_commit,
+            limit_to_partitions_with_lag: self.limit,
+            even: self.even,
+            security,
+            sasl,
+            oauth,
+            withheld,
+        })
+    }
 }
 
 impl Kafka {
     /// Parses and validates; all field errors, then the first error between fields.
     pub fn parse(sources: Sources<'_>) -> Result<Self, Vec<String>> {
         let mut fields = Fields::new(sources);
-        let bootstrap = bootstrap(&mut fields);
-        let group = fields.required("consumerGroup");
-        let topic = fields.text("topic", From::TriggerThenEnvironment);
-        let limitation = fields.text("partitionLimitation", From::Trigger);
-        let threshold = fields.integer("lagThreshold", 10);
-        let activation = fields.integer("activationLagThreshold", 0);
-        let policies = ["latest", "earliest"];
-        let policy = fields.choice("offsetResetPolicy", From::Trigger, &policies, "latest");
-        let allow_idle_consumers = fields.boolean("allowIdleConsumers");
-        let exclude_persistent_lag = fields.boolean("excludePersistentLag");
-        let zero_without_commit = fields.boolean("scaleToZeroOnInvalidOffset");
-        let limit = fields.boolean("limitToPartitionsWithLag");
-        let even = fields.boolean("ensureEvenDistributionOfPartitions");
+        let common = Common::read(&mut fields, &["latest", "earliest"]);
         let without_full_metadata = fields
             .text("fullMetadata", From::Trigger)
             .is_some()
             .then(|| !fields.boolean("fullMetadata"));
-        let (partitions, bad_limitation) = match limitation.map(limited).transpose() {
+        let (partitions, bad_limitation) = match common.limitation.map(limited).transpose() {
             Ok(partitions) => (partitions, None),
             Err(error) => (None, Some(error)),
         };
+        let Common {
+            topic,
+            threshold,
+            activation,
+            limit,
+            even,
+            ..
+        } = common;
         let checks = [
             (threshold <= 0)
                 .then(|| format!("\"lagThreshold\" must be positive number, found {threshold}")),
             (activation < 0)
                 .then(|| format!("\"activationLagThreshold\" must be a non-negative number, found {activation}")),
             bad_limitation,
-            (allow_idle_consumers && limit).then(|| {
+            (common.allow_idle_consumers && limit).then(|| {
                 "allowIdleConsumers and limitToPartitionsWithLag cannot be set simultaneously".into()
             }),
             (topic.is_none() && limit)
@@ -96,40 +190,13 @@ impl Kafka {
             (topic.is_none() && without_full_metadata == Some(true))
                 .then(|| "topic must be specified when fullMetadata is false".into()),
         ];
+        let secured = security(&mut fields);
         let first = checks.into_iter().flatten().next();
-        let security = security(&mut fields);
-        let mut errors = fields.errors;
-        let (security, withheld) = match (first, security) {
-            (Some(error), _) | (None, Err(error)) => {
-                errors.push(error);
-                (Security::default(), None)
-            }
-            (None, Ok(security)) => security,
-        };
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(Self {
-            bootstrap,
-            group: group.into(),
-            topic: topic.map(Into::into),
-            partitions: topic.and(partitions).map(Arc::new),
-            threshold,
-            activation,
-            // The reference lets "latest,earliest" pass; of the two readings the higher number is the safe one.
-            policy: if policy == "latest" {
-                Policy::Latest
-            } else {
-                Policy::Earliest
-            },
-            allow_idle_consumers,
-            exclude_persistent_lag,
-            zero_without_commit,
-            limit_to_partitions_with_lag: limit,
-            even,
-            security,
-            withheld,
-        })
+        let secured = first.map_or(secured, Err);
+        let version = fields.text("version", From::Trigger).unwrap_or("1.0.0");
+        let secured = secured.and_then(|s| version_shape(version).map(|()| s));
+        let topics = topic.as_slice();
+        common.finish(topics, partitions, secured, fields.errors)
     }
 
     /// `s<index>-kafka-<topic>`, as KEDA names it; the HPA asks for it in lower case.
@@ -144,6 +211,23 @@ impl Kafka {
     }
 }
 
+/// `0.a.b.c` or `a.b.c`; what brokers speak is negotiated, so nothing else is made of it.
+fn version_shape(version: &str) -> Result<(), String> {
+    let numbers: Option<Vec<u32>> = version.split('.').map(|n| n.parse().ok()).collect();
+    let good = match numbers.as_deref() {
+        Some([0, _, _, _]) => true,
+        Some([major, _, _]) => *major > 0,
+        _ => false,
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(format!(
+            "error parsing kafka version: invalid version `{version}`, expected one like 3.9.0"
+        ))
+    }
+}
+
 fn bootstrap(fields: &mut Fields<'_>) -> Arc<[Address]> {
     let text = fields.required("bootstrapServers");
     let mut addresses = Vec::new();
@@ -154,30 +238,6 @@ fn bootstrap(fields: &mut Fields<'_>) -> Arc<[Address]> {
         }
     }
     addresses.into()
-}
-
-/// `1,2,10-20` with blanks; an inverted range is empty, as in the reference.
-fn limited(text: &str) -> Result<BTreeSet<i32>, String> {
-    let mut ids = BTreeSet::new();
-    for piece in text.split(',').map(str::trim) {
-        let invalid = || format!("invalid partition limitation: {piece}");
-        let mut ends = piece.split('-').map(str::trim);
-        let (first, last, more) = (ends.next(), ends.next(), ends.next());
-        if more.is_some() {
-            return Err(format!("invalid partition limitation range: {piece}"));
-        }
-        let id = |text: Option<&str>| text.and_then(|t| t.parse::<i32>().ok()).ok_or_else(invalid);
-        let first = id(first)?;
-        let last = if last.is_some() { id(last)? } else { first };
-        let many = i64::from(last) - i64::from(first);
-        if many > i64::from(MOST_PARTITIONS) || ids.len() > MOST_PARTITIONS as usize {
-            return Err(format!(
-                "invalid partition limitation range: {piece} (more than {MOST_PARTITIONS} partitions)"
-            ));
-        }
-        ids.extend(first..=last);
-    }
-    Ok(ids)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! From a trigger's metadata and authentication parameters to something typed, or to an error a person understands.
 //! Texts are KEDA's where KEDA has one; ours follow.
 
+mod apache_kafka;
 mod fields;
 mod kafka;
+mod oauth;
+mod partitions;
 mod refusable;
 mod resource;
 mod security;
@@ -11,6 +14,7 @@ use std::collections::BTreeMap;
 
 pub use fields::{Parameters, Sources};
 pub use kafka::Kafka;
+pub use oauth::OAuth;
 pub use refusable::refusable;
 pub use resource::{Resource, Target};
 
@@ -37,7 +41,7 @@ pub enum Trigger {
 pub enum TriggerError {
     /// A type that is not here.
     #[error(
-        "no scaler found for type: {0} (lagscale has kafka, cpu and memory; leave this object to KEDA)"
+        "no scaler found for type: {0} (lagscale has apache-kafka, cpu, kafka and memory; leave this object to KEDA)"
     )]
     UnknownType(String),
     /// Fields that are missing, do not parse, or do not go together; each on its own line.
@@ -60,8 +64,13 @@ pub enum TriggerError {
 pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trigger, TriggerError> {
     let metadata = sources.metadata;
     match kind {
-        "kafka" => {
-            let kafka = Kafka::parse(sources).map_err(TriggerError::Kafka)?;
+        "kafka" | "apache-kafka" => {
+            let parse = if kind == "kafka" {
+                Kafka::parse
+            } else {
+                apache_kafka::parse
+            };
+            let kafka = parse(sources).map_err(TriggerError::Kafka)?;
             Ok(Trigger::Kafka(Box::new(kafka), external(metric_type)?))
         }
         "cpu" => Resource::parse("cpu", metadata, metric_type).map(Trigger::Resource),

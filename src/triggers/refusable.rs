@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Parameters, TriggerError, parse};
+use super::{Parameters, Sources, TriggerError, parse};
 
 /// Metadata that may come from the workload's environment, under the same name with `FromEnv` behind it, and something
 /// that is valid for it.
@@ -14,13 +14,15 @@ const FROM_ENVIRONMENT: [(&str, &str); 3] = [
 ];
 
 /// Authentication parameters with which every mechanism has what it needs.
-const GENEROUS: [(&str, &str); 6] = [
+const GENEROUS: [(&str, &str); 8] = [
     ("tls", "enable"),
     ("username", "u"),
     ("password", "p"),
     ("oauthTokenEndpointUri", "https://token"),
     ("realm", "r"),
     ("kerberosConfig", "k"),
+    ("awsAccessKeyID", "i"),
+    ("awsSecretAccessKey", "s"),
 ];
 
 /// The error that nothing but a change of the trigger can mend. A type that is not known here may be known to somebody
@@ -44,7 +46,12 @@ pub fn refusable(
     let parameters: Parameters = parameters
         .map(|(name, value)| ((*name).to_owned(), (*value).into()))
         .collect();
-    match parse(kind, &known, metric_type, &parameters) {
+    let sources = Sources {
+        metadata: &known,
+        environment: &Parameters::new(),
+        parameters: &parameters,
+    };
+    match parse(kind, sources, metric_type) {
         Ok(_) | Err(TriggerError::UnknownType(_)) => None,
         Err(error) => Some(error),
     }

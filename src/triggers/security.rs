@@ -1,6 +1,9 @@
-//! TLS and SASL of a kafka trigger: what is valid in KEDA, and of that what can be connected with here.
+//! TLS and SASL of the Kafka triggers: what is valid in KEDA, and of that what can be connected with here.
 
-use super::fields::{Fields, From};
+use super::{
+    fields::{Fields, From},
+    oauth::{OAuth, aws_credentials, oauth},
+};
 use crate::kafka::{
     Security,
     sasl::{Mechanism, Sasl},
@@ -8,62 +11,178 @@ use crate::kafka::{
 };
 
 /// Settings, and why they can't be connected with although they are valid.
-pub(super) type Connectable = (Security, Option<String>);
+pub(super) struct Secured {
+    pub(super) security: Security,
+    pub(super) sasl: &'static str,
+    pub(super) oauth: Option<OAuth>,
+    pub(super) withheld: Option<String>,
+}
 
-/// Reads and validates; the first error, in KEDA's order.
-pub(super) fn security(fields: &mut Fields<'_>) -> Result<Connectable, String> {
-    use From::TriggerThenAuthentication as Either;
-    let tls = fields.choice("tls", Either, &["enable", "disable"], "disable");
+const EITHER: From = From::TriggerThenAuthentication;
+const MECHANISMS: [&str; 6] = [
+    "none",
+    "plaintext",
+    "scram_sha256",
+    "scram_sha512",
+    "oauthbearer",
+    "gssapi",
+];
+const APACHE_MECHANISMS: [&str; 6] = [
+    "none",
+    "plaintext",
+    "scram_sha256",
+    "scram_sha512",
+    "gssapi",
+    "aws_msk_iam",
+];
+
+/// Of a `kafka` trigger; the first error, in KEDA's order.
+pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
+    let tls_on = tls_on(fields);
     let unsafe_ssl = fields.boolean("unsafeSsl");
-    let kinds = [
-        "none",
-        "plaintext",
-        "scram_sha256",
-        "scram_sha512",
-        "oauthbearer",
-        "gssapi",
-    ];
-    let sasl = fields.choice("sasl", Either, &kinds, "none");
+    let sasl = mechanism(fields, &MECHANISMS);
     let providers = ["bearer", "aws_msk_iam"];
-    let provider = fields.choice("saslTokenProvider", Either, &providers, "bearer");
-    let has = |name| fields.text(name, From::Authentication).is_some();
-    let tls_on = tls == "enable";
-    if tls_on && has("cert") && !has("key") {
-        return Err("key must be provided with cert".into());
+    let provider = fields.choice("saslTokenProvider", EITHER, &providers, "bearer");
+    match one_of_a_pair(fields).filter(|_| tls_on) {
+        Some("cert") => return Err("key must be provided with cert".into()),
+        Some(_) => return Err("cert must be provided with key".into()),
+        None => {}
     }
-    if tls_on && has("key") && !has("cert") {
-        return Err("cert must be provided with key".into());
-    }
-    let mut withheld = None;
-    let sasl = match sasl {
-        "plaintext" => Some(login(fields, Mechanism::Plain)?),
-        "scram_sha256" => Some(login(fields, Mechanism::ScramSha256)?),
-        "scram_sha512" => Some(login(fields, Mechanism::ScramSha512)?),
+    let mut secured = Secured {
+        security: Security {
+            tls: tls_on.then(|| tls(fields, unsafe_ssl)),
+            sasl: None,
+        },
+        sasl,
+        oauth: None,
+        withheld: None,
+    };
+    match sasl {
         "oauthbearer" => {
-            token(fields, provider, tls_on)
-                .map_err(|e| format!("error parsing OAuth token provider configuration: {e}"))?;
-            withheld = Some(format!(
-                "sasl oauthbearer ({provider}) can't be connected with yet"
+            let found = oauth(fields, provider, tls_on)?;
+            if found.provider == "aws_msk_iam" {
+                aws_credentials(fields)
+                    .map_err(|e| format!("error getting AWS authorization: {e}"))?;
+            }
+            secured.withheld = Some(format!(
+                "sasl oauthbearer ({}) can't be connected with yet",
+                found.provider
             ));
-            None
+            secured.oauth = Some(found);
         }
         "gssapi" => {
             kerberos(fields)?;
-            withheld = Some("sasl gssapi (Kerberos) is not supported".into());
-            None
+            secured.withheld = Some("sasl gssapi (Kerberos) is not supported".into());
         }
-        _ => None,
-    };
-    if tls_on && has("keyPassword") {
-        withheld = Some("keyPassword: an encrypted key can't be used yet".into());
+        _ => secured.security.sasl = password(sasl).map(|m| login(fields, m)).transpose()?,
     }
-    let tls = tls_on.then(|| Tls {
+    encrypted_key(fields, &mut secured);
+    Ok(secured)
+}
+
+/// Of an `apache-kafka` trigger; the first error, in KEDA's order.
+pub(super) fn apache_security(fields: &mut Fields<'_>) -> Result<Secured, String> {
+    for name in ["sasl", "tls"] {
+        let stands = |from| fields.text(name, from).is_some();
+        if stands(From::Trigger) && stands(From::Authentication) {
+            return Err(format!(
+                "unable to set `{name}` in both ScaledObject and TriggerAuthentication together"
+            ));
+        }
+    }
+    let tls_on = tls_on(fields);
+    let sasl = mechanism(fields, &APACHE_MECHANISMS);
+    if tls_on && one_of_a_pair(fields).is_some() {
+        return Err("can't set only one of cert or key when using TLS".into());
+    }
+    let text = |name| fields.text(name, From::Authentication);
+    let mut secured = Secured {
+        security: Security {
+            tls: tls_on.then(|| tls(fields, false)),
+            sasl: None,
+        },
+        sasl,
+        oauth: None,
+        withheld: None,
+    };
+    match sasl {
+        "plaintext" if text("username").is_none() || text("password").is_none() => {
+            return Err("username and password must be set when using SASL/PLAINTEXT".into());
+        }
+        "aws_msk_iam" => {
+            if fields.text("awsRegion", From::Trigger).is_none() {
+                return Err("awsRegion must be set when using AWS MSK IAM".into());
+            }
+            if !tls_on {
+                return Err("TLS must be enabled when using AWS MSK IAM".into());
+            }
+            aws_credentials(fields)?;
+            secured.withheld = Some("sasl aws_msk_iam can't be connected with yet".into());
+        }
+        "gssapi" => {
+            secured.withheld =
+                Some("err sasl type \"gssapi\" given: Kerberos is not supported".into());
+        }
+        // SCRAM without a user is let through here; the broker refuses it.
+        _ => {
+            secured.security.sasl = password(sasl).map(|mechanism| Sasl {
+                mechanism,
+                username: text("username").unwrap_or_default().to_owned(),
+                password: fields.secret("password").unwrap_or_default(),
+            });
+        }
+    }
+    encrypted_key(fields, &mut secured);
+    Ok(secured)
+}
+
+fn tls_on(fields: &mut Fields<'_>) -> bool {
+    fields.choice("tls", EITHER, &["enable", "disable"], "disable") == "enable"
+}
+
+/// The mechanism that is written; a list of them passes in KEDA and selects none.
+fn mechanism(fields: &mut Fields<'_>, known: &[&'static str]) -> &'static str {
+    let written = fields.choice("sasl", EITHER, known, "none");
+    known
+        .iter()
+        .find(|m| **m == written)
+        .copied()
+        .unwrap_or("none")
+}
+
+fn password(sasl: &str) -> Option<Mechanism> {
+    match sasl {
+        "plaintext" => Some(Mechanism::Plain),
+        "scram_sha256" => Some(Mechanism::ScramSha256),
+        "scram_sha512" => Some(Mechanism::ScramSha512),
+        _ => None,
+    }
+}
+
+/// Which of cert and key stands alone.
+fn one_of_a_pair(fields: &Fields<'_>) -> Option<&'static str> {
+    let has = |name| fields.text(name, From::Authentication).is_some();
+    match (has("cert"), has("key")) {
+        (true, false) => Some("cert"),
+        (false, true) => Some("key"),
+        _ => None,
+    }
+}
+
+fn tls(fields: &Fields<'_>, unsafe_ssl: bool) -> Tls {
+    Tls {
         ca: fields.text("ca", From::Authentication).map(Into::into),
         cert: fields.text("cert", From::Authentication).map(Into::into),
         key: fields.secret("key"),
         unsafe_ssl,
-    });
-    Ok((Security { tls, sasl }, withheld))
+    }
+}
+
+fn encrypted_key(fields: &Fields<'_>, secured: &mut Secured) {
+    let encrypted = fields.text("keyPassword", From::Authentication).is_some();
+    if encrypted && secured.security.tls.is_some() {
+        secured.withheld = Some("keyPassword: an encrypted key can't be used yet".into());
+    }
 }
 
 fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {
@@ -73,34 +192,6 @@ fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {
         username: username.ok_or("no username given")?.to_owned(),
         password: fields.secret("password").ok_or("no password given")?,
     })
-}
-
-fn token(fields: &Fields<'_>, provider: &str, tls: bool) -> Result<(), String> {
-    let has = |name| fields.text(name, From::Authentication).is_some();
-    if provider == "aws_msk_iam" {
-        return match (tls, fields.text("awsRegion", From::Trigger)) {
-            (false, _) => Err("TLS is required for AWS MSK authentication".into()),
-            (true, None) => Err("no awsRegion given".into()),
-            (true, Some(_)) => Ok(()),
-        };
-    }
-    for (name, error) in [
-        ("username", "no username given"),
-        ("password", "no password given"),
-        ("oauthTokenEndpointUri", "no oauth token endpoint uri given"),
-    ] {
-        if !has(name) {
-            return Err(error.into());
-        }
-    }
-    let extensions = fields.text("oauthExtensions", From::Authentication);
-    let well_formed = |text: &str| text.split(',').all(|e| e.split('=').count() == 2);
-    match extensions {
-        Some(text) if !well_formed(text) => {
-            Err("invalid OAuthBearer extension, must be of format key=value".into())
-        }
-        _ => Ok(()),
-    }
 }
 
 fn kerberos(fields: &Fields<'_>) -> Result<(), String> {

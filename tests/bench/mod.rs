@@ -101,8 +101,14 @@ impl Bench {
 
     /// Everything is read anew: committed and end of each partition.
     pub fn read(&mut self, pairs: &[(i64, i64)]) {
+        let pairs: BTreeMap<i32, (i64, i64)> = (0..).zip(pairs.iter().copied()).collect();
+        self.read_partitions(&pairs);
+    }
+
+    /// The same by partition id.
+    pub fn read_partitions(&mut self, pairs: &BTreeMap<i32, (i64, i64)>) {
         let reads = self.picture.as_ref().map_or(0, |p| p.topics["t"].reads);
-        let slots = pairs.iter().zip(0..).map(|((committed, end), id)| {
+        let slots = pairs.iter().map(|(id, (committed, end))| {
             let track = Track::begin(Reading {
                 committed: Some(*committed),
                 end: *end,
@@ -115,7 +121,7 @@ impl Bench {
                 track: Some(track),
                 trouble: None,
             };
-            (id, slot)
+            (*id, slot)
         });
         let slots: BTreeMap<i32, Slot> = slots.collect();
         let topic = TopicPicture {

@@ -1,6 +1,6 @@
 //! Rows about what is served for a lag, and what a stock HPA makes of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lagscale::scaling::even;
 use serde_json::{Value, json};
@@ -119,5 +119,28 @@ pub fn cap(row: &Value) -> Outcome {
         Ok(())
     } else {
         Err(format!("expected {expected}, found {metric} and {desired}"))
+    }
+}
+
+/// Which partitions are read: each lags by a power of two of its own.
+pub fn topic_partitions(row: &Value) -> Outcome {
+    let mut bench = Bench::with(
+        &json!({}),
+        &json!({"partitionLimitation": row["partitionLimitation"]}),
+    );
+    let existing = row["existing"].as_array().into_iter().flatten();
+    let existing = existing.map(|id| i32::try_from(id.as_i64().unwrap()).unwrap());
+    let pairs: BTreeMap<i32, (i64, i64)> = existing.map(|id| (id, (0, 1 << id))).collect();
+    bench.read_partitions(&pairs);
+    let value = bench.evaluate().metrics[0].value.clone();
+    let found = value.map(|v| {
+        let read = pairs.keys().filter(|id| v.lag & (1 << **id) != 0);
+        json!(read.collect::<Vec<_>>())
+    });
+    let expected = &row["expect"];
+    match (expected.as_str(), &found) {
+        (None, Ok(ids)) if ids == expected => Ok(()),
+        (Some(error), Err(why)) if why.text.contains(error.trim_start_matches("error: ")) => Ok(()),
+        _ => Err(format!("expected {expected}, found {found:?}")),
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use lagscale::{
-    kafka::sasl::Mechanism,
     lag::Policy,
     triggers::{self, Kafka, Parameters, Sources, Trigger},
 };
@@ -39,7 +38,8 @@ pub fn parse(row: &Value) -> Result<Kafka, String> {
         environment: &values(&row["env"]),
         parameters: &values(&row["auth"]),
     };
-    match triggers::parse("kafka", sources, "") {
+    let kind = row["scaler"].as_str().unwrap_or("kafka");
+    match triggers::parse(kind, sources, "") {
         Ok(Trigger::Kafka(kafka, _)) => Ok(*kafka),
         Ok(other) => Err(format!("{other:?}")),
         Err(error) => Err(error.to_string()),
@@ -58,8 +58,7 @@ pub fn config(row: &Value) -> Outcome {
     let kafka = parsed?;
     let found = seen(&kafka);
     for (key, value) in expected.as_object().into_iter().flatten() {
-        // What is kept for connecting with a token is issue 5's; here it is validated.
-        if matches!(key.as_str(), "ok" | "scopes" | "extensions") {
+        if key == "ok" {
             continue;
         }
         if found[key] != *value {
@@ -71,19 +70,6 @@ pub fn config(row: &Value) -> Outcome {
 
 /// A parsed trigger in the words of the rows.
 fn seen(kafka: &Kafka) -> Value {
-    let withheld = kafka.withheld.as_deref().unwrap_or_default();
-    let sasl = match kafka.security.sasl.as_ref().map(|s| s.mechanism) {
-        Some(Mechanism::Plain) => "plaintext",
-        Some(Mechanism::ScramSha256) => "scram_sha256",
-        Some(Mechanism::ScramSha512) => "scram_sha512",
-        None if withheld.contains("oauthbearer") => "oauthbearer",
-        None if withheld.contains("gssapi") => "gssapi",
-        None => "none",
-    };
-    let providers = ["bearer", "aws_msk_iam"];
-    let provider = providers
-        .iter()
-        .find(|p| withheld.contains(&format!("({p})")));
     let policy = match kafka.policy {
         Policy::Earliest => "earliest",
         Policy::Latest => "latest",
@@ -92,10 +78,17 @@ fn seen(kafka: &Kafka) -> Value {
         "brokers": kafka.bootstrap.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "group": *kafka.group,
         "topic": kafka.topic.as_deref().unwrap_or_default(),
+        "topics": kafka.topics.iter().map(|t| &**t).collect::<Vec<_>>(),
         "partitions": kafka.partitions.as_deref().map(|p| p.iter().copied().collect::<Vec<_>>()),
         "policy": policy,
         "lagThreshold": kafka.threshold, "activation": kafka.activation,
-        "tls": kafka.security.tls.is_some(), "sasl": sasl, "tokenProvider": provider,
+        "tls": kafka.security.tls.is_some(), "sasl": kafka.sasl,
+        // Named topics are all that is ever asked for.
+        "fetchWholeClusterMetadata": false,
+        "saslEnabled": kafka.sasl != "none",
+        "tokenProvider": kafka.oauth.as_ref().map(|o| o.provider),
+        "scopes": kafka.oauth.as_ref().map(|o| &o.scopes),
+        "extensions": kafka.oauth.as_ref().map(|o| &o.extensions),
         "allowIdleConsumers": kafka.allow_idle_consumers,
         "excludePersistentLag": kafka.exclude_persistent_lag,
         "scaleToZeroOnInvalidOffset": kafka.zero_without_commit,
@@ -105,8 +98,19 @@ fn seen(kafka: &Kafka) -> Value {
     })
 }
 
+/// Rows that change a whole trigger.
+pub fn client_options(row: &Value) -> Outcome {
+    let row = json!({"md_extra": row["md"], "auth": row["auth"], "expect": row["expect"]});
+    config(&row)
+}
+
+/// The option is taken and changes nothing.
+pub fn named_topics_only(row: &Value) -> Outcome {
+    parse(&json!({"md": row["md"]})).map(drop)
+}
+
 pub fn metric_name(row: &Value) -> Outcome {
-    let kafka = parse(&json!({"md": {
+    let kafka = parse(&json!({"scaler": row["scaler"], "md": {
         "bootstrapServers": "b:9092", "consumerGroup": row["group"], "topic": row["topic"],
     }}))?;
     let index = usize::try_from(row["triggerIndex"].as_u64().unwrap()).unwrap();

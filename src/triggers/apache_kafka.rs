@@ -1,0 +1,54 @@
+//! The `apache-kafka` trigger: KEDA's second Kafka scaler, with a validator of its own (keda-behaviour.md §1.7). What it
+//! reads is the same.
+
+use super::{
+    fields::{Fields, Sources},
+    kafka::{Common, Kafka},
+    partitions::limited,
+    security::apache_security,
+};
+
+/// Parses and validates; all field errors, then the first error between fields.
+pub(super) fn parse(sources: Sources<'_>) -> Result<Kafka, Vec<String>> {
+    let mut fields = Fields::new(sources);
+    let common = Common::read(&mut fields, &["earliest", "latest"]);
+    let topics: Vec<&str> = common.topic.map_or_else(Vec::new, pieces);
+    let partitions = common.limitation.and_then(|text| {
+        let ids = limited(text);
+        if let Err(why) = &ids {
+            let at = pieces(text).iter().position(|p| limited(p).is_err());
+            fields.errors.push(format!(
+                "unable to set param \"partitionLimitation\" value \"{text}\": slice element {}: unable to unmarshal to field type int: {why}",
+                at.unwrap_or_default()
+            ));
+        }
+        ids.ok()
+    });
+    let checks = [
+        (common.threshold <= 0).then(|| {
+            format!(
+                "lagThreshold must be a positive number, found {}",
+                common.threshold
+            )
+        }),
+        (common.activation < 0).then(|| {
+            format!(
+                "activationLagThreshold must be a positive number, found {} (0 is allowed)",
+                common.activation
+            )
+        }),
+        (common.allow_idle_consumers && common.limit).then(|| {
+            "allowIdleConsumers and limitToPartitionsWithLag cannot be set simultaneously".into()
+        }),
+        (topics.is_empty() && common.limit)
+            .then(|| "topic must be specified when using limitToPartitionsWithLag".into()),
+    ];
+    let secured = apache_security(&mut fields);
+    let first = checks.into_iter().flatten().next();
+    let secured = first.map_or(secured, Err);
+    common.finish(&topics, partitions, secured, fields.errors)
+}
+
+fn pieces(text: &str) -> Vec<&str> {
+    text.split(',').map(str::trim).collect()
+}
