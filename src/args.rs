@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::telemetry::Format;
 
@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// The one namespace to watch; all where it is not set.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub namespace: Option<String>,
+    /// Where its credentials may come from.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
     /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
     #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
     pub hpa_tolerance: Tolerance,
@@ -70,6 +73,31 @@ pub struct RunArgs {
         default_value = "console"
     )]
     pub log_format: Format,
+}
+
+/// Flags about credentials.
+#[derive(Debug, Args)]
+pub struct CredentialArgs {
+    /// The namespace it runs in; the service account's where it is not set.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub pod_namespace: Option<String>,
+    /// Where a ClusterTriggerAuthentication's references are looked for; the namespace it runs in where it is not set.
+    #[arg(long, env = "KEDA_CLUSTER_OBJECT_NAMESPACE")]
+    pub cluster_object_namespace: Option<String>,
+    /// Read Secrets of the cluster object namespace only.
+    #[arg(long, env = "KEDA_RESTRICT_SECRET_ACCESS", value_parser = FalseyValueParser::new())]
+    pub restrict_secret_access: bool,
+    /// The folder below which a filePath of a ClusterTriggerAuthentication leads; there is none where it is not set.
+    #[arg(long, env = "LAGSCALE_FILEPATH_AUTH_ROOT_PATH")]
+    pub filepath_auth_root_path: Option<PathBuf>,
+    /// For how long a boundServiceAccountToken is asked for, 1h to 6h.
+    #[arg(
+        long,
+        env = "KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY",
+        default_value = "1h",
+        value_parser = hours
+    )]
+    pub bound_service_account_token_expiry: Duration,
 }
 
 /// Flags of `certs`.
@@ -108,6 +136,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn hours(text: &str) -> Result<Duration, String> {
+    let hour = Duration::from_secs(3600);
+    if text.is_empty() {
+        return Ok(hour);
+    }
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    match span.and_then(|span| Duration::try_from(span).ok()) {
+        Some(span) if (hour..=6 * hour).contains(&span) => Ok(span),
+        _ => Err("expected a duration such as 1h30m, 1h to 6h".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -123,10 +163,16 @@ mod tests {
     fn a_number_out_of_range_is_refused_with_the_range() {
         let cli = Cli::try_parse_from(["lagscale", "--hpa-tolerance=0.2"]).unwrap();
         assert_eq!(cli.run.hpa_tolerance, Tolerance(200));
+        let flag = "--bound-service-account-token-expiry=1h30m";
+        let cli = Cli::try_parse_from(["lagscale", flag]).unwrap();
+        let expiry = cli.run.credentials.bound_service_account_token_expiry;
+        assert_eq!(expiry.as_secs(), 5400);
         for (flag, said) in [
             ("--hpa-tolerance=1", "0 to 0.999"),
             ("--hpa-tolerance=x", "quantities must match"),
             ("--max-sample-age=9", "10 to 3600"),
+            ("--bound-service-account-token-expiry=59m", "1h to 6h"),
+            ("--bound-service-account-token-expiry=-2h", "1h to 6h"),
         ] {
             let error = Cli::try_parse_from(["lagscale", flag])
                 .unwrap_err()

@@ -12,8 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    args::RunArgs,
-    controller::{self, Controller},
+    args::{CredentialArgs, RunArgs},
+    controller::{self, Controller, CredentialRules},
     poll::Timing,
     scaling::{Settings, table::Table},
     server::{self, Server, plain},
@@ -66,7 +66,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let readiness = server.readiness();
     let controller = Controller::new(controller::Parts {
         client,
-        namespace: args.namespace.filter(|n| !n.is_empty()),
+        rules: rules(args.namespace, args.credentials),
         settings: Settings {
             max_sample_age: args.max_sample_age,
             tolerance_milli: args.hpa_tolerance.0,
@@ -84,6 +84,25 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     stop.send_replace(true);
     let _ = tokio::join!(controlling, serving, plain);
     Ok(())
+}
+
+/// Where the kubelet tells a pod its namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Where credentials may come from. An empty value of a flag is none: charts set the environment either way.
+fn rules(namespace: Option<String>, args: CredentialArgs) -> CredentialRules {
+    let set = |value: Option<String>| value.filter(|v| !v.is_empty());
+    let told = || std::fs::read_to_string(NAMESPACE_FILE).ok();
+    let own = || set(args.pod_namespace).or_else(|| set(told().map(|n| n.trim().to_owned())));
+    CredentialRules {
+        namespace: set(namespace),
+        cluster_namespace: set(args.cluster_object_namespace)
+            .or_else(own)
+            .unwrap_or_else(|| "lagscale".to_owned()),
+        restricted: args.restrict_secret_access,
+        files: args.filepath_auth_root_path,
+        token_life: args.bound_service_account_token_expiry,
+    }
 }
 
 async fn told_to_end() -> std::io::Result<()> {

@@ -9,16 +9,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::{mpsc, watch};
 
 use super::{
     apply::{ObjectKey, Outcome, apply},
-    credentials::{Credentials, Fetched, SecretName},
-    lookup::{Lookup, secret_ref},
+    credentials::{CredentialRules, Credentials, News},
+    lookup::Lookup,
     object::{Object, live},
     publish::publish,
-    release::{is_held, release},
+    release::{is_held, release, release_authentications},
     resolve::{Resolved, resolve},
     watches::Watches,
 };
@@ -38,8 +38,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub struct Parts {
     /// To the API server.
     pub client: Client,
-    /// The one namespace to watch; `None`: all.
-    pub namespace: Option<String>,
+    /// What is watched, and where credentials may come from.
+    pub rules: CredentialRules,
     /// Of every evaluation.
     pub settings: Settings,
     /// Of every poll.
@@ -57,7 +57,7 @@ pub struct Controller {
     parts: Parts,
     watches: Watches,
     credentials: Credentials,
-    fetched: mpsc::UnboundedReceiver<Fetched>,
+    news: mpsc::UnboundedReceiver<News>,
     manager: Manager,
     arrived: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
     pictures: BTreeMap<ClusterKey, Arc<Picture>>,
@@ -73,12 +73,12 @@ impl Controller {
     /// Begins to watch.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (fetched_in, fetched) = mpsc::unbounded_channel();
+        let (news_in, news) = mpsc::unbounded_channel();
         let (pictures, arrived) = mpsc::unbounded_channel();
         Self {
-            watches: Watches::start(&parts.client, parts.namespace.as_deref()),
-            credentials: Credentials::new(parts.client.clone(), fetched_in),
-            fetched,
+            watches: Watches::start(&parts.client, parts.rules.namespace.as_deref()),
+            credentials: Credentials::new(parts.client.clone(), parts.rules.clone(), news_in),
+            news,
             manager: Manager::new(parts.timing, pictures),
             arrived,
             pictures: BTreeMap::new(),
@@ -103,22 +103,18 @@ impl Controller {
             let mut replan = false;
             tokio::select! {
                 () = self.watches.changed.notified() => replan = true,
-                Some(fetched) = self.fetched.recv() => {
-                    self.credentials.take(fetched);
-                    replan = true;
-                }
+                Some(news) = self.news.recv() => replan = self.credentials.take(news).is_some(),
                 Some((key, picture)) = self.arrived.recv() => {
                     self.pictures.insert(key, picture);
                 }
                 Some(outcome) = self.done.1.recv() => self.finished(outcome),
                 () = self.watches.hpas_changed.notified() => {}
-                _ = beat.tick() => replan = self.credentials.is_due(),
+                _ = beat.tick() => self.credentials.refresh(),
                 _ = stop.wait_for(|s| *s) => return,
             }
             tokio::time::sleep(TOGETHER).await;
-            while let Ok(fetched) = self.fetched.try_recv() {
-                self.credentials.take(fetched);
-                replan = true;
+            while let Ok(news) = self.news.try_recv() {
+                replan |= self.credentials.take(news).is_some();
             }
             while let Ok((key, picture)) = self.arrived.try_recv() {
                 self.pictures.insert(key, picture);
@@ -135,7 +131,7 @@ impl Controller {
 
     /// Plans anew what changed, and what is asked of Kafka with it.
     fn plan(&mut self) {
-        let mut secrets = BTreeSet::new();
+        let mut named = BTreeSet::new();
         let mut seen = BTreeSet::new();
         let now = Moment::now();
         self.waiting.clear();
@@ -145,7 +141,8 @@ impl Controller {
             if object.metadata.deletion_timestamp.is_some() {
                 self.objects.remove(&key);
                 if is_held(&*object) {
-                    tokio::spawn(release(self.parts.client.clone(), object));
+                    let api = Api::namespaced(self.parts.client.clone(), &key.0);
+                    tokio::spawn(release(api, object));
                 }
                 continue;
             }
@@ -155,10 +152,10 @@ impl Controller {
             };
             let Resolved {
                 plan,
-                secrets: named,
+                references,
                 waiting,
             } = resolve(object, &lookup);
-            secrets.extend(named);
+            named.extend(references);
             if waiting {
                 self.waiting.insert(key);
                 continue;
@@ -166,16 +163,8 @@ impl Controller {
             self.adopt(key, plan, now);
         }
         self.objects.retain(|key, _| seen.contains(key));
-        let authentications = self.watches.authentications.state();
-        for held in authentications.into_iter().filter(|a| is_held(&**a)) {
-            tokio::spawn(release(self.parts.client.clone(), held));
-        }
-        let watches = &self.watches;
-        let version = |name: &SecretName| {
-            let meta = watches.secrets.get(&secret_ref(name))?;
-            meta.metadata.resource_version.clone()
-        };
-        self.credentials.follow(&secrets, version);
+        release_authentications(&self.parts.client, &self.watches);
+        self.credentials.follow(named);
         let demand = self.demand();
         self.pictures.retain(|key, _| demand.contains_key(key));
         self.manager.demand(demand);

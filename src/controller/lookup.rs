@@ -1,16 +1,15 @@
-//! What resolving an object may look up: TriggerAuthentications as watched, Secrets as fetched.
+//! What resolving an object may look up: authentications as watched, what they name as read.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::{core::PartialObjectMeta, runtime::reflector::ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 
 use super::{
-    credentials::{Credentials, SecretName, Values},
+    credentials::{CredentialRules, Credentials, Found, Reference},
     resolve,
     watches::Watches,
 };
-use crate::resources::TriggerAuthentication;
+use crate::resources::{ClusterTriggerAuthentication, TriggerAuthentication};
 
 /// Over the present stores.
 pub(super) struct Lookup<'a> {
@@ -24,23 +23,16 @@ impl resolve::Lookup for Lookup<'_> {
         self.watches.authentications.get(&reference)
     }
 
-    fn secret(&self, name: &SecretName) -> Option<&Values> {
-        // What a deleted Secret held is not used any more.
-        self.exists(name)
-            .then(|| self.credentials.get(name))
-            .flatten()
+    fn cluster_authentication(&self, name: &str) -> Option<Arc<ClusterTriggerAuthentication>> {
+        let reference = ObjectRef::<ClusterTriggerAuthentication>::new(name);
+        self.watches.cluster_authentications.get(&reference)
     }
 
-    fn failure(&self, name: &SecretName) -> Option<&str> {
-        self.credentials.failure(name)
+    fn find(&self, reference: &Reference) -> Found<'_> {
+        self.credentials.find(reference)
     }
 
-    fn exists(&self, name: &SecretName) -> bool {
-        self.watches.secrets.get(&secret_ref(name)).is_some()
+    fn rules(&self) -> &CredentialRules {
+        self.credentials.rules()
     }
-}
-
-/// The watched metadata of a Secret.
-pub(super) fn secret_ref((namespace, name): &SecretName) -> ObjectRef<PartialObjectMeta<Secret>> {
-    ObjectRef::new(name).within(namespace)
 }

@@ -12,4 +12,5 @@ mod status;
 mod target;
 mod watches;
 
+pub use credentials::CredentialRules;
 pub use engine::{Controller, Parts};

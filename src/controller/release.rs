@@ -1,13 +1,14 @@
 //! KEDA puts a finalizer on its objects; where KEDA is gone nobody else takes it off, and a deletion would hang.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    core::NamespaceResourceScope,
 };
 use serde::de::DeserializeOwned;
+
+use super::watches::Watches;
 
 const FINALIZER: &str = "finalizer.keda.sh";
 
@@ -16,16 +17,25 @@ pub(super) fn is_held(object: &impl ResourceExt) -> bool {
     object.meta().deletion_timestamp.is_some() && object.finalizers().iter().any(|f| f == FINALIZER)
 }
 
+/// Takes the finalizer off every authentication that is being deleted.
+pub(super) fn release_authentications(client: &Client, watches: &Watches) {
+    let held = watches.authentications.state().into_iter();
+    for held in held.filter(|a| is_held(&**a)) {
+        let namespace = held.namespace().unwrap_or_default();
+        tokio::spawn(release(Api::namespaced(client.clone(), &namespace), held));
+    }
+    let held = watches.cluster_authentications.state().into_iter();
+    for held in held.filter(|a| is_held(&**a)) {
+        tokio::spawn(release(Api::all(client.clone()), held));
+    }
+}
+
 /// Takes the finalizer off; a change meanwhile is a conflict, and the next event brings another try.
-pub(super) async fn release<K>(client: Client, object: std::sync::Arc<K>)
+pub(super) async fn release<K>(api: Api<K>, object: Arc<K>)
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned,
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let api: Api<K> = Api::namespaced(client, &namespace);
     let left: Vec<_> = object
         .finalizers()
         .iter()

@@ -33,7 +33,8 @@ pub(super) type TargetError = String;
 /// Reads the workload of `plan`.
 pub(super) async fn read(client: &Client, plan: &Plan) -> Result<Target, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let resource = within(resource_of(client, reference)).await?;
+    let (version, kind) = kind_of(reference);
+    let resource = within(resource_of(client, &version, &kind)).await?;
     let api =
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     let scale = within(async {
@@ -64,7 +65,8 @@ pub(super) async fn set(
     to: i32,
 ) -> Result<Option<i32>, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let resource = within(resource_of(client, reference)).await?;
+    let (version, kind) = kind_of(reference);
+    let resource = within(resource_of(client, &version, &kind)).await?;
     let api =
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     within(async {
@@ -103,16 +105,25 @@ async fn within<T>(work: impl Future<Output = Result<T, TargetError>>) -> Result
     }
 }
 
-async fn resource_of(client: &Client, reference: &ScaleTarget) -> Result<ApiResource, TargetError> {
+/// `apiVersion` and `kind` of a target, with KEDA's defaults.
+pub(super) fn kind_of(reference: &ScaleTarget) -> (String, String) {
     let or = |field: &Option<String>, default: &str| {
         let field = field.clone().filter(|f| !f.is_empty());
         field.unwrap_or_else(|| default.into())
     };
     let version = or(&reference.api_version, "apps/v1");
-    let kind = or(&reference.kind, "Deployment");
-    let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
-    let gvk = GroupVersionKind::gvk(group, version, &kind);
-    if group == "apps" && matches!(kind.as_str(), "Deployment" | "StatefulSet") {
+    (version, or(&reference.kind, "Deployment"))
+}
+
+/// How objects of a kind are asked for.
+pub(super) async fn resource_of(
+    client: &Client,
+    api_version: &str,
+    kind: &str,
+) -> Result<ApiResource, TargetError> {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    if group == "apps" && matches!(kind, "Deployment" | "StatefulSet") {
         let plural = format!("{}s", kind.to_lowercase());
         return Ok(ApiResource::from_gvk_with_plural(&gvk, &plural));
     }

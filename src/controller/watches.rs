@@ -1,13 +1,11 @@
-//! What is watched, and where it is kept. Secrets are watched by their metadata only: memory follows our objects, and
-//! nothing secret is kept that nobody asks for.
+//! What is watched and kept whole. What these objects name is watched in `credentials`.
 
 use std::{fmt::Debug, sync::Arc};
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::{autoscaling::v2::HorizontalPodAutoscaler, core::v1::Secret};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
     Api, Client, Resource,
-    core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
         reflector::{self, Store},
@@ -17,14 +15,14 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::resources::{ScaledObject, TriggerAuthentication};
+use crate::resources::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
 
 /// All stores, filled by tasks that end with it.
 pub(super) struct Watches {
     pub(super) objects: Store<ScaledObject>,
     pub(super) authentications: Store<TriggerAuthentication>,
+    pub(super) cluster_authentications: Store<ClusterTriggerAuthentication>,
     pub(super) hpas: Store<HorizontalPodAutoscaler>,
-    pub(super) secrets: Store<PartialObjectMeta<Secret>>,
     /// Rings after a change of what a plan is made from.
     pub(super) changed: Arc<Notify>,
     /// Rings after a change of an HPA, which no plan depends on.
@@ -44,13 +42,14 @@ impl Watches {
         let authentications = reflect("TriggerAuthentications", found, &changed, &mut tasks);
         let hpas = watcher(scoped(client, namespace), config());
         let hpas = reflect("HorizontalPodAutoscalers", hpas, &hpas_changed, &mut tasks);
-        let secrets = watcher(scoped(client, namespace), config());
-        let secrets = reflect("Secrets", secrets, &changed, &mut tasks);
+        let what = "ClusterTriggerAuthentications";
+        let found = watcher(Api::all(client.clone()), config());
+        let cluster_authentications = reflect(what, found, &changed, &mut tasks);
         Self {
             objects,
             authentications,
+            cluster_authentications,
             hpas,
-            secrets,
             changed,
             hpas_changed,
             tasks,
@@ -63,7 +62,7 @@ impl Watches {
             self.objects.wait_until_ready(),
             self.authentications.wait_until_ready(),
             self.hpas.wait_until_ready(),
-            self.secrets.wait_until_ready(),
+            self.cluster_authentications.wait_until_ready(),
         );
         a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && !self.tasks.is_empty()
     }

@@ -1,11 +1,14 @@
-//! TriggerAuthentication: where a trigger's authentication parameters come from.
+//! TriggerAuthentication and ClusterTriggerAuthentication: where a trigger's authentication parameters come from.
+// Printer columns share their type, which the lint takes for a repetition.
+#![allow(clippy::duplicated_attributes)]
 
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Names the sources of authentication parameters for triggers of its namespace.
+/// Names the sources of authentication parameters for triggers of its namespace. Of two sources of one parameter the later
+/// in this order counts: env, configMapTargetRef, secretTargetRef, boundServiceAccountToken.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "keda.sh",
@@ -14,27 +17,173 @@ use serde_json::{Map, Value};
     plural = "triggerauthentications",
     shortname = "ta",
     shortname = "triggerauth",
-    namespaced
+    namespaced,
+    status = "TriggerAuthenticationStatus",
+    printcolumn(
+        name = "PodIdentity",
+        type_ = "string",
+        json_path = ".spec.podIdentity.provider"
+    ),
+    printcolumn(
+        name = "Secret",
+        type_ = "string",
+        json_path = ".spec.secretTargetRef[*].name"
+    ),
+    printcolumn(name = "Env", type_ = "string", json_path = ".spec.env[*].name"),
+    printcolumn(
+        name = "VaultAddress",
+        type_ = "string",
+        json_path = ".spec.hashiCorpVault.address"
+    ),
+    printcolumn(
+        name = "ScaledObjects",
+        type_ = "string",
+        json_path = ".status.scaledobjects",
+        priority = 1
+    ),
+    printcolumn(
+        name = "ScaledJobs",
+        type_ = "string",
+        json_path = ".status.scaledjobs",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct TriggerAuthenticationSpec {
-    /// Parameters from Secrets of the same namespace.
+    /// Parameters from Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub secret_target_ref: Vec<SecretTargetRef>,
-    /// Sources that are kept but not read; an object that uses one is told so.
-    #[serde(flatten)]
-    #[schemars(skip)]
-    pub other: Map<String, Value>,
+    pub secret_target_ref: Vec<TargetRef>,
+    /// Parameters from ConfigMaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config_map_target_ref: Vec<TargetRef>,
+    /// Parameters from the environment of the scale target's containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvRef>,
+    /// Parameters from tokens of service accounts, asked for and renewed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound_service_account_token: Vec<TokenRef>,
+    /// A file of parameters, a JSON map, below `--filepath-auth-root-path`; where it is set nothing else is read. Of a
+    /// ClusterTriggerAuthentication only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_path: Option<String>,
+    /// Not supported, unless the provider is `none`; an object that names it is told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub pod_identity: Option<Map<String, Value>>,
+    /// Not supported; an object that names it is told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub hashi_corp_vault: Option<Map<String, Value>>,
+    /// Not supported; an object that names it is told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub azure_key_vault: Option<Map<String, Value>>,
+    /// Not supported; an object that names it is told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub gcp_secret_manager: Option<Map<String, Value>>,
+    /// Not supported; an object that names it is told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub aws_secret_manager: Option<Map<String, Value>>,
+    /// For triggers that ask over HTTP; no trigger of lagscale reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub oauth2: Option<Map<String, Value>>,
 }
 
-/// One parameter from one key of a Secret.
+/// The same for triggers of every namespace; what it names is looked for in the cluster object namespace.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "keda.sh",
+    version = "v1alpha1",
+    kind = "ClusterTriggerAuthentication",
+    plural = "clustertriggerauthentications",
+    shortname = "cta",
+    shortname = "clustertriggerauth",
+    status = "TriggerAuthenticationStatus",
+    printcolumn(
+        name = "PodIdentity",
+        type_ = "string",
+        json_path = ".spec.podIdentity.provider"
+    ),
+    printcolumn(
+        name = "Secret",
+        type_ = "string",
+        json_path = ".spec.secretTargetRef[*].name"
+    ),
+    printcolumn(name = "Env", type_ = "string", json_path = ".spec.env[*].name"),
+    printcolumn(
+        name = "VaultAddress",
+        type_ = "string",
+        json_path = ".spec.hashiCorpVault.address"
+    ),
+    printcolumn(
+        name = "ScaledObjects",
+        type_ = "string",
+        json_path = ".status.scaledobjects",
+        priority = 1
+    ),
+    printcolumn(
+        name = "ScaledJobs",
+        type_ = "string",
+        json_path = ".status.scaledjobs",
+        priority = 1
+    )
+)]
+#[serde(transparent)]
+pub struct ClusterTriggerAuthenticationSpec(pub TriggerAuthenticationSpec);
+
+/// Who uses it, as KEDA keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SecretTargetRef {
+pub struct TriggerAuthenticationStatus {
+    /// Names of ScaledObjects, with commas between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaledobjects: Option<String>,
+    /// Names of ScaledJobs, with commas between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaledjobs: Option<String>,
+}
+
+/// One parameter from one key of a Secret or ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetRef {
     /// The parameter, such as `password`.
     pub parameter: String,
-    /// The Secret.
+    /// The Secret or ConfigMap.
     pub name: String,
     /// The key in it.
     pub key: String,
+}
+
+/// One parameter from one variable of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvRef {
+    /// The parameter, such as `password`.
+    pub parameter: String,
+    /// The variable.
+    pub name: String,
+    /// The container; the first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_name: Option<String>,
+}
+
+/// One parameter that is a token of a service account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRef {
+    /// The parameter, such as `password`.
+    pub parameter: String,
+    /// The service account.
+    pub service_account_name: String,
+}
+
+/// An object whose fields are stored as they are.
+fn kept(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "nullable": true,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
 }

@@ -4,7 +4,10 @@ mod authentication;
 pub mod conditions;
 mod scaled_object;
 
-pub use authentication::{SecretTargetRef, TriggerAuthentication, TriggerAuthenticationSpec};
+pub use authentication::{
+    ClusterTriggerAuthentication, ClusterTriggerAuthenticationSpec, EnvRef, TargetRef, TokenRef,
+    TriggerAuthentication, TriggerAuthenticationSpec, TriggerAuthenticationStatus,
+};
 pub use conditions::Condition;
 pub use scaled_object::{
     Advanced, AuthenticationRef, Fallback, GroupVersionKindResource, Health,
@@ -17,7 +20,12 @@ use kube::CustomResourceExt;
 /// Every CRD this binary serves, as a YAML stream: what `manifests/base/crds.yaml` holds.
 pub fn crds() -> Result<String, serde_saphyr::ser::Error> {
     let mut text = String::new();
-    for crd in [ScaledObject::crd(), TriggerAuthentication::crd()] {
+    let crds = [
+        ScaledObject::crd(),
+        TriggerAuthentication::crd(),
+        ClusterTriggerAuthentication::crd(),
+    ];
+    for crd in crds {
         text.push_str("---\n");
         text.push_str(&serde_saphyr::to_string(&crd)?);
     }

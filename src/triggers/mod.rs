@@ -79,16 +79,24 @@ pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trig
     }
 }
 
-/// Whether a field of this trigger stands only in the environment of the scale target.
+/// The fields of this trigger that stand only in the environment of the scale target: the key that says so, and the variable
+/// it names.
 #[must_use]
-pub fn reads_environment(kind: &str, metadata: &BTreeMap<String, String>) -> bool {
+pub fn environment_fields<'a>(
+    kind: &str,
+    metadata: &'a BTreeMap<String, String>,
+) -> Vec<(String, &'a str)> {
     let fields: &[&str] = match kind {
         "kafka" | "apache-kafka" => &["bootstrapServers", "consumerGroup", "topic"],
         _ => &[],
     };
-    let stands = |key: &str| metadata.get(key).is_some_and(|v| !v.trim().is_empty());
-    let mut fields = fields.iter();
-    fields.any(|field| !stands(field) && stands(&fields::from_env(field)))
+    let stands = |key: &str| metadata.get(key).filter(|v| !v.trim().is_empty());
+    let fields = fields.iter().filter(|field| stands(field).is_none());
+    let named = fields.filter_map(|field| {
+        let key = fields::from_env(field);
+        stands(&key).map(|variable| (key, variable.as_str()))
+    });
+    named.collect()
 }
 
 fn external(metric_type: &str) -> Result<MetricType, TriggerError> {
@@ -126,7 +134,7 @@ mod tests {
                 environment: &environment,
                 parameters: &Parameters::new(),
             };
-            let reads = reads_environment("kafka", &metadata);
+            let reads = environment_fields("kafka", &metadata).len();
             let read = match parse("kafka", sources, "") {
                 Ok(Trigger::Kafka(kafka, _)) => Ok((kafka.group, kafka.topic)),
                 Ok(other) => Err(format!("{other:?}")),
@@ -137,19 +145,19 @@ mod tests {
         let servers = ("bootstrapServersFromEnv", "SERVERS");
         let read = |topic: Option<&str>| Ok(("g".into(), topic.map(Into::into)));
         let group = ("consumerGroupFromEnv", "GROUP");
-        assert_eq!(trigger(&[servers, group]), (true, read(None)));
+        assert_eq!(trigger(&[servers, group]), (2, read(None)));
         // A variable that holds nothing is no topic.
         let blank = ("topicFromEnv", "TOPIC");
-        assert_eq!(trigger(&[servers, group, blank]), (true, read(None)));
+        assert_eq!(trigger(&[servers, group, blank]), (3, read(None)));
         let own = [
             ("bootstrapServers", "b:9092"),
             ("consumerGroup", "g"),
             ("topic", "t"),
             ("topicFromEnv", "GROUP"),
         ];
-        assert_eq!(trigger(&own), (false, read(Some("t"))));
+        assert_eq!(trigger(&own), (0, read(Some("t"))));
         let (reads, missing) = trigger(&[servers, ("consumerGroupFromEnv", "NOWHERE")]);
-        assert!(reads);
+        assert_eq!(reads, 2);
         assert!(missing.unwrap_err().contains(
             "missing required parameter \"consumerGroup\" in [triggerMetadata resolvedEnv]"
         ));

@@ -1,0 +1,177 @@
+//! One read of one reference.
+
+use std::time::Duration;
+
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::{ConfigMap, Secret, ServiceAccount},
+};
+use kube::{
+    Api, Client,
+    api::PostParams,
+    core::{DynamicObject, ObjectMeta},
+};
+use secrecy::SecretString;
+
+use super::{
+    file,
+    reference::{Content, CredentialRules, Name, Reference, Workload},
+    watching,
+};
+use crate::{
+    controller::{resolve::Template, target},
+    triggers::Parameters,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Files, of which nothing tells a change.
+const FILE_AGAIN: Duration = Duration::from_secs(2);
+/// Scale targets of a kind that is not watched.
+const WORKLOAD_AGAIN: Duration = Duration::from_secs(30);
+/// A service account that is not there yet.
+const ACCOUNT_AGAIN: Duration = Duration::from_secs(10);
+
+/// What a read came to; `again` is after which time to read again, `None` where a watch tells.
+pub(in crate::controller) enum Fetch {
+    /// The version that is known already.
+    Same { again: Duration },
+    /// There is no such thing.
+    Missing { again: Option<Duration> },
+    /// Its content at this version.
+    Brought {
+        version: String,
+        content: Content,
+        again: Option<Duration>,
+    },
+}
+
+/// Reads a reference of which `known` is the version that is kept.
+pub(super) async fn fetch(
+    client: &Client,
+    rules: &CredentialRules,
+    reference: &Reference,
+    known: Option<&str>,
+) -> Result<Fetch, String> {
+    let read = async {
+        match reference {
+            Reference::Secret(name) => secret(client, name).await,
+            Reference::ConfigMap(name) => config_map(client, name).await,
+            Reference::Workload(of) => workload(client, of, reference).await,
+            Reference::Token(name) => token(client, name, rules.token_life).await,
+            Reference::File(path) => from_file(rules, path, known).await,
+        }
+    };
+    let read = tokio::time::timeout(PATIENCE, read).await;
+    read.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+}
+
+async fn secret(client: &Client, (namespace, name): &Name) -> Result<Fetch, String> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let Some(secret) = api.get_opt(name).await.map_err(said)? else {
+        return Ok(Fetch::Missing { again: None });
+    };
+    // What is no UTF-8 is no parameter.
+    let text = |(key, value): (String, k8s_openapi::ByteString)| {
+        Some((key, String::from_utf8(value.0).ok()?.into()))
+    };
+    let values = secret.data.unwrap_or_default().into_iter();
+    Ok(brought(secret.metadata, values.filter_map(text).collect()))
+}
+
+async fn config_map(client: &Client, (namespace, name): &Name) -> Result<Fetch, String> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let Some(map) = api.get_opt(name).await.map_err(said)? else {
+        return Ok(Fetch::Missing { again: None });
+    };
+    let values = map.data.unwrap_or_default().into_iter();
+    let values = values.map(|(key, value)| (key, value.into()));
+    Ok(brought(map.metadata, values.collect()))
+}
+
+fn brought(metadata: ObjectMeta, values: Parameters) -> Fetch {
+    Fetch::Brought {
+        version: metadata.resource_version.unwrap_or_default(),
+        content: Content::Values(values),
+        again: None,
+    }
+}
+
+async fn workload(
+    client: &Client,
+    workload: &Workload,
+    reference: &Reference,
+) -> Result<Fetch, String> {
+    let again = (!watching::is_watched(reference)).then_some(WORKLOAD_AGAIN);
+    let resource = target::resource_of(client, &workload.api_version, &workload.kind).await?;
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &workload.namespace, &resource);
+    let Some(object) = api.get_opt(&workload.name).await.map_err(said)? else {
+        return Ok(Fetch::Missing { again });
+    };
+    Ok(Fetch::Brought {
+        version: watching::version(reference, &object.metadata),
+        content: Content::Template(Template::of(&object.data["spec"]["template"])),
+        again,
+    })
+}
+
+async fn token(client: &Client, (namespace, name): &Name, life: Duration) -> Result<Fetch, String> {
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: Some(i64::try_from(life.as_secs()).unwrap_or(i64::MAX)),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let params = PostParams::default();
+    let made = match api.create_token_request(name, &params, &request).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => {
+            let again = Some(ACCOUNT_AGAIN);
+            return Ok(Fetch::Missing { again });
+        }
+        made => made.map_err(said)?,
+    };
+    let status = made.status.ok_or("the API server gave no token")?;
+    // The API server may shorten it. Renewed with a fifth of its life left, as kubelets do.
+    let granted = made.spec.expiration_seconds.unwrap_or_default();
+    let granted = u64::try_from(granted).map_or(life, Duration::from_secs);
+    Ok(Fetch::Brought {
+        version: status.expiration_timestamp.0.to_string(),
+        content: Content::Values(Parameters::from([(
+            "token".to_owned(),
+            SecretString::from(status.token),
+        )])),
+        again: Some((granted * 4 / 5).max(ACCOUNT_AGAIN)),
+    })
+}
+
+async fn from_file(
+    rules: &CredentialRules,
+    path: &str,
+    known: Option<&str>,
+) -> Result<Fetch, String> {
+    let root = rules.files.clone().ok_or("no root for files is set")?;
+    let (path, known) = (path.to_owned(), known.map(str::to_owned));
+    let read = move || file::read(&root, &path, known.as_deref());
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|_| "reading it was given up".to_owned())?;
+    Ok(match read? {
+        file::Read::Same => Fetch::Same { again: FILE_AGAIN },
+        file::Read::Missing => Fetch::Missing {
+            again: Some(FILE_AGAIN),
+        },
+        file::Read::Brought(version, values) => Fetch::Brought {
+            version,
+            content: Content::Values(values),
+            again: Some(FILE_AGAIN),
+        },
+    })
+}
+
+fn said(error: kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message,
+        error => error.to_string(),
+    }
+}

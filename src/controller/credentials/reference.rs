@@ -1,0 +1,107 @@
+//! What a credential, or a field of a trigger, may come from, and what is kept of it.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::{
+    controller::{resolve::Template, target},
+    resources::ScaleTarget,
+    triggers::Parameters,
+};
+
+/// Namespace and name.
+pub(in crate::controller) type Name = (String, String);
+
+/// One thing outside of the triggers and authentications that name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::controller) enum Reference {
+    Secret(Name),
+    ConfigMap(Name),
+    /// The pod template of a scale target.
+    Workload(Workload),
+    /// A token of a service account.
+    Token(Name),
+    /// A file of parameters, relative to the root of such files.
+    File(String),
+}
+
+/// A scale target, with KEDA's defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::controller) struct Workload {
+    pub(in crate::controller) namespace: String,
+    pub(in crate::controller) api_version: String,
+    pub(in crate::controller) kind: String,
+    pub(in crate::controller) name: String,
+}
+
+/// What was read of a reference. It may be secret, so it has no `Debug`.
+pub(in crate::controller) enum Content {
+    /// Of a Secret, ConfigMap or file by key; of a token under `token`.
+    Values(Parameters),
+    /// Of a workload; `None` where it has no pod template.
+    Template(Option<Template>),
+}
+
+/// What is known of a reference.
+pub(in crate::controller) enum Found<'a> {
+    /// It is being read for the first time.
+    Waiting,
+    /// There is no such thing.
+    Missing,
+    /// It could not be read, and never was.
+    Failed(&'a str),
+    Here(&'a Content),
+}
+
+/// Where credentials may come from, as the flags say.
+#[derive(Clone, Debug)]
+pub struct CredentialRules {
+    /// The one namespace that is watched; `None`: all.
+    pub namespace: Option<String>,
+    /// Where a ClusterTriggerAuthentication's references are looked for.
+    pub cluster_namespace: String,
+    /// Secrets are read in `cluster_namespace` only.
+    pub restricted: bool,
+    /// Below which files of parameters may lie; `None`: there are none.
+    pub files: Option<PathBuf>,
+    /// For how long a token of a service account is asked for.
+    pub token_life: Duration,
+}
+
+impl Workload {
+    pub(in crate::controller) fn of(namespace: &str, target: &ScaleTarget) -> Self {
+        let (api_version, kind) = target::kind_of(target);
+        Self {
+            namespace: namespace.to_owned(),
+            api_version,
+            kind,
+            name: target.name.clone(),
+        }
+    }
+}
+
+impl Reference {
+    pub(super) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Secret((namespace, _))
+            | Self::ConfigMap((namespace, _))
+            | Self::Token((namespace, _))
+            | Self::Workload(Workload { namespace, .. }) => Some(namespace),
+            Self::File(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, namespace, name) = match self {
+            Self::Secret((namespace, name)) => ("Secret", namespace, name),
+            Self::ConfigMap((namespace, name)) => ("ConfigMap", namespace, name),
+            Self::Token((namespace, name)) => ("ServiceAccount", namespace, name),
+            Self::Workload(workload) => {
+                (workload.kind.as_str(), &workload.namespace, &workload.name)
+            }
+            Self::File(path) => return write!(f, "file {path}"),
+        };
+        write!(f, "{kind} {namespace}/{name}")
+    }
+}

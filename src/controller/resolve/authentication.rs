@@ -1,0 +1,192 @@
+//! From an authentication to parameters: each source in KEDA's order, a later one over an earlier one.
+
+use kube::ResourceExt;
+use serde_json::{Map, Value};
+
+use super::{Gather, Lookup, hosts};
+use crate::{
+    controller::credentials::{Content, Found, Reference},
+    resources::{AuthenticationRef, EnvRef, TargetRef, TriggerAuthenticationSpec},
+    triggers::Parameters,
+};
+
+/// What an authentication came to.
+#[derive(Default)]
+pub(super) struct Authenticated {
+    pub(super) parameters: Parameters,
+    /// The hosts it may be used with, and what says so.
+    pub(super) hosts: Option<(String, String)>,
+}
+
+/// The authentication that is read, and where what it names lies.
+struct Of<'a> {
+    what: &'a str,
+    namespace: &'a str,
+}
+
+impl<L: Lookup> Gather<'_, L> {
+    pub(super) fn authentication(&mut self, reference: &AuthenticationRef) -> Authenticated {
+        let name = &reference.name;
+        match reference.kind.as_deref().unwrap_or_default() {
+            "" | "TriggerAuthentication" => {
+                let namespace = self.namespace;
+                let what = format!("TriggerAuthentication {namespace}/{name}");
+                let Some(found) = self.lookup.authentication(namespace, name) else {
+                    self.notes.push(format!("{what} does not exist"));
+                    return Authenticated::default();
+                };
+                let of = Of {
+                    what: &what,
+                    namespace,
+                };
+                if found.spec.file_path.as_ref().is_some_and(|p| !p.is_empty()) {
+                    self.notes.push(format!(
+                        "{what}: filePath is read of a ClusterTriggerAuthentication only"
+                    ));
+                }
+                Authenticated {
+                    parameters: self.sources(&found.spec, &of),
+                    hosts: None,
+                }
+            }
+            "ClusterTriggerAuthentication" => {
+                let what = format!("ClusterTriggerAuthentication {name}");
+                let Some(found) = self.lookup.cluster_authentication(name) else {
+                    self.notes.push(format!("{what} does not exist"));
+                    return Authenticated::default();
+                };
+                let namespace = self.lookup.rules().cluster_namespace.clone();
+                let of = Of {
+                    what: &what,
+                    namespace: &namespace,
+                };
+                let spec = &found.spec.0;
+                let parameters = match spec.file_path.as_ref().filter(|p| !p.is_empty()) {
+                    Some(path) => self.file(path, &of),
+                    None => self.sources(spec, &of),
+                };
+                let hosts = found.annotations().get(hosts::ANNOTATION).cloned();
+                Authenticated {
+                    parameters,
+                    hosts: hosts.map(|list| (what, list)),
+                }
+            }
+            other => {
+                self.notes.push(format!(
+                    "unknown trigger auth kind {other}, expected TriggerAuthentication or ClusterTriggerAuthentication"
+                ));
+                Authenticated::default()
+            }
+        }
+    }
+
+    fn sources(&mut self, spec: &TriggerAuthenticationSpec, of: &Of<'_>) -> Parameters {
+        // oauth2 is for triggers that ask over HTTP: KEDA's kafka does not read it either.
+        for (source, value) in [
+            ("podIdentity", &spec.pod_identity),
+            ("hashiCorpVault", &spec.hashi_corp_vault),
+            ("azureKeyVault", &spec.azure_key_vault),
+            ("gcpSecretManager", &spec.gcp_secret_manager),
+            ("awsSecretManager", &spec.aws_secret_manager),
+        ] {
+            if value.as_ref().is_some_and(|v| !says_nothing(source, v)) {
+                self.notes
+                    .push(format!("{}: {source} is not supported", of.what));
+            }
+        }
+        let mut parameters = Parameters::new();
+        for variable in &spec.env {
+            self.variable(variable, of, &mut parameters);
+        }
+        for target in &spec.config_map_target_ref {
+            let name = (of.namespace.to_owned(), target.name.clone());
+            self.key(&Reference::ConfigMap(name), target, &mut parameters);
+        }
+        for target in &spec.secret_target_ref {
+            let name = (of.namespace.to_owned(), target.name.clone());
+            if self.may_read_secrets_of(of.namespace) {
+                self.key(&Reference::Secret(name), target, &mut parameters);
+            } else {
+                let own = &self.lookup.rules().cluster_namespace;
+                self.notes.push(format!(
+                    "Secret {}/{} is not read (for parameter {}): --restrict-secret-access allows those of namespace {own} only",
+                    of.namespace, target.name, target.parameter
+                ));
+            }
+        }
+        for token in &spec.bound_service_account_token {
+            let name = (of.namespace.to_owned(), token.service_account_name.clone());
+            let target = TargetRef {
+                parameter: token.parameter.clone(),
+                name: token.service_account_name.clone(),
+                key: "token".into(),
+            };
+            self.key(&Reference::Token(name), &target, &mut parameters);
+        }
+        parameters
+    }
+
+    fn file(&mut self, path: &str, of: &Of<'_>) -> Parameters {
+        if self.lookup.rules().files.is_none() {
+            self.notes.push(format!(
+                "{}: filePath {path} needs --filepath-auth-root-path",
+                of.what
+            ));
+            return Parameters::new();
+        }
+        let found = self.values(&Reference::File(path.to_owned()), of.what);
+        found.cloned().unwrap_or_default()
+    }
+
+    /// One key of something, as a parameter.
+    fn key(&mut self, reference: &Reference, target: &TargetRef, into: &mut Parameters) {
+        let parameter = &target.parameter;
+        let Some(values) = self.values(reference, &format!("for parameter {parameter}")) else {
+            return;
+        };
+        match values.get(&target.key).cloned() {
+            Some(value) => drop(into.insert(parameter.clone(), value)),
+            None => self.notes.push(format!(
+                "{reference} has no key {} (for parameter {parameter})",
+                target.key
+            )),
+        }
+    }
+
+    fn variable(&mut self, variable: &EnvRef, of: &Of<'_>, into: &mut Parameters) {
+        let (parameter, name) = (&variable.parameter, &variable.name);
+        let environment = match self.environment(variable.container_name.as_deref()) {
+            Ok(None) => return,
+            Ok(Some(environment)) => environment,
+            Err(error) => {
+                let what = of.what;
+                let note = format!("{error} (for parameter {parameter} of {what})");
+                return self.notes.push(note);
+            }
+        };
+        if let Some(value) = environment.values.get(name) {
+            into.insert(parameter.clone(), value.clone());
+        } else {
+            let missing = environment.missing(name);
+            let note = format!("{missing} (for parameter {parameter})");
+            self.notes.push(note);
+        }
+    }
+
+    /// All values of something; `None` where there are none yet or ever, with a note in the second case.
+    fn values(&mut self, reference: &Reference, why: &str) -> Option<&Parameters> {
+        let note = match self.look(reference) {
+            Found::Here(Content::Values(values)) => return Some(values),
+            Found::Waiting => return None,
+            Found::Failed(error) => format!("{reference} could not be read ({why}): {error}"),
+            Found::Missing | Found::Here(_) => format!("{reference} does not exist ({why})"),
+        };
+        self.notes.push(note);
+        None
+    }
+}
+
+/// `podIdentity` with the provider `none` is what leaving it out is.
+fn says_nothing(source: &str, value: &Map<String, Value>) -> bool {
+    source == "podIdentity" && value.get("provider").is_none_or(|p| p == "none")
+}

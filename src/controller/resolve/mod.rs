@@ -1,0 +1,170 @@
+//! From a ScaledObject and what it names to a plan. Pure: what is missing is an error in the plan.
+
+mod authentication;
+mod environment;
+mod expand;
+mod hosts;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::credentials::{CredentialRules, Found, Reference};
+use crate::{
+    poll::ClusterKey,
+    resources::{
+        ClusterTriggerAuthentication, ScaleTarget, ScaledObject, Trigger as Written,
+        TriggerAuthentication,
+    },
+    scaling::{Plan, PlannedTrigger, Source},
+    triggers::{self, Parameters, Sources, Trigger},
+};
+use authentication::Authenticated;
+pub(super) use template::Template;
+
+/// What an object came to.
+pub(super) struct Resolved {
+    pub(super) plan: Plan,
+    /// What it names, whether that exists or not.
+    pub(super) references: BTreeSet<Reference>,
+    /// Something is being read for the first time: nothing can be said yet.
+    pub(super) waiting: bool,
+}
+
+/// Looks up what a plan needs.
+pub(super) trait Lookup {
+    /// A TriggerAuthentication by namespace and name.
+    fn authentication(&self, namespace: &str, name: &str) -> Option<Arc<TriggerAuthentication>>;
+    /// A ClusterTriggerAuthentication by name.
+    fn cluster_authentication(&self, name: &str) -> Option<Arc<ClusterTriggerAuthentication>>;
+    /// What is known of something that is named.
+    fn find(&self, reference: &Reference) -> Found<'_>;
+    /// Where credentials may come from.
+    fn rules(&self) -> &CredentialRules;
+}
+
+/// Resolves and parses every trigger of `object`.
+pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolved {
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let mut references = BTreeSet::new();
+    let mut waiting = false;
+    let spec = &object.spec;
+    let triggers = spec.triggers.iter().enumerate().map(|(index, trigger)| {
+        let mut gather = Gather {
+            namespace: &namespace,
+            target: &spec.scale_target_ref,
+            lookup,
+            references: &mut references,
+            waiting: &mut waiting,
+            notes: Vec::new(),
+        };
+        PlannedTrigger {
+            kind: trigger.kind.clone(),
+            source: gather.source(index, trigger),
+        }
+    });
+    let triggers = triggers.collect();
+    Resolved {
+        plan: Plan::new(object, triggers),
+        references,
+        waiting,
+    }
+}
+
+/// What one trigger is resolved with.
+struct Gather<'a, L> {
+    namespace: &'a str,
+    target: &'a ScaleTarget,
+    lookup: &'a L,
+    references: &'a mut BTreeSet<Reference>,
+    waiting: &'a mut bool,
+    /// What is missing: appended to the validation's error, which alone would mislead.
+    notes: Vec<String>,
+}
+
+impl<'a, L: Lookup> Gather<'a, L> {
+    fn source(&mut self, index: usize, trigger: &Written) -> Result<Source, Arc<str>> {
+        let reference = trigger.authentication_ref.as_ref();
+        let Authenticated { parameters, hosts } = reference
+            .map(|reference| self.authentication(reference))
+            .unwrap_or_default();
+        let (environment, unmet) = self.variables(trigger);
+        let sources = Sources {
+            metadata: &trigger.metadata,
+            environment: &environment,
+            parameters: &parameters,
+        };
+        let metric_type = trigger.metric_type.as_deref().unwrap_or_default();
+        let parsed = match (triggers::parse(&trigger.kind, sources, metric_type), unmet) {
+            // It would mean something else: every topic instead of one.
+            (Ok(_), Some(unmet)) => Err(unmet),
+            (Err(error), Some(unmet)) => Err(format!("{error}; {unmet}")),
+            (parsed, None) => parsed.map_err(|error| error.to_string()),
+        };
+        match parsed {
+            Ok(Trigger::Resource(resource)) => Ok(Source::Resource(resource)),
+            Ok(Trigger::Kafka(mut kafka, metric_type)) => {
+                if let Some((what, list)) = hosts
+                    && let Some(address) = hosts::first_refused(&list, &kafka.bootstrap)
+                {
+                    self.notes.push(format!(
+                        "{what} is not for {address}: its annotation {} allows {list}",
+                        hosts::ANNOTATION
+                    ));
+                }
+                // Without what is missing it would be asked as somebody else.
+                let missing = (!self.notes.is_empty()).then(|| self.notes.join("; "));
+                kafka.withheld = missing.or(kafka.withheld);
+                Ok(Source::Kafka {
+                    cluster: ClusterKey {
+                        bootstrap: kafka.bootstrap.clone(),
+                        fingerprint: kafka.security.fingerprint(),
+                    },
+                    metric: kafka.metric_name(index).into(),
+                    kafka: (*kafka).into(),
+                    metric_type,
+                })
+            }
+            Err(error) => {
+                let text = std::iter::once(error).chain(std::mem::take(&mut self.notes));
+                Err(text.collect::<Vec<_>>().join("; ").into())
+            }
+        }
+    }
+
+    /// The environment that fields of the trigger are read from, and what is wrong with it. Empty where no field is.
+    fn variables(&mut self, trigger: &Written) -> (Parameters, Option<String>) {
+        let fields = triggers::environment_fields(&trigger.kind, &trigger.metadata);
+        if fields.is_empty() {
+            return (Parameters::new(), None);
+        }
+        let container = self.target.env_source_container_name.as_deref();
+        match self.environment(container) {
+            Ok(None) => (Parameters::new(), None),
+            Err(error) => (Parameters::new(), Some(error)),
+            Ok(Some(environment)) => {
+                let missing = fields
+                    .iter()
+                    .filter(|(_, variable)| !environment.values.contains_key(*variable))
+                    .map(|(key, variable)| format!("{key}: {}", environment.missing(variable)));
+                let missing: Vec<_> = missing.collect();
+                let missing = (!missing.is_empty()).then(|| missing.join("; "));
+                (environment.values, missing)
+            }
+        }
+    }
+
+    /// What is known of something, which is followed from now on.
+    fn look(&mut self, reference: &Reference) -> Found<'a> {
+        self.references.insert(reference.clone());
+        let found = self.lookup.find(reference);
+        *self.waiting |= matches!(found, Found::Waiting);
+        found
+    }
+
+    fn may_read_secrets_of(&self, namespace: &str) -> bool {
+        let rules = self.lookup.rules();
+        !rules.restricted || rules.cluster_namespace == namespace
+    }
+}

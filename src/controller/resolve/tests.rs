@@ -1,0 +1,456 @@
+//! Resolving against things that are simply said to be there.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    controller::credentials::{Content, Workload},
+    triggers::Kafka,
+};
+
+/// What the cluster holds. What it does not hold is missing; what holds nothing is being read.
+struct Fake {
+    authentication: Arc<TriggerAuthentication>,
+    cluster: Arc<ClusterTriggerAuthentication>,
+    contents: BTreeMap<Reference, Option<Content>>,
+    rules: CredentialRules,
+}
+
+impl Lookup for Fake {
+    fn authentication(&self, namespace: &str, name: &str) -> Option<Arc<TriggerAuthentication>> {
+        (namespace == "shop" && name == "auth").then(|| self.authentication.clone())
+    }
+
+    fn cluster_authentication(&self, name: &str) -> Option<Arc<ClusterTriggerAuthentication>> {
+        (name == "auth").then(|| self.cluster.clone())
+    }
+
+    fn find(&self, reference: &Reference) -> Found<'_> {
+        match self.contents.get(reference) {
+            Some(Some(content)) => Found::Here(content),
+            Some(None) => Found::Waiting,
+            None => Found::Missing,
+        }
+    }
+
+    fn rules(&self) -> &CredentialRules {
+        &self.rules
+    }
+}
+
+impl Fake {
+    /// A Secret and a ConfigMap in both namespaces, a token, a file, and a Deployment `app` with one container of `env`.
+    fn new(spec: &Value, container: &Value) -> Self {
+        let object = |kind: &str| {
+            json!({
+                "apiVersion": "keda.sh/v1alpha1", "kind": kind, "metadata": {"name": "auth"}, "spec": spec,
+            })
+        };
+        let name = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        let values = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            let values = pairs.map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
+            Some(Content::Values(values))
+        };
+        let template = json!({
+            "metadata": {"labels": {"app": "web"}, "annotations": {"a/b": "note"}},
+            "spec": {"serviceAccountName": "runner", "containers": [{"name": "side"}, container]},
+        });
+        Self {
+            authentication: Arc::new(
+                serde_json::from_value(object("TriggerAuthentication")).unwrap(),
+            ),
+            cluster: Arc::new(
+                serde_json::from_value(object("ClusterTriggerAuthentication")).unwrap(),
+            ),
+            contents: BTreeMap::from([
+                (
+                    Reference::Secret(name("shop", "secret")),
+                    values(&[("password", "of secret"), ("user", "u")]),
+                ),
+                (
+                    Reference::Secret(name("own", "secret")),
+                    values(&[("password", "of own secret"), ("user", "u")]),
+                ),
+                (
+                    Reference::ConfigMap(name("shop", "map")),
+                    values(&[("password", "of map"), ("topic", "orders")]),
+                ),
+                (
+                    Reference::Token(name("shop", "account")),
+                    values(&[("token", "of account")]),
+                ),
+                (
+                    Reference::File("team/kafka.json".into()),
+                    values(&[("password", "of file"), ("username", "u")]),
+                ),
+                (
+                    deployment(),
+                    Some(Content::Template(Template::of(&template))),
+                ),
+            ]),
+            rules: CredentialRules {
+                namespace: None,
+                cluster_namespace: "own".into(),
+                restricted: false,
+                files: Some("/files".into()),
+                token_life: Duration::from_secs(3600),
+            },
+        }
+    }
+
+    /// The trigger, or why it is not asked.
+    fn resolve(&self, kind: &str, metadata: &Value) -> Result<Kafka, String> {
+        let resolved = self.resolved(kind, metadata);
+        assert!(!resolved.waiting);
+        match &resolved.plan.triggers[0].source {
+            Ok(Source::Kafka { kafka, .. }) => match &kafka.withheld {
+                None => Ok((**kafka).clone()),
+                Some(why) => Err(why.clone()),
+            },
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn resolved(&self, kind: &str, metadata: &Value) -> Resolved {
+        let mut trigger = json!({
+            "type": "kafka",
+            "metadata": {
+                "bootstrapServers": "kafka.shop.svc:9092", "consumerGroup": "g", "sasl": "plaintext",
+            },
+            "authenticationRef": {"name": "auth", "kind": kind},
+        });
+        for (key, value) in metadata.as_object().into_iter().flatten() {
+            trigger["metadata"][key] = value.clone();
+        }
+        let object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "app", "namespace": "shop"},
+            "spec": {
+                "scaleTargetRef": {"name": "app", "envSourceContainerName": "main"},
+                "triggers": [trigger],
+            },
+        });
+        resolve(Arc::new(serde_json::from_value(object).unwrap()), self)
+    }
+
+    fn password(&self, kind: &str) -> Result<String, String> {
+        let kafka = self.resolve(kind, &json!({"topic": "t"}))?;
+        let sasl = kafka.security.sasl.ok_or("no sasl")?;
+        Ok(sasl.password.expose_secret().to_owned())
+    }
+}
+
+fn deployment() -> Reference {
+    Reference::Workload(Workload {
+        namespace: "shop".into(),
+        api_version: "apps/v1".into(),
+        kind: "Deployment".into(),
+        name: "app".into(),
+    })
+}
+
+fn target(name: &str, key: &str) -> Value {
+    json!([{"parameter": "password", "name": name, "key": key}])
+}
+
+fn main() -> Value {
+    json!({"name": "main", "env": [{"name": "PASSWORD", "value": "of env"}]})
+}
+
+#[test]
+fn of_two_sources_of_one_parameter_the_later_counts() {
+    let user = json!({"parameter": "username", "name": "secret", "key": "user"});
+    let mut spec = json!({"secretTargetRef": [user]});
+    let variable = json!([{"parameter": "password", "name": "PASSWORD", "containerName": "main"}]);
+    for (source, value, expected) in [
+        ("env", variable, "of env"),
+        ("configMapTargetRef", target("map", "password"), "of map"),
+        (
+            "secretTargetRef",
+            json!([user, {"parameter": "password", "name": "secret", "key": "password"}]),
+            "of secret",
+        ),
+        (
+            "boundServiceAccountToken",
+            json!([{"parameter": "password", "serviceAccountName": "account"}]),
+            "of account",
+        ),
+        // It neither counts as a source, nor does KEDA's kafka read it.
+        ("oauth2", json!({"type": "clientCredentials"}), "of account"),
+        ("podIdentity", json!({"provider": "none"}), "of account"),
+    ] {
+        spec[source] = value;
+        let password = Fake::new(&spec, &main()).password("");
+        assert_eq!(password.as_deref(), Ok(expected), "{source}");
+    }
+    // A file is read instead of everything else.
+    spec["filePath"] = "team/kafka.json".into();
+    let password = Fake::new(&spec, &main()).password("ClusterTriggerAuthentication");
+    assert_eq!(password.as_deref(), Ok("of file"));
+}
+
+#[test]
+fn what_is_missing_is_named_and_the_trigger_is_not_asked() {
+    let token = json!([{"parameter": "password", "serviceAccountName": "nobody"}]);
+    let variable = |name: &str, container: &str| json!({"env": [{"parameter": "password", "name": name, "containerName": container}]});
+    for (kind, spec, said) in [
+        (
+            "",
+            json!({"secretTargetRef": target("nowhere", "k")}),
+            "Secret shop/nowhere does not exist (for parameter password)",
+        ),
+        (
+            "",
+            json!({"secretTargetRef": target("secret", "k")}),
+            "Secret shop/secret has no key k (for parameter password)",
+        ),
+        (
+            "",
+            json!({"configMapTargetRef": target("map", "k")}),
+            "ConfigMap shop/map has no key k (for parameter password)",
+        ),
+        (
+            "",
+            json!({"boundServiceAccountToken": token}),
+            "ServiceAccount shop/nobody does not exist (for parameter password)",
+        ),
+        (
+            "",
+            variable("NOPE", "main"),
+            "container main of Deployment shop/app has no variable NOPE (for parameter password)",
+        ),
+        (
+            "",
+            variable("NOPE", ""),
+            "container side of Deployment shop/app has no variable NOPE",
+        ),
+        (
+            "",
+            variable("PASSWORD", "other"),
+            "couldn't find container with name other on Target object",
+        ),
+        (
+            "",
+            json!({"hashiCorpVault": {"address": "a"}}),
+            "TriggerAuthentication shop/auth: hashiCorpVault is not supported",
+        ),
+        (
+            "",
+            json!({"podIdentity": {"provider": "aws"}}),
+            "podIdentity is not supported",
+        ),
+        (
+            "",
+            json!({"filePath": "team/kafka.json"}),
+            "filePath is read of a ClusterTriggerAuthentication only",
+        ),
+        (
+            "Elsewhere",
+            json!({}),
+            "unknown trigger auth kind Elsewhere",
+        ),
+        (
+            "ClusterTriggerAuthentication",
+            json!({"filePath": "x"}),
+            "file x does not exist (ClusterTriggerAuthentication auth)",
+        ),
+        (
+            "ClusterTriggerAuthentication",
+            json!({"configMapTargetRef": target("map", "k")}),
+            "ConfigMap own/map does not exist",
+        ),
+    ] {
+        let error = Fake::new(&spec, &main()).password(kind).unwrap_err();
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    }
+    // Whatever else would do for the validation.
+    let spec = json!({
+        "configMapTargetRef": [{"parameter": "username", "name": "map", "key": "topic"}, {"parameter": "password", "name": "map", "key": "password"}],
+        "secretTargetRef": target("nowhere", "k"),
+    });
+    let error = Fake::new(&spec, &main()).password("").unwrap_err();
+    assert_eq!(
+        error,
+        "Secret shop/nowhere does not exist (for parameter password)"
+    );
+}
+
+#[test]
+fn the_environment_is_what_the_template_lets_us_know() {
+    let container = json!({
+        "name": "main",
+        "envFrom": [
+            {"configMapRef": {"name": "map"}},
+            {"prefix": "S_", "secretRef": {"name": "secret"}},
+            {"configMapRef": {"name": "nowhere", "optional": true}},
+        ],
+        "env": [
+            {"name": "LITERAL", "value": "$(topic)-$(S_user)-$(LATER)-$$(topic)"},
+            {"name": "LATER", "value": "x"},
+            {"name": "topic", "value": "own"},
+            {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "user"}}},
+            {"name": "MAP", "valueFrom": {"configMapKeyRef": {"name": "map", "key": "topic"}}},
+            {"name": "GONE", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "k", "optional": true}}},
+            {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {"name": "LABEL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+            {"name": "NOTE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['a/b']"}}},
+            {"name": "ACCOUNT", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+        ],
+    });
+    let spec = json!({
+        "configMapTargetRef": [{"parameter": "username", "name": "map", "key": "topic"}, {"parameter": "password", "name": "map", "key": "password"}],
+    });
+    let fake = Fake::new(&spec, &container);
+    let topic = |variable: &str| {
+        let kafka = fake.resolve("", &json!({"topicFromEnv": variable}));
+        kafka.map(|k| k.topic.unwrap_or_default().to_string())
+    };
+    for (variable, value) in [
+        ("password", "of map"),
+        ("S_user", "u"),
+        ("LITERAL", "orders-u-$(LATER)-$(topic)"),
+        ("topic", "own"),
+        ("SECRET", "u"),
+        ("MAP", "orders"),
+        ("NAMESPACE", "shop"),
+        ("LABEL", "web"),
+        ("NOTE", "note"),
+        ("ACCOUNT", "runner"),
+    ] {
+        assert_eq!(topic(variable).as_deref(), Ok(value), "{variable}");
+    }
+    for (variable, said) in [
+        (
+            "GONE",
+            "topicFromEnv: container main of Deployment shop/app has no variable GONE",
+        ),
+        (
+            "POD",
+            "topicFromEnv: variable POD of container main of Deployment shop/app is the field metadata.name, which only a running pod has",
+        ),
+        ("LIMIT", "is nothing that a pod template tells"),
+    ] {
+        let error = topic(variable).unwrap_err();
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    }
+    // A required field says first what KEDA says.
+    let error = fake.resolve(
+        "",
+        &json!({"consumerGroup": "", "consumerGroupFromEnv": "GONE"}),
+    );
+    let error = error.unwrap_err();
+    let first = "error parsing kafka metadata: error parsing kafka metadata: missing required parameter \"consumerGroup\"";
+    assert!(error.starts_with(first), "{error}");
+    assert!(error.ends_with("has no variable GONE"), "{error}");
+}
+
+#[test]
+fn a_broken_environment_fails_only_the_triggers_that_read_it() {
+    let key =
+        |kind: &str| json!({"name": "X", "valueFrom": {kind: {"name": "nowhere", "key": "k"}}});
+    for (container, said) in [
+        (
+            json!({"name": "main", "env": [key("secretKeyRef")]}),
+            "error resolving secrets for ScaleTarget: error resolving secret name nowhere for env X in namespace shop",
+        ),
+        (
+            json!({"name": "main", "env": [key("configMapKeyRef")]}),
+            "error resolving secrets for ScaleTarget: error resolving config nowhere for env X in namespace shop",
+        ),
+        (
+            json!({"name": "main", "envFrom": [{"configMapRef": {"name": "nowhere"}}]}),
+            "error resolving secrets for ScaleTarget: error reading config ref nowhere on namespace shop/",
+        ),
+        (
+            json!({"name": "other"}),
+            "couldn't find container with name main on Target object",
+        ),
+    ] {
+        let spec = json!({
+            "configMapTargetRef": [{"parameter": "username", "name": "map", "key": "topic"}, {"parameter": "password", "name": "map", "key": "password"}],
+        });
+        let fake = Fake::new(&spec, &container);
+        assert_eq!(fake.password("").as_deref(), Ok("of map"));
+        let error = fake.resolve("", &json!({"topicFromEnv": "X"})).unwrap_err();
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    }
+}
+
+#[test]
+fn variables_of_variables_end_at_what_a_process_can_be_started_with() {
+    let mut variables = vec![json!({"name": "V0", "value": "x".repeat(1000)})];
+    for level in 1..40 {
+        let value = format!("$(V{0})$(V{0})", level - 1);
+        variables.push(json!({"name": format!("V{level}"), "value": value}));
+    }
+    let fake = Fake::new(&json!({}), &json!({"name": "main", "env": variables}));
+    let error = fake
+        .resolve("", &json!({"topicFromEnv": "V1"}))
+        .unwrap_err();
+    assert!(error.contains("is larger than 2097152 bytes"), "{error}");
+}
+
+#[test]
+fn a_cluster_authentication_reads_its_own_namespace_and_goes_only_where_its_annotation_says() {
+    let kind = "ClusterTriggerAuthentication";
+    let spec = json!({"secretTargetRef": [
+        {"parameter": "username", "name": "secret", "key": "user"},
+        {"parameter": "password", "name": "secret", "key": "password"},
+    ]});
+    let mut fake = Fake::new(&spec, &main());
+    assert_eq!(fake.password(kind).as_deref(), Ok("of own secret"));
+    let annotate = |fake: &mut Fake, list: &str| {
+        let annotations = BTreeMap::from([("lagscale.io/bootstrap-hosts".into(), list.into())]);
+        Arc::make_mut(&mut fake.cluster).metadata.annotations = Some(annotations);
+    };
+    annotate(&mut fake, "*.shop.svc");
+    assert_eq!(fake.password(kind).as_deref(), Ok("of own secret"));
+    annotate(&mut fake, "kafka.bank.svc:9092");
+    assert_eq!(
+        fake.password(kind).unwrap_err(),
+        "ClusterTriggerAuthentication auth is not for kafka.shop.svc:9092: its annotation lagscale.io/bootstrap-hosts allows kafka.bank.svc:9092"
+    );
+}
+
+#[test]
+fn with_restricted_access_only_secrets_of_the_own_namespace_are_named() {
+    let spec = json!({"secretTargetRef": [
+        {"parameter": "username", "name": "secret", "key": "user"},
+        {"parameter": "password", "name": "secret", "key": "password"},
+    ]});
+    let variable = json!({"secretKeyRef": {"name": "secret", "key": "user"}});
+    let container = json!({"name": "main", "env": [{"name": "X", "valueFrom": variable}]});
+    let mut fake = Fake::new(&spec, &container);
+    fake.rules.restricted = true;
+    let cluster = fake.password("ClusterTriggerAuthentication");
+    assert_eq!(cluster.as_deref(), Ok("of own secret"));
+    let error = fake.resolve("", &json!({"topicFromEnv": "X"})).unwrap_err();
+    for said in [
+        "Secret shop/secret is not read (for parameter password): --restrict-secret-access allows those of namespace own only",
+        "variable X of container main of Deployment shop/app comes from a Secret, which --restrict-secret-access keeps from being read",
+    ] {
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    }
+    let references = fake.resolved("", &json!({"topicFromEnv": "X"})).references;
+    assert!(references.into_iter().eq([deployment()]));
+}
+
+#[test]
+fn nothing_is_said_of_an_object_while_something_it_names_is_being_read() {
+    let spec = json!({"secretTargetRef": target("secret", "password")});
+    let mut fake = Fake::new(&spec, &main());
+    let secret = Reference::Secret(("shop".into(), "secret".into()));
+    fake.contents.insert(secret.clone(), None);
+    let resolved = fake.resolved("", &json!({}));
+    assert!(resolved.waiting && resolved.references.contains(&secret));
+    fake.contents.insert(deployment(), None);
+    let resolved = fake.resolved("", &json!({"topicFromEnv": "PASSWORD"}));
+    assert!(resolved.waiting && resolved.references.contains(&deployment()));
+}
