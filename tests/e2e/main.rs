@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod authentication;
 mod bad_input;
 mod bounds;
 mod brokers;
@@ -91,6 +92,7 @@ fn main() {
         bounds::trials,
         brokers::trials,
         access::trials,
+        authentication::trials,
         bad_input::trials,
         objects::trials,
         story::trials,

@@ -108,6 +108,8 @@ impl<'a, L: Lookup> Gather<'a, L> {
                 if let Some((what, list)) = hosts
                     && let Some(address) = hosts::first_refused(&list, &kafka.bootstrap)
                 {
+                    // It may be as long as an annotation.
+                    let list: String = list.chars().take(200).collect();
                     self.notes.push(format!(
                         "{what} is not for {address}: its annotation {} allows {list}",
                         hosts::ANNOTATION

@@ -84,9 +84,13 @@ impl Template {
                 .map(variable)
                 .collect(),
         });
+        let containers: Vec<_> = containers.collect();
+        if containers.is_empty() {
+            return None;
+        }
         let account = spec.service_account_name.filter(|name| !name.is_empty());
         Some(Self {
-            containers: containers.collect(),
+            containers,
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
             service_account: account.unwrap_or_else(|| "default".into()),
