@@ -16,7 +16,7 @@ use crate::{
     controller::{self, Controller, CredentialRules},
     poll::Timing,
     scaling::{Settings, table::Table},
-    server::{self, Server, plain},
+    server::{self, Server, plain, webhooks::Neighbours},
     telemetry::{self, Collector},
 };
 
@@ -45,9 +45,23 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     registry.register(Box::new(
         prometheus::process_collector::ProcessCollector::for_self(),
     ))?;
-    let parts = server::Parts {
-        table: table.clone(),
+    let controller = Controller::new(controller::Parts {
         client: client.clone(),
+        rules: rules(args.namespace, args.credentials),
+        settings: Settings {
+            max_sample_age: args.max_sample_age,
+            tolerance_milli: args.hpa_tolerance.0,
+        },
+        timing: Timing::default(),
+        table: table.clone(),
+        samples,
+        ready,
+    });
+    let (objects, hpas) = controller.stores();
+    let parts = server::Parts {
+        table,
+        client,
+        neighbours: Neighbours { objects, hpas },
         polled,
         stopping: stopping.clone(),
     };
@@ -64,18 +78,6 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         .map_err(|e| format!("--metrics-listen={}: {e}", args.metrics_listen))?;
     tracing::info!(api = %server.local_addr()?, metrics = %plain_listener.local_addr()?, "listening");
     let readiness = server.readiness();
-    let controller = Controller::new(controller::Parts {
-        client,
-        rules: rules(args.namespace, args.credentials),
-        settings: Settings {
-            max_sample_age: args.max_sample_age,
-            tolerance_milli: args.hpa_tolerance.0,
-        },
-        timing: Timing::default(),
-        table,
-        samples,
-        ready,
-    });
     let controlling = tokio::spawn(controller.run(stopping));
     let plain = tokio::spawn(plain(plain_listener, registry, readiness));
     let serving = tokio::spawn(server.serve());

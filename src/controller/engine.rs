@@ -9,7 +9,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -25,6 +28,7 @@ use super::{
 use crate::{
     lag::Moment,
     poll::{ClusterDemand, ClusterKey, Demand, Manager, Picture, Timing},
+    resources::ScaledObject,
     scaling::{Plan, Settings, Source, evaluate, table::Table},
     telemetry::Sample,
 };
@@ -87,6 +91,12 @@ impl Controller {
             done: mpsc::unbounded_channel(),
             parts,
         }
+    }
+
+    /// The watched ScaledObjects and HPAs, for others to read.
+    #[must_use]
+    pub fn stores(&self) -> (Store<ScaledObject>, Store<HorizontalPodAutoscaler>) {
+        (self.watches.objects.clone(), self.watches.hpas.clone())
     }
 
     /// Runs until `stop` turns true.

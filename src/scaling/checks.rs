@@ -9,9 +9,10 @@ use crate::resources::{ScaledObjectSpec, ScalingModifiers, Trigger};
 /// Of an HPA's stabilization window, in seconds.
 const LONGEST_WINDOW: i32 = 3600;
 
+type Check = fn(&ScaledObjectSpec) -> Option<String>;
+
 /// The first check that fails, after the stage that KEDA's condition names.
 pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
-    type Check = fn(&ScaledObjectSpec) -> Option<String>;
     let checks: [(&str, Check); 4] = [
         (
             "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification",

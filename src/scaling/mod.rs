@@ -22,7 +22,7 @@ pub use formula::{Formula, FormulaError};
 pub use hpa::{Live, difference, tolerance, wanted};
 pub use memory::Memory;
 pub use pause::Pause;
-pub use plan::{Plan, PlannedTrigger, Source, hpa_name};
+pub use plan::{Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, hpa_name};
 pub use reading::{Readout, read};
 pub use replicas::{Activity, Move, next_move};
 pub use signal::{Cut, even, signal};

@@ -15,7 +15,7 @@ use crate::{
 /// Replicas without `maxReplicaCount`.
 pub(super) const DEFAULT_MAX: i32 = 100;
 /// The most impatient reading anybody gets or needs.
-const SHORTEST_SAMPLE: Duration = Duration::from_secs(5);
+pub const SHORTEST_SAMPLE: Duration = Duration::from_secs(5);
 
 /// One object, ready to be evaluated.
 #[derive(Clone, Debug)]

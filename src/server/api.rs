@@ -22,6 +22,7 @@ use super::{
     reply::{Failure, json as reply_json},
     route::{Path, Route},
     trust::Trust,
+    webhooks::{Hook, Webhooks},
 };
 use crate::scaling::table::Table;
 
@@ -33,18 +34,23 @@ pub(super) struct Api {
     pub trust: Arc<ArcSwapOption<Trust>>,
     pub authorizer: Authorizer,
     pub readiness: Readiness,
+    pub webhooks: Webhooks,
     pub requests: IntCounterVec,
 }
 
 /// Answers a request; every answer is counted and carries the audit id it came with.
 pub(super) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
-    // Nothing here takes a body.
-    let (request, _) = request.into_parts();
+    let (request, body) = request.into_parts();
     let path = Path::of(request.uri.path());
     let audit = request.headers.get(AUDIT_ID).cloned();
     let query = request.uri.query().unwrap_or_default();
     let pretty = accept::pretty(query, &request.headers);
-    let mut reply = match api.route(&path, &request, pretty).await {
+    let answer = match path.route {
+        Route::Webhook(hook) => api.review(hook, &request, body).await,
+        // Nothing else takes a body.
+        _ => api.route(&path, &request, pretty).await,
+    };
+    let mut reply = match answer {
         Ok(reply) => reply,
         Err(failure) => failure.reply(pretty),
     };
@@ -68,11 +74,27 @@ fn kind(route: &Route) -> &'static str {
         Route::Metric { .. } => "metric",
         Route::OpenApi2 | Route::OpenApi3 | Route::OpenApi3Version => "openapi",
         Route::Groups | Route::Group | Route::Resources | Route::Version => "discovery",
+        Route::Webhook(_) => "webhook",
         Route::Unknown => "unknown",
     }
 }
 
 impl Api {
+    /// kube-apiserver shows no credential here; its connection stays for as long as it has something to ask.
+    async fn review(
+        &self,
+        hook: Hook,
+        request: &http::request::Parts,
+        body: Body,
+    ) -> Result<Response, Failure> {
+        let peer = request.extensions.get::<Arc<Peer>>();
+        let answer = self.webhooks.answer(hook, request, body).await;
+        if let (Some(peer), Ok(_)) = (peer, &answer) {
+            peer.reviewed();
+        }
+        answer
+    }
+
     async fn route(
         &self,
         path: &Path,
@@ -121,7 +143,7 @@ impl Api {
                 let selector = accept::form_value(query, "labelSelector").unwrap_or_default();
                 external_metrics::get(&self.table, namespace, metric, &selector, pretty)
             }
-            Route::Health(_) | Route::Unknown => Err(Failure::no_route()),
+            Route::Health(_) | Route::Webhook(_) | Route::Unknown => Err(Failure::no_route()),
         }
     }
 }

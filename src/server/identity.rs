@@ -38,6 +38,7 @@ pub(super) struct Peer {
     subject: OnceLock<Subject>,
     judged: arc_swap::ArcSwapOption<(Arc<Trust>, Judgement)>,
     let_in: AtomicBool,
+    reviewed: AtomicBool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,16 @@ impl Peer {
     /// Whether any request of this connection was allowed.
     pub fn was_let_in(&self) -> bool {
         self.let_in.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that a review of this connection was answered.
+    pub fn reviewed(&self) {
+        self.reviewed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one was since this was asked last.
+    pub fn was_reviewed(&self) -> bool {
+        self.reviewed.swap(false, Ordering::Relaxed)
     }
 
     fn subject(&self) -> &Subject {

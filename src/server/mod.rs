@@ -15,6 +15,7 @@ mod route;
 mod serve;
 mod tls;
 mod trust;
+pub mod webhooks;
 
 pub use health::Readiness;
 pub use plain::plain;

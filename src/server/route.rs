@@ -2,6 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::webhooks::Hook;
+
 /// The group this server is for.
 pub const GROUP: &str = "external.metrics.k8s.io";
 /// Its one version.
@@ -30,6 +32,8 @@ pub(super) enum Route {
     OpenApi3Version,
     /// `/version`.
     Version,
+    /// A validating admission webhook: open to everybody.
+    Webhook(Hook),
     /// Nothing is here.
     Unknown,
 }
@@ -77,7 +81,10 @@ impl Path {
             ["openapi", "v3"] => Route::OpenApi3,
             ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,
             ["version"] => Route::Version,
-            _ => Route::Unknown,
+            _ => Hook::ALL
+                .into_iter()
+                .find(|hook| hook.path() == trimmed)
+                .map_or(Route::Unknown, Route::Webhook),
         };
         Self { text, parts, route }
     }
@@ -112,7 +119,7 @@ impl Path {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, Probe, Route};
+    use super::{Hook, Path, Probe, Route};
 
     #[test]
     fn a_path_is_decoded_before_it_is_read_and_may_end_in_a_slash() {
@@ -137,6 +144,14 @@ mod tests {
             (format!("{base}//namespaces/shop/m"), Route::Unknown),
             (format!("{base}/m"), Route::Unknown),
             ("/".into(), Route::Unknown),
+            (
+                "/validate-keda-sh-v1alpha1-scaledobject".into(),
+                Route::Webhook(Hook::ScaledObject),
+            ),
+            (
+                "/validate-keda-sh-v1alpha1-scaledobject/x".into(),
+                Route::Unknown,
+            ),
         ] {
             assert_eq!(Path::of(&path).route, route, "{path}");
         }

@@ -24,6 +24,7 @@ use super::{
     identity::Peer,
     tls::{self, TlsError},
     trust,
+    webhooks::{Neighbours, Webhooks},
 };
 use crate::scaling::table::Table;
 
@@ -64,8 +65,10 @@ pub enum ServeError {
 pub struct Parts {
     /// What it answers from.
     pub table: Arc<ArcSwap<Table>>,
-    /// For reviews of access and for the cluster's trust.
+    /// For reviews of access, for the cluster's trust, and for the workloads that webhooks look at.
     pub client: Client,
+    /// What webhooks judge among.
+    pub neighbours: Neighbours,
     /// Becomes true once the first polls are over.
     pub polled: watch::Receiver<bool>,
     /// Becomes true when the process is told to end.
@@ -112,6 +115,7 @@ impl Server {
         let state = Arc::new(Api {
             table: parts.table,
             trust: trusted,
+            webhooks: Webhooks::new(parts.client.clone(), parts.neighbours),
             authorizer: Authorizer::new(parts.client),
             readiness: readiness.clone(),
             requests,
@@ -224,9 +228,13 @@ async fn connection(
     }
 }
 
-/// Returns once a connection had its time and nobody on it was let in: there are only so many places.
+/// Returns once a connection had its time and nobody on it was let in: there are only so many places. Reviews, which
+/// anybody may ask for, give it the same time again.
 async fn stranger(peer: Arc<Peer>) {
     tokio::time::sleep(UNPROVEN).await;
+    while peer.was_reviewed() {
+        tokio::time::sleep(UNPROVEN).await;
+    }
     if peer.was_let_in() {
         std::future::pending::<()>().await;
     }

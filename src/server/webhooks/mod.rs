@@ -1,0 +1,120 @@
+//! Validating admission webhooks: what would never work is refused before it is stored. kube-apiserver calls them without
+//! credentials: they only read, and size, time and number at once are bounded. What can't be looked up is let in.
+
+pub mod authentication;
+mod review;
+pub mod scaled_object;
+mod surroundings;
+
+use std::time::Duration;
+
+use axum::{body::Body, response::Response};
+use http::{Method, StatusCode, header, request::Parts};
+use kube::Client;
+use tokio::sync::Semaphore;
+
+use super::reply::{Failure, json};
+pub use review::{Request, Subject, Verdict};
+pub use surroundings::{Neighbours, Surroundings, Template};
+
+/// An object and its predecessor, each as large as kube-apiserver takes one.
+const LARGEST: usize = 3 * 1024 * 1024;
+/// kube-apiserver goes on without us after ten seconds.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Reviews at once; their bodies are all the memory that strangers can make us use.
+const AT_ONCE: usize = 16;
+
+/// Whose objects a webhook looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// ScaledObjects.
+    ScaledObject,
+    /// TriggerAuthentications.
+    TriggerAuthentication,
+    /// ClusterTriggerAuthentications.
+    ClusterTriggerAuthentication,
+}
+
+impl Hook {
+    /// Every webhook.
+    pub const ALL: [Self; 3] = [
+        Self::ScaledObject,
+        Self::TriggerAuthentication,
+        Self::ClusterTriggerAuthentication,
+    ];
+
+    /// Its path, as KEDA has it.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ScaledObject => "/validate-keda-sh-v1alpha1-scaledobject",
+            Self::TriggerAuthentication => "/validate-keda-sh-v1alpha1-triggerauthentication",
+            Self::ClusterTriggerAuthentication => {
+                "/validate-keda-sh-v1alpha1-clustertriggerauthentication"
+            }
+        }
+    }
+}
+
+/// Answers reviews.
+pub(super) struct Webhooks {
+    client: Client,
+    neighbours: Neighbours,
+    places: Semaphore,
+}
+
+impl Webhooks {
+    pub fn new(client: Client, neighbours: Neighbours) -> Self {
+        Self {
+            client,
+            neighbours,
+            places: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Answers one review within the deadline.
+    pub async fn answer(
+        &self,
+        hook: Hook,
+        request: &Parts,
+        body: Body,
+    ) -> Result<Response, Failure> {
+        if request.method != Method::POST {
+            return Err(Failure::method());
+        }
+        let length = request.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|l| l > LARGEST) {
+            return Err(too_large());
+        }
+        let answer = tokio::time::timeout(DEADLINE, self.review(hook, body));
+        answer.await.unwrap_or_else(|_| {
+            let text = format!("no verdict within {} s", DEADLINE.as_secs());
+            Err(Failure::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", text))
+        })
+    }
+
+    async fn review(&self, hook: Hook, body: Body) -> Result<Response, Failure> {
+        // Never closed.
+        let _place = self.places.acquire().await;
+        let body = axum::body::to_bytes(body, LARGEST);
+        let body = body.await.map_err(|_| too_large())?;
+        let request = Request::parse(&body)
+            .map_err(|e| Failure::bad_request(format!("no AdmissionReview v1: {e}")))?;
+        let subject = Subject::of(hook, &request);
+        let around = match &subject {
+            Subject::ScaledObject(object) => {
+                let template = scaled_object::reads_template(object) && !request.dry_run;
+                self.neighbours.around(&self.client, object, template).await
+            }
+            _ => Surroundings::default(),
+        };
+        let verdict = subject.verdict(&around);
+        Ok(json(StatusCode::OK, &request.reply(&verdict), false))
+    }
+}
+
+fn too_large() -> Failure {
+    let text = format!("a review may have {LARGEST} bytes at most");
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", text)
+}

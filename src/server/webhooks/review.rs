@@ -1,0 +1,148 @@
+//! An AdmissionReview of `admission.k8s.io/v1`, read no further than what is judged: its other parts are skipped over,
+//! not kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::Error as _};
+use serde_json::{Value, json, value::RawValue};
+
+use super::{Hook, Surroundings, authentication, scaled_object};
+use crate::resources::{ScaledObject, ScaledObjectSpec};
+
+const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// Warnings of what is let in, or why it is refused.
+pub type Verdict = Result<Vec<String>, String>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    api_version: String,
+    #[serde(borrow)]
+    request: Request<'a>,
+}
+
+/// What kube-apiserver asks about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    uid: String,
+    operation: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(borrow)]
+    object: Option<Object<'a>>,
+    #[serde(borrow)]
+    old_object: Option<Object<'a>>,
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    metadata: Metadata,
+    #[serde(borrow)]
+    spec: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads the request of a review.
+    pub fn parse(body: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let review: Review<'a> = serde_json::from_slice(body)?;
+        if review.api_version == API_VERSION {
+            Ok(review.request)
+        } else {
+            let found = review.api_version;
+            let text = format!("apiVersion: expected {API_VERSION}, found {found}");
+            Err(serde_json::Error::custom(text))
+        }
+    }
+
+    /// The review with the answer to this request.
+    #[must_use]
+    pub fn reply(&self, verdict: &Verdict) -> Value {
+        let mut response = json!({"uid": self.uid, "allowed": verdict.is_ok()});
+        match verdict {
+            Ok(warnings) if warnings.is_empty() => {}
+            Ok(warnings) => response["warnings"] = json!(warnings),
+            Err(text) => {
+                response["status"] = json!({
+                    "status": "Failure", "reason": "Forbidden", "code": 403, "message": text,
+                });
+            }
+        }
+        json!({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
+    }
+}
+
+/// What is to be judged.
+pub enum Subject {
+    /// Nothing: a deletion, or an update that leaves the spec as it is, so that finalizers, labels and annotations of
+    /// stored objects can always be changed.
+    Unchanged,
+    /// A new spec of a ScaledObject.
+    ScaledObject(Box<ScaledObject>),
+    /// A new spec of an authentication; whether it is the cluster's.
+    Authentication(Box<authentication::Spec>, bool),
+    /// A spec that the CRD in this cluster lets through and the types here do not.
+    Unreadable(String),
+}
+
+impl Subject {
+    /// The subject of `request`.
+    #[must_use]
+    pub fn of(hook: Hook, request: &Request<'_>) -> Self {
+        let Some(object) = &request.object else {
+            return Self::Unchanged;
+        };
+        let old = request.old_object.as_ref().and_then(|o| o.spec);
+        if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") || same(old, object.spec) {
+            return Self::Unchanged;
+        }
+        let spec = object.spec.map_or("{}", RawValue::get);
+        let cluster = hook == Hook::ClusterTriggerAuthentication;
+        let read = if hook == Hook::ScaledObject {
+            serde_json::from_str::<ScaledObjectSpec>(spec).map(|spec| {
+                let mut scaled = ScaledObject::new(&object.metadata.name, spec);
+                scaled.metadata.namespace = Some(request.namespace.clone());
+                scaled
+                    .metadata
+                    .annotations
+                    .clone_from(&object.metadata.annotations);
+                Self::ScaledObject(Box::new(scaled))
+            })
+        } else {
+            serde_json::from_str(spec).map(|spec| Self::Authentication(Box::new(spec), cluster))
+        };
+        read.unwrap_or_else(|error| Self::Unreadable(error.to_string()))
+    }
+
+    /// Whether it may be stored.
+    pub fn verdict(&self, around: &Surroundings) -> Verdict {
+        match self {
+            Self::Unchanged => Ok(Vec::new()),
+            Self::ScaledObject(object) => scaled_object::check(object, around),
+            Self::Authentication(spec, cluster) => {
+                let refused = authentication::check(spec, *cluster);
+                refused.map_or(Ok(Vec::new()), Err)
+            }
+            Self::Unreadable(error) => Ok(vec![format!("lagscale can't read this spec: {error}")]),
+        }
+    }
+}
+
+/// Whether two specs say the same, however they are written.
+fn same(old: Option<&RawValue>, new: Option<&RawValue>) -> bool {
+    let (Some(old), Some(new)) = (old.map(RawValue::get), new.map(RawValue::get)) else {
+        return false;
+    };
+    let value = serde_json::from_str::<Value>;
+    old == new || matches!((value(old), value(new)), (Ok(old), Ok(new)) if old == new)
+}

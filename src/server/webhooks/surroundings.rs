@@ -1,0 +1,102 @@
+//! What a ScaledObject is judged among: the controller's watched objects and HPAs of its namespace, and the pods of its
+//! workload where a trigger needs their requests.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{LimitRange, PodSpec},
+};
+use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
+
+use super::scaled_object::Target;
+use crate::resources::ScaledObject;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is known of the rest of the namespace.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Every ScaledObject, the judged one too.
+    pub others: Vec<Arc<ScaledObject>>,
+    /// Every HPA.
+    pub hpas: Vec<Arc<HorizontalPodAutoscaler>>,
+    /// The workload's pods, or why they could not be read; `None` where nobody needs them.
+    pub template: Option<Result<Template, String>>,
+}
+
+/// What decides the requests of a workload's containers.
+#[derive(Debug, Default)]
+pub struct Template {
+    /// Of its pods.
+    pub pod: PodSpec,
+    /// Of its namespace.
+    pub limit_ranges: Vec<LimitRange>,
+}
+
+/// The watched objects, to read. Every replica has its own.
+#[derive(Clone)]
+pub struct Neighbours {
+    /// ScaledObjects.
+    pub objects: Store<ScaledObject>,
+    /// HPAs.
+    pub hpas: Store<HorizontalPodAutoscaler>,
+}
+
+impl Neighbours {
+    pub(super) async fn around(
+        &self,
+        client: &Client,
+        object: &ScaledObject,
+        template: bool,
+    ) -> Surroundings {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let template = if template {
+            let reading = tokio::time::timeout(PATIENCE, read(client, namespace, object)).await;
+            let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
+            Some(reading.unwrap_or_else(late))
+        } else {
+            None
+        };
+        Surroundings {
+            others: of(&self.objects, namespace),
+            hpas: of(&self.hpas, namespace),
+            template,
+        }
+    }
+}
+
+/// Nothing while the first list is not in: nobody waits for it.
+fn of<K>(store: &Store<K>, namespace: &str) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    if !matches!(store.wait_until_ready().now_or_never(), Some(Ok(()))) {
+        return Vec::new();
+    }
+    store.state_filter(|k| k.meta().namespace.as_deref() == Some(namespace))
+}
+
+async fn read(client: &Client, namespace: &str, object: &ScaledObject) -> Result<Template, String> {
+    let name = &object.spec.scale_target_ref.name;
+    let said = |error: kube::Error| match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
+    };
+    let pod = if Target::of(object).kind == "StatefulSet" {
+        let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+        api.get(name).await.map(|s| s.spec.map(|s| s.template))
+    } else {
+        let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+        api.get(name).await.map(|d| d.spec.map(|s| s.template))
+    };
+    let pod = pod.map_err(said)?.and_then(|t| t.spec).unwrap_or_default();
+    let ranges: Api<LimitRange> = Api::namespaced(client.clone(), namespace);
+    let ranges = ranges.list(&ListParams::default()).await.map_err(said)?;
+    Ok(Template {
+        pod,
+        limit_ranges: ranges.items,
+    })
+}
