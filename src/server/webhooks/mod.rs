@@ -2,8 +2,10 @@
 //! credentials: they only read, and size, time and number at once are bounded. What can't be looked up is let in.
 
 pub mod authentication;
+mod conflicts;
+mod requests;
 mod review;
-pub mod scaled_object;
+mod scaled_object;
 mod surroundings;
 
 use std::time::Duration;

@@ -146,3 +146,66 @@ fn same(old: Option<&RawValue>, new: Option<&RawValue>) -> bool {
     let value = serde_json::from_str::<Value>;
     old == new || matches!((value(old), value(new)), (Ok(old), Ok(new)) if old == new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVALID: &str = r#"{"triggers":[],"scaleTargetRef":{"name":"a"}}"#;
+
+    /// Of a request for a ScaledObject; `object` and `old` are specs as they are written.
+    fn verdict(operation: &str, object: &str, old: Option<&str>) -> Result<Verdict, String> {
+        let whole = |spec: &str| format!(r#"{{"metadata":{{"name":"a"}},"spec":{spec}}}"#);
+        let old = old.map_or("null".into(), whole);
+        let object = if object == "null" {
+            object.into()
+        } else {
+            whole(object)
+        };
+        let review = format!(
+            r#"{{"apiVersion":"{API_VERSION}","request":
+            {{"uid":"u","operation":"{operation}","object":{object},"oldObject":{old}}}}}"#
+        );
+        let request = Request::parse(review.as_bytes()).map_err(|e| e.to_string())?;
+        Ok(Subject::of(Hook::ScaledObject, &request).verdict(&Surroundings::default()))
+    }
+
+    #[test]
+    fn a_spec_is_judged_only_where_it_changes() {
+        let reordered = r#"{ "scaleTargetRef": {"name": "a"}, "triggers": [] }"#;
+        assert_eq!(verdict("UPDATE", reordered, Some(INVALID)), Ok(Ok(vec![])));
+        assert_eq!(verdict("DELETE", "null", Some(INVALID)), Ok(Ok(vec![])));
+        let other = r#"{"triggers":[],"scaleTargetRef":{"name":"b"}}"#;
+        assert!(verdict("UPDATE", other, Some(INVALID)).unwrap().is_err());
+        assert!(verdict("CREATE", INVALID, None).unwrap().is_err());
+    }
+
+    #[test]
+    fn a_spec_that_only_its_crd_understands_is_let_in_with_a_warning() {
+        let warnings = verdict("CREATE", r#"{"triggers":5}"#, None)
+            .unwrap()
+            .unwrap();
+        assert!(
+            warnings[0].starts_with("lagscale can't read this spec"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_review_is_an_error() {
+        let deep = "[".repeat(100_000);
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"apiVersion":"admission.k8s.io/v1"}"#,
+            &deep,
+        ] {
+            assert!(Request::parse(body.as_bytes()).is_err(), "{body:.40}");
+        }
+        assert!(verdict("CREATE", &deep, None).is_err());
+        let old = r#"{"apiVersion":"admission.k8s.io/v1beta1","request":{"uid":"u","operation":"CREATE"}}"#;
+        let error = Request::parse(old.as_bytes()).err().map(|e| e.to_string());
+        assert!(error.is_some_and(|e| e.contains("expected admission.k8s.io/v1, found")));
+    }
+}

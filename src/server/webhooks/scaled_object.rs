@@ -1,18 +1,15 @@
 //! Whether a ScaledObject may be stored: KEDA's checks with KEDA's texts, and what KEDA leaves to run time although
 //! nothing but another apply can mend it. Everything that is wrong is told at once.
 
-use std::fmt;
-
-use k8s_openapi::api::{
-    autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{Container, LimitRangeItem},
-};
 use kube::ResourceExt;
 
-use super::{Surroundings, Template, Verdict};
+use super::{
+    Surroundings, Verdict,
+    conflicts::{Target, conflict},
+    requests::requests,
+};
 use crate::{
-    quantity::parse_milli,
-    resources::{ScaledObject, ScaledObjectSpec, Trigger},
+    resources::{ScaledObject, ScaledObjectSpec},
     scaling::{SHORTEST_SAMPLE, checks, hpa_name},
     triggers,
 };
@@ -20,10 +17,6 @@ use crate::{
 /// Of a label's value, and so of an object's and an HPA's name.
 const LONGEST_NAME: usize = 63;
 const OWNER: &str = "scaledobject.keda.sh/name";
-const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
-/// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
-const OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Judges `object` by itself and among what is around it.
 pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
@@ -39,10 +32,9 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
     ];
     let mut errors: Vec<String> = by_itself.into_iter().flatten().collect();
     errors.extend(metadata(spec));
-    // The HPA of another ScaledObject needs no line of its own.
-    errors.extend(managed(object, around).or_else(|| foreign_hpa(object, around)));
+    errors.extend(conflict(object, around));
     let mut warnings = warnings(spec);
-    match &around.template {
+    match around.template.as_ref().filter(|_| reads_template(object)) {
         Some(Ok(template)) => errors.extend(requests(spec, template)),
         Some(Err(error)) => warnings.push(format!(
             "the cpu and memory requests of {} '{}' were not checked: {error}",
@@ -61,47 +53,6 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
 /// Whether the pods of its workload have to be known.
 pub(super) fn reads_template(object: &ScaledObject) -> bool {
     object.spec.triggers.iter().any(checks::is_resource) && Target::of(object).has_requests()
-}
-
-/// A scaled workload by kind; in another version it is the same.
-pub(super) struct Target {
-    group: String,
-    version: String,
-    pub(super) kind: String,
-}
-
-impl Target {
-    pub(super) fn of(object: &ScaledObject) -> Self {
-        let target = &object.spec.scale_target_ref;
-        Self::new(target.api_version.as_deref(), target.kind.as_deref())
-    }
-
-    fn new(api_version: Option<&str>, kind: Option<&str>) -> Self {
-        let set = |text: Option<&str>, default: &str| {
-            text.filter(|t| !t.is_empty()).unwrap_or(default).to_owned()
-        };
-        let version = set(api_version, "apps/v1");
-        let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
-        Self {
-            group: group.into(),
-            version: version.into(),
-            kind: set(kind, "Deployment"),
-        }
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        (&self.group, &self.kind) == (&other.group, &other.kind)
-    }
-
-    fn has_requests(&self) -> bool {
-        self.group == "apps" && matches!(self.kind.as_str(), "Deployment" | "StatefulSet")
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}.{}", self.group, self.version, self.kind)
-    }
 }
 
 fn name(object: &ScaledObject) -> Option<String> {
@@ -130,59 +81,6 @@ fn metadata(spec: &ScaledObjectSpec) -> impl Iterator<Item = String> {
     })
 }
 
-fn managed(object: &ScaledObject, around: &Surroundings) -> Option<String> {
-    let target = Target::of(object);
-    let (workload, hpa) = (&object.spec.scale_target_ref.name, hpa_name(object));
-    let others = around.others.iter().filter(|o| {
-        o.metadata.name != object.metadata.name && o.metadata.deletion_timestamp.is_none()
-    });
-    let mut conflicts = others.filter_map(|other| {
-        let name = other.name_any();
-        if other.spec.scale_target_ref.name == *workload && Target::of(other).is(&target) {
-            return Some(format!(
-                "the workload '{workload}' of type '{target}' is already managed by the ScaledObject '{name}'"
-            ));
-        }
-        (hpa_name(other) == hpa)
-            .then(|| format!("the HPA '{hpa}' is already managed by the ScaledObject '{name}'"))
-    });
-    conflicts.next()
-}
-
-fn foreign_hpa(object: &ScaledObject, around: &Surroundings) -> Option<String> {
-    let target = Target::of(object);
-    let workload = &object.spec.scale_target_ref.name;
-    let foreign = around.hpas.iter().find(|hpa| {
-        let reference = hpa.spec.as_ref().map(|s| &s.scale_target_ref);
-        reference.is_some_and(|r| {
-            r.name == *workload && Target::new(r.api_version.as_deref(), Some(&r.kind)).is(&target)
-        }) && hpa.annotations().get(OWNERSHIP).map(String::as_str) != Some("false")
-            && hpa.metadata.deletion_timestamp.is_none()
-            && !belongs(hpa, object)
-    });
-    let hpa = foreign?.name_any();
-    if object.annotations().get(TRANSFER).map(String::as_str) != Some("true") {
-        return Some(format!(
-            "the workload '{workload}' of type '{target}' is already managed by the hpa '{hpa}'"
-        ));
-    }
-    (hpa_name(object) != hpa).then(|| {
-        format!(
-            "the existing hpa '{hpa}' for workload '{workload}' of type '{target}' must be specified by name in advanced settings to enable ownership transfer"
-        )
-    })
-}
-
-/// Whether an HPA is this object's: owned by it, or left by KEDA under its name without any owner.
-fn belongs(hpa: &HorizontalPodAutoscaler, object: &ScaledObject) -> bool {
-    let owners = hpa.owner_references();
-    let owned = owners
-        .iter()
-        .any(|o| o.kind == "ScaledObject" && Some(&o.name) == object.metadata.name.as_ref());
-    let keda = hpa.labels().get(MANAGED_BY).map(String::as_str) == Some("keda-operator");
-    owned || (owners.is_empty() && keda && hpa.name_any() == hpa_name(object))
-}
-
 fn never_zero(spec: &ScaledObjectSpec) -> Option<String> {
     let target = &spec.scale_target_ref;
     let target = Target::new(target.api_version.as_deref(), target.kind.as_deref());
@@ -191,53 +89,6 @@ fn never_zero(spec: &ScaledObjectSpec) -> Option<String> {
         "scaledobject has only cpu/memory triggers AND minReplica is 0 (scale to zero doesn't work in this case)"
             .into()
     })
-}
-
-/// Each container a cpu or memory trigger looks at has that request, or gets it: from its limit, from its pod, or from a
-/// LimitRange of the namespace.
-fn requests(spec: &ScaledObjectSpec, template: &Template) -> Option<String> {
-    let mut resources = spec.triggers.iter().filter(|t| checks::is_resource(t));
-    resources.find_map(|trigger| {
-        let kind = trigger.kind.as_str();
-        let given = |item: &LimitRangeItem| {
-            let defaults = [&item.default_request, &item.default];
-            item.type_ == "Container" && defaults.into_iter().flatten().any(|m| counts(m.get(kind)))
-        };
-        let ranges = template.limit_ranges.iter().filter_map(|l| l.spec.as_ref());
-        if ranges.flat_map(|s| &s.limits).any(given) {
-            return None;
-        }
-        let one = one_container(trigger);
-        if one.is_none() && asks(template.pod.resources.as_ref(), kind) {
-            return None;
-        }
-        let looked_at = |c: &&Container| one.is_none_or(|name| name == c.name);
-        let mut containers = template.pod.containers.iter().filter(looked_at);
-        let without = containers.find(|c| !asks(c.resources.as_ref(), kind))?;
-        Some(format!(
-            "the scaledobject has a {kind} trigger but the container {} doesn't have the {kind} request defined",
-            without.name
-        ))
-    })
-}
-
-fn one_container(trigger: &Trigger) -> Option<&str> {
-    let name = trigger.metadata.get("containerName").map(|n| n.trim());
-    name.filter(|n| !n.is_empty())
-}
-
-/// A limit without a request is the request.
-fn asks(resources: Option<&k8s_openapi::api::core::v1::ResourceRequirements>, kind: &str) -> bool {
-    resources.is_some_and(|r| {
-        [&r.requests, &r.limits]
-            .into_iter()
-            .flatten()
-            .any(|m| counts(m.get(kind)))
-    })
-}
-
-fn counts(quantity: Option<&k8s_openapi::apimachinery::pkg::api::resource::Quantity>) -> bool {
-    quantity.is_some_and(|q| parse_milli(&q.0).is_ok_and(|milli| milli > 0))
 }
 
 /// Settings without effect. KEDA warns of every pollingInterval; here it may be what failures and persistent lag are
@@ -268,4 +119,74 @@ fn warnings(spec: &ScaledObjectSpec) -> Vec<String> {
         );
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn object(spec: &Value) -> ScaledObject {
+        let kafka = json!({"bootstrapServers": "b:9092", "consumerGroup": "g"});
+        let mut object = json!({
+            "metadata": {"name": "so", "namespace": "shop"},
+            "spec": {
+                "scaleTargetRef": {"name": "app"}, "minReplicaCount": 1,
+                "triggers": [{"type": "kafka", "metadata": kafka}],
+            },
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let bad = json!({
+            "minReplicaCount": 3, "maxReplicaCount": 2,
+            "triggers": [{"type": "kafka", "metadata": {"consumerGroup": "g", "lagThreshold": "x"}}],
+        });
+        let said = check(&object(&bad), &Surroundings::default()).unwrap_err();
+        for text in [
+            "MinReplicaCount=3 must be less than MaxReplicaCount=2",
+            "missing required parameter \"bootstrapServers\"",
+            "value \"x\"",
+            "(trigger 0, type kafka)",
+        ] {
+            assert!(said.contains(text), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_trigger_of_a_type_that_is_not_here_is_let_in() {
+        let foreign = json!({"triggers": [{"type": "prometheus", "metadata": {}}]});
+        assert_eq!(
+            check(&object(&foreign), &Surroundings::default()),
+            Ok(vec![])
+        );
+    }
+
+    #[test]
+    fn a_polling_interval_is_warned_of_only_where_nothing_goes_by_it() {
+        let warned = |spec: Value| {
+            check(&object(&spec), &Surroundings::default())
+                .unwrap()
+                .len()
+        };
+        assert_eq!(warned(json!({"pollingInterval": 30})), 1);
+        assert_eq!(
+            warned(json!({"pollingInterval": 30, "cooldownPeriod": 30})),
+            2
+        );
+        let fallback = json!({"failureThreshold": 3, "replicas": 1});
+        for quiet in [
+            json!({"pollingInterval": 1}),
+            json!({"pollingInterval": 30, "minReplicaCount": 0}),
+            json!({"pollingInterval": 30, "fallback": fallback}),
+        ] {
+            assert_eq!(warned(quiet.clone()), 0, "{quiet}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
 
-use super::scaled_object::Target;
+use super::conflicts::Target;
 use crate::resources::ScaledObject;
 
 const PATIENCE: Duration = Duration::from_secs(2);

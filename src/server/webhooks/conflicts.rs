@@ -1,0 +1,190 @@
+//! Two who scale one workload: another ScaledObject of the namespace, or an HPA of somebody else.
+
+use std::fmt;
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::ResourceExt;
+
+use super::Surroundings;
+use crate::{resources::ScaledObject, scaling::hpa_name};
+
+const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
+/// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
+const OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// A scaled workload by kind; in another version it is the same.
+pub(super) struct Target {
+    group: String,
+    version: String,
+    pub(super) kind: String,
+}
+
+impl Target {
+    pub(super) fn of(object: &ScaledObject) -> Self {
+        let target = &object.spec.scale_target_ref;
+        Self::new(target.api_version.as_deref(), target.kind.as_deref())
+    }
+
+    pub(super) fn new(api_version: Option<&str>, kind: Option<&str>) -> Self {
+        let set = |text: Option<&str>, default: &str| {
+            text.filter(|t| !t.is_empty()).unwrap_or(default).to_owned()
+        };
+        let version = set(api_version, "apps/v1");
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
+        Self {
+            group: group.into(),
+            version: version.into(),
+            kind: set(kind, "Deployment"),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        (&self.group, &self.kind) == (&other.group, &other.kind)
+    }
+
+    pub(super) fn has_requests(&self) -> bool {
+        self.group == "apps" && matches!(self.kind.as_str(), "Deployment" | "StatefulSet")
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}.{}", self.group, self.version, self.kind)
+    }
+}
+
+/// Who scales its workload or has its HPA already. The HPA of another ScaledObject needs no line of its own.
+pub(super) fn conflict(object: &ScaledObject, around: &Surroundings) -> Option<String> {
+    managed(object, around).or_else(|| foreign_hpa(object, around))
+}
+
+fn managed(object: &ScaledObject, around: &Surroundings) -> Option<String> {
+    let target = Target::of(object);
+    let (workload, hpa) = (&object.spec.scale_target_ref.name, hpa_name(object));
+    let others = around.others.iter().filter(|o| {
+        o.metadata.name != object.metadata.name && o.metadata.deletion_timestamp.is_none()
+    });
+    let mut conflicts = others.filter_map(|other| {
+        let name = other.name_any();
+        if other.spec.scale_target_ref.name == *workload && Target::of(other).is(&target) {
+            return Some(format!(
+                "the workload '{workload}' of type '{target}' is already managed by the ScaledObject '{name}'"
+            ));
+        }
+        (hpa_name(other) == hpa)
+            .then(|| format!("the HPA '{hpa}' is already managed by the ScaledObject '{name}'"))
+    });
+    conflicts.next()
+}
+
+fn foreign_hpa(object: &ScaledObject, around: &Surroundings) -> Option<String> {
+    let target = Target::of(object);
+    let workload = &object.spec.scale_target_ref.name;
+    let transfer = object.annotations().get(TRANSFER).map(String::as_str) == Some("true");
+    let foreign = around.hpas.iter().find(|hpa| {
+        let reference = hpa.spec.as_ref().map(|s| &s.scale_target_ref);
+        reference.is_some_and(|r| {
+            r.name == *workload && Target::new(r.api_version.as_deref(), Some(&r.kind)).is(&target)
+        }) && hpa.annotations().get(OWNERSHIP).map(String::as_str) != Some("false")
+            && hpa.metadata.deletion_timestamp.is_none()
+            && !belongs(hpa, object)
+            && !(transfer && hpa.name_any() == hpa_name(object))
+    });
+    let hpa = foreign?.name_any();
+    Some(if transfer {
+        format!(
+            "the existing hpa '{hpa}' for workload '{workload}' of type '{target}' must be specified by name in advanced settings to enable ownership transfer"
+        )
+    } else {
+        format!(
+            "the workload '{workload}' of type '{target}' is already managed by the hpa '{hpa}'"
+        )
+    })
+}
+
+/// Whether an HPA is this object's: owned by it, or left by KEDA under its name without any owner.
+fn belongs(hpa: &HorizontalPodAutoscaler, object: &ScaledObject) -> bool {
+    let owners = hpa.owner_references();
+    let owned = owners
+        .iter()
+        .any(|o| o.kind == "ScaledObject" && Some(&o.name) == object.metadata.name.as_ref());
+    let keda = hpa.labels().get(MANAGED_BY).map(String::as_str) == Some("keda-operator");
+    owned || (owners.is_empty() && keda && hpa.name_any() == hpa_name(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn object(spec: &Value) -> ScaledObject {
+        let mut object = json!({
+            "metadata": {"name": "so", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": []},
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn hpa(metadata: &Value) -> Surroundings {
+        let hpa = json!({
+            "metadata": metadata,
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "app"}, "maxReplicas": 3},
+        });
+        Surroundings {
+            hpas: vec![Arc::new(serde_json::from_value(hpa).unwrap())],
+            ..Surroundings::default()
+        }
+    }
+
+    #[test]
+    fn an_hpa_that_is_its_own_named_for_transfer_or_going_is_nobody_else_s() {
+        let mine = json!({"advanced": {"horizontalPodAutoscalerConfig": {"name": "theirs"}}});
+        let mut transfer = object(&mine);
+        let annotation = (TRANSFER.to_owned(), "true".to_owned());
+        transfer.metadata.annotations = Some([annotation].into());
+        let theirs = hpa(&json!({"name": "theirs"}));
+        assert_eq!(conflict(&transfer, &theirs), None);
+        assert!(conflict(&object(&mine), &theirs).is_some());
+
+        let owner = json!([{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "so", "uid": "u"}]);
+        let keda = json!({"app.kubernetes.io/managed-by": "keda-operator"});
+        for metadata in [
+            json!({"name": "old", "ownerReferences": owner}),
+            json!({"name": "keda-hpa-so", "labels": keda}),
+            json!({"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}),
+        ] {
+            let around = hpa(&metadata);
+            assert_eq!(conflict(&object(&json!({})), &around), None, "{metadata}");
+        }
+        let other = hpa(&json!({"name": "keda-hpa-other", "labels": keda}));
+        assert!(conflict(&object(&json!({})), &other).is_some());
+    }
+
+    #[test]
+    fn two_objects_never_share_an_hpa_and_one_that_goes_holds_nothing() {
+        let mut around = Surroundings::default();
+        let named = json!({
+            "scaleTargetRef": {"name": "elsewhere"},
+            "advanced": {"horizontalPodAutoscalerConfig": {"name": "keda-hpa-so"}},
+        });
+        let mut other = object(&named);
+        other.metadata.name = Some("other".into());
+        around.others.push(Arc::new(other.clone()));
+        let said = conflict(&object(&json!({})), &around).unwrap();
+        assert_eq!(
+            said,
+            "the HPA 'keda-hpa-so' is already managed by the ScaledObject 'other'"
+        );
+        other.metadata.deletion_timestamp =
+            serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        around.others = vec![Arc::new(other)];
+        assert_eq!(conflict(&object(&json!({})), &around), None);
+    }
+}
