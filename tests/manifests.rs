@@ -8,7 +8,7 @@
 use std::{fs, path::Path};
 
 use clap::Parser;
-use lagscale::{args::Cli, resources};
+use lagscale::{args::Cli, resources, server::webhooks::Hook};
 
 fn read(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -37,4 +37,17 @@ fn the_deployment_s_arguments_are_flags_of_the_binary() {
     assert_eq!(ports[1]["containerPort"], cli.run.metrics_listen.port());
     let image = container["image"].as_str().unwrap();
     assert_eq!(image, concat!("lagscale:", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_webhooks_call_paths_that_are_served() {
+    let webhooks: serde_json::Value =
+        serde_saphyr::from_str(&read("manifests/base/webhook.yaml")).unwrap();
+    let webhooks = webhooks["webhooks"].as_array().unwrap();
+    let called: Vec<&str> = webhooks
+        .iter()
+        .map(|w| w["clientConfig"]["service"]["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(called, Hook::ALL.map(Hook::path));
+    assert!(webhooks.iter().all(|w| w["failurePolicy"] == "Ignore"));
 }

@@ -22,7 +22,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
 }
 
 /// A client that speaks to lagscale itself, past kube-apiserver; `identity`: certificate and key as PEM.
-fn direct(world: &World, identity: Option<&str>) -> Client {
+pub fn direct(world: &World, identity: Option<&str>) -> Client {
     let uri = format!("https://localhost:{}", world.lagscale.address.port());
     let mut config = Config::new(uri.parse().unwrap());
     let ca = world.bed.control_plane.serving_ca.pem.as_bytes();
@@ -231,6 +231,7 @@ async fn manifests(world: &World) {
         "namespace",
         "rbac",
         "service",
+        "webhook",
     ];
     for file in base {
         copy(&format!("manifests/base/{file}.yaml"));
@@ -253,6 +254,13 @@ async fn manifests(world: &World) {
     // kustomize folds long lines; the API server reads over that.
     let bundle = of("APIService")["spec"]["caBundle"].as_str().unwrap();
     assert_eq!(bundle.replace('\n', ""), ca);
+    for webhook in of("ValidatingWebhookConfiguration")["webhooks"]
+        .as_array()
+        .unwrap()
+    {
+        let bundle = webhook["clientConfig"]["caBundle"].as_str().unwrap();
+        assert_eq!(bundle.replace('\n', ""), ca);
+    }
     assert_eq!(of("Secret")["metadata"]["namespace"], "lagscale");
     let said = kubectl(&[
         "apply",
@@ -266,6 +274,7 @@ async fn manifests(world: &World) {
     for object in [
         "deployment.apps/lagscale",
         "apiservice.apiregistration.k8s.io",
+        "validatingwebhookconfiguration.admissionregistration.k8s.io/lagscale-admission",
         "secret/lagscale-serving",
     ] {
         assert!(said.contains(object), "{said}");

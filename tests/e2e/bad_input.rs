@@ -17,7 +17,8 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
 type Case = (&'static str, Value, Vec<String>);
 
 async fn bad_input(world: &World) {
-    let scene = Scene::new(&world.bed, "bad").await;
+    // What is refused at apply today may have been stored before.
+    let scene = Scene::unchecked(&world.bed, "bad").await;
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
     scene.idle("good", 1).await;

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod admission;
 mod authentication;
 mod bad_input;
 mod bounds;
@@ -92,6 +93,7 @@ fn main() {
         bounds::trials,
         brokers::trials,
         access::trials,
+        admission::trials,
         authentication::trials,
         bad_input::trials,
         objects::trials,

@@ -22,7 +22,15 @@ pub struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// A new namespace with a Secret `kafka` and a TriggerAuthentication `kafka` for the bed's Kafka.
     pub async fn new(bed: &'a Bed, prefix: &str) -> Self {
-        let namespace = bed.namespace(prefix).await;
+        Self::within(bed, bed.namespace(prefix).await).await
+    }
+
+    /// The same where no webhook refuses what is applied.
+    pub async fn unchecked(bed: &'a Bed, prefix: &str) -> Self {
+        Self::within(bed, bed.unchecked_namespace(prefix).await).await
+    }
+
+    async fn within(bed: &'a Bed, namespace: String) -> Self {
         let scene = Self { bed, namespace };
         scene
             .credentials("kafka", &bed.kafka, Kafka::PASSWORD)

@@ -310,7 +310,7 @@ impl Lagscale {
     }
 }
 
-fn base64(text: &str) -> String {
+pub(crate) fn base64(text: &str) -> String {
     let value = k8s_openapi::ByteString(text.as_bytes().to_vec());
     serde_json::to_value(value)
         .ok()

@@ -1,10 +1,14 @@
-//! lagscale on a bed as a user installs it: CRDs and RBAC from the manifests, and the registration of its API.
+//! lagscale on a bed as a user installs it: CRDs and RBAC from the manifests, and the registration of its API and
+//! webhooks.
 
 use std::path::Path;
 
 use lagscale::server::API_SERVICE;
+use serde_json::{Value, json};
 
-use crate::Bed;
+use crate::{Bed, bed::base64};
+
+const UNCHECKED: &str = "bed/unchecked";
 
 impl Bed {
     /// Applies `manifests/base` but for what only a cluster with nodes can run, and registers the API towards the balancer.
@@ -18,6 +22,37 @@ impl Bed {
         self.must(&wait.split(' ').collect::<Vec<_>>()).await;
         let port = self.balancer.address().port();
         self.register(API_SERVICE, "lagscale", port).await;
+        self.webhooks(manifests, port).await;
+    }
+
+    /// The webhooks of the manifests, towards `port`; namespaces with the label [`UNCHECKED`] are left out.
+    async fn webhooks(&self, manifests: &Path, port: u16) {
+        let text = std::fs::read_to_string(manifests.join("base/webhook.yaml"));
+        let text = text.expect("the manifest of the webhooks");
+        let mut object: Value = serde_saphyr::from_str(&text).expect("YAML");
+        let ca = base64(&self.control_plane.serving_ca.pem);
+        let selector =
+            json!({"matchExpressions": [{"key": UNCHECKED, "operator": "DoesNotExist"}]});
+        for webhook in object["webhooks"].as_array_mut().expect("webhooks") {
+            webhook["clientConfig"]["caBundle"] = ca.as_str().into();
+            webhook["clientConfig"]["service"]["port"] = port.into();
+            webhook["namespaceSelector"] = selector.clone();
+        }
+        self.apply(&[object]).await;
+    }
+
+    /// A namespace whose objects no webhook looks at, as if they had been stored before there was one.
+    pub async fn unchecked_namespace(&self, prefix: &str) -> String {
+        let name = self.namespace(prefix).await;
+        let label = format!("{UNCHECKED}=true");
+        self.must(&["label", "namespace", &name, &label]).await;
+        name
+    }
+
+    /// From now on they are looked at.
+    pub async fn checked(&self, namespace: &str) {
+        let label = format!("{UNCHECKED}-");
+        self.must(&["label", "namespace", namespace, &label]).await;
     }
 
     async fn must(&self, args: &[&str]) {
