@@ -98,18 +98,3 @@ pub fn passed_on(row: &Value) -> Outcome {
         found => Err(format!("{found:?}")),
     }
 }
-
-pub fn fallback_validation(row: &Value) -> Outcome {
-    let bench = Bench::new(&json!({"fallback": row["fallback"]}));
-    let mut object = (*bench.plan.object).clone();
-    for trigger in row["triggers"].as_array().unwrap() {
-        let kind = trigger["type"].as_str().or(trigger.as_str()).unwrap();
-        kind.clone_into(&mut object.spec.triggers[0].kind);
-    }
-    let problem = lagscale::scaling::Plan::new(object.into(), Vec::new()).problem;
-    match (row["expect"]["err"].as_str(), problem) {
-        (None, None) => Ok(()),
-        (Some(text), Some(found)) if found.contains(text) => Ok(()),
-        (_, found) => Err(format!("{found:?}")),
-    }
-}

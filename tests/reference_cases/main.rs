@@ -15,17 +15,19 @@ mod config;
 mod fallback;
 mod lag;
 mod objects;
+mod webhook;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use caps::{cap, capped, factors, lags, next_factor, topic_partitions, wanted};
 use config::{client_options, config, limitation, metric_name, named_topics_only, parse};
-use fallback::{fallback_metric, fallback_validation, outage, passed_on};
+use fallback::{fallback_metric, outage, passed_on};
 use lag::{counts, partition_lag, persistent};
 use lagscale::lag::Policy;
 use libtest_mimic::{Arguments, Trial};
-use objects::{bounds, executor, hpa_replicas, pause};
+use objects::{bounds, executor, fallback_validation, hpa_replicas, pause, triggers_validation};
 use serde_json::{Value, json};
+use webhook::{is_bound, webhook};
 
 type Outcome = Result<(), String>;
 
@@ -54,6 +56,8 @@ fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
         "executor" => executor,
         "fallback_metric" => fallback_metric,
         "fallback_validation" => fallback_validation,
+        "triggers_validation" => triggers_validation,
+        "webhook" => webhook,
         _ => return None,
     })
 }
@@ -180,6 +184,10 @@ fn main() {
             }
             let id = row["id"].as_str().map(str::to_owned);
             let id = id.unwrap_or_else(|| format!("{section}#{number}"));
+            if section == "webhook" && !is_bound(&row) {
+                eprintln!("no code: {id}");
+                continue;
+            }
             let departure = DEPARTURES
                 .iter()
                 .find(|d| d.section == section && (d.holds)(&row));

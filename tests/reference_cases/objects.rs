@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use lagscale::scaling::{
-    Activity, Health, Move, Pause, Plan, conditions, next_move, wanted as hpa,
+use lagscale::{
+    resources::ScaledObject,
+    scaling::{Activity, Health, Move, Pause, Plan, checks, conditions, next_move, wanted as hpa},
 };
 use serde_json::{Value, json};
 
@@ -124,4 +125,44 @@ pub fn pause(row: &Value) -> Outcome {
     } else {
         Err(found.to_string())
     }
+}
+
+/// An object with the triggers of a row, some of which are just a type.
+fn validated(row: &Value) -> ScaledObject {
+    let mut object = (*Bench::new(&json!({})).plan.object).clone();
+    let triggers = row["triggers"].as_array().unwrap().iter().map(|trigger| {
+        let mut whole = match trigger.as_str() {
+            Some(kind) => json!({"type": kind}),
+            None => trigger.clone(),
+        };
+        whole["metadata"] = json!({});
+        serde_json::from_value(whole).unwrap()
+    });
+    object.spec.triggers = triggers.collect();
+    object.spec.fallback = serde_json::from_value(row["fallback"].clone()).unwrap();
+    object
+}
+
+/// As the check says it, and as the condition of a stored object does.
+fn said(row: &Value, object: ScaledObject, found: Option<String>) -> Outcome {
+    let told = Plan::new(object.into(), Vec::new()).problem;
+    match (row["expect"]["err"].as_str(), found, told) {
+        (None, None, None) => Ok(()),
+        (Some(text), Some(found), Some(told)) if found.contains(text) && told.contains(text) => {
+            Ok(())
+        }
+        (_, found, told) => Err(format!("{found:?}, as a condition {told:?}")),
+    }
+}
+
+pub fn triggers_validation(row: &Value) -> Outcome {
+    let object = validated(row);
+    let found = checks::triggers(&object.spec);
+    said(row, object, found)
+}
+
+pub fn fallback_validation(row: &Value) -> Outcome {
+    let object = validated(row);
+    let found = checks::fallback(&object.spec);
+    said(row, object, found)
 }
