@@ -156,7 +156,7 @@ mod tests {
     /// Of a request for a ScaledObject; `object` and `old` are specs as they are written.
     fn verdict(operation: &str, object: &str, old: Option<&str>) -> Result<Verdict, String> {
         let whole = |spec: &str| format!(r#"{{"metadata":{{"name":"a"}},"spec":{spec}}}"#);
-        let old = old.map_or("null".into(), whole);
+        let old = old.map_or_else(|| "null".into(), whole);
         let object = if object == "null" {
             object.into()
         } else {
