@@ -206,8 +206,7 @@ impl Kafka {
             Some(topic) => format!("kafka-{topic}"),
             None => format!("kafka-{}-topics", self.group),
         };
-        let name = name.replace(['/', '.', ':', '%', '(', ')'], "-");
-        format!("s{index}-{name}")
+        super::metric_name(index, &name)
     }
 }
 

@@ -2,16 +2,19 @@
 //! Texts are KEDA's where KEDA has one; ours follow.
 
 mod apache_kafka;
+mod cron;
 mod fields;
 mod kafka;
 mod oauth;
 mod partitions;
 mod refusable;
 mod resource;
+mod schedule;
 mod security;
 
 use std::collections::BTreeMap;
 
+pub use cron::Cron;
 pub use fields::{Parameters, Sources};
 pub use kafka::Kafka;
 pub use oauth::OAuth;
@@ -32,6 +35,8 @@ pub enum MetricType {
 pub enum Trigger {
     /// Lag of a consumer group, with how the HPA is to compare it.
     Kafka(Box<Kafka>, MetricType),
+    /// A number of replicas at certain hours, with how the HPA is to compare it.
+    Cron(Cron, MetricType),
     /// CPU or memory of the pods, which the HPA reads by itself.
     Resource(Resource),
 }
@@ -41,12 +46,15 @@ pub enum Trigger {
 pub enum TriggerError {
     /// A type that is not here.
     #[error(
-        "no scaler found for type: {0} (lagscale has apache-kafka, cpu, kafka and memory; leave this object to KEDA)"
+        "no scaler found for type: {0} (lagscale has apache-kafka, cpu, cron, kafka and memory; leave this object to KEDA)"
     )]
     UnknownType(String),
     /// Fields that are missing, do not parse, or do not go together; each on its own line.
     #[error("error parsing kafka metadata: error parsing kafka metadata: {}", .0.join("\n"))]
     Kafka(Vec<String>),
+    /// The same of a cron trigger.
+    #[error("error parsing cron metadata: {}", .0.join("\n"))]
+    Cron(Vec<String>),
     /// `metricType` of a trigger served as an external metric.
     #[error("error getting scaler metric type: {0}")]
     MetricType(String),
@@ -72,6 +80,11 @@ pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trig
             };
             let kafka = parse(sources).map_err(TriggerError::Kafka)?;
             Ok(Trigger::Kafka(Box::new(kafka), external(metric_type)?))
+        }
+        "cron" => {
+            let metric_type = external(metric_type)?;
+            let cron = Cron::parse(sources).map_err(TriggerError::Cron)?;
+            Ok(Trigger::Cron(cron, metric_type))
         }
         "cpu" => Resource::parse("cpu", metadata, metric_type).map(Trigger::Resource),
         "memory" => Resource::parse("memory", metadata, metric_type).map(Trigger::Resource),
@@ -112,6 +125,11 @@ fn external(metric_type: &str) -> Result<MetricType, TriggerError> {
         ))),
     }
 }
+
+/// `s<index>-<name>`, without what KEDA does not let into a metric's name.
+fn metric_name(index: usize, name: &str) -> String {
+    let name = name.replace(['/', '.', ':', '%', '(', ')'], "-");
+    format!("s{index}-{name}")
 
 #[cfg(test)]
 mod tests {
