@@ -15,5 +15,6 @@ pub mod run;
 pub mod scaling;
 pub mod selector;
 pub mod server;
+pub mod sharded;
 pub mod telemetry;
 pub mod triggers;

@@ -2,7 +2,6 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use kube::Client;
 use prometheus::Registry;
 use tokio::{
@@ -17,7 +16,7 @@ use crate::{
     poll::Timing,
     scaling::{Settings, table::Table},
     server::{self, Server, plain, webhooks::Neighbours},
-    telemetry::{self, Collector},
+    telemetry::{self, Collector, Samples},
 };
 
 /// Runs until SIGTERM or SIGINT; an error says which part could not begin.
@@ -38,8 +37,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     })?;
     let (stop, stopping) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
-    let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-    let samples = Arc::new(ArcSwap::from_pointee(Vec::new()));
+    let table = Arc::new(Table::default());
+    let samples = Arc::new(Samples::default());
     let registry = Registry::new();
     registry.register(Box::new(Collector::new(samples.clone())?))?;
     registry.register(Box::new(

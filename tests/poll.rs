@@ -8,7 +8,7 @@
 mod fake_kafka;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +17,7 @@ use fake_kafka::FakeKafka;
 use kafka_protocol::messages::ApiKey;
 use lagscale::{
     kafka::{Address, Security, connection::Deadlines},
-    poll::{ClusterDemand, ClusterKey, Demand, Manager, Picture, Slot, Timing},
+    poll::{ClusterKey, GroupDemand, Manager, Picture, Slot, Timing},
 };
 use tokio::sync::mpsc;
 
@@ -32,6 +32,7 @@ struct Bench {
     manager: Manager,
     pictures: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
     key: ClusterKey,
+    asked: BTreeSet<Arc<str>>,
 }
 
 impl Bench {
@@ -55,6 +56,7 @@ impl Bench {
                 bootstrap,
                 fingerprint: Security::default().fingerprint(),
             },
+            asked: BTreeSet::new(),
         }
     }
 
@@ -72,20 +74,28 @@ impl Bench {
 
     /// Asks for these groups' commits in these topics from now on.
     fn demand(&mut self, asked: &[(&str, &str)]) {
-        let mut cluster = ClusterDemand {
-            security: Security::default().into(),
-            groups: BTreeMap::new(),
-        };
+        let security = Security::default();
+        let mut wanted: BTreeMap<Arc<str>, GroupDemand> = BTreeMap::new();
         for (group, topic) in asked {
             let topics: Vec<Arc<str>> = topic
                 .split(',')
                 .filter(|t| *t != ALL)
                 .map(Into::into)
                 .collect();
-            cluster.add(&(*group).into(), &topics, EVERY);
+            let demand = GroupDemand::new(&topics, EVERY);
+            wanted
+                .entry((*group).into())
+                .and_modify(|known| known.add(&demand))
+                .or_insert(demand);
         }
-        self.manager
-            .demand(Demand::from([(self.key.clone(), cluster)]));
+        for (group, demand) in &wanted {
+            let demand = Some(demand.clone());
+            self.manager.ask(&self.key, group, demand, &security);
+        }
+        for group in self.asked.difference(&wanted.keys().cloned().collect()) {
+            self.manager.change(&self.key, group, None);
+        }
+        self.asked = wanted.into_keys().collect();
     }
 
     /// The first picture from now on that `good` likes.

@@ -10,10 +10,13 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::target::{self, Target};
+use super::{
+    target::{self, Target},
+    teller::Teller,
+};
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
-    scaling::Plan,
+    scaling::{Event, Plan},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,22 +38,74 @@ pub(super) struct Work {
     pub(super) plan: Arc<Plan>,
     /// Read the workload.
     pub(super) look: bool,
+    /// Count its ready pods with it.
+    pub(super) count_pods: bool,
+    /// A merge patch of the object's labels and finalizers.
+    pub(super) metadata: Option<serde_json::Value>,
     pub(super) hpa: Option<HpaWrite>,
     pub(super) step: Option<Step>,
     pub(super) status: Option<ScaledObjectStatus>,
+    /// Told once the status is written.
+    pub(super) events: Vec<Event>,
 }
 
 /// A change of the workload's replicas.
 pub(super) struct Step {
     pub(super) from: i32,
     pub(super) to: i32,
-    /// The metrics that woke it; empty where none did.
-    pub(super) woken_by: Vec<Arc<str>>,
+    pub(super) why: Why,
+}
+
+/// Why a workload is scaled.
+pub(super) enum Why {
+    /// These metrics woke it.
+    Woken(Vec<Arc<str>>),
+    /// An annotation woke it.
+    Forced,
+    /// There is no work.
+    Rest,
+    /// Up to its minimum, or to what it is paused at.
+    Bounds,
 }
 
 impl Work {
     pub(super) fn is_empty(&self) -> bool {
-        !self.look && self.hpa.is_none() && self.step.is_none() && self.status.is_none()
+        !self.look
+            && self.metadata.is_none()
+            && self.hpa.is_none()
+            && self.step.is_none()
+            && self.status.is_none()
+    }
+}
+
+impl Step {
+    /// The event of a step that was taken, as KEDA words it, or of one that failed.
+    fn event(&self, plan: &Plan, kind: &str, failure: Option<&str>) -> Option<Event> {
+        let Self { from, to, why } = self;
+        let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
+        let moved = format!("{kind} {namespace}/{name} from {from} to {to}");
+        Some(match (why, failure) {
+            (Why::Woken(metrics), None) => Event::normal(
+                "KEDAScaleTargetActivated",
+                format!("Scaled {moved}, triggered by {}", metrics.join(";")),
+            ),
+            (Why::Forced, None) => Event::normal(
+                "KEDAScaleTargetActivated",
+                format!("Scaled {moved}, caused by forced activation annotation"),
+            ),
+            (Why::Rest, None) => {
+                Event::normal("KEDAScaleTargetDeactivated", format!("Deactivated {moved}"))
+            }
+            (Why::Woken(_) | Why::Forced, Some(error)) => Event::warning(
+                "KEDAScaleTargetActivationFailed",
+                format!("Failed to scale {moved}: {error}"),
+            ),
+            (Why::Rest, Some(error)) => Event::warning(
+                "KEDAScaleTargetDeactivationFailed",
+                format!("Failed to scale {moved}: {error}"),
+            ),
+            (Why::Bounds, _) => return None,
+        })
     }
 }
 
@@ -65,8 +120,8 @@ pub(super) struct Outcome {
     pub(super) status: Option<ScaledObjectStatus>,
     /// Why the HPA could not be written.
     pub(super) error: Option<String>,
-    /// The status could not be written.
-    pub(super) status_failed: bool,
+    /// The status, or labels and finalizers, could not be written.
+    pub(super) failed: bool,
     /// Why the workload could not be scaled.
     pub(super) step_error: Option<String>,
     /// Whether HPA or status was written at all.
@@ -78,6 +133,7 @@ pub(super) struct Outcome {
 /// Does `work` and reports.
 pub(super) async fn apply(
     client: Client,
+    teller: Teller,
     key: ObjectKey,
     work: Work,
     done: mpsc::UnboundedSender<Outcome>,
@@ -89,37 +145,46 @@ pub(super) async fn apply(
         stored: None,
         status: None,
         error: None,
-        status_failed: false,
+        failed: false,
         step_error: None,
         wrote: work.hpa.is_some() || work.status.is_some(),
         conflict: false,
     };
     let plan = &work.plan;
+    if let Some(patch) = &work.metadata {
+        match write_metadata(&client, plan, patch).await {
+            Ok(()) => {}
+            Err(error) if is_conflict(&error) => outcome.conflict = true,
+            Err(error) => {
+                outcome.failed = true;
+                tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing labels and finalizers");
+            }
+        }
+    }
     if work.look {
-        outcome.target = Some(target::read(&client, plan).await);
+        outcome.target = Some(target::read(&client, plan, work.count_pods).await);
     }
     if let Some(write) = work.hpa {
         outcome.hpa(write_hpa(&client, plan, &write).await);
     }
-    if let Some(Step { from, to, woken_by }) = work.step {
-        let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
-        match target::set(&client, plan, from, to).await {
-            Ok(None) => outcome.conflict = true,
-            Ok(Some(now)) => {
-                outcome.replicas = Some(now);
-                if now == to {
-                    let triggers = woken_by.join(";");
-                    tracing::info!(%namespace, %name, from, to, triggers, "scaled");
-                }
-            }
-            Err(error) => outcome.step_error = Some(error),
-        }
+    if let Some(step) = &work.step {
+        outcome.step(
+            target::set(&client, plan, step.from, step.to).await,
+            plan,
+            step,
+            &teller,
+        );
     }
     if let Some(status) = work.status {
         match write_status(&client, plan, &status).await {
-            Ok(stored) => outcome.status = stored,
+            Ok(stored) => {
+                outcome.status = stored;
+                for event in work.events {
+                    teller.tell(&plan.object, event);
+                }
+            }
             Err(error) => {
-                outcome.status_failed = true;
+                outcome.failed = true;
                 tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
             }
         }
@@ -132,12 +197,66 @@ impl Outcome {
     fn hpa(&mut self, result: Result<Option<HorizontalPodAutoscaler>, kube::Error>) {
         match result {
             Ok(hpa) => self.stored = hpa.and_then(|h| h.spec),
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
-                self.conflict = true;
-            }
+            Err(error) if is_conflict(&error) => self.conflict = true,
             Err(kube::Error::Api(status)) => self.error = Some(status.message.clone()),
             Err(error) => self.error = Some(error.to_string()),
         }
+    }
+}
+
+impl Outcome {
+    fn step(
+        &mut self,
+        result: Result<Option<i32>, String>,
+        plan: &Plan,
+        step: &Step,
+        teller: &Teller,
+    ) {
+        let status = plan.object.status.as_ref();
+        let kind = status.and_then(|s| s.scale_target_kind.as_deref());
+        let kind = kind.unwrap_or("apps/v1.Deployment");
+        let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
+        let event = match result {
+            Ok(None) => {
+                self.conflict = true;
+                None
+            }
+            Ok(Some(now)) => {
+                self.replicas = Some(now);
+                // Somebody else was faster.
+                if now != step.to {
+                    return;
+                }
+                tracing::info!(%namespace, %name, from = step.from, to = step.to, "scaled");
+                step.event(plan, kind, None)
+            }
+            Err(error) => {
+                let event = step.event(plan, kind, Some(&error));
+                self.step_error = Some(error);
+                event
+            }
+        };
+        if let Some(event) = event {
+            teller.tell(&plan.object, event);
+        }
+    }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists())
+}
+
+async fn write_metadata(
+    client: &Client,
+    plan: &Plan,
+    patch: &serde_json::Value,
+) -> Result<(), kube::Error> {
+    let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
+    let params = PatchParams::default();
+    match bounded(api.patch_metadata(&plan.name, &params, &Patch::Merge(patch))).await {
+        // Deleted meanwhile.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        result => result.map(drop),
     }
 }
 
@@ -154,23 +273,34 @@ async fn write_hpa(
         HpaWrite::Create(hpa) => (bounded(api.create(&params, hpa)).await?, "created"),
         HpaWrite::Replace(hpa) => (bounded(api.replace(name, &params, hpa)).await?, "updated"),
         HpaWrite::Delete(hpa) => {
-            let old = hpa.name_any();
-            let exactly = Preconditions {
-                uid: hpa.uid(),
-                resource_version: hpa.resource_version(),
-            };
-            let params = DeleteParams::default().preconditions(exactly);
-            match bounded(api.delete(&old, &params)).await {
-                Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                result => drop(result?),
-            }
-            tracing::info!(%namespace, name = old, "HPA deleted");
+            delete_hpa(client, plan, hpa).await?;
             return Ok(None);
         }
     };
     let max = stored.spec.as_ref().map(|s| s.max_replicas);
     tracing::info!(%namespace, %name, max, "HPA {verb}");
     Ok(Some(stored))
+}
+
+/// Deletes exactly this one; one that is gone already is fine.
+pub(super) async fn delete_hpa(
+    client: &Client,
+    plan: &Plan,
+    hpa: &HorizontalPodAutoscaler,
+) -> Result<(), kube::Error> {
+    let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
+    let name = hpa.name_any();
+    let exactly = Preconditions {
+        uid: hpa.uid(),
+        resource_version: hpa.resource_version(),
+    };
+    let params = DeleteParams::default().preconditions(exactly);
+    match bounded(api.delete(&name, &params)).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        result => drop(result?),
+    }
+    tracing::info!(namespace = %plan.namespace, name, "HPA deleted");
+    Ok(())
 }
 
 /// The status as it is then; nothing where the object is gone.

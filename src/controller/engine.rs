@@ -7,30 +7,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
-    Api, Client, ResourceExt,
+    Client,
     runtime::reflector::{ObjectRef, Store},
 };
 use tokio::sync::{mpsc, watch};
 
 use super::{
     apply::{ObjectKey, Outcome, apply},
+    asked::Asked,
     credentials::{CredentialRules, Credentials, News},
-    lookup::Lookup,
-    object::{Object, live},
-    publish::publish,
-    release::{is_held, release, release_authentications},
-    resolve::{Resolved, resolve},
-    watches::Watches,
+    dependents::{Dependents, Dirty},
+    object::Object,
+    publish::{entries, foreign},
+    teller::Teller,
+    watches::{Change, Watches},
 };
 use crate::{
     lag::Moment,
-    poll::{ClusterDemand, ClusterKey, Demand, Manager, Picture, Timing},
+    poll::{ClusterKey, Manager, Picture, Timing},
     resources::ScaledObject,
-    scaling::{Plan, Settings, Source, evaluate, table::Table},
-    telemetry::Sample,
+    scaling::{Settings, evaluate, table::Table},
+    telemetry::{Sample, Samples},
 };
 
 /// Changes that come in a burst are looked at together.
@@ -49,27 +48,42 @@ pub struct Parts {
     /// Of every poll.
     pub timing: Timing,
     /// Where the external metrics API reads.
-    pub table: Arc<ArcSwap<Table>>,
+    pub table: Arc<Table>,
     /// Where `/metrics` reads.
-    pub samples: Arc<ArcSwap<Vec<Sample>>>,
+    pub samples: Arc<Samples>,
     /// Becomes true once: caches are synced and every cluster's first poll is over.
     pub ready: watch::Sender<bool>,
 }
 
 /// The controller's state.
 pub struct Controller {
-    parts: Parts,
-    watches: Watches,
-    credentials: Credentials,
+    pub(super) parts: Parts,
+    pub(super) teller: Teller,
+    pub(super) watches: Watches,
+    changes: mpsc::UnboundedReceiver<Change>,
+    pub(super) credentials: Credentials,
     news: mpsc::UnboundedReceiver<News>,
-    manager: Manager,
+    pub(super) manager: Manager,
+    pub(super) asked: Asked,
     arrived: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
-    pictures: BTreeMap<ClusterKey, Arc<Picture>>,
-    objects: BTreeMap<ObjectKey, Object>,
-    waiting: BTreeSet<ObjectKey>,
+    pub(super) pictures: BTreeMap<ClusterKey, Arc<Picture>>,
+    pub(super) objects: BTreeMap<ObjectKey, Object>,
+    pub(super) dependents: Dependents,
+    /// Objects that name what is being read for the first time.
+    pub(super) waiting: BTreeSet<ObjectKey>,
+    /// Objects whose first poll is not over.
+    pub(super) unpolled: BTreeSet<ObjectKey>,
     done: (
         mpsc::UnboundedSender<Outcome>,
         mpsc::UnboundedReceiver<Outcome>,
+    ),
+    /// Objects whose finalizer is being taken off, by uid.
+    pub(super) releasing: BTreeSet<String>,
+    /// Authentications that it was taken off while they live: a KEDA that puts it on again is not fought.
+    pub(super) unheld: BTreeSet<String>,
+    pub(super) released: (
+        mpsc::UnboundedSender<String>,
+        mpsc::UnboundedReceiver<String>,
     ),
 }
 
@@ -78,17 +92,27 @@ impl Controller {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let (news_in, news) = mpsc::unbounded_channel();
+        let (changes_in, changes) = mpsc::unbounded_channel();
         let (pictures, arrived) = mpsc::unbounded_channel();
+        let namespace = parts.rules.namespace.as_deref();
         Self {
-            watches: Watches::start(&parts.client, parts.rules.namespace.as_deref()),
+            watches: Watches::start(&parts.client, namespace, &changes_in),
+            changes,
             credentials: Credentials::new(parts.client.clone(), parts.rules.clone(), news_in),
             news,
             manager: Manager::new(parts.timing, pictures),
+            asked: Asked::default(),
             arrived,
             pictures: BTreeMap::new(),
             objects: BTreeMap::new(),
+            dependents: Dependents::default(),
             waiting: BTreeSet::new(),
+            unpolled: BTreeSet::new(),
             done: mpsc::unbounded_channel(),
+            releasing: BTreeSet::new(),
+            unheld: BTreeSet::new(),
+            released: mpsc::unbounded_channel(),
+            teller: Teller::new(parts.client.clone()),
             parts,
         }
     }
@@ -108,168 +132,106 @@ impl Controller {
         tracing::info!("watches are synced");
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.plan();
+        let mut dirty = Dirty::default();
+        self.changed(Change::Everything, &mut dirty);
+        self.turn(&dirty);
         loop {
-            let mut replan = false;
+            let mut dirty = Dirty::default();
             tokio::select! {
-                () = self.watches.changed.notified() => replan = true,
-                Some(news) = self.news.recv() => replan = self.credentials.take(news).is_some(),
-                Some((key, picture)) = self.arrived.recv() => {
-                    self.pictures.insert(key, picture);
+                Some(change) = self.changes.recv() => self.changed(change, &mut dirty),
+                Some(news) = self.news.recv() => self.news(news, &mut dirty),
+                Some((key, picture)) = self.arrived.recv() => self.read(key, picture, &mut dirty),
+                Some(outcome) = self.done.1.recv() => self.finished(outcome, &mut dirty),
+                Some(uid) = self.released.1.recv() => drop(self.releasing.remove(&uid)),
+                _ = beat.tick() => {
+                    self.credentials.refresh();
+                    // Time has passed for all of them: cool-downs, ages, retries.
+                    dirty.evaluate.extend(self.objects.keys().cloned());
                 }
-                Some(outcome) = self.done.1.recv() => self.finished(outcome),
-                () = self.watches.hpas_changed.notified() => {}
-                _ = beat.tick() => self.credentials.refresh(),
                 _ = stop.wait_for(|s| *s) => return,
             }
             tokio::time::sleep(TOGETHER).await;
+            while let Ok(change) = self.changes.try_recv() {
+                self.changed(change, &mut dirty);
+            }
             while let Ok(news) = self.news.try_recv() {
-                replan |= self.credentials.take(news).is_some();
+                self.news(news, &mut dirty);
             }
             while let Ok((key, picture)) = self.arrived.try_recv() {
-                self.pictures.insert(key, picture);
+                self.read(key, picture, &mut dirty);
             }
             while let Ok(outcome) = self.done.1.try_recv() {
-                self.finished(outcome);
+                self.finished(outcome, &mut dirty);
             }
-            if replan {
-                self.plan();
-            }
-            self.turn();
+            self.turn(&dirty);
         }
     }
 
-    /// Plans anew what changed, and what is asked of Kafka with it.
-    fn plan(&mut self) {
-        let mut named = BTreeSet::new();
-        let mut seen = BTreeSet::new();
+    fn news(&mut self, news: News, dirty: &mut Dirty) {
+        if let Some(reference) = self.credentials.take(news) {
+            dirty.plan(self.dependents.references.of(&reference));
+        }
+    }
+
+    fn read(&mut self, key: ClusterKey, picture: Arc<Picture>, dirty: &mut Dirty) {
+        if self.asked.knows(&key) {
+            dirty.evaluate(self.asked.of(&key));
+            self.pictures.insert(key, picture);
+        }
+    }
+
+    /// Plans and evaluates what is to be looked at, and no other object.
+    fn turn(&mut self, dirty: &Dirty) {
+        for key in &dirty.plan {
+            self.plan(key);
+        }
         let now = Moment::now();
-        self.waiting.clear();
-        for object in self.watches.objects.state() {
-            let key = (object.namespace().unwrap_or_default(), object.name_any());
-            seen.insert(key.clone());
-            if object.metadata.deletion_timestamp.is_some() {
-                self.objects.remove(&key);
-                if is_held(&*object) {
-                    let api = Api::namespaced(self.parts.client.clone(), &key.0);
-                    tokio::spawn(release(api, object));
-                }
-                continue;
-            }
-            let lookup = Lookup {
-                watches: &self.watches,
-                credentials: &self.credentials,
-            };
-            let Resolved {
-                plan,
-                references,
-                waiting,
-            } = resolve(object, &lookup);
-            named.extend(references);
-            if waiting {
-                self.waiting.insert(key);
-                continue;
-            }
-            self.adopt(key, plan, now);
+        for key in dirty.plan.union(&dirty.evaluate) {
+            self.evaluate(key, now);
         }
-        self.objects.retain(|key, _| seen.contains(key));
-        release_authentications(&self.parts.client, &self.watches);
-        self.credentials.follow(named);
-        let demand = self.demand();
-        self.pictures.retain(|key, _| demand.contains_key(key));
-        self.manager.demand(demand);
-    }
-
-    fn adopt(&mut self, key: ObjectKey, plan: Plan, now: Moment) {
-        let plan = Arc::new(plan);
-        match self.objects.get_mut(&key) {
-            Some(object) if object.plan.object.uid() == plan.object.uid() => {
-                let old = &object.plan.object.spec;
-                if old.scale_target_ref != plan.object.spec.scale_target_ref {
-                    object.looked = None;
-                    object.target = None;
-                }
-                if old != &plan.object.spec {
-                    object.retry_at = None;
-                    object.step_retry_at = None;
-                    object.failures = 0;
-                }
-                object.plan = plan;
-            }
-            _ => {
-                self.objects.insert(key, Object::new(plan, now.wall));
-            }
+        if self.waiting.is_empty() && self.unpolled.is_empty() {
+            let ready = &self.parts.ready;
+            ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         }
     }
 
-    fn demand(&self) -> Demand {
-        let mut demand = Demand::new();
-        for object in self.objects.values() {
-            let plan = &object.plan;
-            for source in plan.triggers.iter().filter_map(|t| t.source.as_ref().ok()) {
-                let Source::Kafka { kafka, cluster, .. } = source else {
-                    continue;
-                };
-                if kafka.withheld.is_some() || plan.problem.is_some() {
-                    continue;
-                }
-                demand
-                    .entry(cluster.clone())
-                    .or_insert_with(|| ClusterDemand {
-                        security: kafka.security.clone().into(),
-                        groups: BTreeMap::new(),
-                    })
-                    .add(&kafka.group, &kafka.topics, plan.sample_interval());
-            }
+    /// Evaluates an object, publishes what it serves, and begins the writes that follow.
+    fn evaluate(&mut self, key: &ObjectKey, now: Moment) {
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
+        let plan = object.plan.clone();
+        let of = |name: &str| ObjectRef::new(name).within(&plan.namespace);
+        let hpa = self.watches.hpas.get(&of(&plan.hpa_name));
+        let around = object.surroundings(hpa.as_deref());
+        let (pictures, settings) = (&self.pictures, self.parts.settings);
+        let evaluation = evaluate(&plan, pictures, &around, &mut object.memory, settings, now);
+        if evaluation.polled || plan.problem.is_some() {
+            self.unpolled.remove(key);
         }
-        demand
-    }
-
-    /// Evaluates every object, publishes the table, and begins the writes that follow.
-    fn turn(&mut self) {
-        let now = Moment::now();
-        let mut table = Table::default();
-        let mut samples = Vec::new();
-        let mut polled = self.waiting.is_empty();
-        for (key, object) in &mut self.objects {
-            let plan = object.plan.clone();
-            let hpa = self.watches.hpas.get(&hpa_ref(&plan));
-            let (pictures, settings) = (&self.pictures, self.parts.settings);
-            let seen = live(hpa.as_deref());
-            let evaluation = evaluate(
-                &plan,
-                pictures,
-                seen.as_ref(),
-                &mut object.memory,
-                settings,
-                now,
-            );
-            polled &= evaluation.polled || plan.problem.is_some();
-            publish(&plan, &evaluation, now.wall, &mut table);
-            samples.extend(Sample::of(&plan, &evaluation));
-            let former = object.former_hpa().and_then(|name| {
-                let reference = ObjectRef::new(name).within(&plan.namespace);
-                self.watches.hpas.get(&reference)
-            });
-            if let Some(work) = object.work(&evaluation, hpa.as_deref(), former.as_deref(), now) {
-                object.working = true;
-                let (client, done) = (self.parts.client.clone(), self.done.0.clone());
-                tokio::spawn(apply(client, key.clone(), work, done));
-            }
-        }
-        self.parts.table.store(Arc::new(table));
-        self.parts.samples.store(Arc::new(samples));
-        if polled {
-            self.parts
-                .ready
-                .send_if_modified(|ready| !std::mem::replace(ready, true));
+        let foreign = foreign(&plan, hpa.as_deref());
+        let entries = entries(&plan, &evaluation, &foreign, now.wall);
+        let table = &self.parts.table;
+        table.replace(&plan.namespace, &object.entries, &entries);
+        object.entries = entries;
+        let samples: Arc<[Sample]> = Sample::of(&plan, &evaluation).collect();
+        let samples = Some(samples).filter(|s| !s.is_empty());
+        self.parts.samples.set(&sample_key(key), samples);
+        let former = object.former_hpa();
+        let former = former.and_then(|name| self.watches.hpas.get(&of(name)));
+        if let Some(work) = object.work(&evaluation, hpa.as_deref(), former.as_deref(), now) {
+            object.working = true;
+            let (client, done) = (self.parts.client.clone(), self.done.0.clone());
+            let teller = self.teller.clone();
+            tokio::spawn(apply(client, teller, key.clone(), work, done));
         }
     }
 
-    fn finished(&mut self, outcome: Outcome) {
+    fn finished(&mut self, outcome: Outcome, dirty: &mut Dirty) {
         let Some(object) = self.objects.get_mut(&outcome.key) else {
             return;
         };
+        dirty.evaluate([&outcome.key]);
         object.working = false;
         object.settle(&outcome);
         if outcome.stored.is_some() {
@@ -291,6 +253,7 @@ impl Controller {
     }
 }
 
-fn hpa_ref(plan: &Plan) -> ObjectRef<HorizontalPodAutoscaler> {
-    ObjectRef::new(&plan.hpa_name).within(&plan.namespace)
+/// Under which an object's samples are kept.
+pub(super) fn sample_key((namespace, name): &ObjectKey) -> String {
+    format!("{namespace}/{name}")
 }

@@ -1,15 +1,21 @@
 //! Watches in, decisions applied. One task owns all objects; writes run beside it, one at a time for each object.
 
 mod apply;
+mod asked;
 mod credentials;
+mod dependents;
 mod engine;
+mod hpas;
+mod index;
 mod lookup;
+mod metadata;
 mod object;
 mod publish;
 mod release;
 mod resolve;
 mod status;
 mod target;
+mod teller;
 mod watches;
 
 pub use credentials::CredentialRules;

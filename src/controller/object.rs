@@ -9,15 +9,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
 use super::{
-    apply::{HpaWrite, Outcome, Step, Work},
+    apply::{HpaWrite, Outcome, Step, Why, Work},
+    hpas::{foreign, owns},
+    metadata,
     target::Target,
 };
 use crate::{
     lag::Moment,
     resources::ScaledObjectStatus,
     scaling::{
-        Activity, Evaluation, Health, Live, Memory, Move, Plan, conditions, difference, next_move,
-        wanted,
+        Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions,
+        next_move, table::Entry,
     },
 };
 
@@ -25,6 +27,8 @@ use crate::{
 pub(super) const ECHO: Duration = Duration::from_secs(5);
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// A new object's first status waits this long for its first poll and its HPA: one write tells all of it.
+const FIRST_STATUS: Duration = Duration::from_secs(10);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// One that was found may have gone.
 const LOOK_SELDOM: Duration = Duration::from_secs(60);
@@ -44,13 +48,30 @@ pub(super) struct Object {
     pub(super) hpa_before: Option<(Option<String>, Instant)>,
     /// What we asked for last and what the API server made of it: quantities in another spelling, a field behind a gate
     /// left out. That difference is no reason to write again.
-    hpa_asked: Option<HorizontalPodAutoscalerSpec>,
+    pub(super) hpa_asked: Option<HorizontalPodAutoscalerSpec>,
     pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
+    /// How often in a row only the words of conditions were worth a write.
+    pub(super) words: u32,
     /// What the API server made of it: a foreign CRD may leave fields out.
     pub(super) status_stored: Option<ScaledObjectStatus>,
     pub(super) last_active: Option<Timestamp>,
     pub(super) active_before: bool,
+    /// What the API serves of it.
+    pub(super) entries: Vec<Entry>,
+    /// A total has to be divided by the pods that are ready.
+    counts_pods: bool,
+    tidied: Tidied,
+    since: Instant,
+}
+
+/// What was done about an object's labels and finalizers.
+#[derive(Default)]
+struct Tidied {
+    /// The version whose were put right.
+    version: Option<String>,
+    /// KEDA's finalizer was taken off: a KEDA that puts it on again is not fought.
+    unheld: bool,
 }
 
 impl Object {
@@ -77,6 +98,36 @@ impl Object {
             status_stored: None,
             last_active,
             active_before: false,
+            entries: Vec::new(),
+            counts_pods: false,
+            tidied: Tidied::default(),
+            words: 0,
+            since: Instant::now(),
+        }
+    }
+
+    /// Goes on with a plan made anew.
+    pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
+        let old = &self.plan.object.spec;
+        if old.scale_target_ref != plan.object.spec.scale_target_ref {
+            self.looked = None;
+            self.target = None;
+        }
+        if old != &plan.object.spec {
+            self.retry_at = None;
+            self.step_retry_at = None;
+            self.failures = 0;
+        }
+        self.plan = plan;
+    }
+
+    /// What is watched around it.
+    pub(super) fn surroundings(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Surroundings {
+        let target = self.target.as_ref().and_then(|t| t.as_ref().ok());
+        Surroundings {
+            live: hpa.map(Live::of),
+            replicas: self.replicas(hpa),
+            ready: target.and_then(|t| t.ready),
         }
     }
 
@@ -94,24 +145,29 @@ impl Object {
         // What fails to be written must not keep a workload asleep.
         let writes = self.retry_at.is_none_or(|at| now.at >= at);
         let steps = self.step_retry_at.is_none_or(|at| now.at >= at);
-        let activity = Activity::of(&self.plan, evaluation);
+        let plan = self.plan.clone();
+        let (activity, polled) = self.memory.activity(&plan, evaluation, now);
         let active = matches!(activity, Activity::Active(_));
-        if active {
+        if plan.forced && !plan.pause.whole {
             self.last_active = Some(now.wall);
+        } else if active && !evaluation.fails() {
+            self.last_active = Some(polled.wall);
         }
+        self.counts_pods =
+            plan.divides_by_pods() && evaluation.metrics.iter().any(|m| m.value.is_err());
         let look = self.should_look(hpa, now);
         let step = match self.replicas(hpa) {
-            Some(replicas) if self.plan.problem.is_none() && steps => {
-                next_move(&self.plan, &activity, replicas, self.last_active, now.wall)
+            Some(replicas) if plan.problem.is_none() && steps => {
+                next_move(&plan, &activity, replicas, self.last_active, now.wall)
             }
             _ => Move::Stay,
         };
         let target_found = matches!(self.target, Some(Ok(_)));
         let paused = hpa.filter(|_| self.plan.pause.whole);
-        let former = former.filter(|f| self.owns(f));
+        let former = former.filter(|f| owns(&self.plan, f));
         // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
         let replaced = former.filter(|_| hpa.is_some());
-        let gone = paused.filter(|h| self.owns(h)).or(replaced);
+        let gone = paused.filter(|h| owns(&self.plan, h)).or(replaced);
         let hpa_write = if !writes {
             None
         } else if let Some(gone) = gone {
@@ -129,34 +185,57 @@ impl Object {
                 Some(Err(error)) => Some(error.clone()),
                 _ => None,
             },
-            write: self.write_error.clone(),
+            write: foreign(&plan, hpa).or_else(|| self.write_error.clone()),
         };
-        let conditions = conditions(&self.plan, evaluation, &activity, &step, &health);
-        let status = if writes {
-            self.status(evaluation, conditions, named, active, now)
+        let live = hpa.map(Live::of);
+        let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
+        let told = plan
+            .object
+            .status
+            .as_ref()
+            .is_some_and(|s| !s.conditions.is_empty());
+        let settled = self.target.is_some() && evaluation.polled || plan.problem.is_some();
+        let status = if writes && (told || settled || self.since.elapsed() >= FIRST_STATUS) {
+            self.status(evaluation, conditions, named, &activity, now)
         } else {
             None
         };
         self.active_before = active;
-        let to = |to, woken_by| {
+        let to = |to, why| {
             let from = self.replicas(hpa)?;
-            Some(Step { from, to, woken_by })
+            Some(Step { from, to, why })
         };
         let step = match step {
-            Move::Wake(replicas, why) => to(replicas, why),
-            Move::Sleep(replicas) | Move::Floor(replicas) | Move::Hold(replicas) => {
-                to(replicas, Vec::new())
-            }
+            Move::Wake(replicas, _) if plan.forced => to(replicas, Why::Forced),
+            Move::Wake(replicas, metrics) => to(replicas, Why::Woken(metrics)),
+            Move::Sleep(replicas) => to(replicas, Why::Rest),
+            Move::Floor(replicas) | Move::Hold(replicas) => to(replicas, Why::Bounds),
             Move::Stay | Move::CoolDown => None,
         };
+        let (status, events) = status.unzip();
         let work = Work {
-            plan: self.plan.clone(),
             look,
+            count_pods: self.counts_pods,
+            metadata: if writes { self.tidy() } else { None },
             hpa: hpa_write,
             step,
             status,
+            events: events.unwrap_or_default(),
+            plan,
         };
         (!work.is_empty()).then_some(work)
+    }
+
+    /// Labels and finalizers, once for each version of the object.
+    fn tidy(&mut self) -> Option<serde_json::Value> {
+        let patch = metadata::patch(&self.plan, !self.tidied.unheld)?;
+        let version = self.plan.object.metadata.resource_version.clone();
+        if version.is_some() && self.tidied.version == version {
+            return None;
+        }
+        self.tidied.unheld |= !self.plan.restores();
+        self.tidied.version = version;
+        Some(patch)
     }
 
     /// When what failed is tried again; what was not tried stays as it is.
@@ -165,14 +244,15 @@ impl Object {
         if outcome.error.is_some() || outcome.conflict {
             self.hpa_before = None;
         }
-        if outcome.status_failed {
+        if outcome.failed {
             self.status_written = None;
+            self.tidied = Tidied::default();
         }
         self.step_retry_at = soon.filter(|_| outcome.step_error.is_some());
         if outcome.conflict {
             // Our copy is older than the server's: the watch brings the new one.
             self.retry_at = soon;
-        } else if outcome.status_failed || outcome.error.is_some() {
+        } else if outcome.failed || outcome.error.is_some() {
             let delay = Duration::from_secs(1).saturating_mul(1 << self.failures.min(6));
             self.failures = self.failures.saturating_add(1);
             self.retry_at = Some(Instant::now() + delay.min(LONGEST_BACKOFF));
@@ -186,12 +266,6 @@ impl Object {
     pub(super) fn former_hpa(&self) -> Option<&str> {
         let told = self.plan.object.status.as_ref()?.hpa_name.as_deref()?;
         (told != self.plan.hpa_name).then_some(told)
-    }
-
-    fn owns(&self, hpa: &HorizontalPodAutoscaler) -> bool {
-        let uid = self.plan.object.metadata.uid.as_deref();
-        let mut owners = hpa.metadata.owner_references.iter().flatten();
-        owners.any(|o| Some(o.uid.as_str()) == uid)
     }
 
     /// Replicas as far as they are known without asking: the HPA's status follows within a sync period, except at zero
@@ -215,11 +289,13 @@ impl Object {
         let look = match (&self.target, age) {
             (_, None) | (None, _) => true,
             (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
-            (Some(Ok(_)), Some(age)) => {
+            (Some(Ok(target)), Some(age)) => {
                 let short = current.is_some_and(|c| c < self.plan.min.max(1));
-                let often = self.plan.sleeps() || short || self.plan.pause.whole;
+                let often =
+                    self.plan.sleeps() || short || self.plan.pause.whole || self.counts_pods;
                 let least = if often { Duration::ZERO } else { LOOK_SELDOM };
-                age >= self.plan.polling.max(least)
+                let uncounted = self.counts_pods && target.ready.is_none();
+                uncounted || age >= self.plan.polling.max(least)
             }
         };
         if look {
@@ -227,44 +303,4 @@ impl Object {
         }
         look
     }
-
-    fn hpa_write(
-        &mut self,
-        evaluation: &Evaluation,
-        live: Option<&HorizontalPodAutoscaler>,
-        now: Moment,
-    ) -> Option<HpaWrite> {
-        let plan = &self.plan;
-        if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
-            // A live HPA keeps what it has: leaving a metric out would let the others scale in.
-            return None;
-        }
-        let version = live.and_then(|l| l.metadata.resource_version.clone());
-        if let Some((before, at)) = &self.hpa_before
-            && *before == version
-            && at.elapsed() < ECHO
-        {
-            return None;
-        }
-        let mut wanted = wanted(plan, evaluation.max)?;
-        let asked = wanted.spec.clone();
-        if let Some(live) = live.and_then(|l| l.spec.as_ref())
-            && self.hpa_stored.as_ref() == Some(live)
-            && self.hpa_asked == asked
-        {
-            wanted.spec = Some(live.clone());
-        }
-        let write = match live {
-            None => HpaWrite::Create(Box::new(wanted)),
-            Some(live) => HpaWrite::Replace(Box::new(difference(live, &wanted)?)),
-        };
-        self.hpa_before = Some((version, now.at));
-        self.hpa_asked = asked;
-        Some(write)
-    }
-}
-
-/// What counts of a watched HPA.
-pub(super) fn live(hpa: Option<&HorizontalPodAutoscaler>) -> Option<Live> {
-    hpa.map(Live::of)
 }

@@ -1,54 +1,106 @@
 //! KEDA puts a finalizer on its objects; where KEDA is gone nobody else takes it off, and a deletion would hang.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::UnboundedSender;
 
-use super::watches::Watches;
+use super::{apply, hpas::owns, metadata::FINALIZER, target};
+use crate::{resources::ScaledObject, scaling::Plan};
 
-const FINALIZER: &str = "finalizer.keda.sh";
+const RETRY: Duration = Duration::from_secs(5);
 
-/// Whether an object is being deleted and waits for KEDA.
+/// Whether KEDA's finalizer is on an object that is being deleted, or on an authentication, which needs none.
 pub(super) fn is_held(object: &impl ResourceExt) -> bool {
-    object.meta().deletion_timestamp.is_some() && object.finalizers().iter().any(|f| f == FINALIZER)
+    object.finalizers().iter().any(|f| f == FINALIZER)
 }
 
-/// Takes the finalizer off every authentication that is being deleted.
-pub(super) fn release_authentications(client: &Client, watches: &Watches) {
-    let held = watches.authentications.state().into_iter();
-    for held in held.filter(|a| is_held(&**a)) {
-        let namespace = held.namespace().unwrap_or_default();
-        tokio::spawn(release(Api::namespaced(client.clone(), &namespace), held));
+/// Ends a ScaledObject that is being deleted: its workload gets back the replicas it had, where that is asked for, and the
+/// finalizer goes. Tells its uid when there is nothing left to do.
+pub(super) async fn end(
+    client: Client,
+    api: Api<ScaledObject>,
+    object: Arc<ScaledObject>,
+    done: UnboundedSender<String>,
+) {
+    let plan = Plan::new(object.clone(), Vec::new());
+    let original = object
+        .status
+        .as_ref()
+        .and_then(|s| s.original_replica_count);
+    if let Some(original) = original.filter(|_| plan.restores()) {
+        while let Err(error) = restore(&client, &plan, original).await {
+            tracing::warn!(error, namespace = %plan.namespace, name = %plan.name, "restoring the replicas");
+            tokio::time::sleep(RETRY).await;
+        }
     }
-    let held = watches.cluster_authentications.state().into_iter();
-    for held in held.filter(|a| is_held(&**a)) {
-        tokio::spawn(release(Api::all(client.clone()), held));
-    }
+    release(api, object, done).await;
 }
 
-/// Takes the finalizer off; a change meanwhile is a conflict, and the next event brings another try.
-pub(super) async fn release<K>(api: Api<K>, object: Arc<K>)
+async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), String> {
+    let hpas: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
+    // It would take them again until it is collected.
+    if let Some(hpa) = hpas
+        .get_opt(&plan.hpa_name)
+        .await
+        .map_err(|e| e.to_string())?
+        && owns(plan, &hpa)
+    {
+        apply::delete_hpa(client, plan, &hpa)
+            .await
+            .map_err(|e| e.to_string())?;
+    }
+    target::restore(client, plan, original).await
+}
+
+/// Takes the finalizer off, as often as it takes. Tells the uid when there is nothing left to do.
+pub(super) async fn release<K>(api: Api<K>, object: Arc<K>, done: UnboundedSender<String>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let left: Vec<_> = object
-        .finalizers()
-        .iter()
-        .filter(|f| *f != FINALIZER)
-        .collect();
+    let mut found = Ok(Some((*object).clone()));
+    loop {
+        let error = match &found {
+            Ok(Some(now)) if now.uid() == object.uid() && is_held(now) => {
+                match take_off(&api, &name, now).await {
+                    Ok(()) => {
+                        tracing::info!(namespace, name, "KEDA's finalizer taken off");
+                        break;
+                    }
+                    Err(error) => error,
+                }
+            }
+            Ok(_) => break,
+            Err(error) => String::from(error),
+        };
+        tracing::warn!(error, namespace, name, "taking KEDA's finalizer off");
+        tokio::time::sleep(RETRY).await;
+        found = api.get_opt(&name).await.map_err(|e| e.to_string());
+    }
+    // The engine is gone when nobody listens.
+    let _ = done.send(object.uid().unwrap_or_default());
+}
+
+async fn take_off<K>(api: &Api<K>, name: &str, object: &K) -> Result<(), String>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let left = object.finalizers().iter().filter(|f| *f != FINALIZER);
     let patch = serde_json::json!({"metadata": {
-        "resourceVersion": object.resource_version(), "finalizers": left,
+        "resourceVersion": object.resource_version(), "finalizers": left.collect::<Vec<_>>(),
     }});
-    let done = api
-        .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-        .await;
-    match done {
-        Ok(_) => tracing::info!(namespace, name, "KEDA's finalizer taken off"),
-        Err(error) => tracing::warn!(%error, namespace, name, "taking KEDA's finalizer off"),
+    let params = PatchParams::default();
+    match api
+        .patch_metadata(name, &params, &Patch::Merge(patch))
+        .await
+    {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        result => result.map(drop).map_err(|e| e.to_string()),
     }
 }

@@ -1,18 +1,19 @@
 //! The status of an object: what it is to say, and when it is worth a write.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::object::{ECHO, Object};
 use crate::{
     lag::Moment,
-    resources::{Condition, GroupVersionKindResource, Health, ScaledObjectStatus},
-    scaling::{Evaluation, Source},
+    resources::{Condition, GroupVersionKindResource, Health, ScaledObjectStatus, TriggerActivity},
+    scaling::{Activity, COMPOSITE, Evaluation, Event, Source, events},
 };
 
-/// In an outage the cause changes its words from try to try; they are written this often.
+/// In an outage the cause changes its words from try to try; they are written after this long, then less and less often.
 const WORDS: Duration = Duration::from_secs(10);
+const SELDOM_WORDS: Duration = Duration::from_secs(600);
 
 impl Object {
     pub(super) fn status(
@@ -20,10 +21,11 @@ impl Object {
         evaluation: &Evaluation,
         conditions: Vec<Condition>,
         has_hpa: bool,
-        active: bool,
+        activity: &Activity,
         now: Moment,
-    ) -> Option<ScaledObjectStatus> {
+    ) -> Option<(ScaledObjectStatus, Vec<Event>)> {
         let plan = &self.plan;
+        let active = matches!(activity, Activity::Active(_));
         let live = plan.object.status.clone().unwrap_or_default();
         let known = match &self.status_written {
             Some((written, at))
@@ -49,11 +51,10 @@ impl Object {
         next.paused_replica_count = plan.pause.replicas;
         next.hpa_name = has_hpa.then(|| plan.hpa_name.clone()).or(next.hpa_name);
         let sources = || plan.triggers.iter().filter_map(|t| t.source.as_ref().ok());
-        let external = |s: &Source| match s {
-            Source::Kafka { metric, .. } => Some(metric.to_string()),
-            Source::Resource(_) => None,
-        };
+        let external = |s: &Source| s.external().map(|e| e.metric.to_string());
         next.external_metric_names = sources().filter_map(external).collect();
+        next.composite_scaler_name = plan.modifiers.as_ref().map(|_| COMPOSITE.into());
+        next.triggers_activity = triggers_activity(evaluation, activity, next.triggers_activity);
         for metric in &evaluation.metrics {
             if let Some(number_of_failures) = metric.failures {
                 let status = if number_of_failures == 0 {
@@ -72,7 +73,7 @@ impl Object {
             .retain(|name, _| next.external_metric_names.contains(name));
         let resource = |s: &Source| match s {
             Source::Resource(resource) => Some(resource.kind.to_owned()),
-            Source::Kafka { .. } => None,
+            Source::Kafka { .. } | Source::Cron { .. } => None,
         };
         next.resource_metric_names = sources().filter_map(resource).collect();
         next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
@@ -81,11 +82,21 @@ impl Object {
         next.authentications_types =
             Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());
         self.last_active_time(&mut next, active, now.wall);
-        if next == known || self.only_says_it_otherwise(&next, &known) {
+        if next == known {
             return None;
         }
+        let wordless = wordless(&next) == wordless(&known);
+        if wordless && !self.words_are_due() {
+            return None;
+        }
+        self.words = if wordless {
+            self.words.saturating_add(1)
+        } else {
+            0
+        };
+        let events = events(&self.plan, &known, &next);
         self.status_written = Some((next.clone(), now.at));
-        Some(next)
+        Some((next, events))
     }
 
     /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.
@@ -106,22 +117,45 @@ impl Object {
         }
     }
 
-    /// Whether nothing but the words of conditions changed since a write not long ago.
-    fn only_says_it_otherwise(
-        &self,
-        next: &ScaledObjectStatus,
-        known: &ScaledObjectStatus,
-    ) -> bool {
-        let wordless = |status: &ScaledObjectStatus| {
-            let mut status = status.clone();
-            for condition in &mut status.conditions {
-                condition.message.clear();
-            }
-            status
-        };
+    /// Whether a change of nothing but the words of conditions is worth a write.
+    fn words_are_due(&self) -> bool {
+        let every = WORDS
+            .saturating_mul(1 << self.words.min(6))
+            .min(SELDOM_WORDS);
         let written = self.status_written.as_ref();
-        written.is_some_and(|(_, at)| at.elapsed() < WORDS) && wordless(next) == wordless(known)
+        written.is_none_or(|(_, at)| at.elapsed() >= every)
     }
+}
+
+fn wordless(status: &ScaledObjectStatus) -> ScaledObjectStatus {
+    let mut status = status.clone();
+    for condition in &mut status.conditions {
+        condition.message.clear();
+    }
+    status
+}
+
+/// What the last poll found of each metric; while nothing is known, what was known before.
+fn triggers_activity(
+    evaluation: &Evaluation,
+    activity: &Activity,
+    before: BTreeMap<String, TriggerActivity>,
+) -> BTreeMap<String, TriggerActivity> {
+    let served = evaluation.metrics.iter().map(|m| &m.name);
+    let names: Vec<_> = match &evaluation.composite {
+        Some(_) => vec![COMPOSITE.into()],
+        None => served.cloned().collect(),
+    };
+    let active: &[_] = match activity {
+        Activity::Active(active) => active,
+        Activity::Idle => &[],
+        Activity::Unknown => return before,
+    };
+    let activity = |name: Arc<str>| {
+        let is_active = active.contains(&name);
+        (name.to_string(), TriggerActivity { is_active })
+    };
+    names.into_iter().map(activity).collect()
 }
 
 /// Sorted, each once, with commas: KEDA's column texts.

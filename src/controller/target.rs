@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::api::{autoscaling::v1::Scale, core::v1::Pod};
 use kube::{
     Client,
-    api::{Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
     core::{DynamicObject, GroupVersionKind},
     discovery::{self, ApiResource},
 };
@@ -23,6 +23,8 @@ pub(super) struct Target {
     pub(super) gvkr: GroupVersionKindResource,
     /// `spec.replicas` of its scale; a missing field is 1.
     pub(super) replicas: i32,
+    /// Pods of it that run and are ready, where that was asked for.
+    pub(super) ready: Option<i32>,
     /// How often it was read, to tell a stale copy.
     pub(super) at: Instant,
 }
@@ -30,8 +32,12 @@ pub(super) struct Target {
 /// Why it can't be scaled, in KEDA's words for that stage.
 pub(super) type TargetError = String;
 
-/// Reads the workload of `plan`.
-pub(super) async fn read(client: &Client, plan: &Plan) -> Result<Target, TargetError> {
+/// Reads the workload of `plan`, and counts its ready pods if that is asked for.
+pub(super) async fn read(
+    client: &Client,
+    plan: &Plan,
+    count_pods: bool,
+) -> Result<Target, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
     let (version, kind) = kind_of(reference);
     let resource = within(resource_of(client, &version, &kind)).await?;
@@ -43,7 +49,18 @@ pub(super) async fn read(client: &Client, plan: &Plan) -> Result<Target, TargetE
             .map_err(|e| explain(&e, plan, &resource))
     })
     .await?;
+    let ready = match count_pods.then(|| ready_pods(client, plan, &scale)) {
+        None => None,
+        Some(counting) => match within(counting).await {
+            Ok(ready) => Some(ready),
+            Err(error) => {
+                tracing::warn!(error, namespace = %plan.namespace, object = %plan.name);
+                None
+            }
+        },
+    };
     Ok(Target {
+        ready,
         gvkr: GroupVersionKindResource {
             group: resource.group.clone(),
             version: resource.version.clone(),
@@ -92,6 +109,47 @@ pub(super) async fn set(
         }
     })
     .await
+}
+
+/// Sets the workload to `to` replicas, whatever it has. One that is gone needs nothing.
+pub(super) async fn restore(client: &Client, plan: &Plan, to: i32) -> Result<(), TargetError> {
+    let reference = &plan.object.spec.scale_target_ref;
+    let (version, kind) = kind_of(reference);
+    let resource = within(resource_of(client, &version, &kind)).await?;
+    let api =
+        kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
+    let patch = serde_json::json!({"spec": {"replicas": to}});
+    let params = PatchParams::default();
+    within(async {
+        let patched = api
+            .patch_scale(&reference.name, &params, &Patch::Merge(patch))
+            .await;
+        match patched {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(explain(&error, plan, &resource)),
+            Ok(_) => Ok(()),
+        }
+    })
+    .await
+}
+
+/// As the HPA controller counts for a total: pods that the scale's selector names, running and ready.
+async fn ready_pods(client: &Client, plan: &Plan, scale: &Scale) -> Result<i32, TargetError> {
+    let Some(selector) = scale.status.as_ref().and_then(|s| s.selector.as_deref()) else {
+        return Ok(0);
+    };
+    let pods = kube::Api::<Pod>::namespaced(client.clone(), &plan.namespace);
+    let params = ListParams::default().labels(selector);
+    let listed = pods.list(&params).await;
+    let listed = listed.map_err(|e| format!("counting the ready pods of {selector}: {e}"))?;
+    let ready = |pod: &Pod| {
+        let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref());
+        let mut conditions = conditions.into_iter().flatten();
+        pod.metadata.deletion_timestamp.is_none()
+            && conditions.any(|c| c.type_ == "Ready" && c.status == "True")
+    };
+    let count = listed.items.iter().filter(|p| ready(p)).count();
+    Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
 fn replicas(scale: &Scale) -> i32 {

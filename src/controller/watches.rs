@@ -1,21 +1,37 @@
 //! What is watched and kept whole. What these objects name is watched in `credentials`.
 
-use std::{fmt::Debug, sync::Arc};
+use std::fmt::Debug;
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt,
     runtime::{
         WatchStreamExt,
         reflector::{self, Store},
-        watcher,
+        watcher::{self, Event, watcher},
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet};
 
+use super::apply::ObjectKey;
 use crate::resources::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
+
+/// What a watch brought.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A ScaledObject, by namespace and name.
+    Object(ObjectKey),
+    /// A TriggerAuthentication.
+    Authentication(ObjectKey),
+    /// A ClusterTriggerAuthentication.
+    ClusterAuthentication(String),
+    /// An HPA.
+    Hpa(ObjectKey),
+    /// A list anew: anything may have changed or gone.
+    Everything,
+}
 
 /// All stores, filled by tasks that end with it.
 pub(super) struct Watches {
@@ -23,35 +39,38 @@ pub(super) struct Watches {
     pub(super) authentications: Store<TriggerAuthentication>,
     pub(super) cluster_authentications: Store<ClusterTriggerAuthentication>,
     pub(super) hpas: Store<HorizontalPodAutoscaler>,
-    /// Rings after a change of what a plan is made from.
-    pub(super) changed: Arc<Notify>,
-    /// Rings after a change of an HPA, which no plan depends on.
-    pub(super) hpas_changed: Arc<Notify>,
     tasks: JoinSet<()>,
 }
 
 impl Watches {
     /// Begins to watch, every namespace or one.
-    pub(super) fn start(client: &Client, namespace: Option<&str>) -> Self {
-        let (changed, hpas_changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    pub(super) fn start(
+        client: &Client,
+        namespace: Option<&str>,
+        changes: &mpsc::UnboundedSender<Change>,
+    ) -> Self {
         let mut tasks = JoinSet::new();
-        let config = watcher::Config::default;
-        let objects = watcher(scoped(client, namespace), config());
-        let objects = reflect("ScaledObjects", objects, &changed, &mut tasks);
-        let found = watcher(scoped(client, namespace), config());
-        let authentications = reflect("TriggerAuthentications", found, &changed, &mut tasks);
-        let hpas = watcher(scoped(client, namespace), config());
-        let hpas = reflect("HorizontalPodAutoscalers", hpas, &hpas_changed, &mut tasks);
-        let what = "ClusterTriggerAuthentications";
-        let found = watcher(Api::all(client.clone()), config());
-        let cluster_authentications = reflect(what, found, &changed, &mut tasks);
+        let all = Api::all(client.clone());
         Self {
-            objects,
-            authentications,
-            cluster_authentications,
-            hpas,
-            changed,
-            hpas_changed,
+            objects: reflect(
+                scoped(client, namespace),
+                Change::Object,
+                changes,
+                &mut tasks,
+            ),
+            authentications: reflect(
+                scoped(client, namespace),
+                Change::Authentication,
+                changes,
+                &mut tasks,
+            ),
+            cluster_authentications: reflect(
+                all,
+                |(_, name)| Change::ClusterAuthentication(name),
+                changes,
+                &mut tasks,
+            ),
+            hpas: reflect(scoped(client, namespace), Change::Hpa, changes, &mut tasks),
             tasks,
         }
     }
@@ -79,27 +98,34 @@ where
 }
 
 fn reflect<K>(
-    what: &'static str,
-    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
-    changed: &Arc<Notify>,
+    api: Api<K>,
+    change: fn(ObjectKey) -> Change,
+    changes: &mpsc::UnboundedSender<Change>,
     tasks: &mut JoinSet<()>,
 ) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + DeserializeOwned + 'static,
 {
     let (store, writer) = reflector::store();
-    let changed = changed.clone();
-    tasks.spawn(
-        stream
-            .default_backoff()
-            .reflect(writer)
-            .for_each(move |event| {
-                match event {
-                    Ok(_) => changed.notify_one(),
-                    Err(error) => tracing::warn!(%error, "watching {what}"),
-                }
-                futures::future::ready(())
-            }),
-    );
+    let changes = changes.clone();
+    let events = watcher(api, watcher::Config::default()).default_backoff();
+    tasks.spawn(events.reflect(writer).for_each(move |event| {
+        let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
+        let change = match &event {
+            Ok(Event::Apply(object) | Event::Delete(object)) => Some(change(key(object))),
+            // What was listed is in the store from here on.
+            Ok(Event::InitDone) => Some(Change::Everything),
+            Ok(Event::Init | Event::InitApply(_)) => None,
+            Err(error) => {
+                tracing::warn!(%error, "watching {}", K::plural(&()));
+                None
+            }
+        };
+        if let Some(change) = change {
+            // The engine is gone when nobody listens.
+            let _ = changes.send(change);
+        }
+        futures::future::ready(())
+    }));
     store
 }

@@ -31,6 +31,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// First and second try after a trouble that may pass, such as a moved leader; then the usual interval.
 const QUICK_TRIES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 
+/// Askers that come in a burst are asked for together.
+const TOGETHER: Duration = Duration::from_millis(20);
+
 /// How long things may take and how often they are done.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -151,6 +154,7 @@ impl Cluster {
 
     /// Ticks until the demand's owner is gone.
     pub(super) async fn run(mut self) {
+        tokio::time::sleep(TOGETHER).await;
         loop {
             self.take_demand();
             self.tick().await;
@@ -166,6 +170,7 @@ impl Cluster {
                     if changed.is_err() {
                         return;
                     }
+                    tokio::time::sleep(TOGETHER).await;
                     // To wait for a change is to have seen it; it still has to be taken.
                     self.demand.mark_changed();
                 }

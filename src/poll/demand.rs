@@ -9,9 +9,6 @@ use std::{
 
 use crate::kafka::{Address, Security, security::Fingerprint};
 
-/// Everything that is asked for, by whom it is asked.
-pub type Demand = BTreeMap<ClusterKey, ClusterDemand>;
-
 /// A cluster as configured, with one credential value: the bootstrap list is taken as it is written, never an id that a
 /// broker states, so that no broker can make us share what belongs to another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,19 +52,21 @@ pub struct GroupDemand {
     pub all_topics: bool,
 }
 
-impl ClusterDemand {
-    /// Adds one asker, who names topics or wants all that the group has committed; asking the same twice costs nothing.
-    pub fn add(&mut self, group: &Arc<str>, topics: &[Arc<str>], every: Duration) {
-        let demand = self
-            .groups
-            .entry(group.clone())
-            .or_insert_with(|| GroupDemand {
-                every,
-                topics: BTreeSet::new(),
-                all_topics: false,
-            });
-        demand.every = demand.every.min(every);
-        demand.topics.extend(topics.iter().cloned());
-        demand.all_topics |= topics.is_empty();
+impl GroupDemand {
+    /// Of one asker, who names topics or, naming none, wants all that the group has committed.
+    #[must_use]
+    pub fn new(topics: &[Arc<str>], every: Duration) -> Self {
+        Self {
+            every,
+            topics: topics.iter().cloned().collect(),
+            all_topics: topics.is_empty(),
+        }
+    }
+
+    /// Adds what another asks; asking the same twice costs nothing.
+    pub fn add(&mut self, other: &Self) {
+        self.every = self.every.min(other.every);
+        self.topics.extend(other.topics.iter().cloned());
+        self.all_topics |= other.all_topics;
     }
 }

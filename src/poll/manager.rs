@@ -9,9 +9,10 @@ use tokio::{
 
 use super::{
     cluster::{Cluster, Timing},
-    demand::{ClusterDemand, ClusterKey, Demand},
+    demand::{ClusterDemand, ClusterKey, GroupDemand},
     picture::Picture,
 };
+use crate::kafka::Security;
 
 /// Starts and ends poll tasks as the demand changes; dropping it ends them all.
 pub struct Manager {
@@ -45,27 +46,50 @@ impl Manager {
         }
     }
 
-    /// Replaces the demand: clusters nobody asks for any more are left, new ones are dialled at once.
-    pub fn demand(&mut self, demand: Demand) {
-        self.tasks.retain(|key, _| demand.contains_key(key));
-        for (key, wanted) in demand {
-            if let Some(poller) = self.tasks.get(&key) {
-                poller.demand.send_if_modified(|now| {
-                    let changed = now.groups != wanted.groups;
-                    if changed {
-                        *now = wanted;
-                    }
-                    changed
-                });
-                continue;
+    /// What is asked of one group from now on. A new cluster is dialled at once.
+    pub fn ask(
+        &mut self,
+        cluster: &ClusterKey,
+        group: &Arc<str>,
+        demand: Option<GroupDemand>,
+        security: &Security,
+    ) {
+        if self.tasks.contains_key(cluster) || demand.is_none() {
+            return self.change(cluster, group, demand);
+        }
+        let groups = demand.map(|d| (group.clone(), d)).into_iter().collect();
+        let (sender, receiver) = watch::channel(ClusterDemand {
+            security: Arc::new(security.clone()),
+            groups,
+        });
+        let polling = Cluster::new(
+            cluster.clone(),
+            receiver,
+            self.pictures.clone(),
+            self.timing,
+        );
+        let poller = Poller {
+            demand: sender,
+            task: tokio::spawn(polling.run()),
+        };
+        self.tasks.insert(cluster.clone(), poller);
+    }
+
+    /// The same of a cluster that is asked already; `None`: nothing any more. A cluster nobody asks for is left.
+    pub fn change(&mut self, cluster: &ClusterKey, group: &Arc<str>, demand: Option<GroupDemand>) {
+        let Some(poller) = self.tasks.get(cluster) else {
+            return;
+        };
+        poller.demand.send_if_modified(|now| match demand {
+            Some(demand) if now.groups.get(group) == Some(&demand) => false,
+            Some(demand) => {
+                now.groups.insert(group.clone(), demand);
+                true
             }
-            let (sender, receiver) = watch::channel(wanted);
-            let cluster = Cluster::new(key.clone(), receiver, self.pictures.clone(), self.timing);
-            let poller = Poller {
-                demand: sender,
-                task: tokio::spawn(cluster.run()),
-            };
-            self.tasks.insert(key, poller);
+            None => now.groups.remove(group).is_some(),
+        });
+        if poller.demand.borrow().groups.is_empty() {
+            self.tasks.remove(cluster);
         }
     }
 }

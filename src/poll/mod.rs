@@ -9,6 +9,6 @@ mod picture;
 mod tick;
 
 pub use cluster::Timing;
-pub use demand::{ClusterDemand, ClusterKey, Demand, GroupDemand};
+pub use demand::{ClusterDemand, ClusterKey, GroupDemand};
 pub use manager::Manager;
 pub use picture::{GroupPicture, Picture, Slot, TopicPicture, Trouble};

@@ -12,7 +12,7 @@ pub use conditions::Condition;
 pub use scaled_object::{
     Advanced, AuthenticationRef, Fallback, GroupVersionKindResource, Health,
     HorizontalPodAutoscalerConfig, ScaleTarget, ScaledObject, ScaledObjectSpec, ScaledObjectStatus,
-    ScalingModifiers, Trigger,
+    ScalingModifiers, Trigger, TriggerActivity,
 };
 
 use kube::CustomResourceExt;

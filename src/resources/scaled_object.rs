@@ -268,6 +268,9 @@ pub struct ScaledObjectStatus {
     /// Failures by metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub health: BTreeMap<String, Health>,
+    /// What the last poll found, by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub triggers_activity: BTreeMap<String, TriggerActivity>,
     /// See keda-behaviour.md §2.2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -284,6 +287,15 @@ pub struct GroupVersionKindResource {
     pub kind: String,
     /// `deployments`.
     pub resource: String,
+}
+
+/// Whether one metric is above its activation threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TriggerActivity {
+    /// Whether it is.
+    #[serde(default)]
+    pub is_active: bool,
 }
 
 /// Failures of one metric.

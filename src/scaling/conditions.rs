@@ -1,6 +1,6 @@
 //! What a person reads of an object: KEDA's conditions with KEDA's texts, our cause appended (keda-behaviour.md §2.2).
 
-use super::{Activity, Evaluation, Plan, replicas::Move};
+use super::{Activity, COMPOSITE, Evaluation, Live, Plan, replicas::Move};
 use crate::{poll::Trouble, resources::Condition};
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
@@ -16,7 +16,7 @@ pub struct Health {
     pub write: Option<String>,
 }
 
-/// Ready, Active, Fallback and Paused, in KEDA's order.
+/// Ready, Active, Fallback, Paused and, once it was observed, HPAActive; in KEDA's order.
 #[must_use]
 pub fn conditions(
     plan: &Plan,
@@ -24,15 +24,43 @@ pub fn conditions(
     activity: &Activity,
     step: &Move,
     health: &Health,
+    live: Option<&Live>,
 ) -> Vec<Condition> {
     let ready = ready(plan, evaluation, activity, health);
     let checked = ready.reason != "ScaledObjectCheckFailed";
-    vec![
+    let mut conditions = vec![
         ready,
         active(plan, activity, step, checked),
         fallback(evaluation),
         paused(plan),
-    ]
+    ];
+    conditions.extend(hpa_active(plan, live));
+    conditions
+}
+
+/// What the HPA says of itself; while it says nothing, what it said before.
+fn hpa_active(plan: &Plan, live: Option<&Live>) -> Option<Condition> {
+    let Some((status, reason, message)) = live.and_then(|l| l.scaling_active.as_ref()) else {
+        let status = plan.object.status.as_ref()?;
+        let mut before = status.conditions.iter();
+        return before.find(|c| c.kind == "HPAActive").cloned();
+    };
+    let said =
+        |status, reason: &str, text: String| Condition::new("HPAActive", status, reason, text);
+    Some(match (status.as_str(), reason.as_str()) {
+        ("True", _) => said("True", "HPAActive", "HPA is actively scaling".into()),
+        (_, "ScalingDisabled") => said("True", "ScalingDisabled", message.clone()),
+        (_, "") => said(
+            "False",
+            "HPAMetricsUnavailable",
+            format!("HPA is not actively scaling: {message}"),
+        ),
+        (_, reason) => said(
+            "False",
+            reason,
+            format!("HPA is not actively scaling: {message}"),
+        ),
+    })
 }
 
 fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Health) -> Condition {
@@ -53,18 +81,8 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     if !evaluation.polled {
         return Condition::new("Ready", "Unknown", "", "");
     }
-    let withheld = evaluation
-        .metrics
-        .iter()
-        .find_map(|m| m.value.as_ref().err().map(|t| (m, t)));
-    // What only a person can mend is said at once, even while the last reading is still fresh enough to serve.
-    let refused = evaluation.metrics.iter().find_map(|m| {
-        let partial = m.partial.as_ref().filter(|t| t.configuration);
-        partial.map(|t| (m, t))
-    });
-    if let Some((metric, trouble)) = withheld.or(refused) {
-        let cause = cause(metric, trouble);
-        if plan.object.spec.fallback.is_some() {
+    if let Some(cause) = in_trouble(evaluation) {
+        if plan.fallback().is_some() {
             let text = format!("{READY}; a fallback is asked for: {cause}");
             return Condition::new("Ready", "True", "ScaledObjectReady", text);
         }
@@ -96,8 +114,22 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     Condition::new("Ready", "True", "ScaledObjectReady", message)
 }
 
+/// The first metric that is withheld; and what only a person can mend is said at once, even while the last reading is still
+/// fresh enough to serve.
+fn in_trouble(evaluation: &Evaluation) -> Option<String> {
+    let metrics = || evaluation.metrics.iter();
+    let withheld = || metrics().find_map(|m| Some(cause(m, m.value.as_ref().err()?)));
+    let composite = || {
+        let error = evaluation.composite.as_ref()?.value.as_ref().err()?;
+        Some(format!("{COMPOSITE}: {}", error.text))
+    };
+    let refused =
+        || metrics().find_map(|m| Some(cause(m, m.partial.as_ref().filter(|t| t.configuration)?)));
+    withheld().or_else(composite).or_else(refused)
+}
+
 fn fallback(evaluation: &Evaluation) -> Condition {
-    if evaluation.metrics.iter().any(|m| m.fallback.is_some()) {
+    if evaluation.falls_back() {
         return Condition::new(
             "Fallback",
             "True",

@@ -4,15 +4,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Live, Plan, Source,
-    memory::{Memory, TriggerMemory},
+    Composite, Cut, External, Live, Metric, Plan, Source, Value,
+    memory::Memory,
+    metric::{activation, lag, served},
     reading::{Readout, read},
-    signal::{Cut, even, signal},
+    signal,
 };
 use crate::{
     lag::Moment,
     poll::{ClusterKey, Picture, Trouble},
-    triggers::{Kafka, MetricType},
+    triggers::{Cron, Kafka, MetricType},
 };
 
 /// What is the same for all objects.
@@ -24,227 +25,277 @@ pub struct Settings {
     pub tolerance_milli: i64,
 }
 
+/// What is watched around an object.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Its HPA.
+    pub live: Option<Live>,
+    /// `spec.replicas` of the workload.
+    pub replicas: Option<i32>,
+    /// Pods of it that are ready; read only where a total has to be divided by them.
+    pub ready: Option<i32>,
+}
+
 /// An evaluated object.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// Of every trigger with an external metric, in trigger order.
     pub metrics: Vec<Metric>,
+    /// The formula's, where there is one.
+    pub composite: Option<Composite>,
     /// What the HPA's maxReplicas is to be.
     pub max: i32,
     /// The first poll of each of its groups has finished, failed or timed out.
     pub polled: bool,
 }
 
-/// One external metric.
-#[derive(Clone, Debug)]
-pub struct Metric {
-    /// The trigger's place in the object.
-    pub index: usize,
-    /// Its name.
-    pub name: Arc<str>,
-    /// What is served.
-    pub value: Result<Value, Trouble>,
-    /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
-    pub active: bool,
-    /// What is served instead while the value is withheld, in records.
-    pub fallback: Option<i64>,
-    /// Failures as the status tells them; `None` where no fallback is asked for.
-    pub failures: Option<i32>,
-    /// Something could not be read; the value stands on older pairs.
-    pub partial: Option<Trouble>,
-    /// Commits or records that are lost; the value takes them into account.
-    pub notice: Option<String>,
+impl Evaluation {
+    /// Whether a metric is withheld and nothing stands in for it.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        let metric = |m: &Metric| m.value.is_err() && m.fallback.is_none();
+        let composite = self.composite.as_ref();
+        composite.is_some_and(|c| c.value.is_err()) || self.metrics.iter().any(metric)
+    }
+
+    /// Whether something is served that stands in for a metric.
+    #[must_use]
+    pub fn falls_back(&self) -> bool {
+        self.metrics.iter().any(|m| m.fallback.is_some())
+    }
 }
 
-/// A value and what is behind it. In records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value {
-    /// What the HPA sees.
-    pub served: i64,
-    /// The true lag.
-    pub lag: i64,
-    /// When it was read.
-    pub at: Moment,
+/// What is read of one trigger.
+enum Read<'a> {
+    Kafka(&'a Kafka, Box<Readout>),
+    Cron(&'a Cron),
 }
 
-/// Evaluates `plan`. `live` is its HPA as watched.
+/// Evaluates `plan`.
 pub fn evaluate(
     plan: &Plan,
     pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
-    live: Option<&Live>,
+    around: &Surroundings,
     memory: &mut Memory,
     settings: Settings,
     now: Moment,
 ) -> Evaluation {
     let mut polled = true;
-    let mut readouts = Vec::new();
+    let mut reads = Vec::new();
     for (index, trigger) in plan.triggers.iter().enumerate() {
-        let Ok(Source::Kafka {
-            kafka,
-            cluster,
-            metric_type,
-            metric,
-        }) = &trigger.source
-        else {
-            continue;
+        let read = match &trigger.source {
+            Ok(Source::Kafka {
+                kafka,
+                cluster,
+                metric,
+                ..
+            }) => {
+                let picture = pictures.get(cluster).map(AsRef::as_ref);
+                let group = picture.and_then(|p| p.groups.get(&kafka.group));
+                polled &= kafka.withheld.is_some() || group.is_some_and(|g| g.polled);
+                let readout = readout(kafka, picture, plan, now);
+                let known = memory.of(index, kafka, plan, metric);
+                if let Some((partitions, reads)) = readout.partitions {
+                    known.bound.take(partitions, reads);
+                }
+                Read::Kafka(kafka, readout.into())
+            }
+            Ok(Source::Cron { cron, .. }) => Read::Cron(cron),
+            Ok(Source::Resource(_)) | Err(_) => continue,
         };
-        let picture = pictures.get(cluster);
-        let group = picture.and_then(|p| p.groups.get(&kafka.group));
-        polled &= kafka.withheld.is_some() || group.is_some_and(|g| g.polled);
-        let readout = match (&kafka.withheld, picture) {
-            (Some(why), _) => Readout {
-                trouble: Some(Trouble::configuration(why.as_str())),
-                ..Readout::default()
-            },
-            (None, Some(picture)) => read(kafka, picture, plan.polling, now),
-            (None, None) => Readout::default(),
-        };
-        let known = memory.of(index, kafka, plan, metric);
-        if let Some((partitions, reads)) = readout.partitions {
-            known.bound.take(partitions, reads);
-        }
-        readouts.push((index, kafka, *metric_type, metric, readout));
+        reads.push((index, read));
     }
     memory
         .triggers
         .retain(|index, _| *index < plan.triggers.len());
+    let live = around.live.as_ref();
     let max = max_replicas(plan, live, memory);
     let settled = memory.settled_max(live, max, plan.sample_interval(), now);
-    let tolerance_milli = live
-        .and_then(|l| l.tolerance_milli)
-        .unwrap_or(settings.tolerance_milli);
-    let metrics = readouts
-        .into_iter()
-        .map(|(index, kafka, metric_type, name, readout)| {
-            let known = memory.triggers.entry(index).or_default();
-            let partial = (!readout.complete).then(|| readout.why());
-            let active =
-                activation(&readout, known, settings.max_sample_age, now) > kafka.activation;
-            let value = value(&readout, known, settings.max_sample_age, now).map(|mut value| {
-                value.served = served(
-                    kafka,
-                    metric_type,
-                    value.lag,
-                    &readout,
-                    known,
-                    |bound, effective| Cut {
-                        threshold: kafka.threshold,
-                        bound,
-                        effective,
-                        live_max: settled.map(i64::from),
-                        tolerance_milli,
-                    },
-                );
-                value
-            });
-            known
-                .failures
-                .take(value.is_err() && polled, plan.polling, now);
-            let asked = plan.object.spec.fallback.as_ref();
-            let current = live.and_then(|l| l.replicas);
-            // As a total it would have to be divided by the pods that are ready, which is not known here.
-            let average = asked.filter(|_| metric_type == MetricType::AverageValue);
-            let replicas = average.and_then(|f| known.failures.replicas(f, current));
-            let fallback = replicas.map(|r| r.saturating_mul(kafka.threshold));
-            Metric {
-                index,
-                name: name.clone(),
-                value,
-                active: active || fallback.is_some_and(|f| f > 0),
-                fallback,
-                failures: asked.map(|f| known.failures.told(f)),
-                partial,
-                notice: readout.notice,
+    let bare = Cut {
+        threshold: 1,
+        bound: None,
+        effective: None,
+        live_max: settled.map(i64::from),
+        tolerance_milli: live
+            .and_then(|l| l.tolerance_milli)
+            .unwrap_or(settings.tolerance_milli),
+    };
+    let mut metrics = Vec::new();
+    for (index, read) in reads {
+        let Some(external) = external(plan, index) else {
+            continue;
+        };
+        metrics.push(match read {
+            Read::Kafka(kafka, readout) => {
+                let bare = Cut {
+                    threshold: kafka.threshold,
+                    ..bare
+                };
+                let mut metric =
+                    of_kafka(plan, index, kafka, &readout, memory, bare, settings, now);
+                let failed = metric.value.is_err() && polled;
+                fall_back(plan, &mut metric, external, failed, around, memory, now);
+                metric
             }
-        })
-        .collect();
+            Read::Cron(cron) => of_cron(index, cron, external, bare, now),
+        });
+    }
+    let composite = plan
+        .modifiers
+        .as_ref()
+        .map(|m| Composite::of(plan, m, &metrics, around, memory));
     Evaluation {
         metrics,
+        composite,
         max,
         polled,
     }
 }
 
-/// What the activation threshold is compared with: 0 where nothing fresh enough is known.
-fn activation(readout: &Readout, known: &TriggerMemory, max_age: Duration, now: Moment) -> i64 {
-    if readout.fresh(max_age, now).is_none() {
-        return 0;
-    }
-    let last = known.complete.filter(|_| !readout.complete);
-    readout.sum.activation.max(last.map_or(0, |(_, a)| a))
+fn external(plan: &Plan, index: usize) -> Option<External<'_>> {
+    plan.triggers.get(index)?.source.as_ref().ok()?.external()
 }
 
-/// The lag to go by, not yet cut or lifted.
-fn value(
-    readout: &Readout,
-    known: &mut TriggerMemory,
-    max_age: Duration,
-    now: Moment,
-) -> Result<Value, Trouble> {
-    let sum = readout.sum;
-    if readout.complete {
-        known.complete = Some((sum.lag, sum.activation));
+fn readout(kafka: &Kafka, picture: Option<&Picture>, plan: &Plan, now: Moment) -> Readout {
+    match (&kafka.withheld, picture) {
+        (Some(why), _) => Readout {
+            trouble: Some(Trouble::configuration(why.as_str())),
+            ..Readout::default()
+        },
+        (None, Some(picture)) => read(kafka, picture, plan.polling, now),
+        (None, None) => Readout::default(),
     }
-    // Until everything was read once, a part of the truth could only scale in.
-    let (last, _) = known.complete.ok_or_else(|| readout.why())?;
-    let at = readout.fresh(max_age, now).ok_or_else(|| readout.why())?;
-    let lag = sum.lag.max(if readout.complete { 0 } else { last });
-    Ok(Value {
-        served: lag,
-        lag,
-        at,
-    })
 }
 
-fn served(
+#[allow(clippy::too_many_arguments, reason = "one step of evaluate, split off")]
+fn of_kafka(
+    plan: &Plan,
+    index: usize,
     kafka: &Kafka,
-    metric_type: MetricType,
-    lag: i64,
     readout: &Readout,
-    known: &TriggerMemory,
-    cut: impl Fn(Option<i64>, Option<i64>) -> Cut,
-) -> i64 {
-    let partitions = known.bound.value();
-    if kafka.even
-        && let Some(partitions) = partitions
-    {
-        return even(lag, partitions, kafka.threshold);
+    memory: &mut Memory,
+    bare: Cut,
+    settings: Settings,
+    now: Moment,
+) -> Metric {
+    let known = memory.triggers.entry(index).or_default();
+    let max_age = settings.max_sample_age;
+    let external = external(plan, index);
+    let cached = plan.triggers.get(index).is_some_and(|t| t.cached);
+    let active = activation(readout, known, max_age, now) > kafka.activation;
+    let value = lag(readout, known, max_age, now)
+        .map(|fresh| {
+            if cached {
+                known.cached(fresh, plan.polling, now)
+            } else {
+                fresh
+            }
+        })
+        .map(|lag| {
+            let metric_type = external.map_or(MetricType::AverageValue, |e| e.metric_type);
+            served(kafka, metric_type, lag, readout, known.bound.value(), bare)
+        });
+    Metric {
+        index,
+        name: external.map(|e| e.metric.clone()).unwrap_or_default(),
+        value,
+        active,
+        fallback: None,
+        failures: None,
+        partial: (!readout.complete).then(|| readout.why()),
+        notice: readout.notice.clone(),
     }
-    let bound = partitions.filter(|_| !kafka.allow_idle_consumers);
-    let effective = if kafka.limit_to_partitions_with_lag {
-        // While something is missing, partitions without a reading may have a lag.
-        let with_lag = i64::from(readout.sum.with_lag);
-        if readout.complete {
-            Some(with_lag)
-        } else {
-            bound
-        }
-    } else {
-        bound
+}
+
+/// Counts a failure and, once there were enough, puts in what its owner asks for instead.
+fn fall_back(
+    plan: &Plan,
+    metric: &mut Metric,
+    external: External<'_>,
+    failed: bool,
+    around: &Surroundings,
+    memory: &mut Memory,
+    now: Moment,
+) {
+    let known = memory.triggers.entry(metric.index).or_default();
+    known.failures.take(failed, plan.polling, now);
+    let Some(asked) = plan.fallback() else {
+        return;
     };
-    match metric_type {
-        MetricType::AverageValue => signal(lag, cut(bound, effective)),
-        // Compared as a total: neither maxReplicas nor tolerance has a say in what it means.
-        MetricType::Value => {
-            let most = effective.map(|e| e.saturating_mul(kafka.threshold));
-            most.map_or(lag, |most| lag.min(most))
+    metric.failures = Some(known.failures.told(asked));
+    let Some(replicas) = known.failures.replicas(asked, around.replicas) else {
+        return;
+    };
+    let total = replicas
+        .saturating_mul(external.threshold)
+        .saturating_mul(1000);
+    let ready = around.ready.map(i64::from).filter(|r| *r > 0);
+    // With a formula the replicas are the formula's to ask for.
+    let value = external.metric_type == MetricType::Value && plan.modifiers.is_none();
+    metric.fallback = match ready {
+        Some(ready) if value => Some(total / ready),
+        None if value => {
+            if let Err(trouble) = &mut metric.value {
+                trouble.text = format!(
+                    "error performing fallback: no pod is ready to divide the total by: {}",
+                    trouble.text
+                )
+                .into();
+            }
+            None
         }
+        _ => Some(total),
+    };
+    metric.active |= metric.fallback.is_some_and(|f| f > 0);
+}
+
+fn of_cron(index: usize, cron: &Cron, external: External<'_>, bare: Cut, now: Moment) -> Metric {
+    let active = cron.is_active(now.wall);
+    let desired = if active { cron.desired } else { 0 };
+    let cut = Cut {
+        bound: Some(cron.desired),
+        effective: Some(cron.desired),
+        ..bare
+    };
+    let served = match external.metric_type {
+        MetricType::AverageValue => signal(desired, cut),
+        MetricType::Value => desired,
+    };
+    Metric {
+        index,
+        name: external.metric.clone(),
+        value: Ok(Value {
+            served,
+            cut: desired,
+            lag: desired,
+            at: now,
+        }),
+        active,
+        fallback: None,
+        failures: None,
+        partial: None,
+        notice: None,
     }
 }
 
 /// DESIGN section 4. Unknown bounds leave the live value, within the object's own limits.
 fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
     let least = plan.min.max(1);
+    let spec = plan.max.max(least);
+    if plan.modifiers.is_some() {
+        return spec;
+    }
     let mut largest = Some(0);
     for (index, trigger) in plan.triggers.iter().enumerate() {
-        match &trigger.source {
+        let bound = match &trigger.source {
             Ok(Source::Kafka { kafka, .. }) if !kafka.allow_idle_consumers => {
-                let bound = memory.triggers.get(&index).and_then(|t| t.bound.value());
-                largest = largest.zip(bound).map(|(a, b): (i64, i64)| a.max(b));
+                memory.triggers.get(&index).and_then(|t| t.bound.value())
             }
-            Ok(_) => return plan.max.max(least),
-            Err(_) => largest = None,
-        }
+            Ok(Source::Cron { cron, .. }) => Some(cron.desired),
+            Ok(_) => return spec,
+            Err(_) => None,
+        };
+        largest = largest.zip(bound).map(|(a, b): (i64, i64)| a.max(b));
     }
     match largest {
         Some(largest) => {
@@ -253,8 +304,6 @@ fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
             let held = live.filter(|_| plan.pause.scale_in).map_or(0, |l| l.max);
             max.max(held).min(plan.max).max(least)
         }
-        None => live
-            .map_or(plan.max, |l| l.max)
-            .clamp(least, plan.max.max(least)),
+        None => live.map_or(plan.max, |l| l.max).clamp(least, spec),
     }
 }

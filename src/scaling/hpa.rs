@@ -1,4 +1,4 @@
-//! The HPA of an object: what it is to be (keda-behaviour.md §2.6), what is read of a live one, and whether they differ.
+//! The HPA that an object is to have (keda-behaviour.md §2.6).
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,8 @@ use k8s_openapi::{
     },
 };
 use kube::{Resource as _, ResourceExt};
-use serde_json::Value;
 
-use super::{Plan, Source};
+use super::{COMPOSITE, Plan, Source};
 use crate::{
     quantity,
     triggers::{MetricType, Resource, Target},
@@ -24,37 +23,6 @@ use crate::{
 
 const SELECTOR: &str = "scaledobject.keda.sh/name";
 const EXCLUDED_LABELS: &str = "scaledobject.keda.sh/hpa-excluded-labels";
-
-/// What counts of a live HPA.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Live {
-    /// `spec.maxReplicas`.
-    pub max: i32,
-    /// `spec.behavior.scaleUp.tolerance`, in thousandths.
-    pub tolerance_milli: Option<i64>,
-    /// `status.currentReplicas`.
-    pub replicas: Option<i32>,
-}
-
-impl Live {
-    /// Reads a watched HPA.
-    #[must_use]
-    pub fn of(hpa: &HorizontalPodAutoscaler) -> Self {
-        let spec = hpa.spec.as_ref();
-        Self {
-            max: spec.map_or(1, |s| s.max_replicas),
-            tolerance_milli: tolerance(spec),
-            replicas: hpa.status.as_ref().and_then(|s| s.current_replicas),
-        }
-    }
-}
-
-/// The scale-up tolerance an HPA carries itself (KEP-4951), in thousandths, rounded up: a lift a little too high is harmless.
-#[must_use]
-pub fn tolerance(spec: Option<&HorizontalPodAutoscalerSpec>) -> Option<i64> {
-    let rules = spec?.behavior.as_ref()?.scale_up.as_ref()?;
-    quantity::parse_milli(&rules.tolerance.as_ref()?.0).ok()
-}
 
 /// The HPA for `plan` with this maxReplicas; `None` without any metric to give it.
 #[must_use]
@@ -147,24 +115,30 @@ fn metrics(plan: &Plan) -> Vec<MetricSpec> {
         .triggers
         .iter()
         .filter_map(|t| t.source.as_ref().ok())
-        .map(|source| match source {
-            Source::Kafka {
-                kafka,
-                metric_type,
-                metric,
-                ..
-            } => external(plan, metric, kafka.threshold, *metric_type),
-            Source::Resource(resource) => of_resource(resource),
+        .filter_map(|source| match (source, &plan.modifiers) {
+            (Source::Resource(resource), None) => Some(of_resource(resource)),
+            // The reference leaves containers out beside a formula.
+            (Source::Resource(resource), Some(_)) => {
+                resource.container.is_none().then(|| of_resource(resource))
+            }
+            (source, None) => {
+                let found = source.external()?;
+                let target = found.threshold.saturating_mul(1000);
+                Some(external(plan, found.metric, target, found.metric_type))
+            }
+            (_, Some(_)) => None,
         })
         .collect();
+    if let Some(modifiers) = &plan.modifiers {
+        let target = modifiers.target_milli;
+        metrics.push(external(plan, COMPOSITE, target, modifiers.metric_type));
+    }
     metrics.sort_by(|a, b| a.type_.cmp(&b.type_));
     metrics
 }
 
-fn external(plan: &Plan, metric: &str, threshold: i64, metric_type: MetricType) -> MetricSpec {
-    let quantity = Some(Quantity(quantity::format_milli(
-        threshold.saturating_mul(1000),
-    )));
+fn external(plan: &Plan, metric: &str, target_milli: i64, metric_type: MetricType) -> MetricSpec {
+    let quantity = Some(Quantity(quantity::format_milli(target_milli)));
     let target = match metric_type {
         MetricType::AverageValue => MetricTarget {
             type_: "AverageValue".into(),
@@ -223,88 +197,5 @@ fn of_resource(resource: &Resource) -> MetricSpec {
             resource: Some(ResourceMetricSource { name, target }),
             ..MetricSpec::default()
         },
-    }
-}
-
-/// What to write over `live` so that everything `wanted` says holds; `None` if it does. What others added to labels,
-/// annotations, owners and defaulted behavior stays, as the reference tolerates it.
-#[must_use]
-pub fn difference(
-    live: &HorizontalPodAutoscaler,
-    wanted: &HorizontalPodAutoscaler,
-) -> Option<HorizontalPodAutoscaler> {
-    let mut next = live.clone();
-    for (ours, theirs) in [
-        (&wanted.metadata.labels, &mut next.metadata.labels),
-        (&wanted.metadata.annotations, &mut next.metadata.annotations),
-    ] {
-        let theirs = theirs.get_or_insert_default();
-        for (key, value) in ours.iter().flatten() {
-            theirs.insert(key.clone(), value.clone());
-        }
-    }
-    let owners = next.metadata.owner_references.get_or_insert_default();
-    for ours in wanted.metadata.owner_references.iter().flatten() {
-        match owners.iter_mut().find(|o| o.uid == ours.uid) {
-            Some(owner) => *owner = ours.clone(),
-            None => owners.push(ours.clone()),
-        }
-    }
-    if !holds(wanted.spec.as_ref(), live.spec.as_ref()) {
-        next.spec.clone_from(&wanted.spec);
-    }
-    let same = same_maps(next.metadata.labels.as_ref(), live.metadata.labels.as_ref())
-        && same_maps(
-            next.metadata.annotations.as_ref(),
-            live.metadata.annotations.as_ref(),
-        )
-        && next
-            .metadata
-            .owner_references
-            .as_deref()
-            .unwrap_or_default()
-            == live
-                .metadata
-                .owner_references
-                .as_deref()
-                .unwrap_or_default()
-        && next.spec == live.spec;
-    (!same).then_some(next)
-}
-
-fn same_maps(a: Option<&BTreeMap<String, String>>, b: Option<&BTreeMap<String, String>>) -> bool {
-    let empty = BTreeMap::new();
-    a.unwrap_or(&empty) == b.unwrap_or(&empty)
-}
-
-/// Whether the live spec says everything that the wanted one says; only behavior may say more, by defaults.
-fn holds(
-    wanted: Option<&HorizontalPodAutoscalerSpec>,
-    live: Option<&HorizontalPodAutoscalerSpec>,
-) -> bool {
-    let (Some(wanted), Some(live)) = (wanted, live) else {
-        return false;
-    };
-    let behavior = match (&wanted.behavior, &live.behavior) {
-        (None, None) => true,
-        (Some(wanted), Some(live)) => {
-            let json = |b| serde_json::to_value(b).unwrap_or_default();
-            contains(&json(live), &json(wanted))
-        }
-        _ => false,
-    };
-    behavior
-        && wanted.min_replicas == live.min_replicas
-        && wanted.max_replicas == live.max_replicas
-        && wanted.scale_target_ref == live.scale_target_ref
-        && wanted.metrics == live.metrics
-}
-
-fn contains(whole: &Value, part: &Value) -> bool {
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => part
-            .iter()
-            .all(|(key, value)| whole.get(key).is_some_and(|w| contains(w, value))),
-        (whole, part) => whole == part,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Bound, Live, Plan, fallback::Failures};
+use super::{Activity, Bound, Evaluation, Live, Plan, fallback::Failures};
 use crate::{kafka::Address, lag::Moment, triggers::Kafka};
 
 /// What is remembered of an object from one evaluation to the next.
@@ -11,6 +11,15 @@ pub struct Memory {
     pub(super) triggers: BTreeMap<usize, TriggerMemory>,
     /// The live maxReplicas and since when it is that.
     live_max: Option<(i32, Moment)>,
+    polled: Option<Polled>,
+}
+
+/// What the last poll of an object found: KEDA looks once per polling interval, and at once after a change.
+#[derive(Clone, Debug)]
+struct Polled {
+    activity: Activity,
+    at: Moment,
+    generation: Option<i64>,
 }
 
 /// Of one trigger.
@@ -21,6 +30,26 @@ pub(super) struct TriggerMemory {
     /// Lag and activation of the last complete reading.
     pub(super) complete: Option<(i64, i64)>,
     pub(super) failures: Failures,
+    /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
+    cached: Option<((i64, Moment), Moment)>,
+}
+
+impl TriggerMemory {
+    /// The lag of the last poll; `fresh` once that is a polling interval ago.
+    pub(super) fn cached(
+        &mut self,
+        fresh: (i64, Moment),
+        every: Duration,
+        now: Moment,
+    ) -> (i64, Moment) {
+        match self.cached {
+            Some((lag, polled)) if polled.age(now) < every => lag,
+            _ => {
+                self.cached = Some((fresh, now));
+                fresh
+            }
+        }
+    }
 }
 
 /// What a memory is of: with another topic in the same place, nothing of it counts any more.
@@ -65,6 +94,36 @@ impl Memory {
             };
         }
         known
+    }
+
+    /// Whether there is work, as the last poll found, and when that was. Nothing is remembered of a poll that found out
+    /// nothing, and none stands for what is not known now.
+    pub fn activity(
+        &mut self,
+        plan: &Plan,
+        evaluation: &Evaluation,
+        now: Moment,
+    ) -> (Activity, Moment) {
+        let found = Activity::of(plan, evaluation);
+        if found == Activity::Unknown || !evaluation.polled {
+            return (found, now);
+        }
+        let generation = plan.object.metadata.generation;
+        match &self.polled {
+            Some(polled)
+                if polled.generation == generation && polled.at.age(now) < plan.polling =>
+            {
+                (polled.activity.clone(), polled.at)
+            }
+            _ => {
+                self.polled = Some(Polled {
+                    activity: found.clone(),
+                    at: now,
+                    generation,
+                });
+                (found, now)
+            }
+        }
     }
 
     /// The live maxReplicas once it has been the wanted one for a sample interval.

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Pause, checks, pause, table::Entry};
+use super::{Modifiers, Pause, checks, pause, table::Entry};
 use crate::{
     poll::ClusterKey,
-    resources::ScaledObject,
-    triggers::{Kafka, MetricType, Resource},
+    resources::{self, ScaledObject},
+    triggers::{Cron, Kafka, MetricType, Resource},
 };
 
 /// Replicas without `maxReplicaCount`.
@@ -44,6 +44,8 @@ pub struct Plan {
     pub hpa_name: String,
     /// In the order they are written.
     pub triggers: Vec<PlannedTrigger>,
+    /// A formula over them, served instead of them.
+    pub modifiers: Option<Modifiers>,
     /// What is wrong with the object as a whole, as KEDA's check stages say it.
     pub problem: Option<String>,
     /// What its annotations hold back.
@@ -57,8 +59,25 @@ pub struct Plan {
 pub struct PlannedTrigger {
     /// `kafka`, `cpu`, ...
     pub kind: String,
+    /// Its name in a formula; empty without one.
+    pub name: Arc<str>,
+    /// `useCachedMetrics`: its value changes once per polling interval only.
+    pub cached: bool,
     /// What it came to.
     pub source: Result<Source, Arc<str>>,
+}
+
+impl PlannedTrigger {
+    /// A trigger as it is written, with what it came to.
+    #[must_use]
+    pub fn new(trigger: &resources::Trigger, source: Result<Source, Arc<str>>) -> Self {
+        Self {
+            kind: trigger.kind.clone(),
+            name: trigger.name.as_deref().unwrap_or_default().into(),
+            cached: trigger.use_cached_metrics == Some(true),
+            source,
+        }
+    }
 }
 
 /// Where a trigger's number comes from.
@@ -75,8 +94,54 @@ pub enum Source {
         /// The name it is served under.
         metric: Arc<str>,
     },
+    /// A time of the day.
+    Cron {
+        /// The trigger.
+        cron: Arc<Cron>,
+        /// How the HPA compares it.
+        metric_type: MetricType,
+        /// The name it is served under.
+        metric: Arc<str>,
+    },
     /// The HPA reads it by itself.
     Resource(Resource),
+}
+
+/// What an HPA asks of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct External<'a> {
+    /// The name it is served under.
+    pub metric: &'a Arc<str>,
+    /// The target: what one replica is for, above 0.
+    pub threshold: i64,
+    /// How the HPA compares it.
+    pub metric_type: MetricType,
+}
+
+impl Source {
+    /// The external metric of it; `None` where the HPA reads it by itself.
+    #[must_use]
+    pub fn external(&self) -> Option<External<'_>> {
+        let (metric, threshold, metric_type) = match self {
+            Self::Kafka {
+                kafka,
+                metric,
+                metric_type,
+                ..
+            } => (metric, kafka.threshold, *metric_type),
+            Self::Cron {
+                metric,
+                metric_type,
+                ..
+            } => (metric, 1, *metric_type),
+            Self::Resource(_) => return None,
+        };
+        Some(External {
+            metric,
+            threshold,
+            metric_type,
+        })
+    }
 }
 
 impl Plan {
@@ -89,11 +154,6 @@ impl Plan {
         };
         let min = spec.min_replica_count.unwrap_or(0).max(0);
         let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
-        let advanced = spec.advanced.as_ref();
-        let formula = advanced
-            .and_then(|a| a.scaling_modifiers.as_ref())
-            .and_then(|m| m.formula.as_ref())
-            .is_some_and(|f| !f.is_empty());
         let (pause, unpausable) = match Pause::of(object.annotations()) {
             Ok(pause) => (pause, None),
             Err(error) => (Pause::default(), Some(error)),
@@ -110,14 +170,9 @@ impl Plan {
             created: object.metadata.creation_timestamp.as_ref().map(|t| t.0),
             hpa_name: hpa_name(&object),
             triggers,
-            problem: unpausable
-                .or_else(|| checks::problem(spec))
-                .or_else(|| {
-                    // Refused whole rather than scaled by half of what the user asked for.
-                    formula.then(|| {
-                        "ScaledObject doesn't have correct triggers specification: advanced.scalingModifiers.formula is not supported yet".into()
-                    })
-                }),
+            problem: unpausable.or_else(|| checks::problem(spec)),
+            // What is wrong with them is the problem.
+            modifiers: Modifiers::of(spec).unwrap_or_default(),
             pause,
             forced: pause::is_forced(object.annotations()),
             object,
@@ -128,6 +183,36 @@ impl Plan {
     #[must_use]
     pub fn sleeps(&self) -> bool {
         self.min == 0 || self.idle.is_some()
+    }
+
+    /// The fallback that is asked for, where one can come.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&resources::Fallback> {
+        let possible = self.modifiers.as_ref().is_none_or(Modifiers::can_fall_back);
+        self.object.spec.fallback.as_ref().filter(|_| possible)
+    }
+
+    /// Whether a fallback of it would be a total, to be divided by the pods that are ready.
+    #[must_use]
+    pub fn divides_by_pods(&self) -> bool {
+        let total = |t: MetricType| t == MetricType::Value;
+        let trigger = |t: &PlannedTrigger| {
+            let source = t.source.as_ref().ok();
+            let external = source.and_then(Source::external);
+            external.is_some_and(|e| total(e.metric_type))
+        };
+        self.fallback().is_some()
+            && match &self.modifiers {
+                Some(modifiers) => total(modifiers.metric_type),
+                None => self.triggers.iter().any(trigger),
+            }
+    }
+
+    /// Whether replicas go back on deletion to what they were (`restoreToOriginalReplicaCount`).
+    #[must_use]
+    pub fn restores(&self) -> bool {
+        let advanced = self.object.spec.advanced.as_ref();
+        advanced.and_then(|a| a.restore_to_original_replica_count) == Some(true)
     }
 
     /// How often its lag is read.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Evaluation, Plan, Source};
+use super::{COMPOSITE, Evaluation, Plan, Source};
 
 /// Whether there is work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +22,28 @@ impl Activity {
     /// Of an evaluated object.
     #[must_use]
     pub fn of(plan: &Plan, evaluation: &Evaluation) -> Self {
-        let active: Vec<_> = evaluation.metrics.iter().filter(|m| m.active).collect();
-        if !active.is_empty() {
-            return Self::Active(active.iter().map(|m| m.name.clone()).collect());
-        }
         let resource = |t: &super::PlannedTrigger| matches!(t.source, Ok(Source::Resource(_)));
         if plan.triggers.iter().all(resource) {
             return Self::Active(Vec::new());
         }
+        // A formula decides alone, and only over the whole truth: more of one trigger may be less of it.
+        let active: Vec<_> = match &evaluation.composite {
+            Some(composite) if composite.active => vec![COMPOSITE.into()],
+            Some(_) => Vec::new(),
+            None => {
+                let active = evaluation.metrics.iter().filter(|m| m.active);
+                active.map(|m| m.name.clone()).collect()
+            }
+        };
+        if !active.is_empty() {
+            return Self::Active(active);
+        }
         let known = plan.triggers.iter().all(|t| t.source.is_ok())
+            && !evaluation.fails()
             && evaluation
                 .metrics
                 .iter()
-                .all(|m| m.fallback.is_some() || m.value.is_ok() && m.partial.is_none());
+                .all(|m| m.fallback.is_some() || m.partial.is_none());
         if known { Self::Idle } else { Self::Unknown }
     }
 }

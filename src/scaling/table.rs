@@ -1,9 +1,11 @@
-//! What the external metrics API serves, ready to be read: every value or error was decided before anybody asks.
-//! Swapped whole, so a request reads one consistent picture and never waits for a writer.
+//! What the external metrics API serves, ready to be read: every value or error was decided before anybody asks. A change
+//! of one object costs the same however many there are, and a reader never waits for a writer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+
+use crate::sharded::Sharded;
 
 /// Largest value that is served, in milli-units: the HPA controller multiplies by a thousand without a check and wraps above it.
 pub const MAX_MILLI: i64 = 9_223_372_036_854_775_000;
@@ -34,33 +36,80 @@ pub enum Outcome {
 }
 
 /// All metrics, by namespace and lower-case name.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct Table {
-    entries: HashMap<Arc<str>, HashMap<Box<str>, Vec<Entry>>>,
+    metrics: Sharded<Arc<[Entry]>>,
 }
 
 impl Table {
-    /// Adds a metric of an object in `namespace`.
-    pub fn insert(&mut self, namespace: &Arc<str>, entry: Entry) {
-        self.entries
-            .entry(namespace.clone())
-            .or_default()
-            .entry(entry.metric.to_lowercase().into())
-            .or_default()
-            .push(entry);
+    /// Replaces what an object in `namespace` serves: `before` by `after`. Only one task may write.
+    pub fn replace(&self, namespace: &str, before: &[Entry], after: &[Entry]) {
+        for old in before {
+            let stays = |new: &Entry| new.metric.eq_ignore_ascii_case(&old.metric);
+            if !after.iter().any(stays) {
+                self.change(namespace, &old.metric, &old.scaled_object, None);
+            }
+        }
+        for new in after.iter().filter(|new| !before.contains(new)) {
+            self.change(namespace, &new.metric, &new.scaled_object, Some(new));
+        }
     }
 
     /// The entries of this name in this namespace, whatever the case of `metric`; empty where nobody has such a metric.
     #[must_use]
-    pub fn find(&self, namespace: &str, metric: &str) -> &[Entry] {
-        let Some(metrics) = self.entries.get(namespace) else {
-            return &[];
-        };
-        let found = if metric.bytes().any(|b| b.is_ascii_uppercase()) || !metric.is_ascii() {
-            metrics.get(metric.to_lowercase().as_str())
-        } else {
-            metrics.get(metric)
-        };
-        found.map_or(&[], Vec::as_slice)
+    pub fn find(&self, namespace: &str, metric: &str) -> Arc<[Entry]> {
+        self.metrics
+            .get(&key(namespace, metric))
+            .unwrap_or_default()
+    }
+
+    /// What `owner` serves under this name now, beside what others do.
+    fn change(&self, namespace: &str, metric: &str, owner: &str, now: Option<&Entry>) {
+        let key = key(namespace, metric);
+        let known = self.metrics.get(&key).unwrap_or_default();
+        let others = known.iter().filter(|e| *e.scaled_object != *owner);
+        let entries: Arc<[Entry]> = others.chain(now).cloned().collect();
+        self.metrics
+            .set(&key, Some(entries).filter(|e| !e.is_empty()));
+    }
+}
+
+/// No namespace holds a zero byte.
+fn key(namespace: &str, metric: &str) -> String {
+    format!("{namespace}\0{}", metric.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(metric: &str, object: &str, milli: i64) -> Entry {
+        Entry {
+            metric: metric.into(),
+            scaled_object: object.into(),
+            outcome: Outcome::Value {
+                milli,
+                at: Timestamp::UNIX_EPOCH,
+            },
+        }
+    }
+
+    #[test]
+    fn each_owner_of_a_name_changes_only_its_own_entry() {
+        let table = Table::default();
+        let (a, b) = (entry("S0-Kafka-t", "a", 1), entry("s0-kafka-t", "b", 2));
+        table.replace("shop", &[], std::slice::from_ref(&a));
+        table.replace("shop", &[], std::slice::from_ref(&b));
+        table.replace("other", &[], &[entry("s0-kafka-t", "a", 9)]);
+        assert_eq!(*table.find("shop", "s0-KAFKA-t"), [a.clone(), b.clone()]);
+        let later = entry("S0-Kafka-t", "a", 5);
+        table.replace("shop", &[a], std::slice::from_ref(&later));
+        assert_eq!(
+            *table.find("shop", "s0-kafka-t"),
+            [b.clone(), later.clone()]
+        );
+        table.replace("shop", &[later], &[]);
+        assert_eq!(*table.find("shop", "s0-kafka-t"), [b]);
+        assert!(table.find("shop", "s1-kafka-t").is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -30,7 +30,7 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// What every request needs.
 pub(super) struct Api {
-    pub table: Arc<ArcSwap<Table>>,
+    pub table: Arc<Table>,
     pub trust: Arc<ArcSwapOption<Trust>>,
     pub authorizer: Authorizer,
     pub readiness: Readiness,

@@ -1,6 +1,5 @@
 //! The metric GET: read from the table, never from Kafka.
 
-use arc_swap::ArcSwap;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
@@ -41,14 +40,13 @@ struct Item<'a> {
 
 /// Answers a GET of `metric` in `namespace`.
 pub(super) fn get(
-    table: &ArcSwap<Table>,
+    table: &Table,
     namespace: &str,
     metric: &str,
     selector: &str,
     pretty: bool,
 ) -> Result<Response, Failure> {
     let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
-    let table = table.load();
     let entries = table.find(namespace, metric);
     if entries.is_empty() {
         let message = format!(

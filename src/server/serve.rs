@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use axum::{Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -64,7 +64,7 @@ pub enum ServeError {
 /// What the server works with.
 pub struct Parts {
     /// What it answers from.
-    pub table: Arc<ArcSwap<Table>>,
+    pub table: Arc<Table>,
     /// For reviews of access, for the cluster's trust, and for the workloads that webhooks look at.
     pub client: Client,
     /// What webhooks judge among.

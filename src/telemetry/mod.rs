@@ -4,4 +4,4 @@ mod logs;
 mod samples;
 
 pub use logs::{Format, init};
-pub use samples::{Collector, Sample};
+pub use samples::{Collector, Sample, Samples};

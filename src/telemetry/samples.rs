@@ -2,13 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use arc_swap::ArcSwap;
 use prometheus::{
     core::{self, Desc},
     proto,
 };
 
-use crate::scaling::{Evaluation, Plan, Source};
+use crate::{
+    scaling::{Evaluation, Plan, Source},
+    sharded::Sharded,
+};
+
+/// The samples of all objects, by namespace and name with a slash between.
+pub type Samples = Sharded<Arc<[Sample]>>;
 
 /// One metric of one object, for `/metrics`.
 #[derive(Clone, Debug)]
@@ -48,7 +53,7 @@ impl Sample {
 
 /// Reads the last samples at each scrape.
 pub struct Collector {
-    samples: Arc<ArcSwap<Vec<Sample>>>,
+    samples: Arc<Samples>,
     descs: Vec<Desc>,
 }
 
@@ -79,7 +84,7 @@ const LABELS: [&str; 5] = ["namespace", "scaledObject", "metric", "group", "topi
 
 impl Collector {
     /// A collector over `samples`.
-    pub fn new(samples: Arc<ArcSwap<Vec<Sample>>>) -> Result<Self, prometheus::Error> {
+    pub fn new(samples: Arc<Samples>) -> Result<Self, prometheus::Error> {
         let labels = || LABELS.iter().map(|l| (*l).to_owned()).collect();
         let desc = |(name, help): &(&str, &str)| {
             Desc::new((*name).into(), (*help).into(), labels(), HashMap::new())
@@ -96,14 +101,15 @@ impl core::Collector for Collector {
 
     #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
     fn collect(&self) -> Vec<proto::MetricFamily> {
-        let samples = self.samples.load();
+        let samples = self.samples.all();
+        let samples = || samples.iter().flat_map(|s| s.iter());
         let family = |index: usize, value: &dyn Fn(&Sample) -> Option<f64>| {
             let (name, help) = FAMILIES[index];
             let mut family = proto::MetricFamily::default();
             family.set_name(name.into());
             family.set_help(help.into());
             family.set_field_type(proto::MetricType::GAUGE);
-            let metrics = samples.iter().filter_map(|s| Some(metric(s, value(s)?)));
+            let metrics = samples().filter_map(|s| Some(metric(s, value(s)?)));
             family.set_metric(metrics.collect());
             family
         };

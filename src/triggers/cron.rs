@@ -1,7 +1,5 @@
 //! The `cron` trigger: a number of replicas between a start and an end (keda-behaviour.md §3).
 
-use std::collections::BTreeMap;
-
 use jiff::{
     Timestamp,
     tz::{TimeZone, TimeZoneDatabase},
@@ -114,7 +112,18 @@ fn named(schedule: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::triggers::Parameters;
+
+    fn sources<'a>(metadata: &'a BTreeMap<String, String>, none: &'a Parameters) -> Sources<'a> {
+        Sources {
+            metadata,
+            environment: none,
+            parameters: none,
+        }
+    }
 
     fn parse(fields: [&str; 4]) -> Result<Cron, String> {
         let names = ["timezone", "start", "end", "desiredReplicas"];
@@ -122,7 +131,8 @@ mod tests {
             .into_iter()
             .zip(fields)
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Cron::parse(&metadata.collect(), &Parameters::new()).map_err(|errors| errors.join("\n"))
+        Cron::parse(sources(&metadata.collect(), &Parameters::new()))
+            .map_err(|errors| errors.join("\n"))
     }
 
     #[test]
@@ -261,8 +271,11 @@ mod tests {
     #[test]
     fn a_cron_trigger_is_an_external_metric_and_its_errors_say_so() {
         let parse = |metric_type| {
-            let parsed =
-                crate::triggers::parse("cron", &BTreeMap::new(), metric_type, &Parameters::new());
+            let parsed = crate::triggers::parse(
+                "cron",
+                sources(&BTreeMap::new(), &Parameters::new()),
+                metric_type,
+            );
             parsed.unwrap_err().to_string()
         };
         assert!(

@@ -130,6 +130,7 @@ fn external(metric_type: &str) -> Result<MetricType, TriggerError> {
 fn metric_name(index: usize, name: &str) -> String {
     let name = name.replace(['/', '.', ':', '%', '(', ')'], "-");
     format!("s{index}-{name}")
+}
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use lagscale::{
     resources::{Condition, ScaledObject},
     scaling::{
         Activity, Evaluation, Health, Live, Memory, Move, Plan, PlannedTrigger, Settings, Source,
-        conditions, evaluate,
+        Surroundings, conditions, evaluate,
     },
     triggers::{self, Parameters, Sources, Trigger},
 };
@@ -32,6 +32,9 @@ pub struct Bench {
     pub now: Moment,
     pub picture: Option<Picture>,
     pub live: Option<Live>,
+    /// Replicas of the workload, and those that are ready.
+    pub replicas: Option<i32>,
+    pub ready: Option<i32>,
 }
 
 impl Bench {
@@ -78,10 +81,7 @@ impl Bench {
             kafka: (*kafka).into(),
             metric_type,
         };
-        let triggers = vec![PlannedTrigger {
-            kind: "kafka".into(),
-            source: Ok(source),
-        }];
+        let triggers = vec![PlannedTrigger::new(trigger, Ok(source))];
         Self {
             plan: Plan::new(object, triggers),
             key,
@@ -89,6 +89,8 @@ impl Bench {
             now: Moment::now(),
             picture: None,
             live: None,
+            replicas: None,
+            ready: None,
         }
     }
 
@@ -160,8 +162,13 @@ impl Bench {
         let pictures = self.picture.clone().into_iter();
         let pictures: BTreeMap<ClusterKey, Arc<Picture>> =
             pictures.map(|p| (self.key.clone(), Arc::new(p))).collect();
-        let (live, memory) = (self.live.as_ref(), &mut self.memory);
-        evaluate(&self.plan, &pictures, live, memory, SETTINGS, self.now)
+        let around = Surroundings {
+            live: self.live.clone(),
+            replicas: self.replicas,
+            ready: self.ready,
+        };
+        let (plan, memory) = (&self.plan, &mut self.memory);
+        evaluate(plan, &pictures, &around, memory, SETTINGS, self.now)
     }
 
     /// What is served, or why nothing is.
@@ -184,6 +191,7 @@ pub fn live(max: i32) -> Live {
         max,
         tolerance_milli: None,
         replicas: None,
+        scaling_active: None,
     }
 }
 
@@ -192,6 +200,13 @@ pub fn ready(bench: &mut Bench) -> Condition {
     let evaluation = bench.evaluate();
     let activity = Activity::of(&bench.plan, &evaluation);
     let health = Health::default();
-    let all = conditions(&bench.plan, &evaluation, &activity, &Move::Stay, &health);
+    let all = conditions(
+        &bench.plan,
+        &evaluation,
+        &activity,
+        &Move::Stay,
+        &health,
+        None,
+    );
     all.into_iter().find(|c| c.kind == "Ready").unwrap()
 }

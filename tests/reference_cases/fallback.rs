@@ -25,11 +25,9 @@ pub fn fallback_metric(row: &Value) -> Outcome {
     let mut bench = object(row);
     bench.read(&[(0, row["query"]["value"].as_i64().unwrap_or(0))]);
     bench.follow();
-    if let Some(live) = &mut bench.live {
-        live.replicas = row["currentReplicas"]
-            .as_i64()
-            .map(|r| i32::try_from(r).unwrap());
-    }
+    bench.replicas = row["currentReplicas"]
+        .as_i64()
+        .map(|r| i32::try_from(r).unwrap());
     let read = row["query"]["value"].is_i64();
     // The reading is asked about while it is fresh, or long after.
     bench = again(bench, row);
@@ -39,6 +37,7 @@ pub fn fallback_metric(row: &Value) -> Outcome {
     let expected = &row["expect"];
     let value = metric
         .fallback
+        .map(|milli| milli / 1000)
         .or_else(|| metric.value.as_ref().ok().map(|v| v.lag));
     if expected["value"].as_i64() != value {
         return Err(format!("expected {expected}, found {value:?}"));
@@ -60,6 +59,7 @@ fn again(bench: Bench, row: &Value) -> Bench {
     let mut fresh = object(row);
     fresh.picture = bench.picture;
     fresh.live = bench.live;
+    fresh.replicas = bench.replicas;
     fresh.now = bench.now;
     fresh
 }
@@ -73,7 +73,7 @@ pub fn outage() -> Outcome {
     bench.after(60);
     for number in 1..=4 {
         let found = bench.evaluate().metrics[0].fallback;
-        let wanted = (number > 3).then_some(60);
+        let wanted = (number > 3).then_some(60_000);
         if found != wanted {
             return Err(format!(
                 "failure {number}: expected {wanted:?}, found {found:?}"

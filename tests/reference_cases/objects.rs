@@ -98,6 +98,7 @@ pub fn executor(row: &Value) -> Outcome {
         &activity,
         &step,
         &Health::default(),
+        None,
     );
     for (kind, expected) in row["expect"].as_object().into_iter().flatten() {
         let Some(found) = all.iter().find(|c| c.kind == *kind && kind != "Ready") else {

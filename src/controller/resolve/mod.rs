@@ -59,10 +59,7 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
             waiting: &mut waiting,
             notes: Vec::new(),
         };
-        PlannedTrigger {
-            kind: trigger.kind.clone(),
-            source: gather.source(index, trigger),
-        }
+        PlannedTrigger::new(trigger, gather.source(index, trigger))
     });
     let triggers = triggers.collect();
     Resolved {
@@ -104,6 +101,11 @@ impl<'a, L: Lookup> Gather<'a, L> {
         };
         match parsed {
             Ok(Trigger::Resource(resource)) => Ok(Source::Resource(resource)),
+            Ok(Trigger::Cron(cron, metric_type)) => Ok(Source::Cron {
+                metric: cron.metric_name(index).into(),
+                cron: cron.into(),
+                metric_type,
+            }),
             Ok(Trigger::Kafka(mut kafka, metric_type)) => {
                 if let Some((what, list)) = hosts
                     && let Some(address) = hosts::first_refused(&list, &kafka.bootstrap)

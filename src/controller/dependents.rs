@@ -1,0 +1,223 @@
+//! From a change to the objects that have to be looked at, and what looking anew at one begins and ends.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
+
+use super::{
+    apply::ObjectKey,
+    credentials::Reference,
+    engine::{Controller, sample_key},
+    index::Index,
+    lookup::Lookup,
+    object::Object,
+    release::{end, is_held, release},
+    resolve::{Resolved, resolve},
+    watches::Change,
+};
+use crate::{
+    lag::Moment,
+    resources::ScaledObject,
+    scaling::{Event, Plan},
+};
+
+/// Which objects a change is about.
+#[derive(Default)]
+pub(super) struct Dependents {
+    pub(super) references: Index<Reference>,
+    authentications: Index<Authentication>,
+    hpas: Index<ObjectKey>,
+}
+
+/// An authentication object that triggers name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Authentication {
+    Namespaced(ObjectKey),
+    Cluster(String),
+}
+
+/// What has to be looked at.
+#[derive(Default)]
+pub(super) struct Dirty {
+    /// To be resolved and evaluated.
+    pub(super) plan: BTreeSet<ObjectKey>,
+    /// To be evaluated only.
+    pub(super) evaluate: BTreeSet<ObjectKey>,
+}
+
+impl Dirty {
+    pub(super) fn plan<'a>(&mut self, keys: impl IntoIterator<Item = &'a ObjectKey>) {
+        self.plan.extend(keys.into_iter().cloned());
+    }
+
+    pub(super) fn evaluate<'a>(&mut self, keys: impl IntoIterator<Item = &'a ObjectKey>) {
+        self.evaluate.extend(keys.into_iter().cloned());
+    }
+}
+
+impl Controller {
+    pub(super) fn changed(&mut self, change: Change, dirty: &mut Dirty) {
+        match change {
+            Change::Object(key) => dirty.plan([&key]),
+            Change::Hpa(key) => dirty.evaluate(self.dependents.hpas.of(&key)),
+            Change::Authentication(key) => {
+                self.release_authentication(&key);
+                let named = Authentication::Namespaced(key);
+                dirty.plan(self.dependents.authentications.of(&named));
+            }
+            Change::ClusterAuthentication(name) => {
+                self.release_cluster_authentication(&name);
+                let named = Authentication::Cluster(name);
+                dirty.plan(self.dependents.authentications.of(&named));
+            }
+            Change::Everything => {
+                let key = |o: Arc<ScaledObject>| (o.namespace().unwrap_or_default(), o.name_any());
+                dirty
+                    .plan
+                    .extend(self.watches.objects.state().into_iter().map(key));
+                dirty.plan.extend(self.objects.keys().cloned());
+                for held in self.watches.authentications.state() {
+                    let key = (held.namespace().unwrap_or_default(), held.name_any());
+                    self.release_authentication(&key);
+                }
+                for held in self.watches.cluster_authentications.state() {
+                    self.release_cluster_authentication(&held.name_any());
+                }
+            }
+        }
+    }
+
+    /// Resolves an object anew, and begins or ends what is done for it.
+    pub(super) fn plan(&mut self, key: &ObjectKey) {
+        let (namespace, name) = key;
+        let found = self
+            .watches
+            .objects
+            .get(&ObjectRef::new(name).within(namespace));
+        let Some(object) = found.filter(|o| !self.ends(key, o)) else {
+            return self.forget(key);
+        };
+        let lookup = Lookup {
+            watches: &self.watches,
+            credentials: &self.credentials,
+        };
+        let authentications = authentications(namespace, &object);
+        let Resolved {
+            plan,
+            references,
+            waiting,
+        } = resolve(object, &lookup);
+        self.dependents.authentications.set(key, authentications);
+        if self.dependents.references.set(key, references) {
+            self.credentials.follow(self.dependents.references.all());
+        }
+        if waiting {
+            // What it was before stands until all of it is known.
+            self.waiting.insert(key.clone());
+            return;
+        }
+        self.waiting.remove(key);
+        self.asked.set(key, Some(&plan), &mut self.manager);
+        let asked = &self.asked;
+        self.pictures.retain(|cluster, _| asked.knows(cluster));
+        self.adopt(key, plan);
+    }
+
+    fn adopt(&mut self, key: &ObjectKey, plan: Plan) {
+        let plan = Arc::new(plan);
+        let known = self.objects.get(key);
+        if known.is_some_and(|k| k.plan.object.uid() != plan.object.uid()) {
+            self.unpublish(key);
+        }
+        if let Some(object) = self.objects.get_mut(key) {
+            object.adopt(plan);
+        } else {
+            let object = Object::new(plan, Moment::now().wall);
+            self.unpolled.insert(key.clone());
+            self.objects.insert(key.clone(), object);
+        }
+        let Some(object) = self.objects.get(key) else {
+            return;
+        };
+        let names = [Some(object.plan.hpa_name.as_str()), object.former_hpa()];
+        let hpas = names.into_iter().flatten();
+        let hpas = hpas.map(|name| (key.0.clone(), name.to_owned()));
+        self.dependents.hpas.set(key, hpas.collect());
+    }
+
+    /// Whether an object is being deleted; if so, what has to be done first is begun.
+    fn ends(&mut self, (namespace, _): &ObjectKey, object: &Arc<ScaledObject>) -> bool {
+        if object.metadata.deletion_timestamp.is_none() {
+            return false;
+        }
+        if self.may_release(&**object) {
+            let api = Api::namespaced(self.parts.client.clone(), namespace);
+            let (client, done) = (self.parts.client.clone(), self.released.0.clone());
+            tokio::spawn(end(client, api, object.clone(), done));
+        }
+        true
+    }
+
+    /// Nothing is known of an object any more.
+    fn forget(&mut self, key: &ObjectKey) {
+        self.asked.set(key, None, &mut self.manager);
+        let asked = &self.asked;
+        self.pictures.retain(|cluster, _| asked.knows(cluster));
+        self.dependents.authentications.set(key, BTreeSet::new());
+        self.dependents.hpas.set(key, BTreeSet::new());
+        if self.dependents.references.set(key, BTreeSet::new()) {
+            self.credentials.follow(self.dependents.references.all());
+        }
+        self.waiting.remove(key);
+        self.unpublish(key);
+    }
+
+    fn unpublish(&mut self, key: &ObjectKey) {
+        let Some(object) = self.objects.remove(key) else {
+            return;
+        };
+        self.unpolled.remove(key);
+        self.parts.table.replace(&key.0, &object.entries, &[]);
+        self.parts.samples.set(&sample_key(key), None);
+        let deleted = Event::warning("ScaledObjectDeleted", "ScaledObject was deleted");
+        self.teller.tell(&object.plan.object, deleted);
+    }
+
+    fn may_release(&mut self, object: &impl ResourceExt) -> bool {
+        let uid = || object.uid().unwrap_or_default();
+        is_held(object)
+            && (object.meta().deletion_timestamp.is_some() || self.unheld.insert(uid()))
+            && self.releasing.insert(uid())
+    }
+
+    fn release_authentication(&mut self, (namespace, name): &ObjectKey) {
+        let reference = ObjectRef::new(name).within(namespace);
+        let found = self.watches.authentications.get(&reference);
+        if let Some(held) = found.filter(|a| self.may_release(&**a)) {
+            let api = Api::namespaced(self.parts.client.clone(), namespace);
+            tokio::spawn(release(api, held, self.released.0.clone()));
+        }
+    }
+
+    fn release_cluster_authentication(&mut self, name: &str) {
+        let found = self
+            .watches
+            .cluster_authentications
+            .get(&ObjectRef::new(name));
+        if let Some(held) = found.filter(|a| self.may_release(&**a)) {
+            let api = Api::all(self.parts.client.clone());
+            tokio::spawn(release(api, held, self.released.0.clone()));
+        }
+    }
+}
+
+fn authentications(namespace: &str, object: &ScaledObject) -> BTreeSet<Authentication> {
+    let references = object.spec.triggers.iter();
+    let references = references.filter_map(|t| t.authentication_ref.as_ref());
+    references
+        .map(|reference| match reference.kind.as_deref() {
+            Some("ClusterTriggerAuthentication") => Authentication::Cluster(reference.name.clone()),
+            _ => Authentication::Namespaced((namespace.to_owned(), reference.name.clone())),
+        })
+        .collect()
+}

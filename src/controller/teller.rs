@@ -1,0 +1,61 @@
+//! Tells events to the API server, as KEDA's operator would: whoever watches for them goes on seeing them.
+
+use std::time::Duration;
+
+use kube::{
+    Client, Resource,
+    runtime::events::{Event as Told, EventType, Recorder, Reporter},
+};
+
+use crate::{resources::ScaledObject, scaling::Event};
+
+const REPORTER: &str = "keda-operator";
+/// The API server takes no longer note.
+const LONGEST_NOTE: usize = 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A recorder that nobody waits for.
+#[derive(Clone)]
+pub(super) struct Teller(Recorder);
+
+impl Teller {
+    pub(super) fn new(client: Client) -> Self {
+        let reporter = Reporter {
+            controller: REPORTER.into(),
+            instance: None,
+        };
+        Self(Recorder::new(client, reporter))
+    }
+
+    /// Tells `event` of `object`. One that can't be told is logged: an event is no state.
+    pub(super) fn tell(&self, object: &ScaledObject, event: Event) {
+        let recorder = self.0.clone();
+        let about = object.object_ref(&());
+        let told = Told {
+            type_: if event.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: event.reason.into(),
+            note: Some(cut(event.note)),
+            action: event.reason.into(),
+            secondary: None,
+        };
+        tokio::spawn(async move {
+            let told = tokio::time::timeout(PATIENCE, recorder.publish(&told, &about)).await;
+            if let Ok(Err(error)) = told {
+                tracing::debug!(%error, "telling an event");
+            }
+        });
+    }
+}
+
+fn cut(mut note: String) -> String {
+    let mut end = LONGEST_NOTE.min(note.len());
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note.truncate(end);
+    note
+}

@@ -1,0 +1,120 @@
+//! One external metric of an object: the value to serve, or why it is withheld, and what stands in for it meanwhile.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Cut, even, memory::TriggerMemory, reading::Readout, signal};
+use crate::{
+    lag::Moment,
+    poll::Trouble,
+    triggers::{Kafka, MetricType},
+};
+
+/// One external metric.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// The trigger's place in the object.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What is served.
+    pub value: Result<Value, Trouble>,
+    /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
+    pub active: bool,
+    /// What is served instead while the value is withheld, in thousandths.
+    pub fallback: Option<i64>,
+    /// Failures as the status tells them; `None` where no fallback is asked for.
+    pub failures: Option<i32>,
+    /// Something could not be read; the value stands on older pairs.
+    pub partial: Option<Trouble>,
+    /// Commits or records that are lost; the value takes them into account.
+    pub notice: Option<String>,
+}
+
+/// A value and what is behind it. In records; of a cron trigger in replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// What the HPA sees.
+    pub served: i64,
+    /// What a formula sees: cut, never lifted.
+    pub cut: i64,
+    /// The true lag.
+    pub lag: i64,
+    /// When it was read.
+    pub at: Moment,
+}
+
+/// What the activation threshold is compared with: 0 where nothing fresh enough is known.
+pub(super) fn activation(
+    readout: &Readout,
+    known: &TriggerMemory,
+    max_age: Duration,
+    now: Moment,
+) -> i64 {
+    if readout.fresh(max_age, now).is_none() {
+        return 0;
+    }
+    let last = known.complete.filter(|_| !readout.complete);
+    readout.sum.activation.max(last.map_or(0, |(_, a)| a))
+}
+
+/// The lag to go by and the time of its reading, not yet cut or lifted.
+pub(super) fn lag(
+    readout: &Readout,
+    known: &mut TriggerMemory,
+    max_age: Duration,
+    now: Moment,
+) -> Result<(i64, Moment), Trouble> {
+    let sum = readout.sum;
+    if readout.complete {
+        known.complete = Some((sum.lag, sum.activation));
+    }
+    // Until everything was read once, a part of the truth could only scale in.
+    let (last, _) = known.complete.ok_or_else(|| readout.why())?;
+    let at = readout.fresh(max_age, now).ok_or_else(|| readout.why())?;
+    let lag = sum.lag.max(if readout.complete { 0 } else { last });
+    Ok((lag, at))
+}
+
+/// A lag as it is served, cut and lifted as DESIGN section 4 says; `bare` has neither bound.
+pub(super) fn served(
+    kafka: &Kafka,
+    metric_type: MetricType,
+    (lag, at): (i64, Moment),
+    readout: &Readout,
+    partitions: Option<i64>,
+    bare: Cut,
+) -> Value {
+    let value = |served, cut| Value {
+        served,
+        cut,
+        lag,
+        at,
+    };
+    if kafka.even
+        && let Some(partitions) = partitions
+    {
+        let even = even(lag, partitions, kafka.threshold);
+        return value(even, even);
+    }
+    let bound = partitions.filter(|_| !kafka.allow_idle_consumers);
+    // While something is missing, partitions without a reading may have a lag.
+    let effective = if kafka.limit_to_partitions_with_lag && readout.complete {
+        Some(i64::from(readout.sum.with_lag))
+    } else {
+        bound
+    };
+    let most = effective.map(|e| e.saturating_mul(kafka.threshold));
+    let cut = most.map_or(lag, |most| lag.min(most));
+    match metric_type {
+        MetricType::AverageValue => {
+            let cut_and_lift = Cut {
+                bound,
+                effective,
+                ..bare
+            };
+            value(signal(lag, cut_and_lift), cut)
+        }
+        // Compared as a total: neither maxReplicas nor tolerance has a say in what it means.
+        MetricType::Value => value(cut, cut),
+    }
+}
