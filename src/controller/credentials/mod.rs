@@ -4,6 +4,8 @@
 mod fetch;
 mod file;
 mod reference;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use std::{
