@@ -22,6 +22,7 @@ use super::{
     object::Object,
     publish::{entries, foreign},
     teller::Teller,
+    users,
     watches::{Change, Watches},
 };
 use crate::{
@@ -130,6 +131,8 @@ impl Controller {
             _ = stop.wait_for(|s| *s) => return,
         }
         tracing::info!("watches are synced");
+        let every = self.parts.rules.namespace.is_none();
+        let _users = users::keep(&self.parts.client, &self.watches, every);
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut dirty = Dirty::default();

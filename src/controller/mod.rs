@@ -16,6 +16,7 @@ mod resolve;
 mod status;
 mod target;
 mod teller;
+mod users;
 mod watches;
 
 pub use credentials::CredentialRules;

@@ -1,7 +1,7 @@
 //! Where fields and credentials may stand besides a Secret: ConfigMaps, the target's environment, the cluster's own
 //! authentication, a service account's token; and that a change of any of them is followed.
 
-use bed::Kafka;
+use bed::{Kafka, wait};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{
     Api,
@@ -11,7 +11,11 @@ use lagscale::resources::{ClusterTriggerAuthentication, TriggerAuthentication};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::{Shared, scene::Scene, world::World};
+use crate::{
+    Shared,
+    scene::Scene,
+    world::{PATIENCE, World},
+};
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
@@ -151,6 +155,13 @@ async fn cluster(world: &World) {
     scene.scaled_object("app", &[trigger], &json!({})).await;
     let metric = format!("s0-kafka-{topic}");
     scene.value_is("app", &metric, "12").await;
+
+    wait::until("its user in its status", PATIENCE, async || {
+        let status = all.get(name).await.map_err(|e| e.to_string())?.status;
+        let users = status.and_then(|s| s.scaledobjects);
+        users.filter(|u| u == "app").ok_or_else(String::new)
+    })
+    .await;
 
     annotate("kafka.bank.svc:9093, *.example.com").await;
     let said = scene

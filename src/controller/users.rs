@@ -1,0 +1,214 @@
+//! Who uses an authentication, in its status, as KEDA keeps it: looked at now and then, written only where it changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+    time::Duration,
+};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::reflector::Store,
+};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::watches::Watches;
+use crate::resources::{
+    ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication, TriggerAuthenticationStatus,
+};
+
+/// Objects come and go in bursts.
+const EVERY: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of a list, in bytes: it is for people.
+const LONGEST: usize = 32 << 10;
+
+/// Namespace, empty for the cluster's kind, and name.
+type Key = (String, String);
+type Users = BTreeMap<Key, BTreeSet<String>>;
+/// Lists by uid: where a foreign CRD does not keep the field, it is written once.
+type Written = BTreeMap<String, String>;
+
+/// Keeps the lists for as long as what it returns lives. The cluster's kind only where `every` namespace is watched: of one
+/// namespace nobody else's users are known.
+pub(super) fn keep(client: &Client, watches: &Watches, every: bool) -> JoinSet<()> {
+    let mut task = JoinSet::new();
+    let keeper = Keeper {
+        client: client.clone(),
+        objects: watches.objects.clone(),
+        authentications: watches.authentications.clone(),
+        cluster: every.then(|| watches.cluster_authentications.clone()),
+    };
+    task.spawn(keeper.run());
+    task
+}
+
+struct Keeper {
+    client: Client,
+    objects: Store<ScaledObject>,
+    authentications: Store<TriggerAuthentication>,
+    cluster: Option<Store<ClusterTriggerAuthentication>>,
+}
+
+impl Keeper {
+    async fn run(self) {
+        let mut written = Written::new();
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let users = users(&self.objects.state());
+            let before = std::mem::take(&mut written);
+            for found in self.authentications.state() {
+                let namespace = found.namespace().unwrap_or_default();
+                let api = Api::namespaced(self.client.clone(), &namespace);
+                let news = news(&*found, found.status.as_ref(), &users, &before);
+                written.extend(tell(api, &*found, news).await);
+            }
+            for found in self.cluster.iter().flat_map(Store::state) {
+                let api = Api::all(self.client.clone());
+                let news = news(&*found, found.status.as_ref(), &users, &before);
+                written.extend(tell(api, &*found, news).await);
+            }
+        }
+    }
+}
+
+fn users(objects: &[Arc<ScaledObject>]) -> Users {
+    let mut users = Users::new();
+    let live = objects
+        .iter()
+        .filter(|o| o.metadata.deletion_timestamp.is_none());
+    for object in live {
+        let triggers = object.spec.triggers.iter();
+        for reference in triggers.filter_map(|t| t.authentication_ref.as_ref()) {
+            let namespace = match reference.kind.as_deref() {
+                Some("ClusterTriggerAuthentication") => String::new(),
+                _ => object.namespace().unwrap_or_default(),
+            };
+            let key = (namespace, reference.name.clone());
+            users.entry(key).or_default().insert(object.name_any());
+        }
+    }
+    users
+}
+
+/// What the list of an authentication is to become.
+enum News {
+    /// What its status says already.
+    None,
+    /// What was written, but does not stand there yet, or never will.
+    Written(String),
+    Due(String),
+}
+
+fn news(
+    authentication: &impl ResourceExt,
+    status: Option<&TriggerAuthenticationStatus>,
+    users: &Users,
+    written: &Written,
+) -> News {
+    let namespace = authentication.namespace().unwrap_or_default();
+    let key = (namespace, authentication.name_any());
+    let mut list = String::new();
+    for name in users.get(&key).into_iter().flatten() {
+        if list.len() + name.len() >= LONGEST {
+            break;
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(name);
+    }
+    let told = status.and_then(|s| s.scaledobjects.as_deref());
+    let uid = authentication.meta().uid.as_ref();
+    if told.unwrap_or_default() == list {
+        News::None
+    } else if uid.and_then(|uid| written.get(uid)) == Some(&list) {
+        News::Written(list)
+    } else {
+        News::Due(list)
+    }
+}
+
+/// Writes what is due; returns what stands as written.
+async fn tell<K>(api: Api<K>, authentication: &K, news: News) -> Option<(String, String)>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let uid = authentication.uid().unwrap_or_default();
+    let list = match news {
+        News::None => return None,
+        News::Written(list) => return Some((uid, list)),
+        News::Due(list) => list,
+    };
+    let users = (!list.is_empty()).then_some(&list);
+    let patch = Patch::Merge(serde_json::json!({"status": {"scaledobjects": users}}));
+    let (name, params) = (authentication.name_any(), PatchParams::default());
+    let patched = api.patch_status(&name, &params, &patch);
+    let error = match tokio::time::timeout(PATIENCE, patched).await {
+        Ok(Ok(_)) => return Some((uid, list)),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {PATIENCE:?}"),
+    };
+    tracing::warn!(error, name, "telling who uses an authentication");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_written_once_and_again_only_when_its_users_change() {
+        let object = |name: &str, reference: serde_json::Value| -> Arc<ScaledObject> {
+            let object = json!({
+                "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+                "metadata": {"name": name, "namespace": "shop"},
+                "spec": {"scaleTargetRef": {"name": "app"}, "triggers": [
+                    {"type": "kafka", "metadata": {}, "authenticationRef": reference},
+                ]},
+            });
+            Arc::new(serde_json::from_value(object).unwrap())
+        };
+        let own = json!({"name": "kafka"});
+        let cluster = json!({"name": "kafka", "kind": "ClusterTriggerAuthentication"});
+        let mut objects = vec![
+            object("b", own.clone()),
+            object("c", cluster),
+            object("a", own),
+        ];
+        let mut found: TriggerAuthentication = serde_json::from_value(json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication",
+            "metadata": {"name": "kafka", "namespace": "shop", "uid": "u"}, "spec": {},
+        }))
+        .unwrap();
+        let mut written = Written::new();
+        let mut due = |found: &TriggerAuthentication, objects: &[Arc<ScaledObject>]| match news(
+            found,
+            found.status.as_ref(),
+            &users(objects),
+            &written,
+        ) {
+            News::Due(list) => {
+                written.insert("u".into(), list.clone());
+                Some(list)
+            }
+            News::None | News::Written(_) => None,
+        };
+        assert_eq!(due(&found, &objects).as_deref(), Some("a,b"));
+        assert_eq!(due(&found, &objects), None, "it was written a moment ago");
+        found.status = Some(TriggerAuthenticationStatus {
+            scaledobjects: Some("a,b".into()),
+            scaledjobs: None,
+        });
+        assert_eq!(due(&found, &objects), None);
+        objects.truncate(1);
+        assert_eq!(due(&found, &objects).as_deref(), Some("b"));
+        objects.clear();
+        assert_eq!(due(&found, &objects).as_deref(), Some(""));
+    }
+}
