@@ -1,0 +1,122 @@
+//! What the environment of a target comes to, and whom a broken one harms.
+
+use serde_json::json;
+
+use super::Fake;
+
+#[test]
+fn the_environment_is_what_the_template_lets_us_know() {
+    let container = json!({
+        "name": "main",
+        "envFrom": [
+            {"configMapRef": {"name": "map"}},
+            {"prefix": "S_", "secretRef": {"name": "secret"}},
+            {"configMapRef": {"name": "nowhere", "optional": true}},
+        ],
+        "env": [
+            {"name": "LITERAL", "value": "$(topic)-$(S_user)-$(LATER)-$$(topic)"},
+            {"name": "LATER", "value": "x"},
+            {"name": "topic", "value": "own"},
+            {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "user"}}},
+            {"name": "MAP", "valueFrom": {"configMapKeyRef": {"name": "map", "key": "topic"}}},
+            {"name": "GONE", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "k", "optional": true}}},
+            {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {"name": "LABEL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+            {"name": "NOTE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['a/b']"}}},
+            {"name": "ACCOUNT", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+        ],
+    });
+    let spec = json!({
+        "configMapTargetRef": [{"parameter": "username", "name": "map", "key": "topic"}, {"parameter": "password", "name": "map", "key": "password"}],
+    });
+    let fake = Fake::new(&spec, &container);
+    let topic = |variable: &str| {
+        let kafka = fake.resolve("", &json!({"topicFromEnv": variable}));
+        kafka.map(|k| k.topic.unwrap_or_default().to_string())
+    };
+    for (variable, value) in [
+        ("password", "of map"),
+        ("S_user", "u"),
+        ("LITERAL", "orders-u-$(LATER)-$(topic)"),
+        ("topic", "own"),
+        ("SECRET", "u"),
+        ("MAP", "orders"),
+        ("NAMESPACE", "shop"),
+        ("LABEL", "web"),
+        ("NOTE", "note"),
+        ("ACCOUNT", "runner"),
+    ] {
+        assert_eq!(topic(variable).as_deref(), Ok(value), "{variable}");
+    }
+    for (variable, said) in [
+        (
+            "GONE",
+            "topicFromEnv: container main of Deployment shop/app has no variable GONE",
+        ),
+        (
+            "POD",
+            "topicFromEnv: variable POD of container main of Deployment shop/app is the field metadata.name, which only a running pod has",
+        ),
+        ("LIMIT", "is nothing that a pod template tells"),
+    ] {
+        let error = topic(variable).unwrap_err();
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    }
+    // A required field says first what KEDA says.
+    let error = fake.resolve(
+        "",
+        &json!({"consumerGroup": "", "consumerGroupFromEnv": "GONE"}),
+    );
+    let error = error.unwrap_err();
+    let first = "error parsing kafka metadata: error parsing kafka metadata: missing required parameter \"consumerGroup\"";
+    assert!(error.starts_with(first), "{error}");
+    assert!(error.ends_with("has no variable GONE"), "{error}");
+}
+
+#[test]
+fn a_broken_environment_fails_only_the_triggers_that_read_it() {
+    let key =
+        |kind: &str| json!({"name": "X", "valueFrom": {kind: {"name": "nowhere", "key": "k"}}});
+    for (container, said) in [
+        (
+            json!({"name": "main", "env": [key("secretKeyRef")]}),
+            "error resolving secrets for ScaleTarget: error resolving secret name nowhere for env X in namespace shop",
+        ),
+        (
+            json!({"name": "main", "env": [key("configMapKeyRef")]}),
+            "error resolving secrets for ScaleTarget: error resolving config nowhere for env X in namespace shop",
+        ),
+        (
+            json!({"name": "main", "envFrom": [{"configMapRef": {"name": "nowhere"}}]}),
+            "error resolving secrets for ScaleTarget: error reading config ref nowhere on namespace shop/",
+        ),
+        (
+            json!({"name": "other"}),
+            "couldn't find container with name main on Target object",
+        ),
+    ] {
+        let spec = json!({
+            "configMapTargetRef": [{"parameter": "username", "name": "map", "key": "topic"}, {"parameter": "password", "name": "map", "key": "password"}],
+        });
+        let fake = Fake::new(&spec, &container);
+        assert_eq!(fake.password("").as_deref(), Ok("of map"));
+        let error = fake.resolve("", &json!({"topicFromEnv": "X"})).unwrap_err();
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    }
+}
+
+#[test]
+fn variables_of_variables_end_at_what_a_process_can_be_started_with() {
+    let mut variables = vec![json!({"name": "V0", "value": "x".repeat(1000)})];
+    for level in 1..40 {
+        let value = format!("$(V{0})$(V{0})", level - 1);
+        variables.push(json!({"name": format!("V{level}"), "value": value}));
+    }
+    let fake = Fake::new(&json!({}), &json!({"name": "main", "env": variables}));
+    let error = fake
+        .resolve("", &json!({"topicFromEnv": "V1"}))
+        .unwrap_err();
+    assert!(error.contains("is larger than 2097152 bytes"), "{error}");
+}
