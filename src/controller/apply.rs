@@ -164,17 +164,7 @@ pub(super) async fn apply(
     if work.look {
         outcome.target = Some(target::read(&client, plan, work.count_pods).await);
     }
-    if let Some(write) = work.hpa {
-        outcome.hpa(write_hpa(&client, plan, &write).await);
-    }
-    if let Some(step) = &work.step {
-        outcome.step(
-            target::set(&client, plan, step.from, step.to).await,
-            plan,
-            step,
-            &teller,
-        );
-    }
+    // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
     if let Some(status) = work.status {
         match write_status(&client, plan, &status).await {
             Ok(stored) => {
@@ -188,6 +178,23 @@ pub(super) async fn apply(
                 tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
             }
         }
+    }
+    let original = plan
+        .object
+        .status
+        .as_ref()
+        .and_then(|s| s.original_replica_count);
+    let unknown = plan.restores() && original.is_none() && outcome.failed;
+    if let Some(write) = work.hpa.filter(|_| !unknown) {
+        outcome.hpa(write_hpa(&client, plan, &write).await);
+    }
+    if let Some(step) = work.step.as_ref().filter(|_| !unknown) {
+        outcome.step(
+            target::set(&client, plan, step.from, step.to).await,
+            plan,
+            step,
+            &teller,
+        );
     }
     // The engine is gone when nobody listens.
     let _ = done.send(outcome);

@@ -29,6 +29,8 @@ pub(super) const ECHO: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A new object's first status waits this long for its first poll and its HPA: one write tells all of it.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
+/// What a status said before us stands while nothing is known yet, as long as a reading is served.
+const STANDS: Duration = Duration::from_secs(20);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// One that was found may have gone.
 const LOOK_SELDOM: Duration = Duration::from_secs(60);
@@ -163,23 +165,23 @@ impl Object {
             _ => Move::Stay,
         };
         let target_found = matches!(self.target, Some(Ok(_)));
-        let paused = hpa.filter(|_| self.plan.pause.whole);
-        let former = former.filter(|f| owns(&self.plan, f));
+        let own = hpa.filter(|h| owns(&plan, h));
+        let paused = own.filter(|_| plan.pause.whole);
+        let former = former.filter(|f| owns(&plan, f));
         // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
-        let replaced = former.filter(|_| hpa.is_some());
-        let gone = paused.filter(|h| owns(&self.plan, h)).or(replaced);
+        let gone = paused.or(former.filter(|_| own.is_some()));
         let hpa_write = if !writes {
             None
         } else if let Some(gone) = gone {
             Some(HpaWrite::Delete(Box::new(gone.clone())))
-        } else if target_found && evaluation.polled && !self.plan.pause.whole {
+        } else if target_found && evaluation.polled && !plan.pause.whole {
             self.hpa_write(evaluation, hpa, now)
         } else {
             None
         };
         let made = matches!(hpa_write, Some(HpaWrite::Create(_) | HpaWrite::Replace(_)));
         // The former one's name is told until it is gone, so that it is not forgotten.
-        let named = former.is_none() && (hpa.is_some() || made);
+        let named = former.is_none() && (own.is_some() || made);
         let health = Health {
             target: match &self.target {
                 Some(Err(error)) => Some(error.clone()),
@@ -189,13 +191,7 @@ impl Object {
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
-        let told = plan
-            .object
-            .status
-            .as_ref()
-            .is_some_and(|s| !s.conditions.is_empty());
-        let settled = self.target.is_some() && evaluation.polled || plan.problem.is_some();
-        let status = if writes && (told || settled || self.since.elapsed() >= FIRST_STATUS) {
+        let status = if writes && self.can_tell(evaluation) {
             self.status(evaluation, conditions, named, &activity, now)
         } else {
             None
@@ -224,6 +220,15 @@ impl Object {
             plan,
         };
         (!work.is_empty()).then_some(work)
+    }
+
+    /// Whether enough is known for a status.
+    fn can_tell(&self, evaluation: &Evaluation) -> bool {
+        let status = self.plan.object.status.as_ref();
+        let told = status.is_some_and(|s| !s.conditions.is_empty());
+        let patience = if told { STANDS } else { FIRST_STATUS };
+        let known = evaluation.answered || self.plan.problem.is_some();
+        self.target.is_some() && (known || self.since.elapsed() >= patience)
     }
 
     /// Labels and finalizers, once for each version of the object.

@@ -10,7 +10,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{apply, hpas::owns, metadata::FINALIZER, target};
+use super::{apply, hpas::owns, metadata::FINALIZER, object::ECHO, target};
 use crate::{resources::ScaledObject, scaling::Plan};
 
 const RETRY: Duration = Duration::from_secs(5);
@@ -83,6 +83,8 @@ where
         tokio::time::sleep(RETRY).await;
         found = api.get_opt(&name).await.map_err(|e| e.to_string());
     }
+    // Until the watch tells of it nobody is to begin again.
+    tokio::time::sleep(ECHO).await;
     // The engine is gone when nobody listens.
     let _ = done.send(object.uid().unwrap_or_default());
 }

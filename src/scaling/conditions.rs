@@ -78,7 +78,7 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     if let Some(text) = &health.write {
         return failed(format!("{stage}: {text}"));
     }
-    if !evaluation.polled {
+    if !evaluation.answered {
         return Condition::new("Ready", "Unknown", "", "");
     }
     if let Some(cause) = in_trouble(evaluation) {

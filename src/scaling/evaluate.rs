@@ -47,6 +47,8 @@ pub struct Evaluation {
     pub max: i32,
     /// The first poll of each of its groups has finished, failed or timed out.
     pub polled: bool,
+    /// Nothing is withheld merely because no answer has come yet.
+    pub answered: bool,
 }
 
 impl Evaluation {
@@ -121,6 +123,7 @@ pub fn evaluate(
             .unwrap_or(settings.tolerance_milli),
     };
     let mut metrics = Vec::new();
+    let mut answered = polled;
     for (index, read) in reads {
         let Some(external) = external(plan, index) else {
             continue;
@@ -134,6 +137,8 @@ pub fn evaluate(
                 let mut metric =
                     of_kafka(plan, index, kafka, &readout, memory, bare, settings, now);
                 let failed = metric.value.is_err() && polled;
+                let complete = memory.triggers.get(&index).and_then(|t| t.complete);
+                answered &= !failed || complete.is_some() || readout.trouble.is_some();
                 fall_back(plan, &mut metric, external, failed, around, memory, now);
                 metric
             }
@@ -149,6 +154,7 @@ pub fn evaluate(
         composite,
         max,
         polled,
+        answered,
     }
 }
 
