@@ -214,7 +214,8 @@ fn write_kubeconfig(path: &Path, server: &str, ca: &Ca, dir: &Path, name: &str) 
     fs::write(path, config.to_string()).expect("a kubeconfig");
 }
 
-async fn client(kubeconfig: &Path) -> Client {
+/// A client that is told of every failure.
+pub(crate) async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("our kubeconfig");
     let options = kube::config::KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(kubeconfig, &options);

@@ -15,6 +15,7 @@
 mod balancer;
 mod bed;
 mod control_plane;
+mod gate;
 mod http;
 mod install;
 mod kafka;
@@ -31,6 +32,7 @@ mod workload;
 pub use balancer::Balancer;
 pub use bed::{Bed, BedOptions, Lagscale};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
+pub use gate::{Delivery, Gate, Write};
 pub use http::get;
 pub use kafka::{Kafka, KafkaOptions};
 pub use kubelet::Kubelet;
