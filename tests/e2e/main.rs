@@ -17,6 +17,7 @@ mod brokers;
 mod faults;
 mod objects;
 mod options;
+mod restarts;
 mod scene;
 mod story;
 mod world;
@@ -26,13 +27,14 @@ use std::{sync::Arc, time::Instant};
 use bed::BedOptions;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::{runtime::Runtime, sync::OnceCell};
-use world::World;
+use world::{World, Yard};
 
 /// Starts at the first scenario that needs it.
 #[derive(Clone)]
 struct Shared {
     runtime: Arc<Runtime>,
     world: Arc<OnceCell<World>>,
+    yard: Arc<OnceCell<Yard>>,
 }
 
 impl Shared {
@@ -46,6 +48,19 @@ impl Shared {
             shared.runtime.clone().block_on(async {
                 let start = || World::start(BedOptions::default(), &[]);
                 scenario(shared.world.get_or_init(start).await).await;
+            });
+        })
+    }
+
+    /// A scenario that starts its own processes of lagscale, on the bed for those.
+    fn counted<F>(&self, name: &str, scenario: F) -> Trial
+    where
+        F: AsyncFn(&Yard) + Send + 'static,
+    {
+        let shared = self.clone();
+        timed(name, move || {
+            shared.runtime.clone().block_on(async {
+                scenario(shared.yard.get_or_init(Yard::start).await).await;
             });
         })
     }
@@ -88,6 +103,7 @@ fn main() {
     let shared = Shared {
         runtime: Arc::new(runtime),
         world: Arc::default(),
+        yard: Arc::default(),
     };
     let files = [
         bounds::trials,
@@ -100,15 +116,20 @@ fn main() {
         story::trials,
         faults::trials,
         options::trials,
+        restarts::trials,
     ];
     let trials = files.iter().flat_map(|file| file(&shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
-    if let Some(mut world) = Arc::into_inner(shared.world).and_then(OnceCell::into_inner) {
-        let _inside = shared.runtime.enter();
+    let _inside = shared.runtime.enter();
+    let world = Arc::into_inner(shared.world).and_then(OnceCell::into_inner);
+    let yard = Arc::into_inner(shared.yard).and_then(OnceCell::into_inner);
+    // Processes end before what they run on.
+    let (world, lagscale) = world.map(|w| (w.bed, w.lagscale)).unzip();
+    drop(lagscale);
+    for mut bed in world.into_iter().chain(yard.map(|y| y.bed)) {
         if conclusion.has_failed() {
-            eprintln!("logs are kept in {}", world.bed.keep().display());
+            eprintln!("logs are kept in {}", bed.keep().display());
         }
-        drop(world);
     }
     conclusion.exit()
 }

@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use bed::{Bed, BedOptions, Lagscale};
+use bed::{Bed, BedOptions, Gate, Lagscale, wait};
 use lagscale::server::API_SERVICE;
+use tokio::sync::Mutex;
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -30,10 +31,64 @@ impl World {
     }
 }
 
+/// A bed for processes of lagscale that see one namespace each, through a gate.
+pub struct Yard {
+    pub bed: Bed,
+    /// Whoever holds it has its process behind the balancer: one that sees one namespace can't answer for another.
+    pub balancer: Mutex<()>,
+}
+
+impl Yard {
+    /// Starts the parts and applies the manifests.
+    pub async fn start() -> Self {
+        let bed = Bed::start(&BedOptions::default()).await;
+        bed.install(&root().join("manifests")).await;
+        let balancer = Mutex::default();
+        Self { bed, balancer }
+    }
+}
+
+/// What `/metrics` says of a family: labels and value of each series.
+pub async fn series(lagscale: &Lagscale, family: &str) -> BTreeMap<String, f64> {
+    let (_, text) = bed::get(&lagscale.plain.to_string(), "/metrics").await;
+    let lines = text.lines().filter_map(|l| l.strip_prefix(family));
+    let series = lines.filter_map(|l| l.strip_prefix('{')?.rsplit_once("} "));
+    let series =
+        series.filter_map(|(labels, value)| Some((labels.to_owned(), value.parse().ok()?)));
+    series.collect()
+}
+
+/// Waits until the readings behind all values were replaced by newer ones this often.
+pub async fn ticks(lagscale: &Lagscale, count: usize) {
+    let mut last = BTreeMap::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    wait::until("new readings", PATIENCE, async || {
+        let ages = series(lagscale, "lagscale_sample_age_seconds").await;
+        for (labels, age) in &ages {
+            let fresh = last.get(labels).is_some_and(|last| age < last);
+            *seen.entry(labels.clone()).or_default() += usize::from(fresh);
+        }
+        let done = !ages.is_empty() && ages.keys().all(|labels| seen[labels] >= count);
+        last = ages;
+        if done { Ok(()) } else { Err(seen.clone()) }
+    })
+    .await;
+}
+
 /// One more process of lagscale.
 pub fn run(bed: &Bed, args: &[&str]) -> Lagscale {
+    run_with(bed, args, BTreeMap::new())
+}
+
+/// One that reaches the API server through a gate only.
+pub fn run_behind(bed: &Bed, gate: &Gate, args: &[&str]) -> Lagscale {
+    let kubeconfig = gate.kubeconfig().display().to_string();
+    run_with(bed, args, [("KUBECONFIG".into(), kubeconfig)].into())
+}
+
+fn run_with(bed: &Bed, args: &[&str], mut env: BTreeMap<String, String>) -> Lagscale {
     let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
-    let env = BTreeMap::from([("LAGSCALE_LOG".to_owned(), "info,lagscale=debug".to_owned())]);
+    env.insert("LAGSCALE_LOG".into(), "info,lagscale=debug".into());
     bed.lagscale(binary, args, &env)
 }
 
