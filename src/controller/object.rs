@@ -169,7 +169,7 @@ impl Object {
         let paused = own.filter(|_| plan.pause.whole);
         let former = former.filter(|f| owns(&plan, f));
         // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
-        let gone = paused.or(former.filter(|_| own.is_some()));
+        let gone = paused.or_else(|| former.filter(|_| own.is_some()));
         let hpa_write = if !writes {
             None
         } else if let Some(gone) = gone {
