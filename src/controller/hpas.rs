@@ -55,9 +55,8 @@ fn ownership(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> Ownership {
             owner.kind, owner.name
         ));
     }
-    let label = |name: &str| hpa.labels().get(name).map(String::as_str);
-    let ours = label("app.kubernetes.io/managed-by") == Some("keda-operator")
-        && label("app.kubernetes.io/part-of") == Some(&plan.name);
+    let managed_by = hpa.labels().get("app.kubernetes.io/managed-by");
+    let ours = managed_by.is_some_and(|m| m == "keda-operator");
     let transferred = plan.object.annotations().get(TRANSFER);
     if ours || transferred.is_some_and(|t| t == "true") {
         return Ownership::Free;

@@ -64,27 +64,30 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let mut found = Ok(Some((*object).clone()));
+    let mut found: Result<_, String> = Ok(Some((*object).clone()));
+    let mut taken = false;
     loop {
         let error = match &found {
             Ok(Some(now)) if now.uid() == object.uid() && is_held(now) => {
-                match take_off(&api, &name, now).await {
-                    Ok(()) => {
-                        tracing::info!(namespace, name, "KEDA's finalizer taken off");
-                        break;
-                    }
-                    Err(error) => error,
+                // A KEDA that puts it on again is not fought, but nobody's deletion hangs.
+                if taken && now.meta().deletion_timestamp.is_none() {
+                    break;
                 }
+                take_off(&api, &name, now).await.err()
             }
             Ok(_) => break,
-            Err(error) => String::from(error),
+            Err(error) => Some(error.clone()),
         };
-        tracing::warn!(error, namespace, name, "taking KEDA's finalizer off");
-        tokio::time::sleep(RETRY).await;
+        if let Some(error) = error {
+            tracing::warn!(error, namespace, name, "taking KEDA's finalizer off");
+        } else {
+            taken = true;
+            tracing::info!(namespace, name, "KEDA's finalizer taken off");
+        }
+        // Until the watch tells of it nobody is to begin again.
+        tokio::time::sleep(ECHO).await;
         found = api.get_opt(&name).await.map_err(|e| e.to_string());
     }
-    // Until the watch tells of it nobody is to begin again.
-    tokio::time::sleep(ECHO).await;
     // The engine is gone when nobody listens.
     let _ = done.send(object.uid().unwrap_or_default());
 }

@@ -164,6 +164,7 @@ async fn stored(world: &World) {
     let mut invalid = object(&scene, "app", "app", &trigger, &json!({}));
     invalid["metadata"]["finalizers"] = json!(["example.com/held"]);
     apply(&scene, &invalid, &[]).await.unwrap();
+    scene.idle("app", 1).await;
     // The status says it meanwhile, and goes on to be written.
     scene
         .condition("app", "Ready", "False", "lagThreshold")
