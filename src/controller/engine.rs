@@ -239,6 +239,7 @@ impl Controller {
         object.settle(&outcome);
         if outcome.stored.is_some() {
             object.hpa_stored = outcome.stored;
+            object.hpa_asked = object.hpa_asking.take();
         }
         if outcome.status.is_some() {
             object.status_stored = outcome.status;

@@ -101,7 +101,7 @@ impl Object {
             Some(live) => HpaWrite::Replace(Box::new(difference(live, &wanted)?)),
         };
         self.hpa_before = Some((version, now.at));
-        self.hpa_asked = asked;
+        self.hpa_asking = asked;
         Some(write)
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Object {
     /// What we asked for last and what the API server made of it: quantities in another spelling, a field behind a gate
     /// left out. That difference is no reason to write again.
     pub(super) hpa_asked: Option<HorizontalPodAutoscalerSpec>,
+    /// What is being asked for; it may be refused.
+    pub(super) hpa_asking: Option<HorizontalPodAutoscalerSpec>,
     pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
     /// How often in a row only the words of conditions were worth a write.
@@ -95,6 +97,7 @@ impl Object {
             step_retry_at: None,
             hpa_before: None,
             hpa_asked: None,
+            hpa_asking: None,
             hpa_stored: None,
             status_written: None,
             status_stored: None,

@@ -22,7 +22,7 @@ pub use surroundings::{Neighbours, Surroundings, Template};
 /// An object and its predecessor, each as large as kube-apiserver takes one.
 const LARGEST: usize = 3 * 1024 * 1024;
 /// kube-apiserver goes on without us after ten seconds.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(8);
 /// Reviews at once; their bodies are all the memory that strangers can make us use.
 const AT_ONCE: usize = 16;
 

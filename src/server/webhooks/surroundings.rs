@@ -14,7 +14,7 @@ use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
 use super::conflicts::Target;
 use crate::resources::ScaledObject;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What is known of the rest of the namespace.
 #[derive(Debug, Default)]
