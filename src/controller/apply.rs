@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
-    scaling::{Event, Plan},
+    scaling::{Event, Move, Plan, step_event},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,19 +53,7 @@ pub(super) struct Work {
 pub(super) struct Step {
     pub(super) from: i32,
     pub(super) to: i32,
-    pub(super) why: Why,
-}
-
-/// Why a workload is scaled.
-pub(super) enum Why {
-    /// These metrics woke it.
-    Woken(Vec<Arc<str>>),
-    /// An annotation woke it.
-    Forced,
-    /// There is no work.
-    Rest,
-    /// Up to its minimum, or to what it is paused at.
-    Bounds,
+    pub(super) why: Move,
 }
 
 impl Work {
@@ -75,37 +63,6 @@ impl Work {
             && self.hpa.is_none()
             && self.step.is_none()
             && self.status.is_none()
-    }
-}
-
-impl Step {
-    /// The event of a step that was taken, as KEDA words it, or of one that failed.
-    fn event(&self, plan: &Plan, kind: &str, failure: Option<&str>) -> Option<Event> {
-        let Self { from, to, why } = self;
-        let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
-        let moved = format!("{kind} {namespace}/{name} from {from} to {to}");
-        Some(match (why, failure) {
-            (Why::Woken(metrics), None) => Event::normal(
-                "KEDAScaleTargetActivated",
-                format!("Scaled {moved}, triggered by {}", metrics.join(";")),
-            ),
-            (Why::Forced, None) => Event::normal(
-                "KEDAScaleTargetActivated",
-                format!("Scaled {moved}, caused by forced activation annotation"),
-            ),
-            (Why::Rest, None) => {
-                Event::normal("KEDAScaleTargetDeactivated", format!("Deactivated {moved}"))
-            }
-            (Why::Woken(_) | Why::Forced, Some(error)) => Event::warning(
-                "KEDAScaleTargetActivationFailed",
-                format!("Failed to scale {moved}: {error}"),
-            ),
-            (Why::Rest, Some(error)) => Event::warning(
-                "KEDAScaleTargetDeactivationFailed",
-                format!("Failed to scale {moved}: {error}"),
-            ),
-            (Why::Bounds, _) => return None,
-        })
     }
 }
 
@@ -235,10 +192,10 @@ impl Outcome {
                     return;
                 }
                 tracing::info!(%namespace, %name, from = step.from, to = step.to, "scaled");
-                step.event(plan, kind, None)
+                step_event(plan, &step.why, kind, step.from, None)
             }
             Err(error) => {
-                let event = step.event(plan, kind, Some(&error));
+                let event = step_event(plan, &step.why, kind, step.from, Some(&error));
                 self.step_error = Some(error);
                 event
             }

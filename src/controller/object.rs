@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
 use super::{
-    apply::{HpaWrite, Outcome, Step, Why, Work},
+    apply::{HpaWrite, Outcome, Step, Work},
     hpas::{foreign, owns},
     metadata,
     target::Target,
@@ -19,7 +19,7 @@ use crate::{
     resources::ScaledObjectStatus,
     scaling::{
         Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions,
-        next_move, table::Entry,
+        keeps_awake, next_move, table::Entry,
     },
 };
 
@@ -153,10 +153,9 @@ impl Object {
         let plan = self.plan.clone();
         let (activity, polled) = self.memory.activity(&plan, evaluation, now);
         let active = matches!(activity, Activity::Active(_));
-        if plan.forced && !plan.pause.whole {
-            self.last_active = Some(now.wall);
-        } else if active && !evaluation.fails() {
-            self.last_active = Some(polled.wall);
+        if keeps_awake(&plan, &activity, evaluation) {
+            // What an annotation forces, it forces all the time.
+            self.last_active = Some(if plan.forced { now.wall } else { polled.wall });
         }
         self.counts_pods =
             plan.divides_by_pods() && evaluation.metrics.iter().any(|m| m.value.is_err());
@@ -200,17 +199,11 @@ impl Object {
             None
         };
         self.active_before = active;
-        let to = |to, why| {
-            let from = self.replicas(hpa)?;
-            Some(Step { from, to, why })
-        };
-        let step = match step {
-            Move::Wake(replicas, _) if plan.forced => to(replicas, Why::Forced),
-            Move::Wake(replicas, metrics) => to(replicas, Why::Woken(metrics)),
-            Move::Sleep(replicas) => to(replicas, Why::Rest),
-            Move::Floor(replicas) | Move::Hold(replicas) => to(replicas, Why::Bounds),
-            Move::Stay | Move::CoolDown => None,
-        };
+        let step = step.to().zip(self.replicas(hpa)).map(|(to, from)| Step {
+            from,
+            to,
+            why: step,
+        });
         let (status, events) = status.unzip();
         let work = Work {
             look,

@@ -121,6 +121,10 @@ pub(super) async fn restore(client: &Client, plan: &Plan, to: i32) -> Result<(),
     let patch = serde_json::json!({"spec": {"replicas": to}});
     let params = PatchParams::default();
     within(async {
+        match api.get_scale(&reference.name).await {
+            Ok(scale) if replicas(&scale) == to => return Ok(()),
+            _ => {}
+        }
         let patched = api
             .patch_scale(&reference.name, &params, &Patch::Merge(patch))
             .await;

@@ -15,6 +15,10 @@ use crate::kafka::{
     requests::{CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions},
 };
 
+/// As KEDA begins what it says of a topic, and of a group's commits.
+const DESCRIBING: &str = "error describing topics";
+const LISTING: &str = "error listing consumer group offsets";
+
 impl Cluster {
     pub(super) fn absorb(&mut self, done: Done) {
         if let Some(lane) = self.lanes.get_mut(&done.lane) {
@@ -222,15 +226,15 @@ impl Group {
 fn topic_trouble(name: &str, code: ResponseError) -> Trouble {
     match code {
         ResponseError::UnknownTopicOrPartition => {
-            Trouble::passing(format!("topic {name} does not exist"))
+            Trouble::passing(format!("{DESCRIBING}: topic {name} does not exist"))
         }
         ResponseError::TopicAuthorizationFailed => Trouble::configuration(format!(
-            "topic {name}: not authorized (or it does not exist); the user needs Describe on it"
+            "{DESCRIBING}: topic {name}: not authorized (or it does not exist); the user needs Describe on it"
         )),
-        ResponseError::InvalidTopicException => {
-            Trouble::configuration(format!("topic {name}: not a valid topic name"))
-        }
-        code => Trouble::passing(format!("topic {name}: {}", code_name(code))),
+        ResponseError::InvalidTopicException => Trouble::configuration(format!(
+            "{DESCRIBING}: topic {name}: not a valid topic name"
+        )),
+        code => Trouble::passing(format!("{DESCRIBING}: topic {name}: {}", code_name(code))),
     }
 }
 
@@ -244,11 +248,11 @@ pub(super) fn partition_trouble(name: &str, id: i32, code: ResponseError) -> Tro
 fn group_trouble(name: &str, code: ResponseError) -> Trouble {
     match code {
         ResponseError::GroupAuthorizationFailed => Trouble::configuration(format!(
-            "group {name}: not authorized; the user needs Describe on the group"
+            "{LISTING}: group {name}: not authorized; the user needs Describe on the group"
         )),
         ResponseError::InvalidGroupId => {
-            Trouble::configuration(format!("group {name}: not a valid group id"))
+            Trouble::configuration(format!("{LISTING}: group {name}: not a valid group id"))
         }
-        code => Trouble::passing(format!("group {name}: {}", code_name(code))),
+        code => Trouble::passing(format!("{LISTING}: group {name}: {}", code_name(code))),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Plan;
+use super::{Move, Plan};
 use crate::resources::{Condition, ScaledObjectStatus};
 
 /// Something that happened to an object.
@@ -36,6 +36,38 @@ impl Event {
             ..Self::normal(reason, note)
         }
     }
+}
+
+/// The event of a step from `from` replicas that was taken, or failed; `kind` is the workload's, as a status tells it.
+#[must_use]
+pub fn step_event(
+    plan: &Plan,
+    step: &Move,
+    kind: &str,
+    from: i32,
+    failure: Option<&str>,
+) -> Option<Event> {
+    let (to, why) = match step {
+        Move::Wake(to, _) if plan.forced => (to, ", caused by forced activation annotation".into()),
+        Move::Wake(to, metrics) => (to, format!(", triggered by {}", metrics.join(";"))),
+        Move::Sleep(to) => (to, String::new()),
+        Move::Floor(_) | Move::Hold(_) | Move::Stay | Move::CoolDown => return None,
+    };
+    let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
+    let moved = format!("{kind} {namespace}/{name} from {from} to {to}");
+    let slept = matches!(step, Move::Sleep(_));
+    Some(match (slept, failure) {
+        (false, None) => Event::normal("KEDAScaleTargetActivated", format!("Scaled {moved}{why}")),
+        (true, None) => Event::normal("KEDAScaleTargetDeactivated", format!("Deactivated {moved}")),
+        (false, Some(error)) => Event::warning(
+            "KEDAScaleTargetActivationFailed",
+            format!("Failed to scale {moved}: {error}"),
+        ),
+        (true, Some(error)) => Event::warning(
+            "KEDAScaleTargetDeactivationFailed",
+            format!("Failed to scale {moved}: {error}"),
+        ),
+    })
 }
 
 /// What happened between two statuses of `plan`'s object.

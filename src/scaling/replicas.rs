@@ -109,6 +109,24 @@ pub fn next_move(
     Move::Stay
 }
 
+impl Move {
+    /// The replicas it asks for; `None` where it asks for none.
+    #[must_use]
+    pub fn to(&self) -> Option<i32> {
+        match self {
+            Self::Wake(to, _) | Self::Sleep(to) | Self::Floor(to) | Self::Hold(to) => Some(*to),
+            Self::Stay | Self::CoolDown => None,
+        }
+    }
+}
+
+/// Whether a cool-down begins anew with this poll: beside an error an active trigger does not count.
+#[must_use]
+pub fn keeps_awake(plan: &Plan, activity: &Activity, evaluation: &Evaluation) -> bool {
+    let active = matches!(activity, Activity::Active(_)) && !evaluation.fails();
+    !plan.pause.whole && plan.forced || active
+}
+
 fn passed(since: Timestamp, period: Duration, now: Timestamp) -> bool {
     since.checked_add(period).is_ok_and(|end| end <= now)
 }

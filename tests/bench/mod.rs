@@ -44,11 +44,16 @@ impl Bench {
 
     /// The same with more in the trigger's metadata.
     pub fn with(spec: &Value, metadata: &Value) -> Self {
+        Self::of(spec, metadata, "")
+    }
+
+    /// The same, compared as `metric_type`.
+    pub fn of(spec: &Value, metadata: &Value, metric_type: &str) -> Self {
         let mut object = json!({
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
             "metadata": {"name": "app", "namespace": "shop", "uid": "u"},
             "spec": {"scaleTargetRef": {"name": "app"}, "pollingInterval": 5, "triggers": [{
-                "type": "kafka",
+                "type": "kafka", "name": "trigger", "metricType": metric_type,
                 "metadata": {"bootstrapServers": "kafka:9092", "consumerGroup": "g", "topic": "t", "lagThreshold": "5"},
             }]},
         });
@@ -66,7 +71,7 @@ impl Bench {
             environment: &none,
             parameters: &none,
         };
-        let parsed = triggers::parse("kafka", sources, "").unwrap();
+        let parsed = triggers::parse("kafka", sources, metric_type).unwrap();
         let Trigger::Kafka(kafka, metric_type) = parsed else {
             panic!("a kafka trigger");
         };

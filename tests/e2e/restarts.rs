@@ -20,8 +20,6 @@ use crate::{
     world::{PATIENCE, Yard, run_behind, ticks},
 };
 
-const STATUS: &str = "scaledobjects/status";
-
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![shared.counted(
         "killed before and after each write of a scale-up, an activation, a pause and a deletion, lagscale loses nothing and does nothing twice",
@@ -122,7 +120,7 @@ impl End {
             serde_json::from_str(&text).unwrap()
         };
         let mut done = BTreeMap::new();
-        for write in writes.iter().filter(|w| w.changed && w.resource != STATUS) {
+        for write in writes.iter().filter(|w| w.changed && !w.is_status()) {
             let what = format!("{} {}", write.verb, write.resource);
             *done.entry(what).or_default() += 1;
         }
@@ -208,8 +206,8 @@ impl<'a> Stage<'a> {
             "{} {name}: {wasted:?} of {writes:#?}",
             scene.namespace
         );
-        // What an HPA says of itself comes when it comes, and is told.
-        let other = |w: &&Write| !w.name.ends_with(name) && w.resource != STATUS;
+        // What an HPA says of itself, and who uses an authentication, comes when it comes and is told.
+        let other = |w: &&Write| !w.name.ends_with(name) && !w.is_status();
         let strangers = writes.iter().filter(other);
         assert_eq!(
             strangers.count(),
@@ -422,7 +420,7 @@ impl Story for Pause {
     }
 }
 
-/// KEDA's finalizer is on the object and its authentication, and both are deleted.
+/// A workload that sleeps gets back what it had, and KEDA's finalizer is on the authentication too; both are deleted.
 struct Deletion;
 
 impl Story for Deletion {
@@ -431,14 +429,20 @@ impl Story for Deletion {
         scene
             .credentials(name, &scene.bed.kafka, bed::Kafka::PASSWORD)
             .await;
-        scene.commit_lag(name, &cast.topic, 6, 10, 5).await;
-        scene.idle(name, 1).await;
+        scene.commit_lag(name, &cast.topic, 6, 10, 0).await;
+        scene.idle(name, 5).await;
         let mut trigger = scene.trigger(&cast.topic, name, &json!({}));
         trigger["authenticationRef"]["name"] = name.as_str().into();
-        scene.scaled_object(name, &[trigger], &json!({})).await;
+        let spec = json!({
+            "minReplicaCount": 0, "cooldownPeriod": 0, "advanced": {"restoreToOriginalReplicaCount": true},
+        });
+        scene.scaled_object(name, &[trigger], &spec).await;
         scene.condition(name, "Ready", "True", "").await;
+        wait::until("the workload to sleep", PATIENCE, async || {
+            so(scene, name, 0, &[]).await
+        })
+        .await;
         let held = json!({"metadata": {"finalizers": ["finalizer.keda.sh"]}});
-        scene.patch::<ScaledObject>(name, &held).await;
         scene.patch::<TriggerAuthentication>(name, &held).await;
     }
 
@@ -463,7 +467,10 @@ impl Story for Deletion {
             scene.hpa(&cast.name).await.map(|h| h.metadata),
         ];
         match left.into_iter().flatten().next() {
-            None => Ok(()),
+            None => match workload(scene, &cast.name).await.spec.unwrap().replicas {
+                Some(5) => Ok(()),
+                found => Err(format!("{found:?} replicas")),
+            },
             Some(left) => Err(format!("{left:?}")),
         }
     }

@@ -11,7 +11,16 @@ fn object(row: &Value) -> Bench {
     if row["fallback"].is_object() {
         spec["fallback"] = row["fallback"].clone();
     }
-    let mut bench = Bench::with(&spec, &json!({"lagThreshold": threshold}));
+    if row["scalingModifiers"].is_object() {
+        spec["advanced"]["scalingModifiers"] = row["scalingModifiers"].clone();
+        spec["advanced"]["scalingModifiers"]["formula"] = "trigger".into();
+    }
+    let metadata = json!({"lagThreshold": threshold});
+    let mut bench = Bench::of(
+        &spec,
+        &metadata,
+        row["targetType"].as_str().unwrap_or_default(),
+    );
     let mut object = (*bench.plan.object).clone();
     let failures = row["failures"].as_i64().unwrap_or(0);
     let status =
@@ -25,9 +34,9 @@ pub fn fallback_metric(row: &Value) -> Outcome {
     let mut bench = object(row);
     bench.read(&[(0, row["query"]["value"].as_i64().unwrap_or(0))]);
     bench.follow();
-    bench.replicas = row["currentReplicas"]
-        .as_i64()
-        .map(|r| i32::try_from(r).unwrap());
+    let count = |key: &str| row[key].as_i64().map(|r| i32::try_from(r).unwrap());
+    bench.replicas = count("currentReplicas");
+    bench.ready = count("readyReplicas");
     let read = row["query"]["value"].is_i64();
     // The reading is asked about while it is fresh, or long after.
     bench = again(bench, row);
@@ -35,6 +44,30 @@ pub fn fallback_metric(row: &Value) -> Outcome {
     let evaluation = bench.evaluate();
     let metric = &evaluation.metrics[0];
     let expected = &row["expect"];
+    if let Some(error) = expected["error"].as_str() {
+        let composite = evaluation.composite.as_ref();
+        let served =
+            composite.map_or_else(|| metric.value.as_ref().err(), |c| c.value.as_ref().err());
+        let said = served.ok_or("something is served")?;
+        let told =
+            error == "passed-on" || row["query"]["error"] == error || said.text.contains(error);
+        if !told || metric.fallback.is_some() {
+            return Err(format!(
+                "expected {error}, found {said:?} and {:?}",
+                metric.fallback
+            ));
+        }
+    }
+    if let Some(condition) = expected["FallbackCondition"].as_str() {
+        let found = if evaluation.falls_back() {
+            "True"
+        } else {
+            "False"
+        };
+        if found != condition {
+            return Err(format!("Fallback: expected {condition}, found {found}"));
+        }
+    }
     let value = metric
         .fallback
         .map(|milli| milli / 1000)
@@ -60,6 +93,7 @@ fn again(bench: Bench, row: &Value) -> Bench {
     fresh.picture = bench.picture;
     fresh.live = bench.live;
     fresh.replicas = bench.replicas;
+    fresh.ready = bench.ready;
     fresh.now = bench.now;
     fresh
 }
@@ -82,19 +116,4 @@ pub fn outage() -> Outcome {
         bench.after(5);
     }
     Ok(())
-}
-
-/// The error goes to the HPA, which holds.
-pub fn passed_on(row: &Value) -> Outcome {
-    let mut bench = Bench::new(&json!({"fallback": row["fallback"]}));
-    let source = bench.plan.triggers[0].source.as_mut();
-    if let Ok(lagscale::scaling::Source::Kafka { metric_type, .. }) = source {
-        *metric_type = lagscale::triggers::MetricType::Value;
-    }
-    bench.read(&[(0, 1)]);
-    bench.after(60);
-    match bench.evaluate().metrics[0].fallback {
-        None => Ok(()),
-        found => Err(format!("{found:?}")),
-    }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use lagscale::lag::{Counting, Moment, Policy, Reading, Track, sum};
+use lagscale::{
+    lag::{Counting, Moment, Policy, Reading, Track, sum},
+    poll::Trouble,
+};
 use serde_json::{Value, json};
 
-use crate::Outcome;
+use crate::{Outcome, bench::Bench};
 
 pub fn partition_lag(row: &Value) -> Outcome {
     counts(row, row["expect"][0].as_i64().unwrap())
@@ -16,7 +19,7 @@ pub fn counts(row: &Value, expected: i64) -> Outcome {
     let track = Track::begin(Reading {
         committed: (committed >= 0).then_some(committed),
         end: row["end"].as_i64().unwrap(),
-        start: Some(0),
+        start: Some(row["start"].as_i64().unwrap_or(0)),
         topic_id: None,
         leader_epoch: None,
         at: Moment::now(),
@@ -69,4 +72,56 @@ pub fn persistent(row: &Value, expected: &Value) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The steps of a row: committed offset, `None` without one, and log end offset.
+fn steps(row: &Value) -> Vec<(Option<i64>, i64)> {
+    let steps = row["seq"].as_array().unwrap().iter();
+    steps
+        .map(|s| (s[0].as_i64().filter(|c| *c >= 0), s[1].as_i64().unwrap()))
+        .collect()
+}
+
+/// DESIGN section 5 for each step: counted lag and activation.
+pub fn steps_here(row: &Value) -> Vec<(i64, i64)> {
+    let steps = steps(row);
+    let first = steps[0].1;
+    let lagged = |(committed, end): (Option<i64>, i64)| committed.is_some_and(|c| c < end);
+    let step = |(n, (committed, end)): (usize, &(Option<i64>, i64))| match committed {
+        None => ((end - first).max(1), (end - first).max(1)),
+        Some(c) => {
+            let before = n.checked_sub(1).map(|b| steps[b]);
+            let stuck = before.is_some_and(|b| b.0 == *committed && lagged(b));
+            (if stuck { 0 } else { end - c }, end - c)
+        }
+    };
+    steps.iter().enumerate().map(step).collect()
+}
+
+/// The reference's: a commit that is the one of the step before is persistent, whatever the lag was then.
+pub fn steps_there(row: &Value) -> Vec<(i64, i64)> {
+    let steps = steps(row);
+    let step = |(n, (committed, end)): (usize, &(Option<i64>, i64))| match committed {
+        None => (1, 1),
+        Some(c) => {
+            let before = n.checked_sub(1).map(|b| steps[b].0);
+            let stuck = before == Some(*committed);
+            (if stuck { 0 } else { end - c }, end - c)
+        }
+    };
+    steps.iter().enumerate().map(step).collect()
+}
+
+/// A partition that an answer left out is unknown, and with it the sum.
+pub fn absent(_: &Value) -> Outcome {
+    let mut bench = Bench::new(&json!({}));
+    bench.read(&[(0, 5), (0, 5)]);
+    bench.change(1, |slot| {
+        slot.track = None;
+        slot.trouble = Some(Trouble::passing("its leader left it out of its answer"));
+    });
+    match bench.served() {
+        Err(error) if error.contains("left it out") => Ok(()),
+        found => Err(format!("{found:?}")),
+    }
 }

@@ -1,6 +1,6 @@
 //! The reference's behaviour as data (tests/cases/reference.yaml): each row is a test of its id, run through the product's
 //! own functions. Where we depart on purpose a rule says so, with what happens instead. `LAGSCALE_CASES` names another
-//! file of the same format; a section without code is listed, not failed.
+//! file of the same format; a section that is not known is an error, a row in prose that is not known is listed.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,24 +12,33 @@
 mod bench;
 mod caps;
 mod config;
+mod departures;
+mod executor;
 mod fallback;
+mod hpa_object;
 mod lag;
 mod objects;
+mod query_errors;
 mod webhook;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use caps::{cap, capped, factors, lags, next_factor, topic_partitions, wanted};
-use config::{client_options, config, limitation, metric_name, named_topics_only, parse};
-use fallback::{fallback_metric, outage, passed_on};
-use lag::{counts, partition_lag, persistent};
-use lagscale::lag::Policy;
+use caps::{cap, factors, next_factor, topic_partitions};
+use config::{client_options, config, limitation, metric_name};
+use departures::departure;
+use executor::executor;
+use fallback::fallback_metric;
+use hpa_object::hpa_object;
+use lag::{partition_lag, persistent};
 use libtest_mimic::{Arguments, Trial};
-use objects::{bounds, executor, fallback_validation, hpa_replicas, pause, triggers_validation};
-use serde_json::{Value, json};
-use webhook::{is_bound, webhook};
+use objects::{bounds, fallback_validation, hpa_replicas, pause, triggers_validation};
+use query_errors::query_error;
+use serde_json::Value;
 
 type Outcome = Result<(), String>;
+
+/// What is no behaviour, and what needs real parts: `cargo test --test reference_e2e`.
+const ELSEWHERE: [&str; 4] = ["meta", "scaling_modifiers", "e2e_kafka", "e2e_core"];
 
 /// What runs a section's rows.
 fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
@@ -57,108 +66,12 @@ fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
         "fallback_metric" => fallback_metric,
         "fallback_validation" => fallback_validation,
         "triggers_validation" => triggers_validation,
-        "webhook" => webhook,
+        "webhook" => webhook::webhook,
+        "hpa_object" => hpa_object,
+        "whole_query_errors" => query_error,
         _ => return None,
     })
 }
-
-/// A departure: where it holds, what happens instead, and the line of docs/departures.md or the changelog behind it.
-struct Departure {
-    section: &'static str,
-    holds: fn(&Value) -> bool,
-    instead: fn(&Value) -> Outcome,
-    why: &'static str,
-}
-
-const DEPARTURES: [Departure; 10] = [
-    Departure {
-        section: "kafka_client_options",
-        holds: |row| row["expect"]["fetchWholeClusterMetadata"] == true,
-        instead: named_topics_only,
-        why: "nobody fetches the metadata of a whole cluster (promise 4)",
-    },
-    Departure {
-        section: "partition_lag",
-        holds: |row| row["end"] == "absent",
-        // There is no pair without an end: a partition left out is unknown.
-        instead: |_| Ok(()),
-        why: "a partition missing in a reply is unknown, not 0: tests/poll.rs",
-    },
-    Departure {
-        section: "partition_lag",
-        holds: |row| row["c"].as_i64() > row["end"].as_i64() && row["policy"] == "earliest",
-        instead: |row| counts(row, row["end"].as_i64().unwrap()),
-        why: "a commit beyond the end never subtracts from other partitions",
-    },
-    Departure {
-        section: "partition_lag",
-        holds: |row| row["c"].as_i64() > row["end"].as_i64(),
-        instead: |row| counts(row, 1),
-        why: "a commit beyond the end never subtracts from other partitions",
-    },
-    Departure {
-        section: "kafka_config_metadata",
-        holds: |row| {
-            row["md"]["offsetResetPolicy"]
-                .as_str()
-                .is_some_and(|p| p.contains(','))
-        },
-        instead: |row| match parse(row) {
-            Ok(kafka) if kafka.policy == Policy::Earliest => Ok(()),
-            other => Err(format!("{other:?}")),
-        },
-        why: "a policy that is neither counts what the reference counts for neither: everything",
-    },
-    Departure {
-        section: "cap",
-        holds: |row| lags(row).iter().any(|l| *l < 0),
-        instead: |row| {
-            let (found, _) = capped(row);
-            if found >= 0 {
-                Ok(())
-            } else {
-                Err(found.to_string())
-            }
-        },
-        why: "a commit beyond the end never subtracts from other partitions",
-    },
-    Departure {
-        section: "cap",
-        holds: |row| {
-            wanted(row).is_some_and(|(metric, desired)| {
-                row["expect"]["metric"] != metric || row["expect"]["desired"] != desired
-            })
-        },
-        instead: |row| {
-            let wanted = wanted(row).unwrap_or_default();
-            let found = capped(row);
-            if found == wanted {
-                Ok(())
-            } else {
-                Err(format!("expected {wanted:?}, found {found:?}"))
-            }
-        },
-        why: "exactly the partitions: the cap is no integer division, and the tolerance holds nobody one short",
-    },
-    Departure {
-        section: "fallback_metric",
-        holds: |row| row["situation"].is_string(),
-        instead: |_| outage(),
-        why: "a total outage counts, once per pollingInterval",
-    },
-    Departure {
-        section: "fallback_metric",
-        holds: |row| row["targetType"] == "Value" || row["scalingModifiers"].is_object(),
-        instead: |row| passed_on(row),
-        why: "no fallback for a total or a formula (changelog: not there yet)",
-    },
-    Departure {
-        section: "persistent_lag",
-        holds: |row| row["id"] == "pers-2",
-        instead: |row| persistent(row, &json!([[0, 0], [0, 0], [4, 4], [0, 4]])),
-        why: "a lag is persistent once its commit stood for one pollingInterval since there was a lag",
-    },
-];
 
 fn main() {
     let args = Arguments::from_args();
@@ -169,7 +82,10 @@ fn main() {
     let mut trials = Vec::new();
     for (section, rows) in sections {
         let Some(code) = code(&section) else {
-            eprintln!("no code: {section}");
+            if !ELSEWHERE.contains(&section.as_str()) {
+                eprintln!("unknown section: {section}");
+                std::process::exit(1);
+            }
             continue;
         };
         for (number, mut row) in rows
@@ -184,13 +100,17 @@ fn main() {
             }
             let id = row["id"].as_str().map(str::to_owned);
             let id = id.unwrap_or_else(|| format!("{section}#{number}"));
-            if section == "webhook" && !is_bound(&row) {
+            let bound = match section.as_str() {
+                "webhook" => webhook::is_bound(&row),
+                "hpa_object" => hpa_object::is_bound(&row),
+                "whole_query_errors" => query_errors::is_bound(&row),
+                _ => true,
+            };
+            if !bound {
                 eprintln!("no code: {id}");
                 continue;
             }
-            let departure = DEPARTURES
-                .iter()
-                .find(|d| d.section == section && (d.holds)(&row));
+            let departure = departure(&section, &row);
             let named = id.clone();
             trials.push(Trial::test(id, move || {
                 let done = match departure {

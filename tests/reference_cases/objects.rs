@@ -1,11 +1,8 @@
-//! Rows about an object's bounds, its pauses, and the steps that are not the HPA's.
+//! Rows about an object's bounds, its pauses and its checks.
 
-use std::time::Duration;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lagscale::{
     resources::ScaledObject,
-    scaling::{Activity, Health, Move, Pause, Plan, checks, conditions, next_move, wanted as hpa},
+    scaling::{Pause, Plan, checks, wanted as hpa},
 };
 use serde_json::{Value, json};
 
@@ -46,76 +43,6 @@ pub fn hpa_replicas(row: &Value) -> Outcome {
     } else {
         Err(found.to_string())
     }
-}
-
-/// The step that follows from a row's triggers; events and what an HPA does afterwards are the bed's.
-pub fn executor(row: &Value) -> Outcome {
-    let mut spec = json!({});
-    for (key, field) in [
-        ("min", "minReplicaCount"),
-        ("idle", "idleReplicaCount"),
-        ("initialCooldownPeriod", "initialCooldownPeriod"),
-    ] {
-        if !row[key].is_null() {
-            spec[field] = row[key].clone();
-        }
-    }
-    let mut bench = Bench::new(&spec);
-    let mut object = (*bench.plan.object).clone();
-    object.metadata.annotations = serde_json::from_value(row["annotations"].clone()).ok();
-    let created = row["created"]
-        .as_str()
-        .map(|_| bench.now.wall - Duration::from_secs(10));
-    object.metadata.creation_timestamp = created.map(Time);
-    bench.plan = Plan::new(object.into(), bench.plan.triggers.clone());
-    let activity = match (row["active"] == true, row["error"] == true) {
-        (true, _) => Activity::Active(vec!["s0-kafka-t".into()]),
-        (false, true) => Activity::Unknown,
-        (false, false) => Activity::Idle,
-    };
-    let Some(current) = row["current"].as_i64() else {
-        return Ok(());
-    };
-    let current = i32::try_from(current).unwrap();
-    let step = next_move(&bench.plan, &activity, current, None, bench.now.wall);
-    let found = match step {
-        // To hold a number is the pause's step, not the poll's.
-        Move::Stay | Move::CoolDown | Move::Hold(_) => current,
-        Move::Wake(to, _) | Move::Sleep(to) | Move::Floor(to) => to,
-    };
-    let wanted = match &row["expect"]["replicas"] {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) if text.starts_with("unchanged") => Some(i64::from(current)),
-        _ => None,
-    };
-    if wanted.is_some_and(|w| w != i64::from(found)) {
-        return Err(format!("expected {wanted:?}, found {step:?}"));
-    }
-    let evaluation = bench.evaluate();
-    let all = conditions(
-        &bench.plan,
-        &evaluation,
-        &activity,
-        &step,
-        &Health::default(),
-        None,
-    );
-    for (kind, expected) in row["expect"].as_object().into_iter().flatten() {
-        let Some(found) = all.iter().find(|c| c.kind == *kind && kind != "Ready") else {
-            continue;
-        };
-        let text = expected.as_str().unwrap_or_default();
-        let said = format!("{}/{}", found.status, found.reason);
-        let good = match text {
-            "not true" => found.status != "True",
-            _ if text.contains('/') => said == text,
-            _ => found.status == text,
-        };
-        if !good {
-            return Err(format!("{kind}: expected {text}, found {said}"));
-        }
-    }
-    Ok(())
 }
 
 pub fn pause(row: &Value) -> Outcome {

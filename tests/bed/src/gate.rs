@@ -59,6 +59,14 @@ pub struct Write {
     pub changed: bool,
 }
 
+impl Write {
+    /// Whether it was of what an object's owner says of it, not of the object.
+    #[must_use]
+    pub fn is_status(&self) -> bool {
+        self.resource.ends_with("/status")
+    }
+}
+
 /// Listens on loopback over plain HTTP until it is dropped, and asks as lagscale's ServiceAccount.
 pub struct Gate {
     shared: Arc<Shared>,
