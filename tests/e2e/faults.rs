@@ -33,6 +33,8 @@ struct Stage {
     other: Observer,
     /// Of an object that asks for a fallback to 4.
     fallen: Observer,
+    /// Of an object that goes by the clock.
+    timed: Observer,
 }
 
 impl Stage {
@@ -71,6 +73,14 @@ impl Stage {
         let fallback = json!({"fallback": {"failureThreshold": 1, "replicas": 4}});
         let trigger = scene.trigger(&topic, "fallen", &json!({}));
         scene.scaled_object("fallen", &[trigger], &fallback).await;
+        for more in ["second", "third", "fourth", "fifth"] {
+            scene.idle(more, 1).await;
+            scene.commit_lag(more, &topic, 5, 10, 5).await;
+            let trigger = scene.trigger(&topic, more, &json!({}));
+            scene.scaled_object(more, &[trigger], &json!({})).await;
+        }
+        scene.idle("timed", 0).await;
+        let timed = scene.observe("timed").await;
         scene.reaches(&observer, 5).await;
         scene.reaches(&other, 2).await;
         scene.reaches(&fallen, 2).await;
@@ -82,7 +92,29 @@ impl Stage {
             observer,
             other,
             fallen,
+            timed,
         }
+    }
+
+    /// With six objects on a frozen broker, one that goes by the clock wakes, and sleeps, as if nothing were.
+    async fn clockwork(&self) {
+        let scene = self.scene();
+        let cron = |start: &str, end: &str| {
+            let metadata = json!({
+                "timezone": "Europe/Berlin", "start": start, "end": end, "desiredReplicas": "3",
+            });
+            json!({"type": "cron", "metadata": metadata})
+        };
+        // Open is what ends before it begins again.
+        let (open, closed) = (
+            cron("0 0 1 2 *", "* * * * *"),
+            cron("* * * * *", "0 0 1 2 *"),
+        );
+        let sleeps = json!({"minReplicaCount": 0, "cooldownPeriod": 0});
+        scene.scaled_object("timed", &[open], &sleeps).await;
+        scene.reaches(&self.timed, 3).await;
+        scene.scaled_object("timed", &[closed], &sleeps).await;
+        scene.reaches(&self.timed, 0).await;
     }
 
     fn metric(&self) -> String {
@@ -159,7 +191,7 @@ async fn faults() {
     let mut stage = Stage::set().await;
 
     stage.world.bed.kafka.freeze(0);
-    stage.outage(20).await;
+    futures::join!(stage.outage(20), stage.clockwork());
     stage.world.bed.kafka.thaw(0);
     stage.recovered().await;
 
