@@ -17,6 +17,7 @@ mod brokers;
 mod faults;
 mod objects;
 mod options;
+mod ownership;
 mod restarts;
 mod scene;
 mod story;
@@ -113,6 +114,7 @@ fn main() {
         authentication::trials,
         bad_input::trials,
         objects::trials,
+        ownership::trials,
         story::trials,
         faults::trials,
         options::trials,
