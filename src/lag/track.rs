@@ -75,7 +75,7 @@ impl Track {
         track
     }
 
-    /// Takes a further reading. A commit beyond the end leaves the last good pair standing for [`BEYOND_TICKS`].
+    /// Takes a further reading. A commit beyond the end leaves the last good pair standing for two ticks.
     pub fn take(&mut self, mut reading: Reading) {
         let recreated = reading.topic_id.is_some()
             && self.topic_id.is_some()
