@@ -75,6 +75,8 @@ pub(super) struct Outcome {
     pub(super) stored: Option<HorizontalPodAutoscalerSpec>,
     /// The status as the API server stored it.
     pub(super) status: Option<ScaledObjectStatus>,
+    /// The object's version since.
+    pub(super) version: Option<String>,
     /// Why the HPA could not be written.
     pub(super) error: Option<String>,
     /// The status, or labels and finalizers, could not be written.
@@ -101,6 +103,7 @@ pub(super) async fn apply(
         replicas: None,
         stored: None,
         status: None,
+        version: None,
         error: None,
         failed: false,
         step_error: None,
@@ -125,7 +128,8 @@ pub(super) async fn apply(
     if let Some(status) = work.status {
         match write_status(&client, plan, &status).await {
             Ok(stored) => {
-                outcome.status = stored;
+                outcome.version = stored.as_ref().and_then(ResourceExt::resource_version);
+                outcome.status = stored.and_then(|object| object.status);
                 for event in work.events {
                     teller.tell(&plan.object, event);
                 }
@@ -267,12 +271,12 @@ pub(super) async fn delete_hpa(
     Ok(())
 }
 
-/// The status as it is then; nothing where the object is gone.
+/// The object as it is then; nothing where it is gone.
 async fn write_status(
     client: &Client,
     plan: &Plan,
     status: &ScaledObjectStatus,
-) -> Result<Option<ScaledObjectStatus>, kube::Error> {
+) -> Result<Option<ScaledObject>, kube::Error> {
     let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
     let mut next = serde_json::json!({ "status": status });
     let live = serde_json::json!(plan.object.status);
@@ -286,7 +290,7 @@ async fn write_status(
     match bounded(api.patch_status(&plan.name, &params, &Patch::Merge(next))).await {
         // Deleted meanwhile.
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-        result => result.map(|object| object.status),
+        result => result.map(Some),
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Object {
     pub(super) hpa_asking: Option<HorizontalPodAutoscalerSpec>,
     pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
+    /// The object's version since: what the watch still shows of an older one is the past.
+    status_version: Option<u64>,
     /// How often in a row only the words of conditions were worth a write.
     pub(super) words: u32,
     /// What the API server made of it: a foreign CRD may leave fields out.
@@ -101,6 +103,7 @@ impl Object {
             hpa_stored: None,
             status_written: None,
             status_stored: None,
+            status_version: None,
             last_active,
             active_before: false,
             entries: Vec::new(),
@@ -239,8 +242,19 @@ impl Object {
         Some(patch)
     }
 
+    /// Whether the watch has not come to our last status yet, as on a busy machine.
+    pub(super) fn is_past(&self) -> bool {
+        let live = self.plan.object.metadata.resource_version.as_ref();
+        let live = live.and_then(|version| version.parse::<u64>().ok());
+        let written = live.zip(self.status_version);
+        written.is_some_and(|(live, written)| live < written)
+    }
+
     /// When what failed is tried again; what was not tried stays as it is.
     pub(super) fn settle(&mut self, outcome: &Outcome) {
+        if let Some(version) = &outcome.version {
+            self.status_version = version.parse().ok();
+        }
         let soon = Some(Instant::now() + Duration::from_secs(1));
         if outcome.error.is_some() || outcome.conflict {
             self.hpa_before = None;

@@ -29,7 +29,9 @@ impl Object {
         let live = plan.object.status.clone().unwrap_or_default();
         let known = match &self.status_written {
             Some((written, at))
-                if at.elapsed() < ECHO || self.status_stored.as_ref() == Some(&live) =>
+                if at.elapsed() < ECHO
+                    || self.is_past()
+                    || self.status_stored.as_ref() == Some(&live) =>
             {
                 written.clone()
             }

@@ -22,6 +22,7 @@ mod restarts;
 mod scene;
 mod story;
 mod world;
+mod writes;
 
 use std::{sync::Arc, time::Instant};
 
@@ -119,6 +120,7 @@ fn main() {
         faults::trials,
         options::trials,
         restarts::trials,
+        writes::trials,
     ];
     let trials = files.iter().flat_map(|file| file(&shared)).collect();
     let conclusion = libtest_mimic::run(&args, trials);
