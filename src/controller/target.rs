@@ -16,6 +16,8 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// HTTP status of a patch whose test failed.
+const UNPROCESSABLE: u16 = 422;
 
 /// A workload as it was read.
 #[derive(Clone, Debug)]
@@ -72,6 +74,16 @@ pub(super) async fn read(
     })
 }
 
+/// From `from` replicas, and from no others: the API server leaves 0 out of a scale.
+fn steps<T: serde::de::DeserializeOwned>(from: i32, to: i32) -> Result<T, serde_json::Error> {
+    let still = match from {
+        0 => serde_json::json!({"op": "test", "path": "/spec", "value": {}}),
+        _ => serde_json::json!({"op": "test", "path": "/spec/replicas", "value": from}),
+    };
+    let set = serde_json::json!({"op": "add", "path": "/spec/replicas", "value": to});
+    serde_json::from_value(serde_json::json!([still, set]))
+}
+
 /// Sets the workload to `to` replicas if it still has `from`; returns what it has then.
 ///
 /// `None`: somebody else wrote at the same moment, so it has to be looked at again.
@@ -88,23 +100,19 @@ pub(super) async fn set(
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     within(async {
         let failed = |e: kube::Error| explain(&e, plan, &resource);
-        let scale = api.get_scale(&reference.name).await.map_err(failed)?;
-        let now = replicas(&scale);
-        if now != from {
-            return Ok(Some(now));
-        }
-        // The version makes it a write over what was just seen, or a conflict and another look.
-        let patch = serde_json::json!({
-            "metadata": {"resourceVersion": scale.metadata.resource_version},
-            "spec": {"replicas": to},
-        });
+        // A test instead of a version: whoever writes the workload's status meanwhile is in nobody's way.
+        let patch = Patch::Json::<()>(steps(from, to).map_err(|e| e.to_string())?);
         let params = PatchParams::default();
-        let patched = api
-            .patch_scale(&reference.name, &params, &Patch::Merge(patch))
-            .await;
-        match patched {
+        match api.patch_scale(&reference.name, &params, &patch).await {
             Ok(_) => Ok(Some(to)),
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == UNPROCESSABLE => {
+                let now = replicas(&api.get_scale(&reference.name).await.map_err(failed)?);
+                if now == from {
+                    return Err(explain(&kube::Error::Api(status), plan, &resource));
+                }
+                Ok(Some(now))
+            }
             Err(error) => Err(failed(error)),
         }
     })

@@ -110,7 +110,10 @@ async fn writes(yard: &Yard) {
     let begin = fleet.gate.writes().len();
     fleet.restart().await;
     ticks(&fleet.lagscale, 2).await;
-    fleet.most("to start again", begin, 0);
+    // An HPA that read nothing meanwhile says so, and that it reads again: both are told.
+    fleet.every_hpa_reads().await;
+    fleet.quiet(2).await;
+    fleet.most("to start again", begin, 2);
 
     let begin = fleet.gate.writes().len();
     fleet.kafka.freeze(0);
@@ -118,8 +121,8 @@ async fn writes(yard: &Yard) {
     fleet.all("Ready", "False").await;
     // The cause has its last word when a dial was tried in vain.
     fleet.quiet(6).await;
-    // Partly unread, withheld, fallen back where that is asked for, and once the same in other words.
-    fleet.most("for an outage to begin", begin, 4);
+    // Partly unread, withheld, fallen back where that is asked for, the HPA's own word, and once the same in other words.
+    fleet.most("for an outage to begin", begin, 5);
     let begin = fleet.gate.writes().len();
     ticks(&fleet.lagscale, 8).await;
     fleet.most("in eight polls of an outage", begin, 0);
@@ -129,7 +132,8 @@ async fn writes(yard: &Yard) {
     fleet.withheld(false).await;
     fleet.all("Ready", "True").await;
     fleet.quiet(2).await;
-    fleet.most("for an outage to end", begin, 2);
+    // With the HPA's own word.
+    fleet.most("for an outage to end", begin, 3);
 }
 
 impl<'a> Fleet<'a> {
