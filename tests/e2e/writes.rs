@@ -121,8 +121,9 @@ async fn writes(yard: &Yard) {
     fleet.all("Ready", "False").await;
     // The cause has its last word when a dial was tried in vain.
     fleet.quiet(6).await;
-    // Partly unread, withheld, fallen back where that is asked for, the HPA's own word, and once the same in other words.
-    fleet.most("for an outage to begin", begin, 5);
+    // Partly unread, withheld, fallen back where that is asked for, the HPA's own word about either, and once the same in
+    // other words.
+    fleet.most("for an outage to begin", begin, 6);
     let begin = fleet.gate.writes().len();
     ticks(&fleet.lagscale, 8).await;
     fleet.most("in eight polls of an outage", begin, 0);

@@ -1,0 +1,171 @@
+//! Rows with steps: topics, a group, and what the workload is to have after each publication.
+
+use std::time::Duration;
+
+use bed::{Observer, wait};
+use serde_json::{Value, json};
+
+use crate::{
+    scene::Scene,
+    world::{PATIENCE, World},
+};
+
+/// One row under way.
+struct Row<'a> {
+    scene: Scene<'a>,
+    observer: Observer,
+    /// Names, and how much each partition holds.
+    topics: Vec<(String, Vec<i64>)>,
+    /// A consumer that commits everything at once runs.
+    consuming: bool,
+    metric: String,
+    excludes: bool,
+}
+
+pub async fn play(world: &World, row: &Value, kind: &str) {
+    let scene = Scene::new(&world.bed, "row").await;
+    let trigger = &row["trigger"];
+    let text = |key: &str| trigger[key].as_str().unwrap_or_default().to_owned();
+    let written = text(if kind == "kafka" {
+        "topic_kafka"
+    } else {
+        "topic_apache"
+    });
+    let count = |text: &str| {
+        text.chars()
+            .next()
+            .and_then(|c| c.to_digit(10))
+            .unwrap_or(1)
+    };
+    let partitions = if text("topic").is_empty() {
+        1
+    } else {
+        count(&text("topic"))
+    };
+    let names: Vec<&str> = if text("topic").is_empty() {
+        vec!["topic1", "topic2"]
+    } else {
+        vec!["t"]
+    };
+    let mut topics = Vec::new();
+    for name in names {
+        let topic = scene.topic(name, i32::try_from(partitions).unwrap()).await;
+        let mut ends = vec![0; partitions as usize];
+        if text("topic").contains("at least one message") {
+            scene.bed.kafka.produce(&topic, 0, 1).await;
+            ends[0] = 1;
+        }
+        topics.push((topic, ends));
+    }
+    let never = ["never commits", "no commit"].contains(&text("group").as_str());
+    let list: Vec<&str> = topics.iter().map(|(t, _)| t.as_str()).collect();
+    // Without a topic all of the group's are meant, which the reference has for `kafka` only.
+    let topic = if written.starts_with("absent") {
+        String::new()
+    } else {
+        list.join(",")
+    };
+    let metric = match topic.as_str() {
+        "" => format!("s0-kafka-{}-topics", scene.namespace),
+        topic => format!("s0-kafka-{topic}"),
+    };
+    scene.idle("app", 0).await;
+    let mut row_under_way = Row {
+        observer: scene.observe("app").await,
+        scene,
+        topics,
+        consuming: false,
+        metric,
+        excludes: trigger["excludePersistentLag"] == true,
+    };
+    if !never {
+        row_under_way.commit_all().await;
+    }
+    row_under_way.apply(trigger, kind, &topic).await;
+    for step in row["steps"].as_array().into_iter().flatten() {
+        row_under_way.step(step).await;
+    }
+}
+
+impl Row<'_> {
+    async fn apply(&self, row: &Value, kind: &str, topic: &str) {
+        let mut metadata = json!({"lagThreshold": "1", "topic": topic});
+        for key in [
+            "offsetResetPolicy",
+            "activationLagThreshold",
+            "scaleToZeroOnInvalidOffset",
+            "limitToPartitionsWithLag",
+            "excludePersistentLag",
+        ] {
+            match &row[key] {
+                Value::Null => {}
+                Value::String(text) => metadata[key] = text.as_str().into(),
+                other => metadata[key] = other.to_string().into(),
+            }
+        }
+        let mut trigger = self.scene.trigger(topic, &self.scene.namespace, &metadata);
+        trigger["type"] = kind.into();
+        let spec = json!({"minReplicaCount": 0, "cooldownPeriod": 0, "pollingInterval": 2});
+        self.scene.scaled_object("app", &[trigger], &spec).await;
+        self.scene.condition("app", "Ready", "True", "").await;
+    }
+
+    async fn commit_all(&self) {
+        for (topic, ends) in &self.topics {
+            let offsets: Vec<(i32, i64)> = (0..).zip(ends.iter().copied()).collect();
+            let group = &self.scene.namespace;
+            self.scene.bed.kafka.commit(group, topic, &offsets).await;
+        }
+    }
+
+    async fn publish(&mut self, count: usize, step: &Value) {
+        let place = usize::from(step["to"] == "topic2");
+        let (topic, ends) = &mut self.topics[place];
+        let partition = usize::from(step["key"] == "k2") % ends.len();
+        let id = i32::try_from(partition).unwrap();
+        self.scene.bed.kafka.produce(topic, id, count).await;
+        ends[partition] += i64::try_from(count).unwrap();
+        if self.consuming {
+            self.commit_all().await;
+        }
+    }
+
+    async fn step(&mut self, step: &Value) {
+        if let Some(count) = step["publish"].as_u64() {
+            return self.publish(usize::try_from(count).unwrap(), step).await;
+        }
+        if step["consume-and-commit"].is_string() {
+            self.consuming = true;
+            return self.commit_all().await;
+        }
+        if step["switch-consumer-to-other-group"] == true {
+            // It had done what there was.
+            self.commit_all().await;
+            return;
+        }
+        let number = |key: &str| step[key].as_i64().map(|n| i32::try_from(n).unwrap());
+        if let Some(replicas) = number("reach") {
+            return self.scene.reaches(&self.observer, replicas).await;
+        }
+        let replicas = number("hold").unwrap_or_else(|| panic!("a step that is not known: {step}"));
+        let seconds = step["s"].as_u64().unwrap_or(30);
+        if self.excludes {
+            self.excluded(replicas).await;
+        }
+        let span = Duration::from_secs(seconds / 3);
+        self.scene.keeps(&self.observer, replicas, span).await;
+    }
+
+    /// DESIGN section 5: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
+    async fn excluded(&self, replicas: i32) {
+        eprintln!("departs: persistent lag: it counts for one pollingInterval, then no more");
+        wait::until("the lag to be left out", PATIENCE, async || {
+            match self.scene.value("app", &self.metric).await {
+                Ok(value) if value == "0" => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+        self.scene.reaches(&self.observer, replicas).await;
+    }
+}
