@@ -17,6 +17,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("an HPA of somebody else is left alone until the object's annotation takes it over", foreign),
         shared.trial("beside a trigger of another type an HPA keeps what it has: kafka is served, the other answers why", other_type),
+        shared.trial("anything with a scale subresource wakes and sleeps", anything),
         shared.trial("a deleted object gives back the replicas it found, and events tell what happened meanwhile", restored),
     ]
 }
@@ -109,6 +110,63 @@ async fn other_type(world: &World) {
     );
     let spec = scene.hpa("app").await.unwrap().spec.unwrap();
     assert_eq!((spec.max_replicas, spec.metrics.unwrap().len()), (9, 2));
+}
+
+async fn anything(world: &World) {
+    let scene = Scene::new(&world.bed, "anything").await;
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"kind": "Rollout", "plural": "rollouts"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": open, "status": open}}},
+                "subresources": {"status": {}, "scale": {
+                    "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas",
+                }},
+            }],
+        },
+    });
+    let rollout = json!({
+        "apiVersion": "example.com/v1", "kind": "Rollout",
+        "metadata": {"name": "app", "namespace": scene.namespace}, "spec": {"replicas": 3},
+    });
+    scene.bed.apply(&[crd, rollout]).await;
+    let topic = scene.filled_topic("t", 5, 10).await;
+    scene.commit_lag("g", &topic, 5, 10, 0).await;
+    let spec = json!({
+        "scaleTargetRef": {"apiVersion": "example.com/v1", "kind": "Rollout", "name": "app"},
+        "minReplicaCount": 0, "cooldownPeriod": 0,
+    });
+    let trigger = scene.trigger(&topic, "g", &json!({}));
+    scene.scaled_object("app", &[trigger], &spec).await;
+    for (lag, replicas) in [(0, 0), (7, 1), (0, 0)] {
+        scene.commit_lag("g", &topic, 5, 10, lag).await;
+        let kubectl = &scene.bed.control_plane;
+        let namespace = format!("--namespace={}", scene.namespace);
+        let ask = [
+            "get",
+            "rollouts.example.com",
+            "app",
+            &namespace,
+            "--output=jsonpath={.spec.replicas}",
+        ];
+        wait::until(
+            &format!("{replicas} replicas"),
+            PATIENCE,
+            async || match kubectl.kubectl(&ask).await {
+                Ok(found) if found == replicas.to_string() => Ok(()),
+                other => Err(other),
+            },
+        )
+        .await;
+    }
+    let object = scene.api::<ScaledObject>().get("app").await.unwrap();
+    let kind = object.status.and_then(|s| s.scale_target_kind);
+    assert_eq!(kind.as_deref(), Some("example.com/v1.Rollout"));
 }
 
 async fn restored(world: &World) {
