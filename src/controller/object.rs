@@ -27,7 +27,7 @@ use crate::{
 pub(super) const ECHO: Duration = Duration::from_secs(5);
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// A new object's first status waits this long for its first poll and its HPA: one write tells all of it.
+/// A new object's HPA and first status wait this long for a first answer: both are then written once.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
 /// What a status said before us stands while nothing is known yet, as long as a reading is served.
 const STANDS: Duration = Duration::from_secs(20);
@@ -179,7 +179,7 @@ impl Object {
             None
         } else if let Some(gone) = gone {
             Some(HpaWrite::Delete(Box::new(gone.clone())))
-        } else if target_found && evaluation.polled && !plan.pause.whole {
+        } else if target_found && self.is_known(evaluation) && !plan.pause.whole {
             self.hpa_write(evaluation, hpa, now)
         } else {
             None
@@ -196,7 +196,7 @@ impl Object {
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
-        let status = if writes && self.can_tell(evaluation) {
+        let status = if writes && self.target.is_some() && self.is_known(evaluation) {
             self.status(evaluation, conditions, named, &activity, now)
         } else {
             None
@@ -221,13 +221,13 @@ impl Object {
         (!work.is_empty()).then_some(work)
     }
 
-    /// Whether enough is known for a status.
-    fn can_tell(&self, evaluation: &Evaluation) -> bool {
+    /// Whether enough is known for an HPA and a status.
+    fn is_known(&self, evaluation: &Evaluation) -> bool {
         let status = self.plan.object.status.as_ref();
         let told = status.is_some_and(|s| !s.conditions.is_empty());
         let patience = if told { STANDS } else { FIRST_STATUS };
         let known = evaluation.answered || self.plan.problem.is_some();
-        self.target.is_some() && (known || self.since.elapsed() >= patience)
+        known || evaluation.polled && self.since.elapsed() >= patience
     }
 
     /// Labels and finalizers, once for each version of the object.
