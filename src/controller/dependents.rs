@@ -97,6 +97,11 @@ impl Controller {
         let Some(object) = found.filter(|o| !self.ends(key, o)) else {
             return self.forget(key);
         };
+        // Another of the same name: nothing of the former one goes on.
+        let known = self.objects.get(key);
+        if known.is_some_and(|k| k.plan.object.uid() != object.uid()) {
+            self.unpublish(key);
+        }
         let lookup = Lookup {
             watches: &self.watches,
             credentials: &self.credentials,
@@ -125,10 +130,6 @@ impl Controller {
 
     fn adopt(&mut self, key: &ObjectKey, plan: Plan) {
         let plan = Arc::new(plan);
-        let known = self.objects.get(key);
-        if known.is_some_and(|k| k.plan.object.uid() != plan.object.uid()) {
-            self.unpublish(key);
-        }
         if let Some(object) = self.objects.get_mut(key) {
             object.adopt(plan);
         } else {
