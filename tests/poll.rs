@@ -196,7 +196,7 @@ async fn without_a_topic_every_topic_of_the_commits_is_read_and_the_group_is_not
             p.groups.get("g")?.trouble.clone().map(|t| t.text)
         })
         .await;
-    assert_eq!(&*text, "topic gone does not exist");
+    assert_eq!(&*text, "error describing topics: topic gone does not exist");
     // Commits that are gone while their topic is not: the last pairs stand, they are not nought.
     bench.group("g", 0, &[("a", 0, 4)]);
     bench.topic("b", &[(0, 7), (0, 12)]);
@@ -344,7 +344,7 @@ async fn a_topic_that_does_not_exist_yet_is_named_and_read_once_it_does() {
             p.topics.get("t")?.trouble.clone().map(|t| t.text)
         })
         .await;
-    assert_eq!(&*text, "topic t does not exist");
+    assert_eq!(&*text, "error describing topics: topic t does not exist");
     bench.topic("t", &[(0, 3)]);
     bench.pair("g", "t", 0, (None, 3)).await;
 }

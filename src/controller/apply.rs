@@ -8,7 +8,8 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
-use tokio::sync::mpsc;
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     target::{self, Target},
@@ -66,9 +67,14 @@ impl Work {
     }
 }
 
+/// Nothing where it was not tried; else why it failed, if it did.
+type Tried = Option<Result<(), String>>;
+
 /// What came of it.
 pub(super) struct Outcome {
     pub(super) key: ObjectKey,
+    /// Of the object it was done for; another may have its name by now.
+    pub(super) uid: Option<String>,
     pub(super) target: Option<Result<Target, String>>,
     pub(super) replicas: Option<i32>,
     /// The HPA's spec as the API server stored it.
@@ -77,12 +83,12 @@ pub(super) struct Outcome {
     pub(super) status: Option<ScaledObjectStatus>,
     /// The object's version since.
     pub(super) version: Option<String>,
-    /// Why the HPA could not be written.
-    pub(super) error: Option<String>,
+    /// Whether the HPA could be written, if that was tried.
+    pub(super) hpa: Tried,
     /// The status, or labels and finalizers, could not be written.
     pub(super) failed: bool,
-    /// Why the workload could not be scaled.
-    pub(super) step_error: Option<String>,
+    /// Whether the workload could be scaled, if that was tried.
+    pub(super) step: Tried,
     /// Whether HPA or status was written at all.
     pub(super) wrote: bool,
     /// The object's version was older than the server's: no failure, a fresh look.
@@ -91,22 +97,24 @@ pub(super) struct Outcome {
 
 /// Does `work` and reports.
 pub(super) async fn apply(
-    client: Client,
-    teller: Teller,
+    (client, teller, permits): (Client, Teller, Arc<Semaphore>),
     key: ObjectKey,
     work: Work,
     done: mpsc::UnboundedSender<Outcome>,
 ) {
+    // Never closed.
+    let _permit = permits.acquire().await;
     let mut outcome = Outcome {
         key,
+        uid: work.plan.object.uid(),
         target: None,
         replicas: None,
         stored: None,
         status: None,
         version: None,
-        error: None,
+        hpa: None,
         failed: false,
-        step_error: None,
+        step: None,
         wrote: work.hpa.is_some() || work.status.is_some(),
         conflict: false,
     };
@@ -147,10 +155,10 @@ pub(super) async fn apply(
         .and_then(|s| s.original_replica_count);
     let unknown = plan.restores() && original.is_none() && outcome.failed;
     if let Some(write) = work.hpa.filter(|_| !unknown) {
-        outcome.hpa(write_hpa(&client, plan, &write).await);
+        outcome.wrote_hpa(write_hpa(&client, plan, &write).await);
     }
     if let Some(step) = work.step.as_ref().filter(|_| !unknown) {
-        outcome.step(
+        outcome.stepped(
             target::set(&client, plan, step.from, step.to).await,
             plan,
             step,
@@ -162,18 +170,17 @@ pub(super) async fn apply(
 }
 
 impl Outcome {
-    fn hpa(&mut self, result: Result<Option<HorizontalPodAutoscaler>, kube::Error>) {
+    fn wrote_hpa(&mut self, result: Result<Option<HorizontalPodAutoscaler>, kube::Error>) {
+        self.hpa = Some(Ok(()));
         match result {
             Ok(hpa) => self.stored = hpa.and_then(|h| h.spec),
             Err(error) if is_conflict(&error) => self.conflict = true,
-            Err(kube::Error::Api(status)) => self.error = Some(status.message.clone()),
-            Err(error) => self.error = Some(error.to_string()),
+            Err(kube::Error::Api(status)) => self.hpa = Some(Err(status.message.clone())),
+            Err(error) => self.hpa = Some(Err(error.to_string())),
         }
     }
-}
 
-impl Outcome {
-    fn step(
+    fn stepped(
         &mut self,
         result: Result<Option<i32>, String>,
         plan: &Plan,
@@ -184,6 +191,7 @@ impl Outcome {
         let kind = status.and_then(|s| s.scale_target_kind.as_deref());
         let kind = kind.unwrap_or("apps/v1.Deployment");
         let (namespace, name) = (&plan.namespace, &plan.object.spec.scale_target_ref.name);
+        self.step = Some(Ok(()));
         let event = match result {
             Ok(None) => {
                 self.conflict = true;
@@ -200,7 +208,7 @@ impl Outcome {
             }
             Err(error) => {
                 let event = step_event(plan, &step.why, kind, step.from, Some(&error));
-                self.step_error = Some(error);
+                self.step = Some(Err(error));
                 event
             }
         };
@@ -279,18 +287,23 @@ async fn write_status(
 ) -> Result<Option<ScaledObject>, kube::Error> {
     let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
     let mut next = serde_json::json!({ "status": status });
-    let live = serde_json::json!(plan.object.status);
-    // A merge leaves what it does not name: what is to go is named with null.
-    for key in live.as_object().into_iter().flat_map(serde_json::Map::keys) {
-        if next["status"].get(key).is_none() {
-            next["status"][key] = serde_json::Value::Null;
-        }
-    }
+    name_what_goes(&serde_json::json!(plan.object.status), &mut next["status"]);
     let params = PatchParams::default();
     match bounded(api.patch_status(&plan.name, &params, &Patch::Merge(next))).await {
         // Deleted meanwhile.
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
         result => result.map(Some),
+    }
+}
+
+/// A merge leaves what it does not name: what is to go is named with null.
+fn name_what_goes(live: &Value, next: &mut Value) {
+    for (key, live) in live.as_object().into_iter().flatten() {
+        match next.get_mut(key) {
+            None => next[key] = Value::Null,
+            Some(next) if next.is_object() => name_what_goes(live, next),
+            Some(_) => {}
+        }
     }
 }
 

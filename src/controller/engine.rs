@@ -12,7 +12,7 @@ use kube::{
     Client,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     apply::{ObjectKey, Outcome, apply},
@@ -37,6 +37,9 @@ use crate::{
 const TOGETHER: Duration = Duration::from_millis(20);
 /// Cool-downs, ages and retries are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// After a start each object may have something to write.
+const WRITERS: usize = 64;
 
 /// What the controller works with.
 pub struct Parts {
@@ -78,6 +81,8 @@ pub struct Controller {
         mpsc::UnboundedSender<Outcome>,
         mpsc::UnboundedReceiver<Outcome>,
     ),
+    /// How many objects are written for at once.
+    writers: Arc<Semaphore>,
     /// Objects whose finalizer is being taken off, by uid.
     pub(super) releasing: BTreeSet<String>,
     /// Authentications that it was taken off while they live: a KEDA that puts it on again is not fought.
@@ -110,6 +115,7 @@ impl Controller {
             waiting: BTreeSet::new(),
             unpolled: BTreeSet::new(),
             done: mpsc::unbounded_channel(),
+            writers: Arc::new(Semaphore::new(WRITERS)),
             releasing: BTreeSet::new(),
             unheld: BTreeSet::new(),
             released: mpsc::unbounded_channel(),
@@ -225,8 +231,8 @@ impl Controller {
         if let Some(work) = object.work(&evaluation, hpa.as_deref(), former.as_deref(), now) {
             object.working = true;
             let (client, done) = (self.parts.client.clone(), self.done.0.clone());
-            let teller = self.teller.clone();
-            tokio::spawn(apply(client, teller, key.clone(), work, done));
+            let with = (client, self.teller.clone(), self.writers.clone());
+            tokio::spawn(apply(with, key.clone(), work, done));
         }
     }
 
@@ -234,6 +240,9 @@ impl Controller {
         let Some(object) = self.objects.get_mut(&outcome.key) else {
             return;
         };
+        if object.plan.object.metadata.uid != outcome.uid {
+            return;
+        }
         dirty.evaluate([&outcome.key]);
         object.working = false;
         object.settle(&outcome);
@@ -250,9 +259,6 @@ impl Controller {
         if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut object.target) {
             target.replicas = replicas;
             target.at = Instant::now();
-        }
-        if outcome.wrote || outcome.step_error.is_some() {
-            object.write_error = outcome.error.or(outcome.step_error);
         }
     }
 }

@@ -42,8 +42,11 @@ pub(super) struct Object {
     pub(super) target: Option<Result<Target, String>>,
     pub(super) looked: Option<Instant>,
     pub(super) working: bool,
-    pub(super) write_error: Option<String>,
+    /// Why the last write of the HPA failed, and the last step.
+    write_error: Option<String>,
+    step_error: Option<String>,
     pub(super) failures: u32,
+    step_failures: u32,
     pub(super) retry_at: Option<Instant>,
     pub(super) step_retry_at: Option<Instant>,
     /// The HPA's resource version before our last write: until it changes, the store is older than the write.
@@ -94,6 +97,8 @@ impl Object {
             looked: None,
             working: false,
             write_error: None,
+            step_error: None,
+            step_failures: 0,
             failures: 0,
             retry_at: None,
             step_retry_at: None,
@@ -124,7 +129,7 @@ impl Object {
         if old != &plan.object.spec {
             self.retry_at = None;
             self.step_retry_at = None;
-            self.failures = 0;
+            (self.failures, self.step_failures) = (0, 0);
         }
         self.plan = plan;
     }
@@ -192,7 +197,9 @@ impl Object {
                 Some(Err(error)) => Some(error.clone()),
                 _ => None,
             },
-            write: foreign(&plan, hpa).or_else(|| self.write_error.clone()),
+            write: foreign(&plan, hpa)
+                .or_else(|| self.write_error.clone())
+                .or_else(|| self.step_error.clone()),
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
@@ -256,21 +263,32 @@ impl Object {
             self.status_version = version.parse().ok();
         }
         let soon = Some(Instant::now() + Duration::from_secs(1));
-        if outcome.error.is_some() || outcome.conflict {
+        let unwritten = matches!(outcome.hpa, Some(Err(_)));
+        if unwritten || outcome.conflict {
             self.hpa_before = None;
+        }
+        if let Some(tried) = &outcome.hpa {
+            self.write_error = tried.clone().err();
         }
         if outcome.failed {
             self.status_written = None;
             self.tidied = Tidied::default();
         }
-        self.step_retry_at = soon.filter(|_| outcome.step_error.is_some());
+        if let Some(tried) = &outcome.step {
+            self.step_error = tried.clone().err();
+            self.step_retry_at = None;
+            let failures = self.step_failures;
+            self.step_failures = self.step_error.as_ref().map_or(0, |_| failures + 1);
+            if self.step_error.is_some() {
+                self.step_retry_at = Some(Instant::now() + backoff(failures));
+            }
+        }
         if outcome.conflict {
             // Our copy is older than the server's: the watch brings the new one.
             self.retry_at = soon;
-        } else if outcome.failed || outcome.error.is_some() {
-            let delay = Duration::from_secs(1).saturating_mul(1 << self.failures.min(6));
+        } else if outcome.failed || unwritten {
+            self.retry_at = Some(Instant::now() + backoff(self.failures));
             self.failures = self.failures.saturating_add(1);
-            self.retry_at = Some(Instant::now() + delay.min(LONGEST_BACKOFF));
         } else if outcome.wrote {
             self.failures = 0;
             self.retry_at = None;
@@ -310,7 +328,7 @@ impl Object {
                     self.plan.sleeps() || short || self.plan.pause.whole || self.counts_pods;
                 let least = if often { Duration::ZERO } else { LOOK_SELDOM };
                 let uncounted = self.counts_pods && target.ready.is_none();
-                uncounted || age >= self.plan.polling.max(least)
+                uncounted && age >= LOOK_AGAIN || age >= self.plan.polling.max(least)
             }
         };
         if look {
@@ -318,4 +336,10 @@ impl Object {
         }
         look
     }
+}
+
+/// From a second to a minute.
+fn backoff(failures: u32) -> Duration {
+    let delay = Duration::from_secs(1).saturating_mul(1 << failures.min(6));
+    delay.min(LONGEST_BACKOFF)
 }

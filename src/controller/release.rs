@@ -14,6 +14,8 @@ use super::{apply, hpas::owns, metadata::FINALIZER, object::ECHO, target};
 use crate::{resources::ScaledObject, scaling::Plan};
 
 const RETRY: Duration = Duration::from_secs(5);
+/// A minute, and the deletion goes on.
+const TRIES: usize = 12;
 
 /// Whether KEDA's finalizer is on an object that is being deleted, or on an authentication, which needs none.
 pub(super) fn is_held(object: &impl ResourceExt) -> bool {
@@ -34,7 +36,11 @@ pub(super) async fn end(
         .as_ref()
         .and_then(|s| s.original_replica_count);
     if let Some(original) = original.filter(|_| plan.restores()) {
-        while let Err(error) = restore(&client, &plan, original).await {
+        // What can't be scaled any more must not keep its namespace from going.
+        for _ in 0..TRIES {
+            let Err(error) = restore(&client, &plan, original).await else {
+                break;
+            };
             tracing::warn!(error, namespace = %plan.namespace, name = %plan.name, "restoring the replicas");
             tokio::time::sleep(RETRY).await;
         }

@@ -109,6 +109,8 @@ where
     let (store, writer) = reflector::store();
     let changes = changes.clone();
     let events = watcher(api, watcher::Config::default()).default_backoff();
+    // Half of an object's size, and nobody reads it.
+    let events = events.modify(|object| object.managed_fields_mut().clear());
     tasks.spawn(events.reflect(writer).for_each(move |event| {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         let change = match &event {

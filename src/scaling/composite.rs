@@ -22,7 +22,7 @@ impl Composite {
         modifiers: &Modifiers,
         metrics: &[Metric],
         around: &Surroundings,
-        memory: &Memory,
+        memory: &mut Memory,
     ) -> Self {
         if let Some(replicas) = replicas(plan, metrics, around, memory) {
             return Self::fallback(modifiers, replicas, around);
@@ -47,10 +47,17 @@ impl Composite {
         }
         match modifiers.formula.evaluate(&values) {
             Ok(number) => match thousandths(number) {
-                Some(milli) => Self {
-                    value: Ok((milli.max(0), oldest)),
-                    active: number > modifiers.activation,
-                },
+                Some(milli) => {
+                    // More of one trigger may be less of it all: a part of the truth never scales in.
+                    let partial = metrics.iter().any(|m| m.partial.is_some());
+                    let last = memory.composite.filter(|_| partial);
+                    let milli = milli.max(0).max(last.unwrap_or(0));
+                    memory.composite = Some(milli);
+                    Self {
+                        value: Ok((milli, oldest)),
+                        active: number > modifiers.activation,
+                    }
+                }
                 None => Self::withheld(
                     COMPOSITE,
                     &Trouble::passing(format!(

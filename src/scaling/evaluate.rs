@@ -139,6 +139,7 @@ pub fn evaluate(
                 let failed = metric.value.is_err() && polled;
                 let complete = memory.triggers.get(&index).and_then(|t| t.complete);
                 answered &= !failed || complete.is_some() || readout.trouble.is_some();
+                let failed = polled.then_some(failed);
                 fall_back(plan, &mut metric, external, failed, around, memory, now);
                 metric
             }
@@ -218,13 +219,16 @@ fn fall_back(
     plan: &Plan,
     metric: &mut Metric,
     external: External<'_>,
-    failed: bool,
+    failed: Option<bool>,
     around: &Surroundings,
     memory: &mut Memory,
     now: Moment,
 ) {
     let known = memory.triggers.entry(metric.index).or_default();
-    known.failures.take(failed, plan.polling, now);
+    // Before the first poll is over, what a status told of an outage stands.
+    if let Some(failed) = failed {
+        known.failures.take(failed, plan.polling, now);
+    }
     let Some(asked) = plan.fallback() else {
         return;
     };
