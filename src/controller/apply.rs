@@ -268,7 +268,7 @@ pub(super) async fn delete_hpa(
     let name = hpa.name_any();
     let exactly = Preconditions {
         uid: hpa.uid(),
-        resource_version: hpa.resource_version(),
+        resource_version: None,
     };
     let params = DeleteParams::default().preconditions(exactly);
     match bounded(api.delete(&name, &params)).await {

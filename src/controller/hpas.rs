@@ -67,6 +67,25 @@ fn ownership(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> Ownership {
 }
 
 impl Object {
+    pub(super) fn hpa_delete(
+        &mut self,
+        gone: &HorizontalPodAutoscaler,
+        now: Moment,
+    ) -> Option<HpaWrite> {
+        let version = gone.metadata.resource_version.clone();
+        if self.is_older(version.as_ref()) {
+            return None;
+        }
+        self.hpa_before = Some((version, now.at));
+        Some(HpaWrite::Delete(Box::new(gone.clone())))
+    }
+
+    /// Whether the store has not come to our last write yet.
+    fn is_older(&self, version: Option<&String>) -> bool {
+        let before = self.hpa_before.as_ref();
+        before.is_some_and(|(before, at)| before.as_ref() == version && at.elapsed() < ECHO)
+    }
+
     pub(super) fn hpa_write(
         &mut self,
         evaluation: &Evaluation,
@@ -82,10 +101,7 @@ impl Object {
             return None;
         }
         let version = live.and_then(|l| l.metadata.resource_version.clone());
-        if let Some((before, at)) = &self.hpa_before
-            && *before == version
-            && at.elapsed() < ECHO
-        {
+        if self.is_older(version.as_ref()) {
             return None;
         }
         let mut wanted = wanted(plan, evaluation.max)?;

@@ -183,7 +183,7 @@ impl Object {
         let hpa_write = if !writes {
             None
         } else if let Some(gone) = gone {
-            Some(HpaWrite::Delete(Box::new(gone.clone())))
+            self.hpa_delete(gone, now)
         } else if target_found && self.is_known(evaluation) && !plan.pause.whole {
             self.hpa_write(evaluation, hpa, now)
         } else {

@@ -67,6 +67,23 @@ impl Shared {
         })
     }
 
+    /// Ends the beds that were started, and keeps their logs if something failed.
+    fn end(&mut self, failed: bool) {
+        let _inside = self.runtime.enter();
+        let world = Arc::into_inner(std::mem::take(&mut self.world));
+        let world = world.and_then(OnceCell::into_inner);
+        let yard = Arc::into_inner(std::mem::take(&mut self.yard));
+        let yard = yard.and_then(OnceCell::into_inner);
+        // Processes end before what they run on.
+        let (world, lagscale) = world.map(|w| (w.bed, w.lagscale)).unzip();
+        drop(lagscale);
+        for mut bed in world.into_iter().chain(yard.map(|y| y.bed)) {
+            if failed {
+                eprintln!("logs are kept in {}", bed.keep().display());
+            }
+        }
+    }
+
     /// A scenario with a bed of its own.
     fn alone<F>(&self, name: &str, scenario: F) -> Trial
     where
@@ -102,7 +119,7 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let shared = Shared {
+    let mut shared = Shared {
         runtime: Arc::new(runtime),
         world: Arc::default(),
         yard: Arc::default(),
@@ -119,21 +136,15 @@ fn main() {
         story::trials,
         faults::trials,
         options::trials,
-        restarts::trials,
-        writes::trials,
     ];
     let trials = files.iter().flat_map(|file| file(&shared)).collect();
-    let conclusion = libtest_mimic::run(&args, trials);
-    let _inside = shared.runtime.enter();
-    let world = Arc::into_inner(shared.world).and_then(OnceCell::into_inner);
-    let yard = Arc::into_inner(shared.yard).and_then(OnceCell::into_inner);
-    // Processes end before what they run on.
-    let (world, lagscale) = world.map(|w| (w.bed, w.lagscale)).unzip();
-    drop(lagscale);
-    for mut bed in world.into_iter().chain(yard.map(|y| y.bed)) {
-        if conclusion.has_failed() {
-            eprintln!("logs are kept in {}", bed.keep().display());
-        }
-    }
-    conclusion.exit()
+    let first = libtest_mimic::run(&args, trials);
+    shared.end(first.has_failed());
+    // Whoever counts writes has the machine for himself.
+    let counting = [restarts::trials, writes::trials];
+    let trials = counting.iter().flat_map(|file| file(&shared)).collect();
+    let second = libtest_mimic::run(&args, trials);
+    shared.end(second.has_failed());
+    first.exit_if_failed();
+    second.exit()
 }

@@ -444,6 +444,14 @@ impl Story for Deletion {
         .await;
         let held = json!({"metadata": {"finalizers": ["finalizer.keda.sh"]}});
         scene.patch::<TriggerAuthentication>(name, &held).await;
+        wait::until("KEDA's finalizer to go", PATIENCE, async || {
+            let found = scene.api::<TriggerAuthentication>().get(name).await;
+            match found.map_err(|e| e.to_string())?.metadata.finalizers {
+                None => Ok(()),
+                Some(left) => Err(left.join(" ")),
+            }
+        })
+        .await;
     }
 
     async fn act(scene: &Scene<'_>, cast: &Cast, _act: usize) {

@@ -2,10 +2,21 @@
 
 use std::time::Duration;
 
-use bed::{Kafka, KafkaOptions, Observer};
+use bed::{Kafka, KafkaOptions, Observer, wait};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+use lagscale::resources::ScaledObject;
 use serde_json::{Value, json};
 
-use crate::{Code, core::PARTITIONS, scene::Scene, world::World};
+use crate::{
+    Code,
+    core::PARTITIONS,
+    scene::Scene,
+    world::{PATIENCE, World},
+};
 
 const HOLD: Duration = Duration::from_secs(10);
 
@@ -16,6 +27,7 @@ pub fn code(id: &str) -> Vec<(&'static str, Code)> {
                 Box::pin(comes_back(w, r, "AverageValue"))
             }),
             ("Value", |w, r| Box::pin(comes_back(w, r, "Value"))),
+            ("Argo Rollout", |w, r| Box::pin(rollout(w, r))),
         ],
         // From 4 replicas.
         "c-fallback-ifhigher" => vec![
@@ -96,6 +108,68 @@ async fn comes_back(world: &World, row: &Value, metric_type: &str) {
     app.holds(3).await;
     app.kafka.restart(0).await;
     app.reaches(5).await;
+}
+
+/// The same of a custom resource, whose controller is the test: it has at once what it is to have.
+async fn rollout(world: &World, row: &Value) {
+    world.bed.apply(&[crd()]).await;
+    let mut app = Mortal::new(world, row, 50, None).await;
+    // Made for the Deployment; from here on it is the Rollout's.
+    let namespace = app.scene.namespace.clone();
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Rollout"));
+    let rollouts: Api<DynamicObject> = Api::namespaced_with(world.bed.client(), &namespace, &kind);
+    let made = json!({
+        "apiVersion": "example.com/v1", "kind": "Rollout",
+        "metadata": {"name": "app", "namespace": namespace}, "spec": {"replicas": 1},
+    });
+    world.bed.apply(&[made]).await;
+    let target = json!({"apiVersion": "example.com/v1", "kind": "Rollout", "name": "app"});
+    let patch = json!({"spec": {"scaleTargetRef": target}});
+    app.scene.patch::<ScaledObject>("app", &patch).await;
+    for (replicas, dies) in [(5, true), (3, false), (5, true)] {
+        wait::until(&format!("a Rollout of {replicas}"), PATIENCE, async || {
+            let found = rollouts.get("app").await.map_err(|e| e.to_string())?;
+            let wanted = found.data["spec"]["replicas"].clone();
+            let status = json!({"status": {"replicas": wanted, "selector": "app=app"}});
+            let params = PatchParams::default();
+            let told = rollouts
+                .patch_status("app", &params, &Patch::Merge(status))
+                .await;
+            told.map_err(|e| e.to_string())?;
+            if wanted == replicas {
+                Ok(())
+            } else {
+                Err(wanted.to_string())
+            }
+        })
+        .await;
+        if dies {
+            app.kafka.kill(0);
+        } else {
+            app.kafka.restart(0).await;
+        }
+    }
+}
+
+fn crd() -> Value {
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let properties = json!({"spec": open, "status": open});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"kind": "Rollout", "plural": "rollouts"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
+                "subresources": {"status": {}, "scale": {
+                    "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas",
+                    "labelSelectorPath": ".status.selector",
+                }},
+            }],
+        },
+    })
 }
 
 async fn falls_to(world: &World, row: &Value, metric_type: Option<&str>, replicas: i32) {

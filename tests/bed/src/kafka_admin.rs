@@ -28,7 +28,7 @@ const DEADLINES: Deadlines = Deadlines {
     dial: Duration::from_secs(10),
     call: Duration::from_secs(30),
 };
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn text(name: &str) -> StrBytes {
     StrBytes::from_string(name.to_owned())
