@@ -386,3 +386,23 @@ fn beside_a_clock_the_bound_is_the_larger_of_partitions_and_desired_replicas() {
         );
     }
 }
+
+#[test]
+fn a_formula_never_scales_in_on_a_part_of_the_truth() {
+    let mut bench = formula("20 - trigger", &json!({}));
+    bench.plan.triggers.push(cron(false, "1"));
+    let composite = |bench: &mut Bench| bench.evaluate().composite.unwrap().value.unwrap().0;
+    bench.read(&[(0, 2), (0, 2)]);
+    assert_eq!(composite(&mut bench), 16_000);
+    bench.after(5);
+    bench.read(&[(0, 6), (0, 2)]);
+    bench.trouble(1, "no leader");
+    assert_eq!(
+        composite(&mut bench),
+        16_000,
+        "12 may be less than the truth"
+    );
+    bench.after(5);
+    bench.read(&[(0, 6), (0, 2)]);
+    assert_eq!(composite(&mut bench), 12_000);
+}

@@ -254,6 +254,8 @@ impl Controller {
             object.status_stored = outcome.status;
         }
         if let Some(target) = outcome.target {
+            let seen = target.as_ref().ok().map(|t| t.replicas);
+            object.first_seen = object.first_seen.or(seen);
             object.target = Some(target);
         }
         if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut object.target) {

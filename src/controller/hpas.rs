@@ -114,7 +114,14 @@ impl Object {
         }
         let write = match live {
             None => HpaWrite::Create(Box::new(wanted)),
-            Some(live) => HpaWrite::Replace(Box::new(difference(live, &wanted)?)),
+            Some(live) => {
+                let Some(next) = difference(live, &wanted) else {
+                    // It is as wanted, whatever became of the answer.
+                    self.write_error = None;
+                    return None;
+                };
+                HpaWrite::Replace(Box::new(next))
+            }
         };
         self.hpa_before = Some((version, now.at));
         self.hpa_asking = asked;

@@ -43,8 +43,10 @@ pub(super) struct Object {
     pub(super) looked: Option<Instant>,
     pub(super) working: bool,
     /// Why the last write of the HPA failed, and the last step.
-    write_error: Option<String>,
+    pub(super) write_error: Option<String>,
     step_error: Option<String>,
+    /// What the workload had when it was first looked at.
+    pub(super) first_seen: Option<i32>,
     pub(super) failures: u32,
     step_failures: u32,
     pub(super) retry_at: Option<Instant>,
@@ -98,6 +100,7 @@ impl Object {
             working: false,
             write_error: None,
             step_error: None,
+            first_seen: None,
             step_failures: 0,
             failures: 0,
             retry_at: None,
@@ -125,10 +128,13 @@ impl Object {
         if old.scale_target_ref != plan.object.spec.scale_target_ref {
             self.looked = None;
             self.target = None;
+            self.first_seen = None;
         }
         if old != &plan.object.spec {
             self.retry_at = None;
             self.step_retry_at = None;
+            self.write_error = None;
+            self.step_error = None;
             (self.failures, self.step_failures) = (0, 0);
         }
         self.plan = plan;
@@ -174,12 +180,15 @@ impl Object {
             }
             _ => Move::Stay,
         };
+        if steps && step.to().is_none() && self.target.is_some() {
+            self.step_error = None;
+        }
         let target_found = matches!(self.target, Some(Ok(_)));
         let own = hpa.filter(|h| owns(&plan, h));
         let paused = own.filter(|_| plan.pause.whole);
         let former = former.filter(|f| owns(&plan, f));
         // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
-        let gone = paused.or_else(|| former.filter(|_| own.is_some()));
+        let gone = paused.or_else(|| former.filter(|_| own.is_some() || plan.pause.whole));
         let hpa_write = if !writes {
             None
         } else if let Some(gone) = gone {
@@ -209,6 +218,14 @@ impl Object {
             None
         };
         self.active_before = active;
+        // What it had is told before it has something else.
+        let told = plan
+            .object
+            .status
+            .as_ref()
+            .and_then(|s| s.original_replica_count);
+        let noted = !plan.restores() || told.is_some() || status.is_some();
+        let step = if noted { step } else { Move::Stay };
         let step = step.to().zip(self.replicas(hpa)).map(|(to, from)| Step {
             from,
             to,

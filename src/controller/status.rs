@@ -48,7 +48,10 @@ impl Object {
             } = &target.gvkr;
             next.scale_target_kind = Some(format!("{group}/{version}.{kind}"));
             next.scale_target_gvkr = Some(target.gvkr.clone());
-            next.original_replica_count = next.original_replica_count.or(Some(target.replicas));
+            next.original_replica_count = next
+                .original_replica_count
+                .or(self.first_seen)
+                .or(Some(target.replicas));
         }
         next.paused_replica_count = plan.pause.replicas;
         next.hpa_name = has_hpa.then(|| plan.hpa_name.clone()).or(next.hpa_name);

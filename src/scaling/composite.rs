@@ -49,13 +49,20 @@ impl Composite {
             Ok(number) => match thousandths(number) {
                 Some(milli) => {
                     // More of one trigger may be less of it all: a part of the truth never scales in.
+                    let generation = plan.object.metadata.generation;
                     let partial = metrics.iter().any(|m| m.partial.is_some());
-                    let last = memory.composite.filter(|_| partial);
-                    let milli = milli.max(0).max(last.unwrap_or(0));
-                    memory.composite = Some(milli);
+                    if !partial {
+                        memory.composite = Some((generation, milli));
+                    }
+                    let last = memory.composite.filter(|(of, _)| *of == generation);
+                    let milli = milli.max(0).max(last.map_or(0, |(_, last)| last));
                     Self {
                         value: Ok((milli, oldest)),
-                        active: number > modifiers.activation,
+                        active: if partial {
+                            as_float(milli) / 1000.0
+                        } else {
+                            number
+                        } > modifiers.activation,
                     }
                 }
                 None => Self::withheld(

@@ -12,8 +12,8 @@ pub struct Memory {
     /// The live maxReplicas and since when it is that.
     live_max: Option<(i32, Moment)>,
     polled: Option<Polled>,
-    /// What the formula came to the last time, in thousandths.
-    pub(super) composite: Option<i64>,
+    /// What the formula of a generation came to over the last whole reading, in thousandths.
+    pub(super) composite: Option<(Option<i64>, i64)>,
 }
 
 /// What the last poll of an object found: KEDA looks once per polling interval, and at once after a change.
