@@ -73,7 +73,7 @@ pub(super) struct Object {
     /// A total has to be divided by the pods that are ready.
     counts_pods: bool,
     tidied: Tidied,
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 /// What was done about an object's labels and finalizers.

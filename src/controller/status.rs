@@ -128,12 +128,14 @@ impl Object {
             .saturating_mul(1 << self.words.min(6))
             .min(SELDOM_WORDS);
         let written = self.status_written.as_ref();
-        written.is_none_or(|(_, at)| at.elapsed() >= every)
+        written.map_or(self.since, |(_, at)| *at).elapsed() >= every
     }
 }
 
+/// Without the words of conditions, and without what an HPA says of itself: it goes to and fro while pods come and go.
 fn wordless(status: &ScaledObjectStatus) -> ScaledObjectStatus {
     let mut status = status.clone();
+    status.conditions.retain(|c| c.kind != "HPAActive");
     for condition in &mut status.conditions {
         condition.message.clear();
     }
