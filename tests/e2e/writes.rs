@@ -86,7 +86,8 @@ async fn writes(yard: &Yard) {
     assert_eq!(made.len(), OBJECTS + 1);
     // A sixth where the first reading failed, so that the HPA was made before its bound was known.
     fleet.most("to make", begin, 6);
-    let above = per_object(&fleet.gate.writes()[begin..]).into_values();
+    let writes = fleet.gate.writes();
+    let above = per_object(&writes[begin..]).into_values();
     let above = above.filter(|writes| *writes > 5).count();
     assert!(above <= OBJECTS / 20, "{above} objects took more than five");
 
