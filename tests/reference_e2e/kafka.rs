@@ -18,7 +18,6 @@ struct Row<'a> {
     topics: Vec<(String, Vec<i64>)>,
     /// A consumer that commits everything at once runs.
     consuming: bool,
-    metric: String,
     excludes: bool,
 }
 
@@ -65,17 +64,12 @@ pub async fn play(world: &World, row: &Value, kind: &str) {
     } else {
         list.join(",")
     };
-    let metric = match topic.as_str() {
-        "" => format!("s0-kafka-{}-topics", scene.namespace),
-        topic => format!("s0-kafka-{topic}"),
-    };
     scene.idle("app", 0).await;
     let mut row_under_way = Row {
         observer: scene.observe("app").await,
         scene,
         topics,
         consuming: false,
-        metric,
         excludes: trigger["excludePersistentLag"] == true,
     };
     if !never {
@@ -159,11 +153,24 @@ impl Row<'_> {
     /// DESIGN section 5: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
     async fn excluded(&self, replicas: i32) {
         eprintln!("departs: persistent lag: it counts for one pollingInterval, then no more");
-        wait::until("the lag to be left out", PATIENCE, async || {
-            match self.scene.value("app", &self.metric).await {
-                Ok(value) if value == "0" => Ok(()),
-                other => Err(other),
+        // The HPA itself has to have seen that: until then it may still act on the lag.
+        let wanted = Some(replicas);
+        wait::until("the HPA to leave the lag out", PATIENCE, async || {
+            let status = self.scene.hpa("app").await.and_then(|h| h.status);
+            let seen = status.map(|s| (s.current_replicas, s.desired_replicas, s.current_metrics));
+            let Some((current, desired, Some(metrics))) = seen else {
+                return Err(format!("{seen:?}"));
+            };
+            let zero = metrics.iter().filter_map(|m| m.external.as_ref()).all(|m| {
+                let value = m.current.average_value.as_ref();
+                value.is_some_and(|v| v.0 == "0")
+            });
+            if zero && current == wanted && desired == replicas {
+                return Ok(());
             }
+            Err(format!(
+                "{current:?} replicas, {desired} desired, {metrics:?}"
+            ))
         })
         .await;
         self.scene.reaches(&self.observer, replicas).await;

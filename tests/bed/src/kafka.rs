@@ -163,13 +163,11 @@ impl Kafka {
         let broker = &mut self.brokers[id];
         let port = broker.plain_port;
         let child = broker.child.as_mut().expect("a launched broker");
-        wait::until("a broker to listen", Duration::from_secs(90), async || {
+        wait::until("a broker to answer", Duration::from_secs(180), async || {
             child.must_live();
-            let dial = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
-            dial.map_err(|e| e.to_string())
+            Self::serves(port).await
         })
         .await;
-        self.settled().await;
     }
 }
 

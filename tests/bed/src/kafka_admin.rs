@@ -47,21 +47,17 @@ impl Kafka {
         .await
     }
 
-    /// Returns once the cluster serves metadata: a broker listens a little before that.
-    pub(crate) async fn settled(&self) {
-        wait::until("Kafka to name its brokers", PATIENCE, async || {
-            let mut connection = self.connection().await;
-            let request = MetadataRequest::default().with_topics(Some(vec![]));
-            let answer = connection
-                .call(&request, 9)
-                .await
-                .map_err(|e| e.to_string())?;
-            if answer.brokers.is_empty() {
-                return Err("no broker yet".to_owned());
-            }
-            Ok(())
-        })
-        .await;
+    /// Whether the broker at `port` serves metadata: it listens a little before that.
+    pub(crate) async fn serves(port: u16) -> Result<(), String> {
+        let address = Address::new("localhost", port);
+        let dialled = Connection::dial(&address, &Security::default(), DEADLINES).await;
+        let mut connection = dialled.map_err(|e| e.to_string())?;
+        let request = MetadataRequest::default().with_topics(Some(vec![]));
+        let answer = connection.call(&request, 9).await;
+        if answer.map_err(|e| e.to_string())?.brokers.is_empty() {
+            return Err("no broker yet".to_owned());
+        }
+        Ok(())
     }
 
     /// Makes a topic with one replica per partition and waits until every partition has a leader.

@@ -7,16 +7,32 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child as StdChild, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Mutex, OnceLock},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// A port of the loopback that nobody listens on now.
+/// A port of the loopback that nobody listens on now, and that no outgoing connection is given before it is bound:
+/// it lies below the ranges from which systems take those (Linux 32768, others 49152).
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: OnceLock<AtomicU32> = OnceLock::new();
+    const PORTS: std::ops::Range<u16> = 12_000..32_000;
+    let next = NEXT.get_or_init(|| {
+        // Test programs that run side by side begin at different places.
+        AtomicU32::new(std::process::id().wrapping_mul(7919))
+    });
+    for _ in PORTS {
+        let place = next.fetch_add(1, Ordering::Relaxed) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(place).unwrap_or(0);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port of the loopback in {PORTS:?}")
 }
 
 /// Reads `+ pid` and `- pid`; at the end of its input, which is our end, it kills what is left.
