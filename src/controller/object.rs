@@ -62,6 +62,8 @@ pub(super) struct Object {
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
     /// The object's version since: what the watch still shows of an older one is the past.
     status_version: Option<u64>,
+    /// Since when the HPA says another thing of itself than the status tells.
+    pub(super) turned_at: Option<Instant>,
     /// How often in a row only the words of conditions were worth a write.
     pub(super) words: u32,
     /// What the API server made of it: a foreign CRD may leave fields out.
@@ -117,6 +119,7 @@ impl Object {
             entries: Vec::new(),
             counts_pods: false,
             tidied: Tidied::default(),
+            turned_at: None,
             words: 0,
             since: Instant::now(),
         }
@@ -250,7 +253,8 @@ impl Object {
         let status = self.plan.object.status.as_ref();
         let told = status.is_some_and(|s| !s.conditions.is_empty());
         let patience = if told { STANDS } else { FIRST_STATUS };
-        let known = evaluation.answered || self.plan.problem.is_some();
+        let read = evaluation.answered && !evaluation.unread;
+        let known = read || self.plan.problem.is_some();
         known || evaluation.polled && self.since.elapsed() >= patience
     }
 

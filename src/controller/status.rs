@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// In an outage the cause changes its words from try to try; they are written after this long, then less and less often.
+/// What an HPA says of itself is written once it has said so for this long: it goes to and fro while pods come and go.
 const WORDS: Duration = Duration::from_secs(10);
 const SELDOM_WORDS: Duration = Duration::from_secs(600);
 
@@ -91,13 +92,16 @@ impl Object {
             return None;
         }
         let wordless = wordless(&next) == wordless(&known);
-        if wordless && !self.words_are_due() {
+        let turned = says(&next) != says(&known);
+        self.turned_at = turned.then(|| self.turned_at.unwrap_or(now.at));
+        let stays = self.turned_at.is_some_and(|at| at.elapsed() >= WORDS);
+        if wordless && !stays && !self.words_are_due() {
             return None;
         }
-        self.words = if wordless {
-            self.words.saturating_add(1)
-        } else {
-            0
+        self.words = match self.words {
+            _ if !wordless => 0,
+            words if stays => words,
+            words => words.saturating_add(1),
         };
         let events = events(&self.plan, &known, &next);
         self.status_written = Some((next.clone(), now.at));
@@ -132,7 +136,14 @@ impl Object {
     }
 }
 
-/// Without the words of conditions, and without what an HPA says of itself: it goes to and fro while pods come and go.
+/// Whether the HPA says that it scales.
+fn says(status: &ScaledObjectStatus) -> Option<&str> {
+    let mut conditions = status.conditions.iter();
+    let said = conditions.find(|c| c.kind == "HPAActive");
+    said.map(|c| c.status.as_str())
+}
+
+/// Without the words of conditions, and without what an HPA says of itself.
 fn wordless(status: &ScaledObjectStatus) -> ScaledObjectStatus {
     let mut status = status.clone();
     status.conditions.retain(|c| c.kind != "HPAActive");

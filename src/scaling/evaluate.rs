@@ -49,6 +49,8 @@ pub struct Evaluation {
     pub polled: bool,
     /// Nothing is withheld merely because no answer has come yet.
     pub answered: bool,
+    /// Something has never been read, for trouble that may pass by itself.
+    pub unread: bool,
 }
 
 impl Evaluation {
@@ -123,7 +125,7 @@ pub fn evaluate(
             .unwrap_or(settings.tolerance_milli),
     };
     let mut metrics = Vec::new();
-    let mut answered = polled;
+    let (mut answered, mut unread) = (polled, false);
     for (index, read) in reads {
         let Some(external) = external(plan, index) else {
             continue;
@@ -138,7 +140,9 @@ pub fn evaluate(
                     of_kafka(plan, index, kafka, &readout, memory, bare, settings, now);
                 let failed = metric.value.is_err() && polled;
                 let complete = memory.triggers.get(&index).and_then(|t| t.complete);
-                answered &= !failed || complete.is_some() || readout.trouble.is_some();
+                let trouble = readout.trouble.as_ref();
+                answered &= !failed || complete.is_some() || trouble.is_some();
+                unread |= failed && complete.is_none() && !trouble.is_some_and(|t| t.configuration);
                 let failed = polled.then_some(failed);
                 fall_back(plan, &mut metric, external, failed, around, memory, now);
                 metric
@@ -156,6 +160,7 @@ pub fn evaluate(
         max,
         polled,
         answered,
+        unread,
     }
 }
 

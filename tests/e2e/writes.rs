@@ -84,12 +84,7 @@ async fn writes(yard: &Yard) {
     let hpas = scene.api::<HorizontalPodAutoscaler>();
     let made = hpas.list(&ListParams::default()).await.unwrap().items;
     assert_eq!(made.len(), OBJECTS + 1);
-    // A sixth where the first reading failed, so that the HPA was made before its bound was known.
-    fleet.most("to make", begin, 6);
-    let writes = fleet.gate.writes();
-    let above = per_object(&writes[begin..]).into_values();
-    let above = above.filter(|writes| *writes > 5).count();
-    assert!(above <= OBJECTS / 20, "{above} objects took more than five");
+    fleet.most("to make", begin, 5);
 
     let _balancer = yard.balancer.lock().await;
     let (address, plain) = (fleet.lagscale.address, fleet.lagscale.plain);
