@@ -25,7 +25,7 @@ test: bed
 	$(CARGO) test --locked --workspace
 
 quick: lint
-	$(CARGO) test --locked --workspace --lib --bins --test decisions --test manifests --test poll --test reference_cases
+	$(CARGO) test --locked --workspace --lib --bins --test decisions --test sleeping --test manifests --test poll --test reference_cases
 
 lint:
 	$(CARGO) fmt --all --check

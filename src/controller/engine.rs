@@ -228,7 +228,8 @@ impl Controller {
         self.parts.samples.set(&sample_key(key), samples);
         let former = object.former_hpa();
         let former = former.and_then(|name| self.watches.hpas.get(&of(name)));
-        if let Some(work) = object.work(&evaluation, hpa.as_deref(), former.as_deref(), now) {
+        let (hpa, former) = (hpa.as_deref(), former.as_deref());
+        if let Some(work) = object.work(&evaluation, hpa, former, pictures, now) {
             object.working = true;
             let (client, done) = (self.parts.client.clone(), self.done.0.clone());
             let with = (client, self.teller.clone(), self.writers.clone());

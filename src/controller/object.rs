@@ -1,6 +1,7 @@
 //! One object in the engine: its plan, what is remembered of it, and what is being done about it.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     lag::Moment,
+    poll::{ClusterKey, Picture},
     resources::ScaledObjectStatus,
     scaling::{
         Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions,
@@ -159,6 +161,7 @@ impl Object {
         evaluation: &Evaluation,
         hpa: Option<&HorizontalPodAutoscaler>,
         former: Option<&HorizontalPodAutoscaler>,
+        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
         now: Moment,
     ) -> Option<Work> {
         if self.working {
@@ -212,11 +215,14 @@ impl Object {
             write: foreign(&plan, hpa)
                 .or_else(|| self.write_error.clone())
                 .or_else(|| self.step_error.clone()),
+            pruned: self.is_pruned(),
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
         let status = if writes && self.target.is_some() && self.is_known(evaluation) {
-            self.status(evaluation, conditions, named, &activity, now)
+            let asleep = step.to().or_else(|| self.replicas(hpa)).map(|r| r == 0);
+            let remembered = self.remembered(evaluation, pictures, asleep);
+            self.status(evaluation, conditions, named, &activity, remembered, now)
         } else {
             None
         };
