@@ -95,15 +95,30 @@ pub(super) struct Outcome {
     pub(super) conflict: bool,
 }
 
+/// Looks and writes at once: after a start each object may have something to write. Custom resources may answer slowly or not
+/// at all, so looking at them holds up no write.
+#[derive(Clone)]
+pub(super) struct Places {
+    looks: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            looks: Arc::new(Semaphore::new(64)),
+            writes: Arc::new(Semaphore::new(64)),
+        }
+    }
+}
+
 /// Does `work` and reports.
 pub(super) async fn apply(
-    (client, teller, permits): (Client, Teller, Arc<Semaphore>),
+    (client, teller, places): (Client, Teller, Places),
     key: ObjectKey,
     work: Work,
     done: mpsc::UnboundedSender<Outcome>,
 ) {
-    // Never closed.
-    let _permit = permits.acquire().await;
     let mut outcome = Outcome {
         key,
         uid: work.plan.object.uid(),
@@ -119,6 +134,12 @@ pub(super) async fn apply(
         conflict: false,
     };
     let plan = &work.plan;
+    if work.look {
+        // Never closed.
+        let _place = places.looks.acquire().await;
+        outcome.target = Some(target::read(&client, plan, work.count_pods).await);
+    }
+    let _place = places.writes.acquire().await;
     if let Some(patch) = &work.metadata {
         match write_metadata(&client, plan, patch).await {
             Ok(()) => {}
@@ -128,9 +149,6 @@ pub(super) async fn apply(
                 tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing labels and finalizers");
             }
         }
-    }
-    if work.look {
-        outcome.target = Some(target::read(&client, plan, work.count_pods).await);
     }
     // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
     if let Some(status) = work.status {
