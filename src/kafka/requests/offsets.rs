@@ -11,11 +11,14 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, text};
-use crate::kafka::{Connection, Error};
+use super::{Partitions, Throttled, text, throttle};
+use crate::kafka::{
+    Connection, Error,
+    reader::{Malformed, Reader},
+};
 
 /// Version 11 (Kafka 4.2) adds nothing for these positions.
-const CAP: i16 = 10;
+pub const CAP: i16 = 10;
 
 /// Which offset is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,22 +70,35 @@ pub async fn fetch(
     let request = ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_topics(topics.collect());
-    let response = connection.call(&request, version).await?;
+    connection.call(&request, version, decode).await
+}
+
+/// Takes the answer to a ListOffsets request, versions 1 to 10.
+pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Offsets>, Malformed> {
+    let version = answer.version();
+    let throttle = throttle(answer, 2)?;
     let mut offsets = Offsets::new();
-    for topic in &response.topics {
-        let of_topic = offsets.entry(topic.name.as_str().into()).or_default();
-        for p in &topic.partitions {
-            let one = match ResponseError::try_from_code(p.error_code) {
+    for _ in 0..answer.count()? {
+        let of_topic = offsets.entry(answer.text()?.into()).or_default();
+        for _ in 0..answer.count()? {
+            let (id, code) = (answer.i32()?, answer.i16()?);
+            answer.i64()?; // the record's timestamp
+            let offset = answer.i64()?;
+            let epoch = if version >= 4 { answer.i32()? } else { -1 };
+            answer.tags()?;
+            let one = match ResponseError::try_from_code(code) {
                 Some(error) => Err(error),
                 // No error and no offset: a broker that has none to tell.
-                None if p.offset < 0 => Err(ResponseError::OffsetNotAvailable),
+                None if offset < 0 => Err(ResponseError::OffsetNotAvailable),
                 None => Ok(LogOffset {
-                    offset: p.offset,
-                    leader_epoch: (p.leader_epoch >= 0).then_some(p.leader_epoch),
+                    offset,
+                    leader_epoch: (epoch >= 0).then_some(epoch),
                 }),
             };
-            of_topic.insert(p.partition_index, one);
+            of_topic.insert(id, one);
         }
+        answer.tags()?;
     }
-    Ok(Throttled::new(offsets, response.throttle_time_ms))
+    answer.tags()?;
+    Ok(Throttled::new(offsets, throttle))
 }
