@@ -15,7 +15,7 @@ pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 pub use layout::{Layout, PartitionLayout, TopicLayout};
-pub use offsets::{LogOffset, Offsets, Position};
+pub use offsets::{Isolation, LogOffset, Offsets, Position};
 
 use super::reader::{Malformed, Reader};
 
