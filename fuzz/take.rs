@@ -5,14 +5,18 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+        ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest,
+        MetadataRequest, OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
     },
     protocol::Request,
 };
 use lagscale::kafka::{
     reader::{Malformed, Reader, read},
-    requests::{commits, coordinators, layout, login, offsets, versions},
+    requests::{
+        commits, coordinators, layout, login, offsets,
+        tail::{self, Positions},
+        versions,
+    },
 };
 
 /// Takes the answer that `target` is about out of `input`. Panics for a target that there is none of.
@@ -57,6 +61,12 @@ pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
         "sasl_authenticate" => {
             let (cap, decode) = (login::AUTHENTICATE_CAP, login::decode_authenticate);
             answer::<SaslAuthenticateRequest, _>(0..=cap, *selector, frame, decode)
+        }
+        "fetch" => {
+            let positions = Positions::from([("t".into(), [(0, 5), (1, 0)].into())]);
+            answer::<FetchRequest, _>(4..=tail::CAP, *selector, frame, |answer| {
+                tail::decode(answer, &positions)
+            })
         }
         other => panic!("no target {other}"),
     }

@@ -88,6 +88,17 @@ pub fn read<R: Request, T>(
 }
 
 impl<'a> Reader<'a> {
+    /// Reads what has lengths of its own and no version, such as records.
+    #[must_use]
+    pub const fn plain(bytes: &'a [u8]) -> Self {
+        Self {
+            left: bytes,
+            size: bytes.len(),
+            version: 0,
+            flexible: false,
+        }
+    }
+
     /// The version that the answer is in.
     #[must_use]
     pub const fn version(&self) -> i16 {

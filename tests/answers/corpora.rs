@@ -4,18 +4,20 @@ use std::{fs, path::PathBuf};
 
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+        ApiVersionsRequest, FetchRequest, FetchResponse, FindCoordinatorRequest,
+        ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, SaslAuthenticateRequest,
+        SaslHandshakeRequest,
     },
     protocol::Request,
 };
-use lagscale::kafka::requests::{commits, coordinators, layout, login, offsets};
+use lagscale::kafka::requests::{commits, coordinators, layout, login, offsets, tail};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
 };
 
 use crate::{
+    log::{Log, fetch},
     make::{self, frame},
     take::take,
 };
@@ -47,6 +49,7 @@ pub fn samples() -> Vec<Sample> {
         ),
         some::<OffsetFetchRequest, _>("offset_fetch", 1..=commits::CAP, make::offset_fetch),
         some::<ListOffsetsRequest, _>("list_offsets", 1..=offsets::CAP, make::list_offsets),
+        some::<FetchRequest, _>("fetch", 4..=tail::CAP, fetched),
     ]
     .concat()
 }
@@ -74,6 +77,14 @@ where
             }
         })
         .collect()
+}
+
+/// At the offsets that `fuzz/take.rs` asks for.
+fn fetched(_: i16) -> impl Strategy<Value = FetchResponse> {
+    (Log::any(), Log::any()).prop_map(|(one, other)| {
+        let partitions = vec![one.fetched(0, 5), other.fetched(1, 0)];
+        fetch("t", partitions)
+    })
 }
 
 fn directory() -> PathBuf {

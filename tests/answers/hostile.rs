@@ -169,6 +169,16 @@ fn tagged_fields_end_with_the_frame() {
     assert_eq!(refused(FLEXIBLE, &one, tags), expected);
 }
 
+#[test]
+fn an_answer_that_is_cut_off_anywhere_is_refused() {
+    for Sample { target, input, .. } in samples() {
+        assert_eq!(take(target, &input), Ok(()));
+        for end in 1..input.len() {
+            assert!(take(target, &input[..end]).is_err(), "{target} at {end}");
+        }
+    }
+}
+
 /// What stands where a length may stand.
 const LIES: [&[u8]; 7] = [
     &i32::MAX.to_be_bytes(),

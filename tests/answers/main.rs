@@ -8,7 +8,9 @@
 
 mod corpora;
 mod hostile;
+mod log;
 mod make;
 mod round_trip;
+mod tail;
 #[path = "../../fuzz/take.rs"]
 mod take;

@@ -6,6 +6,7 @@ pub mod coordinators;
 pub mod layout;
 pub mod login;
 pub mod offsets;
+pub mod tail;
 pub mod versions;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,6 +17,7 @@ pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 pub use layout::{Layout, PartitionLayout, TopicLayout};
 pub use offsets::{Isolation, LogOffset, Offsets, Position};
+pub use tail::{Tail, Tails};
 
 use super::reader::{Malformed, Reader};
 
