@@ -9,6 +9,7 @@ mod dial;
 pub mod error;
 pub mod lane;
 mod login;
+pub mod reader;
 pub mod requests;
 pub mod sasl;
 pub mod security;
