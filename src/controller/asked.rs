@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{apply::ObjectKey, index::Index};
+use super::{index::Index, work::ObjectKey};
 use crate::{
     kafka::Security,
     poll::{ClusterKey, GroupDemand, Manager},
@@ -42,7 +42,7 @@ impl Asked {
                 continue;
             }
             let mut demand = GroupDemand::new(&kafka.topics, plan.sample_interval());
-            if kafka.topics.is_empty() {
+            if kafka.topics.are_all() {
                 let remembered = remembered_topics(plan, kafka, metric);
                 demand.topics.extend(remembered);
             }

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, sync::Arc};
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 
 use super::{
-    apply::ObjectKey,
     credentials::Reference,
     engine::{Controller, sample_key},
     index::Index,
@@ -14,6 +13,7 @@ use super::{
     release::{end, is_held, release},
     resolve::{Resolved, resolve},
     watches::Change,
+    work::ObjectKey,
 };
 use crate::{
     lag::Moment,

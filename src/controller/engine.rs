@@ -15,7 +15,7 @@ use kube::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    apply::{ObjectKey, Outcome, Places, apply},
+    apply::{Places, apply},
     asked::Asked,
     credentials::{CredentialRules, Credentials, News},
     dependents::{Dependents, Dirty},
@@ -24,6 +24,7 @@ use super::{
     teller::Teller,
     users,
     watches::{Change, Watches},
+    work::{ObjectKey, Outcome},
 };
 use crate::{
     lag::Moment,

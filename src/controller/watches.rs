@@ -16,7 +16,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::apply::ObjectKey;
+use super::work::ObjectKey;
 use crate::resources::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
 
 /// What a watch brought.

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failures};
-use crate::{kafka::Address, lag::Moment, triggers::Kafka};
+use crate::{
+    kafka::{Address, Topics},
+    lag::Moment,
+    triggers::Kafka,
+};
 
 /// What is remembered of an object from one evaluation to the next.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +64,7 @@ impl TriggerMemory {
 struct Identity {
     bootstrap: Arc<[Address]>,
     group: Arc<str>,
-    topics: Arc<[Arc<str>]>,
+    topics: Topics,
     partitions: Option<Vec<i32>>,
 }
 

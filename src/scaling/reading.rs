@@ -53,10 +53,21 @@ pub fn read(
         };
     };
     let mut scan = Scan::new(recalled);
-    for topic in kafka.topics.iter() {
+    for topic in kafka.topics.names.iter() {
         scan.topic(topic, kafka, group, picture.topics.get(topic));
     }
-    if kafka.topics.is_empty() {
+    if !kafka.topics.patterns.is_empty() {
+        // What a pattern takes is known once the cluster's topics were listed.
+        scan.unread |= !picture.listed;
+        scan.described &= picture.listed;
+        for (topic, found) in &picture.topics {
+            let named = kafka.topics.names.contains(topic);
+            if !named && kafka.topics.take(topic) {
+                scan.topic(topic, kafka, group, Some(found));
+            }
+        }
+    }
+    if kafka.topics.are_all() {
         for topic in group.topics.keys() {
             scan.topic(topic, kafka, group, picture.topics.get(topic));
         }
@@ -75,7 +86,7 @@ pub fn read(
         .or_else(|| group.trouble.clone())
         .or_else(|| scan.unread.then(|| picture.trouble.clone()).flatten());
     let mut total = sum(&scan.tracks, counting, now);
-    if kafka.topics.is_empty() && total.newest.is_none() {
+    if kafka.topics.are_all() && total.newest.is_none() {
         total.newest = group.read;
     }
     Readout {

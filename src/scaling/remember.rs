@@ -38,7 +38,7 @@ pub fn remember(
         };
         let mut topics = BTreeMap::new();
         for (name, slots) in &group.topics {
-            if !kafka.topics.is_empty() && !kafka.topics.contains(name) {
+            if !kafka.topics.are_all() && !kafka.topics.take(name) {
                 continue;
             }
             left = match left.checked_sub(slots.len()) {
