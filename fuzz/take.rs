@@ -5,15 +5,16 @@ use std::ops::RangeInclusive;
 
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest,
-        MetadataRequest, OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+        ApiVersionsRequest, ConsumerGroupDescribeRequest, DescribeGroupsRequest, FetchRequest,
+        FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest,
+        SaslAuthenticateRequest, SaslHandshakeRequest,
     },
     protocol::Request,
 };
 use lagscale::kafka::{
     reader::{Malformed, Reader, read},
     requests::{
-        commits, coordinators, layout, login, offsets,
+        commits, coordinators, layout, login, members, offsets,
         tail::{self, Positions},
         versions,
     },
@@ -67,6 +68,14 @@ pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
             answer::<FetchRequest, _>(4..=tail::CAP, *selector, frame, |answer| {
                 tail::decode(answer, &positions)
             })
+        }
+        "describe_groups" => {
+            let (cap, decode) = (members::CLASSIC_CAP, members::decode_classic);
+            answer::<DescribeGroupsRequest, _>(0..=cap, *selector, frame, decode)
+        }
+        "consumer_group_describe" => {
+            let (cap, decode) = (members::CONSUMER_CAP, members::decode_consumer);
+            answer::<ConsumerGroupDescribeRequest, _>(0..=cap, *selector, frame, decode)
         }
         other => panic!("no target {other}"),
     }

@@ -4,13 +4,13 @@ use std::{fs, path::PathBuf};
 
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, FetchRequest, FetchResponse, FindCoordinatorRequest,
-        ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, SaslAuthenticateRequest,
-        SaslHandshakeRequest,
+        ApiVersionsRequest, ConsumerGroupDescribeRequest, DescribeGroupsRequest, FetchRequest,
+        FetchResponse, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
+        OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
     },
     protocol::Request,
 };
-use lagscale::kafka::requests::{commits, coordinators, layout, login, offsets, tail};
+use lagscale::kafka::requests::{commits, coordinators, layout, login, members, offsets, tail};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
@@ -50,6 +50,16 @@ pub fn samples() -> Vec<Sample> {
         some::<OffsetFetchRequest, _>("offset_fetch", 1..=commits::CAP, make::offset_fetch),
         some::<ListOffsetsRequest, _>("list_offsets", 1..=offsets::CAP, make::list_offsets),
         some::<FetchRequest, _>("fetch", 4..=tail::CAP, fetched),
+        some::<DescribeGroupsRequest, _>(
+            "describe_groups",
+            0..=members::CLASSIC_CAP,
+            crate::members::classic,
+        ),
+        some::<ConsumerGroupDescribeRequest, _>(
+            "consumer_group_describe",
+            0..=members::CONSUMER_CAP,
+            crate::members::newer,
+        ),
     ]
     .concat()
 }

@@ -10,6 +10,7 @@ mod corpora;
 mod hostile;
 mod log;
 mod make;
+mod members;
 mod round_trip;
 mod tail;
 #[path = "../../fuzz/take.rs"]

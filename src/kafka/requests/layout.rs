@@ -58,8 +58,32 @@ pub async fn fetch(
     connection.call(&request, version, decode).await
 }
 
+/// Asks for the brokers and every topic that may be described, and keeps the topics that `wanted` takes, internal ones
+/// apart. What is not kept costs nothing.
+pub async fn fetch_all(
+    connection: &mut Connection,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Throttled<Layout>, Error> {
+    let version = connection.version::<MetadataRequest>(CAP)?;
+    let request = MetadataRequest::default()
+        .with_allow_auto_topic_creation(version < 4)
+        // No list means all of them; version 0 says that with an empty one.
+        .with_topics((version == 0).then(Vec::new));
+    let decode =
+        |answer: &mut Reader<'_>| decode_kept(answer, |name, internal| !internal && wanted(name));
+    connection.call(&request, version, decode).await
+}
+
 /// Takes the answer to a Metadata request, versions 0 to 12.
 pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Layout>, Malformed> {
+    decode_kept(answer, |_, _| true)
+}
+
+/// The same; `keep` is told a topic's name and whether it is internal.
+pub fn decode_kept(
+    answer: &mut Reader<'_>,
+    keep: impl Fn(&str, bool) -> bool,
+) -> Result<Throttled<Layout>, Malformed> {
     let version = answer.version();
     let throttle = throttle(answer, 3)?;
     let mut layout = Layout::default();
@@ -82,8 +106,7 @@ pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Layout>, Malformed> {
         answer.i32()?; // controller
     }
     for _ in 0..answer.count()? {
-        // One that was asked for by its id and is not known has no name.
-        if let (Some(name), topic) = decode_topic(answer)? {
+        if let Some((name, topic)) = decode_topic(answer, &keep)? {
             layout.topics.insert(name.into(), topic);
         }
     }
@@ -94,9 +117,12 @@ pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Layout>, Malformed> {
     Ok(Throttled::new(layout, throttle))
 }
 
-type Named<'a> = (Option<&'a str>, Result<TopicLayout, ResponseError>);
+type Named<'a> = (&'a str, Result<TopicLayout, ResponseError>);
 
-fn decode_topic<'a>(answer: &mut Reader<'a>) -> Result<Named<'a>, Malformed> {
+fn decode_topic<'a>(
+    answer: &mut Reader<'a>,
+    keep: impl Fn(&str, bool) -> bool,
+) -> Result<Option<Named<'a>>, Malformed> {
     let version = answer.version();
     let error = ResponseError::try_from_code(answer.i16()?);
     let name = if version >= 12 {
@@ -108,9 +134,9 @@ fn decode_topic<'a>(answer: &mut Reader<'a>) -> Result<Named<'a>, Malformed> {
     if version >= 10 {
         topic.id = Some(answer.uuid()?).filter(|id| *id != [0; 16]);
     }
-    if version >= 1 {
-        answer.i8()?; // whether it is internal
-    }
+    let internal = version >= 1 && answer.i8()? != 0;
+    // One that was asked for by its id and is not known has no name.
+    let name = name.filter(|name| keep(name, internal));
     for _ in 0..answer.count()? {
         answer.i16()?; // an election names it with or without code 5; the leader tells enough
         let (id, leader) = (answer.i32()?, answer.i32()?);
@@ -123,7 +149,7 @@ fn decode_topic<'a>(answer: &mut Reader<'a>) -> Result<Named<'a>, Malformed> {
             answer.skip_i32s()?; // offline
         }
         answer.tags()?;
-        if id >= 0 {
+        if id >= 0 && name.is_some() {
             let leader = Some(leader).filter(|node| *node >= 0);
             topic.partitions.insert(id, PartitionLayout { leader });
         }
@@ -132,5 +158,5 @@ fn decode_topic<'a>(answer: &mut Reader<'a>) -> Result<Named<'a>, Malformed> {
         answer.i32()?; // operations that are allowed on it
     }
     answer.tags()?;
-    Ok((name, error.map_or(Ok(topic), Err)))
+    Ok(name.map(|name| (name, error.map_or(Ok(topic), Err))))
 }

@@ -5,6 +5,7 @@ pub mod commits;
 pub mod coordinators;
 pub mod layout;
 pub mod login;
+pub mod members;
 pub mod offsets;
 pub mod tail;
 pub mod versions;
@@ -16,6 +17,7 @@ pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 pub use layout::{Layout, PartitionLayout, TopicLayout};
+pub use members::Members;
 pub use offsets::{Isolation, LogOffset, Offsets, Position};
 pub use tail::{Tail, Tails};
 
