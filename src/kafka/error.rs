@@ -72,6 +72,16 @@ pub enum Cause {
     /// Wrong user or password.
     #[error("login refused: {0}")]
     Login(String),
+    /// No token to log in with.
+    #[error("no token from {endpoint}: {text}")]
+    Token {
+        /// The token endpoint.
+        endpoint: Address,
+        /// What it answered, or why it did not, without any credential.
+        text: String,
+        /// Somebody has to change something.
+        configuration: bool,
+    },
     /// The exchange itself failed on our side.
     #[error("SASL {mechanism}: {text}")]
     Sasl {
@@ -138,6 +148,7 @@ impl Cause {
             | Self::Sasl { .. }
             | Self::Setting(_)
             | Self::Version { .. } => true,
+            Self::Token { configuration, .. } => *configuration,
             Self::Resolve(_)
             | Self::Connect(_)
             | Self::Timeout { .. }

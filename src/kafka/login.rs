@@ -9,11 +9,52 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 use rsasl::{mechname::Mechname, prelude::SASLClient};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
-use super::{Cause, Connection, error::first_sentence, sasl::Sasl};
+use super::{
+    Cause, Connection,
+    error::{code_name, first_sentence},
+    oauth::TokenSource,
+    sasl::{Mechanism, Sasl, config},
+};
 
 /// Kafka's own default is 4 096; each costs time on a thread that others wait for.
 const MOST_ITERATIONS: u64 = 100_000;
+
+/// A credential with everything that is fetched from elsewhere.
+pub(super) enum Login<'a> {
+    Password {
+        mechanism: Mechanism,
+        username: &'a str,
+        password: &'a SecretString,
+    },
+    Bearer {
+        source: &'a TokenSource,
+        message: SecretString,
+    },
+}
+
+impl<'a> Login<'a> {
+    /// Asks for a token if one is needed.
+    pub(super) async fn prepared(sasl: &'a Sasl) -> Result<Self, Cause> {
+        Ok(match sasl {
+            Sasl::Password {
+                mechanism,
+                username,
+                password,
+            } => Self::Password {
+                mechanism: *mechanism,
+                username,
+                password,
+            },
+            Sasl::Bearer(source) => Self::Bearer {
+                source,
+                message: source.message().await?,
+            },
+        })
+    }
+}
 
 /// The iteration count of a SCRAM server's first message (RFC 5802: `r=...,s=...,i=4096`).
 fn iterations(message: &[u8]) -> Option<u64> {
@@ -26,32 +67,109 @@ fn iterations(message: &[u8]) -> Option<u64> {
         .then(|| count.parse().unwrap_or(u64::MAX))
 }
 
+/// What a broker says of a token that it does not take (RFC 7628 section 3.2.2).
+#[derive(Deserialize)]
+struct Refusal {
+    status: String,
+    scope: Option<String>,
+}
+
+/// A refusal in words. Some brokers send it as the error's message, others before the error.
+fn refusal(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(Refusal { status, scope }) => {
+            let wants = scope.map_or_else(String::new, |s| format!("; it wants the scope {s}"));
+            first_sentence(&format!(
+                "the broker does not take the token: {status}{wants}"
+            ))
+        }
+        Err(_) => first_sentence(text),
+    }
+}
+
 impl Connection {
-    pub(super) async fn log_in(&mut self, sasl: &Sasl) -> Result<(), Cause> {
-        let mechanism = sasl.mechanism.name();
-        let failed = |e: &dyn std::fmt::Display| Cause::Sasl {
-            mechanism,
-            text: first_sentence(&e.to_string()),
-        };
+    pub(super) async fn log_in(&mut self, login: Login<'_>) -> Result<(), Cause> {
+        match login {
+            Login::Password {
+                mechanism,
+                username,
+                password,
+            } => self.with_password(mechanism, username, password).await,
+            Login::Bearer { source, message } => {
+                let result = self.with_token(&message).await;
+                if let Err(Cause::Login(_)) = result {
+                    source.refused().await;
+                }
+                result
+            }
+        }
+    }
+
+    async fn mechanism(&mut self, mechanism: &'static str) -> Result<(), Cause> {
         let handshake =
             SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
         let version = self.common::<SaslHandshakeRequest>(1)?;
         let answer = self.exchange(&handshake, version).await?;
         match ResponseError::try_from_code(answer.error_code) {
-            None => {}
-            Some(ResponseError::IllegalSaslState) => return Err(Cause::NoSaslHere { mechanism }),
+            None => Ok(()),
+            Some(ResponseError::IllegalSaslState) => Err(Cause::NoSaslHere { mechanism }),
             Some(_) => {
                 let offered: Vec<_> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
-                return Err(Cause::Mechanism {
+                Err(Cause::Mechanism {
                     mechanism,
                     offered: offered.join(", ").chars().take(200).collect(),
-                });
+                })
             }
         }
+    }
 
+    /// One message of the exchange and its answer.
+    async fn authenticate(&mut self, message: Vec<u8>) -> Result<Bytes, Cause> {
         let version = self.common::<SaslAuthenticateRequest>(i16::MAX)?;
+        let request = SaslAuthenticateRequest::default().with_auth_bytes(message.into());
+        let response = self.exchange(&request, version).await?;
+        if let Some(error) = ResponseError::try_from_code(response.error_code) {
+            let text = response
+                .error_message
+                .map_or_else(|| code_name(error), |m| refusal(m.as_str()));
+            return Err(Cause::Login(text));
+        }
+        let lifetime = u64::try_from(response.session_lifetime_ms).unwrap_or(0);
+        self.redial_at =
+            (lifetime > 0).then(|| Instant::now() + Duration::from_millis(lifetime).mul_f64(0.8));
+        Ok(response.auth_bytes)
+    }
+
+    async fn with_token(&mut self, message: &SecretString) -> Result<(), Cause> {
+        self.mechanism("OAUTHBEARER").await?;
+        let answer = self
+            .authenticate(message.expose_secret().as_bytes().to_vec())
+            .await?;
+        if answer.is_empty() {
+            return Ok(());
+        }
+        let text = refusal(&String::from_utf8_lossy(&answer));
+        // The exchange ends with this byte; what comes back says no more.
+        match self.authenticate(vec![1]).await {
+            Ok(_) | Err(Cause::Login(_)) => Err(Cause::Login(text)),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    async fn with_password(
+        &mut self,
+        mechanism: Mechanism,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<(), Cause> {
+        let mechanism = mechanism.name();
+        let failed = |e: &dyn std::fmt::Display| Cause::Sasl {
+            mechanism,
+            text: first_sentence(&e.to_string()),
+        };
+        self.mechanism(mechanism).await?;
         let name = Mechname::parse(mechanism.as_bytes()).map_err(|e| failed(&e))?;
-        let config = sasl.config().map_err(|e| failed(&e))?;
+        let config = config(username, password).map_err(|e| failed(&e))?;
         let mut session = SASLClient::new(config)
             .start_suggested(&[name])
             .map_err(|e| failed(&e))?;
@@ -70,19 +188,7 @@ impl Connection {
                 .step(received.as_deref(), &mut out)
                 .map_err(|e| failed(&e))?;
             if state.has_sent_message() {
-                let request = SaslAuthenticateRequest::default().with_auth_bytes(out.into());
-                let response = self.exchange(&request, version).await?;
-                if let Some(error) = ResponseError::try_from_code(response.error_code) {
-                    let text = response.error_message.map_or_else(
-                        || super::error::code_name(error),
-                        |m| first_sentence(m.as_str()),
-                    );
-                    return Err(Cause::Login(text));
-                }
-                let lifetime = u64::try_from(response.session_lifetime_ms).unwrap_or(0);
-                self.redial_at = (lifetime > 0)
-                    .then(|| Instant::now() + Duration::from_millis(lifetime).mul_f64(0.8));
-                received = Some(response.auth_bytes);
+                received = Some(self.authenticate(out).await?);
             }
             if state.is_finished() {
                 return Ok(());
@@ -93,7 +199,7 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
-    use super::iterations;
+    use super::{iterations, refusal};
 
     #[test]
     fn the_iterations_a_broker_asks_for_are_seen_before_they_are_done() {
@@ -106,5 +212,27 @@ mod tests {
         ] {
             assert_eq!(iterations(message.as_bytes()), count, "{message}");
         }
+    }
+
+    #[test]
+    fn a_refused_token_is_told_in_words() {
+        for (text, words) in [
+            (
+                r#"{"status":"invalid_token"}"#,
+                "the broker does not take the token: invalid_token",
+            ),
+            (
+                r#"{"status":"insufficient_scope","scope":"kafka","openid-configuration":"x"}"#,
+                "the broker does not take the token: insufficient_scope; it wants the scope kafka",
+            ),
+            (
+                "Invalid username or password",
+                "Invalid username or password",
+            ),
+            ("{", "{"),
+        ] {
+            assert_eq!(refusal(text), words);
+        }
+        assert!(refusal(&format!(r#"{{"status":"{}"}}"#, "x".repeat(9_000))).len() <= 300);
     }
 }

@@ -7,12 +7,16 @@ pub mod address;
 pub mod connection;
 mod dial;
 pub mod error;
+pub mod key;
 pub mod lane;
 mod login;
+pub mod oauth;
 pub mod requests;
 pub mod sasl;
 pub mod security;
 pub mod tls;
+mod token;
+mod verify;
 
 pub use address::Address;
 pub use connection::Connection;

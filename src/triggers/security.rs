@@ -1,11 +1,15 @@
 //! TLS and SASL of the Kafka triggers: what is valid in KEDA, and of that what can be connected with here.
 
+use std::sync::Arc;
+
 use super::{
     fields::{Fields, From},
     oauth::{OAuth, aws_credentials, oauth},
 };
 use crate::kafka::{
     Security,
+    key::Key,
+    oauth::{Client, TokenSource},
     sasl::{Mechanism, Sasl},
     tls::Tls,
 };
@@ -63,11 +67,11 @@ pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
             if found.provider == "aws_msk_iam" {
                 aws_credentials(fields)
                     .map_err(|e| format!("error getting AWS authorization: {e}"))?;
+                secured.withheld =
+                    Some("sasl oauthbearer (aws_msk_iam) can't be connected with yet".into());
+            } else {
+                secured.security.sasl = Some(bearer(fields, &found));
             }
-            secured.withheld = Some(format!(
-                "sasl oauthbearer ({}) can't be connected with yet",
-                found.provider
-            ));
             secured.oauth = Some(found);
         }
         "gssapi" => {
@@ -76,7 +80,6 @@ pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
         }
         _ => secured.security.sasl = password(sasl).map(|m| login(fields, m)).transpose()?,
     }
-    encrypted_key(fields, &mut secured);
     Ok(secured)
 }
 
@@ -125,14 +128,13 @@ pub(super) fn apache_security(fields: &mut Fields<'_>) -> Result<Secured, String
         }
         // SCRAM without a user is let through here; the broker refuses it.
         _ => {
-            secured.security.sasl = password(sasl).map(|mechanism| Sasl {
+            secured.security.sasl = password(sasl).map(|mechanism| Sasl::Password {
                 mechanism,
                 username: text("username").unwrap_or_default().to_owned(),
                 password: fields.secret("password").unwrap_or_default(),
             });
         }
     }
-    encrypted_key(fields, &mut secured);
     Ok(secured)
 }
 
@@ -173,21 +175,29 @@ fn tls(fields: &Fields<'_>, unsafe_ssl: bool) -> Tls {
     Tls {
         ca: fields.text("ca", From::Authentication).map(Into::into),
         cert: fields.text("cert", From::Authentication).map(Into::into),
-        key: fields.secret("key"),
+        key: fields
+            .secret("key")
+            .map(|pem| Key::new(pem, fields.secret("keyPassword"))),
         unsafe_ssl,
     }
 }
 
-fn encrypted_key(fields: &Fields<'_>, secured: &mut Secured) {
-    let encrypted = fields.text("keyPassword", From::Authentication).is_some();
-    if encrypted && secured.security.tls.is_some() {
-        secured.withheld = Some("keyPassword: an encrypted key can't be used yet".into());
-    }
+fn bearer(fields: &Fields<'_>, oauth: &OAuth) -> Sasl {
+    let text = |name| fields.text(name, From::Authentication).unwrap_or_default();
+    let ca = fields.text("ca", From::Authentication);
+    Sasl::Bearer(Arc::new(TokenSource::new(Client {
+        endpoint: text("oauthTokenEndpointUri").into(),
+        id: text("username").into(),
+        secret: fields.secret("password").unwrap_or_default(),
+        scopes: oauth.scopes.clone(),
+        extensions: oauth.extensions.clone(),
+        ca: ca.map(Into::into),
+    })))
 }
 
 fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {
     let username = fields.text("username", From::Authentication);
-    Ok(Sasl {
+    Ok(Sasl::Password {
         mechanism,
         username: username.ok_or("no username given")?.to_owned(),
         password: fields.secret("password").ok_or("no password given")?,
