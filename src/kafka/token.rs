@@ -48,22 +48,16 @@ struct Answer {
 pub(super) async fn fetch(client: &Client, style: &mut Option<Style>) -> Result<Token, Cause> {
     let endpoint = endpoint(&client.endpoint)?;
     let asking = async {
-        let styles: &[Style] = match *style {
-            Some(Style::Header) => &[Style::Header],
-            Some(Style::Body) => &[Style::Body],
-            None => &[Style::Header, Style::Body],
-        };
-        let mut last = Err(Said::passing("nothing was asked"));
-        for one in styles {
-            last = ask(client, &endpoint, *one).await;
-            match &last {
-                Ok(_) => *style = Some(*one),
-                Err(said) if said.configuration => continue,
-                Err(_) => {}
-            }
-            break;
+        let mut one = style.unwrap_or(Style::Header);
+        let mut answer = ask(client, &endpoint, one).await;
+        if style.is_none() && matches!(&answer, Err(said) if said.configuration) {
+            one = Style::Body;
+            answer = ask(client, &endpoint, one).await;
         }
-        last
+        if answer.is_ok() {
+            *style = Some(one);
+        }
+        answer
     };
     let late = || Said::passing(format!("no answer within {} s", DEADLINE.as_secs()));
     let answer = timeout(DEADLINE, asking).await;

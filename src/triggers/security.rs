@@ -221,3 +221,63 @@ fn kerberos(fields: &Fields<'_>) -> Result<(), String> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::triggers::{Kafka, Parameters, Sources};
+
+    fn parse(auth: &[(&str, &str)]) -> Kafka {
+        let metadata = [
+            ("bootstrapServers", "b:9092"),
+            ("consumerGroup", "g"),
+            ("awsRegion", "r"),
+        ];
+        let metadata = metadata.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let auth = auth.iter().map(|(k, v)| ((*k).to_owned(), (*v).into()));
+        let sources = Sources {
+            metadata: &BTreeMap::from(metadata),
+            environment: &Parameters::new(),
+            parameters: &auth.collect(),
+        };
+        Kafka::parse(sources).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_supported_is_withheld_with_its_name_and_a_client_is_not() {
+        let kerberos = [
+            ("sasl", "gssapi"),
+            ("username", "u"),
+            ("password", "p"),
+            ("realm", "r"),
+            ("kerberosConfig", "c"),
+        ];
+        let aws = [
+            ("sasl", "oauthbearer"),
+            ("saslTokenProvider", "aws_msk_iam"),
+            ("tls", "enable"),
+            ("awsRoleArn", "arn"),
+        ];
+        for (auth, name) in [(&kerberos[..], "gssapi"), (&aws[..], "aws_msk_iam")] {
+            let kafka = parse(auth);
+            assert!(kafka.withheld.unwrap().contains(name));
+            assert!(kafka.security.sasl.is_none());
+        }
+        let client = [
+            ("sasl", "oauthbearer"),
+            ("username", "u"),
+            ("password", "very secret\n"),
+            ("oauthTokenEndpointUri", "https://very.secret/token"),
+            ("tls", "enable"),
+            ("cert", "c"),
+            ("key", "k"),
+            ("keyPassword", "very secret"),
+        ];
+        let kafka = parse(&client);
+        assert_eq!(kafka.withheld, None);
+        assert!(matches!(kafka.security.sasl, Some(Sasl::Bearer(_))));
+        assert!(!format!("{kafka:?}").contains("secret"));
+    }
+}
