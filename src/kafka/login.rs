@@ -148,12 +148,9 @@ impl Connection {
         if answer.is_empty() {
             return Ok(());
         }
-        let text = refusal(&String::from_utf8_lossy(&answer));
-        // The exchange ends with this byte; what comes back says no more.
-        match self.authenticate(vec![1]).await {
-            Ok(_) | Err(Cause::Login(_)) => Err(Cause::Login(text)),
-            Err(cause) => Err(cause),
-        }
+        // The exchange ends with this byte; whatever becomes of it, the broker has said why.
+        let _ = self.authenticate(vec![1]).await;
+        Err(Cause::Login(refusal(&String::from_utf8_lossy(&answer))))
     }
 
     async fn with_password(
