@@ -110,12 +110,10 @@ impl TokenSource {
         if let Some(token) = held.token.as_ref().filter(|t| t.is_younger(0.8)) {
             return first_message(&token.text, &self.client.extensions);
         }
-        let standing = held.failure.take();
-        let cause = match standing.filter(|(at, _)| at.elapsed() < FAILURE_STANDS) {
-            Some((at, cause)) => {
-                held.failure = Some((at, cause.clone()));
-                cause
-            }
+        let failure = held.failure.as_ref();
+        let failure = failure.filter(|(at, _)| at.elapsed() < FAILURE_STANDS);
+        let cause = match failure.map(|(_, cause)| cause.clone()) {
+            Some(cause) => cause,
             None => match token::fetch(&self.client, &mut held.style).await {
                 Ok(token) => {
                     let message = first_message(&token.text, &self.client.extensions);
@@ -128,6 +126,7 @@ impl TokenSource {
                 }
             },
         };
+        // One that is about to end is better than none.
         match held.token.as_ref().filter(|t| t.is_younger(1.0)) {
             Some(token) => first_message(&token.text, &self.client.extensions),
             None => Err(cause),
@@ -202,19 +201,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_token_is_renewed_before_it_ends() {
-        let token = |age: u64, life: Option<u64>| Token {
-            text: "t".into(),
+    fn token(age: u64, life: Option<u64>) -> Token {
+        Token {
+            text: "t.o.k".into(),
             asked: Instant::now()
                 .checked_sub(Duration::from_secs(age))
                 .unwrap(),
             life: life.map(Duration::from_secs),
-        };
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_it_ends() {
         assert!(token(70, Some(100)).is_younger(0.8));
         assert!(!token(81, Some(100)).is_younger(0.8));
         assert!(token(81, Some(100)).is_younger(1.0));
         assert!(!token(101, Some(100)).is_younger(1.0));
         assert!(token(101, None).is_younger(0.8));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_about_to_end_serves_on_while_no_other_can_be_had() {
+        let with = |token| TokenSource {
+            client: Client {
+                // Nobody listens there.
+                endpoint: "http://127.0.0.1:1/".into(),
+                id: "id".into(),
+                secret: "secret".into(),
+                scopes: Vec::new(),
+                extensions: BTreeMap::new(),
+                ca: None,
+            },
+            held: Mutex::new(Held {
+                token: Some(token),
+                ..Held::default()
+            }),
+        };
+        let source = with(token(90, Some(100)));
+        let message = source.message().await.unwrap();
+        assert!(message.expose_secret().contains("Bearer t.o.k"));
+        source.refused().await;
+        source.message().await.unwrap_err();
+        with(token(100, Some(100))).message().await.unwrap_err();
     }
 }
