@@ -81,6 +81,15 @@ pub fn read(
         zero_without_commit: kafka.zero_without_commit,
         exclude_persistent_after: kafka.exclude_persistent_lag.then_some(persistent_after),
     };
+    let unseen = || {
+        // The broker leaves out what may not be described, and says nothing of it.
+        let none = kafka.topics.are_all() && group.topics.is_empty() && group.trouble.is_none();
+        let text = format!(
+            "group {} has no commit, or none on a topic that its user may describe",
+            kafka.group
+        );
+        (none && group.read.is_some()).then_some(text)
+    };
     let trouble = scan
         .trouble
         .or_else(|| group.trouble.clone())
@@ -95,7 +104,7 @@ pub fn read(
         partitions: (scan.described && scan.partitions > 0)
             .then_some((scan.partitions, scan.reads)),
         trouble,
-        notice: scan.notice,
+        notice: scan.notice.or_else(unseen),
     }
 }
 

@@ -20,7 +20,9 @@ mod options;
 mod ownership;
 mod restarts;
 mod scene;
+mod security;
 mod story;
+mod token_endpoint;
 mod world;
 mod writes;
 
@@ -127,6 +129,7 @@ fn main() {
     let files = [
         bounds::trials,
         brokers::trials,
+        security::trials,
         access::trials,
         admission::trials,
         authentication::trials,
