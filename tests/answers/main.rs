@@ -11,6 +11,7 @@ mod hostile;
 mod log;
 mod make;
 mod round_trip;
+mod smallest;
 mod tail;
 #[path = "../../fuzz/take.rs"]
 mod take;
