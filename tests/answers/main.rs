@@ -6,6 +6,7 @@
     reason = "test code without #[test]"
 )]
 
+mod connection;
 mod corpora;
 mod hostile;
 mod log;
