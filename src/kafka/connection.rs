@@ -269,6 +269,7 @@ fn api_name<R: Request>() -> &'static str {
         Ok(ApiKey::FindCoordinator) => "FindCoordinator",
         Ok(ApiKey::OffsetFetch) => "OffsetFetch",
         Ok(ApiKey::ListOffsets) => "ListOffsets",
+        Ok(ApiKey::Fetch) => "Fetch",
         _ => "the request",
     }
 }
