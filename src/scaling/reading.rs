@@ -166,7 +166,15 @@ impl<'a> Scan<'a> {
             match slot.and_then(|s| s.track.as_ref()) {
                 Some(track) => {
                     let track = self.recalled.of(name, *id, track);
-                    let notice = || Some(format!("topic {name} partition {id}: {}", lost(&track)?));
+                    let left_out = slot.is_some_and(|s| s.left_out);
+                    let what = || {
+                        if left_out {
+                            Some(LEFT_OUT.to_owned())
+                        } else {
+                            lost(&track)
+                        }
+                    };
+                    let notice = || Some(format!("topic {name} partition {id}: {}", what()?));
                     self.notice = self.notice.take().or_else(notice);
                     self.tracks.push(track);
                 }
@@ -181,6 +189,9 @@ impl<'a> Scan<'a> {
         }
     }
 }
+
+const LEFT_OUT: &str =
+    "its leader leaves it out of every answer without saying why, so it is taken for empty";
 
 /// What a partition has lost, in words for a condition.
 fn lost(track: &Track) -> Option<String> {

@@ -130,7 +130,7 @@ async fn a_broker_whose_lengths_lie_is_named_and_costs_one_question() {
         named(&at, "ListOffsets", answer.err());
         let answer = tail::fetch(&mut dial(&at).await, &positions).await;
         named(&at, "Fetch", answer.err());
-        let sasl = Sasl {
+        let sasl = Sasl::Password {
             mechanism: Mechanism::Plain,
             username: "user".into(),
             password: "password".to_owned().into(),
