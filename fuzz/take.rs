@@ -14,7 +14,7 @@ use kafka_protocol::{
 use lagscale::kafka::{
     reader::{Malformed, Reader, read},
     requests::{
-        commits, coordinators, layout, login, members, offsets,
+        Isolation, commits, coordinators, layout, login, members, offsets,
         tail::{self, Positions},
         versions,
     },
@@ -66,7 +66,7 @@ pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
         "fetch" => {
             let positions = Positions::from([("t".into(), [(0, 5), (1, 0)].into())]);
             answer::<FetchRequest, _>(4..=tail::CAP, *selector, frame, |answer| {
-                tail::decode(answer, &positions)
+                tail::decode(answer, Isolation::ReadCommitted, &positions)
             })
         }
         "describe_groups" => {

@@ -8,7 +8,6 @@ use std::{
 use super::{index::Index, work::ObjectKey};
 use crate::{
     kafka::Security,
-    lag::Isolation,
     poll::{ClusterKey, GroupDemand, Manager},
     scaling::{Plan, Source, remembered_topics},
 };
@@ -42,8 +41,8 @@ impl Asked {
             if kafka.withheld.is_some() {
                 continue;
             }
-            let mut demand = GroupDemand::new(&kafka.topics, plan.sample_interval());
-            demand.stable = kafka.isolation == Isolation::ReadCommitted;
+            let mut demand =
+                GroupDemand::new(&kafka.topics, kafka.isolation, plan.sample_interval());
             if kafka.topics.are_all() {
                 let remembered = remembered_topics(plan, kafka, metric);
                 demand.topics.extend(remembered);

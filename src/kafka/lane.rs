@@ -14,7 +14,7 @@ use super::{
     connection::Deadlines,
     requests::{
         self, CommitsOf, Coordinators, GroupCommits, Isolation, Layout, Offsets, Partitions,
-        Position, Throttled,
+        Position, Tails, Throttled, tail::Positions,
     },
 };
 use crate::{kafka::topics::TopicPattern, lag::Moment};
@@ -53,6 +53,13 @@ pub enum Ask {
         /// Those of the ends whose last stable offset is asked for too. May be empty.
         stable: Partitions,
     },
+    /// What is left to read at these offsets, of partitions this broker leads.
+    Tails {
+        /// For which consumers.
+        isolation: Isolation,
+        /// Not empty.
+        positions: Positions,
+    },
 }
 
 /// An answer to the question of the same name.
@@ -73,6 +80,8 @@ pub enum Answer {
         /// Last stable offsets; none of a broker that knows none.
         stable: Offsets,
     },
+    /// To [`Ask::Tails`].
+    Tails(Tails),
 }
 
 /// A finished question.
@@ -258,6 +267,13 @@ impl Worker {
                     all.append(&mut self.heed(found));
                 }
                 Answer::Commits(all)
+            }
+            Ask::Tails {
+                isolation,
+                positions,
+            } => {
+                let found = requests::tail::fetch(connection, *isolation, positions).await?;
+                Answer::Tails(self.heed(found))
             }
             Ask::Ends {
                 ends,

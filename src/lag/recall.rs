@@ -8,6 +8,8 @@ use super::{Loss, Track};
 pub enum Mark {
     /// Its committed offset.
     Committed(i64),
+    /// The same, and the log end offset up to which there was nothing left to read.
+    Drained(i64, i64),
     /// It had no commit; the log end offset then.
     Uncommitted(i64),
 }
@@ -17,6 +19,7 @@ impl Track {
     #[must_use]
     pub fn mark(&self) -> Option<([u8; 16], Mark)> {
         let mark = match self.committed {
+            Some(committed) if self.drained => Mark::Drained(committed, self.end),
             Some(committed) => Mark::Committed(committed),
             None => Mark::Uncommitted(self.baseline),
         };
@@ -26,6 +29,10 @@ impl Track {
     /// As if it had been watched since `mark`, which was made in the topic with `id`. A commit that is there now rules.
     #[must_use]
     pub fn since(mut self, id: [u8; 16], mark: Mark) -> Self {
+        if let Mark::Drained(committed, end) = mark {
+            let same = self.topic_id == Some(id) && self.end == end;
+            self.drained |= same && self.committed == Some(committed);
+        }
         if self.committed.is_some() || self.topic_id.is_none() {
             return self;
         }
@@ -35,7 +42,7 @@ impl Track {
             return self;
         }
         match mark {
-            Mark::Committed(committed) => {
+            Mark::Committed(committed) | Mark::Drained(committed, _) => {
                 self.committed = Some(committed);
                 self.beyond = committed > self.end;
                 self.loss = Some(if self.beyond {
@@ -111,6 +118,18 @@ mod tests {
         );
         assert_eq!(track(None, 100, None).since(ID, mark).committed, None);
         assert_eq!(track(Some(99), 100, None).mark(), None);
+    }
+
+    #[test]
+    fn what_was_drained_stays_so_until_something_comes() {
+        let mut drained = track(Some(99), 100, Some(ID));
+        assert_eq!(latest(drained), 1);
+        drained.drained = true;
+        let mark = drained.mark().unwrap().1;
+        assert_eq!((latest(drained), mark), (0, Mark::Drained(99, 100)));
+        assert_eq!(latest(track(Some(99), 100, Some(ID)).since(ID, mark)), 0);
+        assert_eq!(latest(track(Some(99), 101, Some(ID)).since(ID, mark)), 2);
+        assert_eq!(latest(track(Some(98), 100, Some(ID)).since(ID, mark)), 2);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Track {
     pub baseline: i64,
     /// Since when there has been a lag with this very commit.
     pub stuck_since: Option<Moment>,
+    /// Whether it was seen that nothing is left to read between the commit and the end: transaction markers take offsets too.
+    pub drained: bool,
     /// Whether the commit lies beyond the end: truncated, or from elsewhere.
     pub beyond: bool,
     /// What is not there any more.
@@ -76,6 +78,7 @@ impl Track {
             at: reading.at,
             baseline: reading.end,
             stuck_since: None,
+            drained: false,
             beyond: false,
             loss: None,
             topic_id: reading.topic_id,
@@ -127,6 +130,7 @@ impl Track {
             self.baseline = reading.end;
         }
         let moved = reading.committed != self.committed;
+        self.drained &= !moved && (reading.end, reading.stable) == (self.end, self.stable);
         self.committed = reading.committed;
         self.end = reading.end;
         self.start = reading.start.or(self.start);

@@ -34,6 +34,7 @@ impl Cluster {
         let Some(question) = node.finish(&done, patience) else {
             return;
         };
+        let looking = std::mem::take(&mut node.looking);
         let trouble = match &done.result {
             // A list that is too long is nobody else's trouble.
             Err(error)
@@ -101,8 +102,13 @@ impl Cluster {
             (Ask::Ends { .. }, Err(error)) => {
                 self.trouble_claims(question.claims, &Trouble::from(&error));
             }
+            (Ask::Tails { .. }, Ok(Answer::Tails(tails))) => self.take_tails(looking, &Ok(tails)),
+            (Ask::Tails { .. }, Err(error)) => self.take_tails(looking, &Err(error)),
             // An answer is always of its question's kind.
-            (Ask::Coordinators(_) | Ask::Commits(_) | Ask::Ends { .. }, Ok(_)) => {}
+            (
+                Ask::Coordinators(_) | Ask::Commits(_) | Ask::Ends { .. } | Ask::Tails { .. },
+                Ok(_),
+            ) => {}
         }
     }
 

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::kafka::{Address, Security, Topics, security::Fingerprint, topics::TopicPattern};
+use crate::{
+    kafka::{Address, Security, Topics, security::Fingerprint, topics::TopicPattern},
+    lag::Isolation,
+};
 
 /// A cluster as configured, with one credential value: the bootstrap list is taken as it is written, never an id that a
 /// broker states, so that no broker can make us share what belongs to another.
@@ -50,7 +53,9 @@ pub struct GroupDemand {
     pub topics: BTreeSet<Arc<str>>,
     /// Patterns of topics that somebody asks for.
     pub patterns: BTreeSet<TopicPattern>,
-    /// Whether somebody wants last stable offsets too.
+    /// Whether somebody reads with isolation read_uncommitted.
+    pub plain: bool,
+    /// Whether somebody reads with read_committed, and wants last stable offsets too.
     pub stable: bool,
     /// Whether somebody wants every topic that the group has committed.
     pub all_topics: bool,
@@ -59,12 +64,13 @@ pub struct GroupDemand {
 impl GroupDemand {
     /// Of one asker.
     #[must_use]
-    pub fn new(topics: &Topics, every: Duration) -> Self {
+    pub fn new(topics: &Topics, isolation: Isolation, every: Duration) -> Self {
         Self {
             every,
             topics: topics.names.iter().cloned().collect(),
             patterns: topics.patterns.iter().cloned().collect(),
-            stable: false,
+            plain: isolation == Isolation::ReadUncommitted,
+            stable: isolation == Isolation::ReadCommitted,
             all_topics: topics.are_all(),
         }
     }
@@ -74,6 +80,7 @@ impl GroupDemand {
     pub fn is_part_of(&self, other: &Self) -> bool {
         self.topics.is_subset(&other.topics)
             && self.patterns.is_subset(&other.patterns)
+            && self.plain <= other.plain
             && self.stable <= other.stable
             && self.all_topics <= other.all_topics
     }
@@ -83,6 +90,7 @@ impl GroupDemand {
         self.every = self.every.min(other.every);
         self.topics.extend(other.topics.iter().cloned());
         self.patterns.extend(other.patterns.iter().cloned());
+        self.plain |= other.plain;
         self.stable |= other.stable;
         self.all_topics |= other.all_topics;
     }

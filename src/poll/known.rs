@@ -28,6 +28,8 @@ pub(super) struct Topic {
     pub(super) gone: bool,
     pub(super) starts: BTreeMap<i32, i64>,
     pub(super) starts_at: Option<Instant>,
+    /// The user may not read it, as of late.
+    pub(super) unreadable_until: Option<Instant>,
     /// How often in a row its leader left a partition out of its answers without saying why.
     left_out: BTreeMap<i32, u8>,
     pub(super) picture: TopicPicture,

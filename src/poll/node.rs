@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     cluster::{RETRIES, backoff},
+    looks::Look,
     picture::Trouble,
 };
 use crate::{
@@ -52,6 +53,9 @@ pub(super) struct Node {
     pub(super) gathered: Vec<Claim>,
     /// Claims to be asked about next.
     pub(super) ready: Vec<Claim>,
+    /// Pairs to be looked at when there is nothing else to ask, and those that are.
+    pub(super) looks: Vec<Look>,
+    pub(super) looking: Vec<Look>,
     /// Not asked before, and why.
     pub(super) rest: Option<(Instant, Trouble)>,
     failures: u32,
@@ -66,6 +70,8 @@ impl Node {
             due: Vec::new(),
             gathered: Vec::new(),
             ready: Vec::new(),
+            looks: Vec::new(),
+            looking: Vec::new(),
             rest: None,
             failures: 0,
         }

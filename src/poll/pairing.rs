@@ -283,6 +283,7 @@ impl Cluster {
         if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
             slot.take(reading);
         }
+        self.look(&claim.group, &claim.topic, claim.id, claim.read);
     }
 
     /// A partition that a broker never speaks of has no record that anybody could read.
@@ -302,6 +303,7 @@ impl Cluster {
                 track: Some(Track::begin(reading)),
                 trouble: None,
                 left_out: true,
+                ..Slot::default()
             };
         }
     }

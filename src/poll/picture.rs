@@ -68,6 +68,20 @@ pub struct Slot {
     pub trouble: Option<Trouble>,
     /// Its leader leaves it out of every answer without saying why, so it is taken for empty: the pair is made up.
     pub left_out: bool,
+    /// Whether what a small lag consists of was looked at.
+    pub looked: Looked,
+}
+
+/// Whether a pair of commit and end was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Looked {
+    /// Not this one.
+    #[default]
+    Not,
+    /// It was, or is being.
+    At(i64, i64),
+    /// The user may not read the topic.
+    Refused(i64, i64),
 }
 
 /// What is wrong, in words for a condition.

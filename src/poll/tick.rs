@@ -47,6 +47,7 @@ impl Cluster {
         self.gather(now);
         for node in nodes {
             self.ask_ends(node);
+            self.ask_looks(node);
         }
     }
 

@@ -69,8 +69,9 @@ pub struct Remembered {
     /// The group.
     #[serde(default)]
     pub consumer_group: String,
-    /// By topic: its id in hexadecimal digits, then for each partition the committed offset, `~` and the log end offset where
-    /// there was no commit, or `-` where nothing is known.
+    /// By topic: its id in hexadecimal digits, then for each partition the committed offset (with `/` and the log end offset
+    /// up to which nothing was left to read), `~` and the log end offset where there was no commit, or `-` where nothing is
+    /// known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub topics: BTreeMap<String, String>,
 }

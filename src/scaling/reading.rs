@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::Recalled;
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
-    poll::{GroupPicture, Listed, Picture, TopicPicture, Trouble},
+    poll::{GroupPicture, Listed, Looked, Picture, TopicPicture, Trouble},
     triggers::Kafka,
 };
 
@@ -179,12 +179,13 @@ impl<'a> Scan<'a> {
                     self.unread |=
                         kafka.isolation == Isolation::ReadCommitted && track.stable.is_none();
                     let left_out = slot.is_some_and(|s| s.left_out);
-                    let what = || {
-                        if left_out {
-                            Some(LEFT_OUT.to_owned())
-                        } else {
-                            lost(&track)
-                        }
+                    let unseen = slot.is_some_and(
+                        |s| matches!(s.looked, Looked::Refused(c, _) if track.committed == Some(c)),
+                    );
+                    let what = || match lost(&track) {
+                        _ if left_out => Some(LEFT_OUT.to_owned()),
+                        None if unseen => Some(UNSEEN.to_owned()),
+                        lost => lost,
                     };
                     let notice = || Some(format!("topic {name} partition {id}: {}", what()?));
                     self.notice = self.notice.take().or_else(notice);
@@ -204,6 +205,9 @@ impl<'a> Scan<'a> {
 
 const LEFT_OUT: &str =
     "its leader leaves it out of every answer without saying why, so it is taken for empty";
+
+const UNSEEN: &str =
+    "what is left may be transaction markers, which only Read on the topic would show: it counts";
 
 /// What a partition has lost, in words for a condition.
 fn lost(track: &Track) -> Option<String> {

@@ -88,6 +88,7 @@ fn written(slots: &BTreeMap<i32, Slot>) -> Option<String> {
         let found = slots.get(&partition).and_then(mark);
         let _ = match found.filter(|(of, _)| *of == id) {
             Some((_, Mark::Committed(offset))) => write!(text, " {offset}"),
+            Some((_, Mark::Drained(offset, end))) => write!(text, " {offset}/{end}"),
             Some((_, Mark::Uncommitted(end))) => write!(text, " ~{end}"),
             None => write!(text, " -"),
         };
@@ -138,12 +139,15 @@ fn read(text: &str) -> Option<([u8; 16], Vec<Option<Mark>>)> {
     let digits = words.next().filter(|w| w.len() == 32 && w.is_ascii())?;
     let id = u128::from_str_radix(digits, 16).ok()?.to_be_bytes();
     let offset = |word: &str| word.parse::<i64>().ok().filter(|o| *o >= 0);
-    let marks = words
-        .take(MOST + 1)
-        .map(|word| match word.strip_prefix('~') {
-            Some(end) => offset(end).map(Mark::Uncommitted),
+    let marks = words.take(MOST + 1).map(|word| {
+        if let Some(end) = word.strip_prefix('~') {
+            return offset(end).map(Mark::Uncommitted);
+        }
+        match word.split_once('/') {
+            Some((committed, end)) => Some(Mark::Drained(offset(committed)?, offset(end)?)),
             None => offset(word).map(Mark::Committed),
-        });
+        }
+    });
     Some((id, marks.collect()))
 }
 

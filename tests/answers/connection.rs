@@ -128,7 +128,7 @@ async fn a_broker_whose_lengths_lie_is_named_and_costs_one_question() {
         let (end, all) = (Position::End, Isolation::ReadUncommitted);
         let answer = offsets::fetch(&mut dial(&at).await, end, all, &partitions).await;
         named(&at, "ListOffsets", answer.err());
-        let answer = tail::fetch(&mut dial(&at).await, &positions).await;
+        let answer = tail::fetch(&mut dial(&at).await, Isolation::ReadCommitted, &positions).await;
         named(&at, "Fetch", answer.err());
         let sasl = Sasl::Password {
             mechanism: Mechanism::Plain,

@@ -13,7 +13,7 @@ use kafka_protocol::{
 use lagscale::kafka::{
     reader::{Malformed, read},
     requests::{
-        Tail, Tails, Throttled,
+        Isolation, Tail, Tails, Throttled,
         tail::{self, Positions},
     },
 };
@@ -30,7 +30,7 @@ fn decoded(version: i16, asked: i64, response: &FetchResponse) -> Decoded {
     let positions = Positions::from([("t".into(), [(0, asked)].into())]);
     let frame = frame::<FetchRequest>(version, response);
     read::<FetchRequest, _>(&frame, version, CORRELATION, |answer| {
-        tail::decode(answer, &positions)
+        tail::decode(answer, Isolation::ReadCommitted, &positions)
     })
 }
 
@@ -111,6 +111,26 @@ fn an_offset_within_a_batch_is_the_first_that_is_left() {
     );
     let before = [batch(Kind::Plain, 0, 4), batch(Kind::Marker, 4, 1)].concat();
     assert_eq!(judged(4, 5, &[], &before), Tail::Nothing(5));
+}
+
+#[test]
+fn who_reads_uncommitted_records_is_given_aborted_and_open_ones_and_no_markers() {
+    let uncommitted = |records: &[u8], high_watermark: i64| {
+        let data = partition(0, 0, Vec::new(), Bytes::copy_from_slice(records));
+        let data = data
+            .with_high_watermark(high_watermark)
+            .with_last_stable_offset(-1);
+        let positions = Positions::from([("t".into(), [(0, 5)].into())]);
+        let frame = frame::<FetchRequest>(tail::CAP, &fetch("t", vec![data]));
+        let found = read::<FetchRequest, _>(&frame, tail::CAP, CORRELATION, |answer| {
+            tail::decode(answer, Isolation::ReadUncommitted, &positions)
+        });
+        found.unwrap().answer.unwrap()["t"][&0].unwrap()
+    };
+    let marker = batch(Kind::Marker, 5, 1);
+    assert_eq!(uncommitted(&marker, 6), Tail::Nothing(6));
+    let open = [marker, batch(Kind::Transactional, 6, 2)].concat();
+    assert_eq!(uncommitted(&open, 8), Tail::Record(6));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use lagscale::{
         connection::Deadlines,
         sasl::{Mechanism, Sasl},
     },
+    lag::Isolation,
     poll::{ClusterKey, GroupDemand, Manager, Picture, Slot, Timing},
 };
 use tokio::sync::mpsc;
@@ -101,7 +102,7 @@ impl Bench {
         for (group, topic) in asked {
             let pieces = topic.split(',').filter(|t| *t != ALL);
             let topics = Topics::parse(pieces).unwrap();
-            let demand = GroupDemand::new(&topics, EVERY);
+            let demand = GroupDemand::new(&topics, Isolation::ReadUncommitted, EVERY);
             wanted
                 .entry((*group).into())
                 .and_modify(|known| known.add(&demand))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kafka_protocol::messages::ApiKey;
 use lagscale::{
     kafka::Topics,
+    lag::Isolation,
     poll::{GroupDemand, Listed, Picture},
 };
 
@@ -82,7 +83,7 @@ async fn a_name_that_is_remembered_of_all_topics_is_read_without_a_commit_and_is
     let mut bench = Bench::new(1).await;
     bench.topic("a", &[(0, 10)]);
     bench.group("g", 0, &[]);
-    let mut demand = GroupDemand::new(&Topics::default(), EVERY);
+    let mut demand = GroupDemand::new(&Topics::default(), Isolation::ReadUncommitted, EVERY);
     demand.topics = ["a".into(), "gone".into()].into();
     bench.ask("g", demand);
     bench.pair("g", "a", 0, (None, 10)).await;
@@ -96,10 +97,7 @@ async fn a_name_that_is_remembered_of_all_topics_is_read_without_a_commit_and_is
 
 fn stable() -> GroupDemand {
     let topics = Topics::parse(["t"].into_iter()).unwrap();
-    GroupDemand {
-        stable: true,
-        ..GroupDemand::new(&topics, EVERY)
-    }
+    GroupDemand::new(&topics, Isolation::ReadCommitted, EVERY)
 }
 
 #[tokio::test]

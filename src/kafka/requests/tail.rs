@@ -1,7 +1,7 @@
-//! Fetch: whether there is anything to read at an offset, for a consumer with isolation read_committed.
+//! Fetch: whether there is anything to read at an offset.
 //!
-//! A transaction ends with a marker that takes an offset and is no record, and aborted records are given to nobody; to
-//! ListOffsets both look like a lag that never ends. Only the headers of batches are looked at, never a record.
+//! A transaction ends with a marker that takes an offset and is no record, and with isolation read_committed aborted records
+//! are given to nobody; to ListOffsets both look like a lag that never ends. Only headers of batches are looked at.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use kafka_protocol::{
     },
 };
 
-use super::{Throttled, text, throttle};
+use super::{Isolation, Throttled, text, throttle};
 use crate::kafka::{
     Cause, Connection, Error,
     reader::{Malformed, Reader},
@@ -38,7 +38,7 @@ pub enum Tail {
     /// A consumer could be given a record of this offset. In a compacted topic that very record may be gone and the next
     /// one of its batch be there.
     Record(i64),
-    /// Up to the last stable offset, which this is, there are only markers, aborted records and holes.
+    /// Up to the end for this isolation, which this is, there are only markers, holes, and with read_committed aborted records.
     Nothing(i64),
     /// These bytes don't tell: they end too early, or are in a format from before Kafka 0.11.
     Unknown,
@@ -51,11 +51,12 @@ pub type Tails = BTreeMap<Arc<str>, BTreeMap<i32, Result<Tail, ResponseError>>>;
 /// topics. `positions` must not be empty.
 pub async fn fetch(
     connection: &mut Connection,
+    isolation: Isolation,
     positions: &Positions,
 ) -> Result<Throttled<Tails>, Error> {
     let version = connection.version::<FetchRequest>(CAP)?;
-    let request = request(positions);
-    let decode = |answer: &mut Reader<'_>| decode(answer, positions);
+    let request = request(isolation, positions);
+    let decode = |answer: &mut Reader<'_>| decode(answer, isolation, positions);
     let found = connection.call(&request, version, decode).await?;
     match found.answer {
         Ok(answer) => Ok(Throttled {
@@ -70,7 +71,7 @@ pub async fn fetch(
 }
 
 /// Neither waits, nor opens a session, nor asks for more than a few markers need.
-fn request(positions: &Positions) -> FetchRequest {
+fn request(isolation: Isolation, positions: &Positions) -> FetchRequest {
     let topics = positions.iter().map(|(topic, offsets)| {
         let partitions = offsets.iter().map(|(id, offset)| {
             FetchPartition::default()
@@ -87,7 +88,7 @@ fn request(positions: &Positions) -> FetchRequest {
         .with_max_wait_ms(0)
         .with_min_bytes(0)
         .with_max_bytes(ANSWER_BYTES)
-        .with_isolation_level(1)
+        .with_isolation_level(i8::from(isolation == Isolation::ReadCommitted))
         .with_session_id(0)
         .with_session_epoch(-1)
         .with_topics(topics.collect())
@@ -96,6 +97,7 @@ fn request(positions: &Positions) -> FetchRequest {
 /// Takes the answer to a Fetch of `positions`, versions 4 to 12; an error stands for all of it.
 pub fn decode(
     answer: &mut Reader<'_>,
+    isolation: Isolation,
     positions: &Positions,
 ) -> Result<Throttled<Result<Tails, ResponseError>>, Malformed> {
     let throttle = throttle(answer, 1)?;
@@ -108,7 +110,7 @@ pub fn decode(
     for _ in 0..answer.count()? {
         let asked = positions.get_key_value(answer.text()?);
         for _ in 0..answer.count()? {
-            let (id, data) = decode_partition(answer)?;
+            let (id, data) = decode_partition(answer, isolation)?;
             if let Some((topic, offsets)) = asked
                 && let Some(offset) = offsets.get(&id)
             {
@@ -125,7 +127,8 @@ pub fn decode(
 
 /// What the answer has of one partition.
 struct Data<'a> {
-    last_stable: i64,
+    /// The last stable offset with read_committed, else the high watermark.
+    end: i64,
     /// Producers with the first offset of a transaction of theirs that was aborted.
     aborted: Vec<(i64, i64)>,
     records: &'a [u8],
@@ -133,11 +136,17 @@ struct Data<'a> {
 
 type OfPartition<'a> = (i32, Result<Data<'a>, ResponseError>);
 
-fn decode_partition<'a>(answer: &mut Reader<'a>) -> Result<OfPartition<'a>, Malformed> {
+fn decode_partition<'a>(
+    answer: &mut Reader<'a>,
+    isolation: Isolation,
+) -> Result<OfPartition<'a>, Malformed> {
     let version = answer.version();
     let (id, code) = (answer.i32()?, answer.i16()?);
-    answer.i64()?; // high watermark
-    let last_stable = answer.i64()?;
+    let (high_watermark, last_stable) = (answer.i64()?, answer.i64()?);
+    let end = match isolation {
+        Isolation::ReadUncommitted => high_watermark,
+        Isolation::ReadCommitted => last_stable,
+    };
     if version >= 5 {
         answer.i64()?; // log start
     }
@@ -145,7 +154,9 @@ fn decode_partition<'a>(answer: &mut Reader<'a>) -> Result<OfPartition<'a>, Malf
     for _ in 0..answer.nullable_count()?.unwrap_or(0) {
         let (producer, first) = (answer.i64()?, answer.i64()?);
         answer.tags()?;
-        aborted.push((first, producer));
+        if isolation == Isolation::ReadCommitted {
+            aborted.push((first, producer));
+        }
     }
     if version >= 11 {
         answer.i32()?; // a replica that is nearer
@@ -153,7 +164,7 @@ fn decode_partition<'a>(answer: &mut Reader<'a>) -> Result<OfPartition<'a>, Malf
     let records = answer.bytes()?;
     answer.tags()?;
     let data = Data {
-        last_stable,
+        end,
         aborted,
         records,
     };
@@ -163,8 +174,8 @@ fn decode_partition<'a>(answer: &mut Reader<'a>) -> Result<OfPartition<'a>, Malf
 impl Data<'_> {
     /// What is at `asked` and behind it, as Kafka's own consumer would go about it.
     fn tail(mut self, asked: i64) -> Tail {
-        if asked >= self.last_stable && self.last_stable >= 0 {
-            return Tail::Nothing(self.last_stable);
+        if asked >= self.end && self.end >= 0 {
+            return Tail::Nothing(self.end);
         }
         self.aborted.sort_unstable();
         let mut aborted = self.aborted.into_iter().peekable();
@@ -172,7 +183,7 @@ impl Data<'_> {
         let mut batches = Reader::plain(self.records);
         let mut next = 0;
         while let Some(batch) = Batch::take(&mut batches) {
-            if batch.base < next || batch.base >= self.last_stable {
+            if batch.base < next || batch.base >= self.end {
                 break;
             }
             next = batch.last.saturating_add(1);
@@ -187,8 +198,8 @@ impl Data<'_> {
             {
                 return Tail::Record(batch.base.max(asked));
             }
-            if next >= self.last_stable {
-                return Tail::Nothing(self.last_stable);
+            if next >= self.end {
+                return Tail::Nothing(self.end);
             }
         }
         Tail::Unknown
@@ -253,7 +264,9 @@ mod tests {
         let positions = Positions::from([("t".into(), [(0, 5), (3, 7)].into())]);
         for version in 4..=CAP {
             let mut bytes = Vec::new();
-            request(&positions).encode(&mut bytes, version).unwrap();
+            request(Isolation::ReadCommitted, &positions)
+                .encode(&mut bytes, version)
+                .unwrap();
             let sent = FetchRequest::decode(&mut &bytes[..], version).unwrap();
             assert_eq!((sent.isolation_level, sent.max_wait_ms), (1, 0));
             assert_eq!((sent.session_id, sent.session_epoch), (0, -1));

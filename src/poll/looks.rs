@@ -1,0 +1,190 @@
+//! What a small lag that does not move consists of: transaction markers take offsets and are given to nobody, so a group that
+//! is done would never be. Each such pair of commit and end is looked at once, where the user may read the topic.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafka_protocol::ResponseError;
+
+use super::{
+    cluster::Cluster,
+    picture::{Looked, Slot},
+};
+use crate::{
+    kafka::{
+        Error,
+        lane::Ask,
+        requests::{Tail, Tails, tail::Positions},
+    },
+    lag::{Isolation, Moment},
+};
+
+/// More than these are taken for records: each transaction leaves one marker in a partition.
+const MOST_MARKERS: i64 = 64;
+/// Partitions in one request.
+const TOGETHER: usize = 16;
+/// How long a topic that may not be read is left alone: brokers log each refusal.
+const LEFT_ALONE: Duration = Duration::from_secs(600);
+
+/// A pair to be looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    group: Arc<str>,
+    topic: Arc<str>,
+    id: i32,
+    isolation: Isolation,
+    committed: i64,
+    /// The end for this isolation.
+    end: i64,
+}
+
+impl Slot {
+    /// The commit and end to look at, once a small lag has not moved for `still`.
+    fn puzzle(&self, isolation: Isolation, still: Duration, now: Moment) -> Option<(i64, i64)> {
+        let track = self.track.as_ref()?;
+        let committed = track.committed?;
+        let end = match isolation {
+            Isolation::ReadUncommitted => track.end,
+            Isolation::ReadCommitted => track.stable?.min(track.end),
+        };
+        let lag = end.checked_sub(committed)?;
+        let small = (1..=MOST_MARKERS).contains(&lag) && !track.drained;
+        let stands = track.stuck_since.is_some_and(|s| s.age(now) >= still);
+        let new = match self.looked {
+            Looked::Not => true,
+            Looked::At(c, e) | Looked::Refused(c, e) => (c, e) != (committed, end),
+        };
+        (small && stands && new).then_some((committed, end))
+    }
+}
+
+impl Cluster {
+    /// To be called when a pair was read at `now`.
+    pub(super) fn look(&mut self, name: &Arc<str>, topic_name: &Arc<str>, id: i32, now: Moment) {
+        let Some(group) = self.groups.get(name) else {
+            return;
+        };
+        let isolation = if group.demand.plain {
+            Isolation::ReadUncommitted
+        } else {
+            Isolation::ReadCommitted
+        };
+        let still = group.demand.every.saturating_mul(2);
+        let slot = group
+            .picture
+            .topics
+            .get(topic_name)
+            .and_then(|t| t.get(&id));
+        let Some((committed, end)) = slot.and_then(|s| s.puzzle(isolation, still, now)) else {
+            return;
+        };
+        let Some(topic) = self.topics.get(topic_name) else {
+            return;
+        };
+        let refused = topic
+            .unreadable_until
+            .is_some_and(|until| until > Instant::now());
+        let node = topic
+            .leader(id)
+            .and_then(|leader| self.nodes.get_mut(&leader));
+        let Some(node) = node else {
+            return;
+        };
+        let mark = if refused {
+            Looked::Refused(committed, end)
+        } else {
+            node.looks.push(Look {
+                group: name.clone(),
+                topic: topic_name.clone(),
+                id,
+                isolation,
+                committed,
+                end,
+            });
+            Looked::At(committed, end)
+        };
+        self.mark(name, topic_name, id, mark);
+    }
+
+    fn mark(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32, looked: Looked) {
+        let group = self.groups.get_mut(group);
+        let slots = group.and_then(|g| g.change().topics.get_mut(topic));
+        if let Some(slot) = slots.and_then(|s| s.get_mut(&id)) {
+            slot.looked = looked;
+        }
+    }
+
+    /// Asks a broker that has nothing else to do.
+    pub(super) fn ask_looks(&mut self, id: i32) {
+        let number = self.number + 1;
+        let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
+            return;
+        };
+        let Some(isolation) = node.looks.first().map(|l| l.isolation) else {
+            return;
+        };
+        if node.question.is_some() || !node.ready.is_empty() || !node.due.is_empty() {
+            return;
+        }
+        let mut positions = Positions::new();
+        let mut left = TOGETHER;
+        let goes = |look: &mut Look| {
+            let of_topic = positions.entry(look.topic.clone()).or_default();
+            // One offset of a partition in a request.
+            let fits = left > 0 && look.isolation == isolation && !of_topic.contains_key(&look.id);
+            if fits {
+                of_topic.insert(look.id, look.committed);
+                left -= 1;
+            }
+            fits
+        };
+        node.looking = node.looks.extract_if(.., goes).collect();
+        positions.retain(|_, ids| !ids.is_empty());
+        let candidates = [address.clone()].into();
+        let ask = Ask::Tails {
+            isolation,
+            positions,
+        };
+        node.put(number, candidates, ask, Vec::new());
+        self.number = number;
+    }
+
+    /// What is there, for everything that was looked at.
+    pub(super) fn take_tails(&mut self, looking: Vec<Look>, tails: &Result<Tails, Error>) {
+        for look in looking {
+            let found = tails.as_ref().map(|t| t.get(&look.topic)?.get(&look.id));
+            match found {
+                Ok(Some(Ok(Tail::Nothing(end)))) if *end >= look.end => self.drain(&look),
+                Ok(Some(Err(ResponseError::TopicAuthorizationFailed))) => {
+                    if let Some(topic) = self.topics.get_mut(&look.topic) {
+                        topic.unreadable_until = Some(Instant::now() + LEFT_ALONE);
+                    }
+                    let refused = Looked::Refused(look.committed, look.end);
+                    self.mark(&look.group, &look.topic, look.id, refused);
+                }
+                // There is a record, or these bytes don't tell.
+                Ok(Some(Ok(_))) => {}
+                // The next tick tries again.
+                Ok(Some(Err(_)) | None) | Err(_) => {
+                    self.mark(&look.group, &look.topic, look.id, Looked::Not);
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, look: &Look) {
+        self.dirty();
+        let group = self.groups.get_mut(&look.group);
+        let slots = group.and_then(|g| g.change().topics.get_mut(&look.topic));
+        let track = slots.and_then(|s| s.get_mut(&look.id)?.track.as_mut());
+        if let Some(track) = track.filter(|t| t.committed == Some(look.committed)) {
+            let end = match look.isolation {
+                Isolation::ReadUncommitted => Some(track.end),
+                Isolation::ReadCommitted => track.stable.map(|s| s.min(track.end)),
+            };
+            track.drained |= end == Some(look.end);
+        }
+    }
+}
