@@ -14,13 +14,17 @@ mod authentication;
 mod bad_input;
 mod bounds;
 mod brokers;
+mod expiry;
 mod faults;
+mod groups;
+mod lag;
 mod objects;
 mod options;
 mod ownership;
 mod restarts;
 mod scene;
 mod story;
+mod truth;
 mod world;
 mod writes;
 
@@ -131,9 +135,12 @@ fn main() {
         admission::trials,
         authentication::trials,
         bad_input::trials,
+        groups::trials,
+        lag::trials,
         objects::trials,
         ownership::trials,
         story::trials,
+        truth::trials,
         faults::trials,
         options::trials,
     ];
@@ -141,7 +148,7 @@ fn main() {
     let first = libtest_mimic::run(&args, trials);
     shared.end(first.has_failed());
     // Whoever counts writes has the machine for himself.
-    let counting = [restarts::trials, writes::trials];
+    let counting = [expiry::trials, restarts::trials, writes::trials];
     let trials = counting.iter().flat_map(|file| file(&shared)).collect();
     let second = libtest_mimic::run(&args, trials);
     shared.end(second.has_failed());
