@@ -12,6 +12,10 @@ use crate::{
     world::{PATIENCE, World, series},
 };
 
+/// As src/scaling/reading.rs words it.
+const MADE_ANEW: &str =
+    "the topic was deleted and made anew, and the group has no commit in it yet";
+
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("a commit before the log start counts what is left of the log, whatever the policy, and wakes", before_the_start),
@@ -194,8 +198,7 @@ async fn made_anew(world: &World) {
     // Whoever asks for 0 where there is no commit gets it, and under latest what is new.
     sleepers.count([3, 3, 0, 3]).await;
     sleepers.reach([1, 1, 0, 1]).await;
-    let said = "the topic was deleted and made anew, and the group has no commit in it yet";
-    sleepers.say(said).await;
+    sleepers.say(MADE_ANEW).await;
 }
 
 async fn partition_added(world: &World) {

@@ -94,8 +94,8 @@ pub async fn play(kafka: &Kafka, play: &Play) -> Vec<Verdict> {
             produced: produced.clone(),
             committed: committed.clone(),
         };
-        // Its first commit is there before it is read.
-        member.commit(begin).await;
+        // Its first commit is there before it is read; a coordinator that has just been made takes none yet.
+        wait::until("a commit", PATIENCE, async || member.commit(begin).await).await;
         tasks.spawn(member.work(begin));
         let group: Arc<str> = pace.group.as_str().into();
         judges.insert(group, (committed, vec![Judge::default(); produced.len()]));
@@ -188,12 +188,12 @@ impl Member {
         beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             beats.tick().await;
-            self.commit(begin).await;
+            self.commit(begin).await.expect("a commit");
         }
     }
 
     /// Commits what it has consumed by now in one request: what is due, as far as its producer was told that it is there.
-    async fn commit(&mut self, begin: Instant) {
+    async fn commit(&mut self, begin: Instant) -> Result<(), String> {
         let due = at_pace(self.share, begin);
         let offsets = self.produced.iter().map(|ledger| {
             let there = ledger.lock().expect("not poisoned").lowest(Instant::now());
@@ -219,19 +219,17 @@ impl Member {
                 .expect("not poisoned")
                 .sent(*offset, Instant::now());
         }
-        let answer = ask(&mut self.coordinator, &request, 7)
-            .await
-            .expect("an answer");
+        let answer = ask(&mut self.coordinator, &request, 7).await;
+        let answer = answer.map_err(|e| e.to_string())?;
         let mut codes = answer.topics.iter().flat_map(|t| &t.partitions);
-        codes
-            .try_for_each(|p| good(p.error_code))
-            .expect("a commit");
+        codes.try_for_each(|p| good(p.error_code))?;
         for (ledger, _) in each() {
             ledger
                 .lock()
                 .expect("not poisoned")
                 .acknowledged(Instant::now());
         }
+        Ok(())
     }
 }
 

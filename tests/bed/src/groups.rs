@@ -1,4 +1,4 @@
-//! Live members of every kind of group, played by Kafka's own Java programs, and what the brokers say such a group is.
+//! Live members of every kind of group, played by Kafka's own Java clients, and what the brokers say such a group is.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
@@ -21,6 +21,8 @@ use crate::{
     process::Child,
     wire::{Key, ask, good, text},
 };
+
+const ASSIGNED: &str = include_str!("../kafka/Assigned.java");
 
 /// A running Java program that consumes; killed when it is dropped.
 pub struct Member {
@@ -66,19 +68,13 @@ impl Kafka {
         Self::member(dir, group, &mut command)
     }
 
-    /// `ConsoleConsumer` with a partition of its own choice: no subscription, so the group has commits and no members.
+    /// A consumer that assigns itself a partition: no subscription, so the group has commits and no members.
     pub fn assigned(&self, dir: &Path, group: &str, topic: &str, partition: i32) -> Member {
-        let mut command = Self::tool(dir, "org.apache.kafka.tools.consumer.ConsoleConsumer");
-        command.args(["--bootstrap-server", &self.plaintext_bootstrap()]);
-        command.args(["--topic", topic, "--offset", "earliest"]);
-        command.args(["--partition", &partition.to_string()]);
-        for property in [
-            &format!("group.id={group}"),
-            "enable.auto.commit=true",
-            "auto.commit.interval.ms=200",
-        ] {
-            command.args(["--command-property", property]);
-        }
+        let source = dir.join("Assigned.java");
+        fs::write(&source, ASSIGNED).expect("a program");
+        let mut command = Self::tool(dir, &source.display().to_string());
+        command.args([&self.plaintext_bootstrap(), group, topic]);
+        command.arg(partition.to_string());
         Self::member(dir, group, &mut command)
     }
 
@@ -176,11 +172,11 @@ replication.factor=1
         })
     }
 
-    fn tool(dir: &Path, class: &str) -> Command {
+    fn tool(dir: &Path, program: &str) -> Command {
         let mut command = Command::new("java");
         command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-XX:+UseSerialGC"]);
         command.args(["-cp", &parts::kafka_programs()]);
-        command.arg(class).current_dir(dir);
+        command.arg(program).current_dir(dir);
         command
     }
 
