@@ -5,8 +5,10 @@ CARGO ?= cargo
 PACE ?= quick
 KEEP ?= 0
 FORCE ?= 0
+# How long `make fuzz` throws at each target.
+FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test quick lint fmt bed crds certs deny
+.PHONY: help demo test quick lint fmt bed crds certs deny fuzz corpora
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
@@ -15,6 +17,8 @@ help:
 	@echo "make lint          fmt and clippy"
 	@echo "make certs         serving CA and certificate for a cluster, into certs/ (FORCE=1: anew)"
 	@echo "make crds          manifests/base/crds.yaml from the types"
+	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
+	@echo "make corpora       the seeds of the fuzz targets anew, in tests/corpora"
 	@echo "make deny          licences, bans and advisories of all dependencies (needs cargo-deny)"
 
 demo: bed
@@ -25,7 +29,7 @@ test: bed
 	$(CARGO) test --locked --workspace
 
 quick: lint
-	$(CARGO) test --locked --workspace --lib --bins --test decisions --test manifests --test poll --test reference_cases
+	$(CARGO) test --locked --workspace --lib --bins --test answers --test decisions --test sleeping --test manifests --test poll --test reference_cases
 
 lint:
 	$(CARGO) fmt --all --check
@@ -47,3 +51,15 @@ certs:
 
 deny:
 	$(CARGO) deny --locked check
+
+# An input of 64 KiB may cost twenty times its size, as tests/answers has it; the limits are not far above that.
+fuzz:
+	@$(CARGO) fuzz --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	@for target in $$($(CARGO) fuzz list); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target tests/corpora/$$target -- -max_len=65536 \
+			-max_total_time=$(FUZZ_SECONDS) -malloc_limit_mb=2 -rss_limit_mb=512 -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
+
+corpora:
+	$(CARGO) test --locked --test answers corpora_are_written_anew -- --ignored

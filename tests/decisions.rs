@@ -223,7 +223,7 @@ fn another_topic_in_a_trigger_s_place_inherits_nothing() {
     let Ok(Source::Kafka { kafka, .. }) = &mut bench.plan.triggers[0].source else {
         panic!("a kafka trigger");
     };
-    Arc::make_mut(kafka).topics = [Arc::from("other")].into();
+    Arc::make_mut(kafka).topics.names = [Arc::from("other")].into();
     assert_eq!(bench.served(), Err("it has not been read yet".into()));
     assert_eq!(
         bench.evaluate().max,

@@ -16,7 +16,7 @@ use std::{
 use fake_kafka::FakeKafka;
 use kafka_protocol::messages::ApiKey;
 use lagscale::{
-    kafka::{Address, Security, connection::Deadlines},
+    kafka::{Address, Security, Topics, connection::Deadlines},
     poll::{ClusterKey, GroupDemand, Manager, Picture, Slot, Timing},
 };
 use tokio::sync::mpsc;
@@ -77,11 +77,8 @@ impl Bench {
         let security = Security::default();
         let mut wanted: BTreeMap<Arc<str>, GroupDemand> = BTreeMap::new();
         for (group, topic) in asked {
-            let topics: Vec<Arc<str>> = topic
-                .split(',')
-                .filter(|t| *t != ALL)
-                .map(Into::into)
-                .collect();
+            let pieces = topic.split(',').filter(|t| *t != ALL);
+            let topics = Topics::parse(pieces).unwrap();
             let demand = GroupDemand::new(&topics, EVERY);
             wanted
                 .entry((*group).into())

@@ -17,9 +17,9 @@ use kafka_protocol::{
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
-    protocol::StrBytes,
+    protocol::{Decodable, Request, StrBytes},
 };
-use lagscale::kafka::{Address, Connection, connection::Deadlines};
+use lagscale::kafka::{Address, Connection, connection::Deadlines, reader::Reader};
 use rskafka::client::Client;
 use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
@@ -49,6 +49,16 @@ pub struct Member {
 
 fn text(name: &str) -> StrBytes {
     StrBytes::from_string(name.to_owned())
+}
+
+/// Asks with kafka-protocol's decoders: this consumer is for brokers that one trusts.
+async fn ask<R: Request>(
+    connection: &mut Connection,
+    request: &R,
+    version: i16,
+) -> Result<R::Response, Failure> {
+    let decode = |body: &mut Reader<'_>| Ok(R::Response::decode(&mut body.rest(), version));
+    Ok(connection.call(request, version, decode).await??)
 }
 
 fn good(code: i16) -> Result<(), Failure> {
@@ -179,11 +189,11 @@ impl Member {
             .with_topics(vec![topic]);
         let coordinator = self.coordinator().await?;
         let version = coordinator.version::<OffsetCommitRequest>(9)?;
-        let answer = match coordinator.call(&request, version).await {
+        let answer = match ask(coordinator, &request, version).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.forget_coordinator();
-                return Err(error.into());
+                return Err(error);
             }
         };
         for done in answer.topics.iter().flat_map(|t| &t.partitions) {
@@ -208,7 +218,7 @@ impl Member {
             .with_groups(vec![group]);
         let coordinator = self.coordinator().await?;
         let version = coordinator.version::<OffsetFetchRequest>(9)?;
-        let answer = coordinator.call(&request, version).await?;
+        let answer = ask(coordinator, &request, version).await?;
         let group = answer.groups.first().ok_or("no group in the answer")?;
         good(group.error_code)?;
         let found = group.topics.first().and_then(|t| t.partitions.first());
@@ -263,7 +273,7 @@ impl Member {
         }
         let coordinator = self.coordinator().await?;
         let version = coordinator.version::<ConsumerGroupHeartbeatRequest>(1)?;
-        Ok(coordinator.call(&request, version).await?)
+        ask(coordinator, &request, version).await
     }
 
     async fn any_broker(&self) -> Result<Connection, Failure> {
@@ -287,7 +297,7 @@ impl Member {
         let request = MetadataRequest::default().with_topics(Some(vec![topic]));
         let mut broker = self.any_broker().await?;
         let version = broker.version::<MetadataRequest>(12)?;
-        let answer = broker.call(&request, version).await?;
+        let answer = ask(&mut broker, &request, version).await?;
         let topic = answer.topics.first().ok_or("no topic in the answer")?;
         good(topic.error_code)?;
         self.topic_id = Some(topic.topic_id);
@@ -300,7 +310,7 @@ impl Member {
                 .with_coordinator_keys(vec![text(&self.args.group)]);
             let mut broker = self.any_broker().await?;
             let version = broker.version::<FindCoordinatorRequest>(4)?;
-            let answer = broker.call(&request, version).await?;
+            let answer = ask(&mut broker, &request, version).await?;
             let found = answer
                 .coordinators
                 .first()

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -12,98 +12,41 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    target::{self, Target},
+    target,
     teller::Teller,
+    work::{HpaWrite, ObjectKey, Outcome, Step, Work},
 };
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
-    scaling::{Event, Move, Plan, step_event},
+    scaling::{Plan, step_event},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Namespace and name.
-pub(super) type ObjectKey = (String, String);
-
-/// A write of an HPA.
-#[derive(Debug)]
-pub(super) enum HpaWrite {
-    Create(Box<HorizontalPodAutoscaler>),
-    Replace(Box<HorizontalPodAutoscaler>),
-    /// The one of a former name, since two on one workload would stop both; or of a paused object.
-    Delete(Box<HorizontalPodAutoscaler>),
+/// Looks and writes at once: after a start each object may have something to write. Custom resources may answer slowly or not
+/// at all, so looking at them holds up no write.
+#[derive(Clone)]
+pub(super) struct Places {
+    looks: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
 }
 
-/// What to do for one object, in this order.
-pub(super) struct Work {
-    pub(super) plan: Arc<Plan>,
-    /// Read the workload.
-    pub(super) look: bool,
-    /// Count its ready pods with it.
-    pub(super) count_pods: bool,
-    /// A merge patch of the object's labels and finalizers.
-    pub(super) metadata: Option<serde_json::Value>,
-    pub(super) hpa: Option<HpaWrite>,
-    pub(super) step: Option<Step>,
-    pub(super) status: Option<ScaledObjectStatus>,
-    /// Told once the status is written.
-    pub(super) events: Vec<Event>,
-}
-
-/// A change of the workload's replicas.
-pub(super) struct Step {
-    pub(super) from: i32,
-    pub(super) to: i32,
-    pub(super) why: Move,
-}
-
-impl Work {
-    pub(super) fn is_empty(&self) -> bool {
-        !self.look
-            && self.metadata.is_none()
-            && self.hpa.is_none()
-            && self.step.is_none()
-            && self.status.is_none()
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            looks: Arc::new(Semaphore::new(64)),
+            writes: Arc::new(Semaphore::new(64)),
+        }
     }
-}
-
-/// Nothing where it was not tried; else why it failed, if it did.
-type Tried = Option<Result<(), String>>;
-
-/// What came of it.
-pub(super) struct Outcome {
-    pub(super) key: ObjectKey,
-    /// Of the object it was done for; another may have its name by now.
-    pub(super) uid: Option<String>,
-    pub(super) target: Option<Result<Target, String>>,
-    pub(super) replicas: Option<i32>,
-    /// The HPA's spec as the API server stored it.
-    pub(super) stored: Option<HorizontalPodAutoscalerSpec>,
-    /// The status as the API server stored it.
-    pub(super) status: Option<ScaledObjectStatus>,
-    /// The object's version since.
-    pub(super) version: Option<String>,
-    /// Whether the HPA could be written, if that was tried.
-    pub(super) hpa: Tried,
-    /// The status, or labels and finalizers, could not be written.
-    pub(super) failed: bool,
-    /// Whether the workload could be scaled, if that was tried.
-    pub(super) step: Tried,
-    /// Whether HPA or status was written at all.
-    pub(super) wrote: bool,
-    /// The object's version was older than the server's: no failure, a fresh look.
-    pub(super) conflict: bool,
 }
 
 /// Does `work` and reports.
 pub(super) async fn apply(
-    (client, teller, permits): (Client, Teller, Arc<Semaphore>),
+    (client, teller, places): (Client, Teller, Places),
     key: ObjectKey,
     work: Work,
     done: mpsc::UnboundedSender<Outcome>,
 ) {
-    // Never closed.
-    let _permit = permits.acquire().await;
     let mut outcome = Outcome {
         key,
         uid: work.plan.object.uid(),
@@ -119,6 +62,12 @@ pub(super) async fn apply(
         conflict: false,
     };
     let plan = &work.plan;
+    if work.look {
+        // Never closed.
+        let _place = places.looks.acquire().await;
+        outcome.target = Some(target::read(&client, plan, work.count_pods).await);
+    }
+    let _place = places.writes.acquire().await;
     if let Some(patch) = &work.metadata {
         match write_metadata(&client, plan, patch).await {
             Ok(()) => {}
@@ -128,9 +77,6 @@ pub(super) async fn apply(
                 tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing labels and finalizers");
             }
         }
-    }
-    if work.look {
-        outcome.target = Some(target::read(&client, plan, work.count_pods).await);
     }
     // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
     if let Some(status) = work.status {

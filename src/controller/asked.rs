@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{apply::ObjectKey, index::Index};
+use super::{index::Index, work::ObjectKey};
 use crate::{
     kafka::Security,
     poll::{ClusterKey, GroupDemand, Manager},
-    scaling::{Plan, Source},
+    scaling::{Plan, Source, remembered_topics},
 };
 
 type Place = (ClusterKey, Arc<str>);
@@ -29,13 +29,23 @@ impl Asked {
         let mut wanted: BTreeMap<Place, (GroupDemand, &Security)> = BTreeMap::new();
         let sources = plan.into_iter().filter(|p| p.problem.is_none());
         for (source, plan) in sources.flat_map(|p| p.triggers.iter().map(move |t| (&t.source, p))) {
-            let Ok(Source::Kafka { kafka, cluster, .. }) = source else {
+            let Ok(Source::Kafka {
+                kafka,
+                cluster,
+                metric,
+                ..
+            }) = source
+            else {
                 continue;
             };
             if kafka.withheld.is_some() {
                 continue;
             }
-            let demand = GroupDemand::new(&kafka.topics, plan.sample_interval());
+            let mut demand = GroupDemand::new(&kafka.topics, plan.sample_interval());
+            if kafka.topics.are_all() {
+                let remembered = remembered_topics(plan, kafka, metric);
+                demand.topics.extend(remembered);
+            }
             wanted
                 .entry((cluster.clone(), kafka.group.clone()))
                 .and_modify(|(known, _)| known.add(&demand))

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, sync::Arc};
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 
 use super::{
-    apply::ObjectKey,
     credentials::Reference,
     engine::{Controller, sample_key},
     index::Index,
@@ -14,6 +13,7 @@ use super::{
     release::{end, is_held, release},
     resolve::{Resolved, resolve},
     watches::Change,
+    work::ObjectKey,
 };
 use crate::{
     lag::Moment,
@@ -113,9 +113,7 @@ impl Controller {
             waiting,
         } = resolve(object, &lookup);
         self.dependents.authentications.set(key, authentications);
-        if self.dependents.references.set(key, references) {
-            self.credentials.follow(self.dependents.references.all());
-        }
+        self.unfollowed |= self.dependents.references.set(key, references);
         if waiting {
             // What it was before stands until all of it is known.
             self.waiting.insert(key.clone());
@@ -123,8 +121,6 @@ impl Controller {
         }
         self.waiting.remove(key);
         self.asked.set(key, Some(&plan), &mut self.manager);
-        let asked = &self.asked;
-        self.pictures.retain(|cluster, _| asked.knows(cluster));
         self.adopt(key, plan);
     }
 
@@ -162,13 +158,9 @@ impl Controller {
     /// Nothing is known of an object any more.
     fn forget(&mut self, key: &ObjectKey) {
         self.asked.set(key, None, &mut self.manager);
-        let asked = &self.asked;
-        self.pictures.retain(|cluster, _| asked.knows(cluster));
         self.dependents.authentications.set(key, BTreeSet::new());
         self.dependents.hpas.set(key, BTreeSet::new());
-        if self.dependents.references.set(key, BTreeSet::new()) {
-            self.credentials.follow(self.dependents.references.all());
-        }
+        self.unfollowed |= self.dependents.references.set(key, BTreeSet::new());
         self.waiting.remove(key);
         self.unpublish(key);
     }

@@ -12,10 +12,10 @@ use kube::{
     Client,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{
-    apply::{ObjectKey, Outcome, apply},
+    apply::{Places, apply},
     asked::Asked,
     credentials::{CredentialRules, Credentials, News},
     dependents::{Dependents, Dirty},
@@ -24,6 +24,7 @@ use super::{
     teller::Teller,
     users,
     watches::{Change, Watches},
+    work::{ObjectKey, Outcome},
 };
 use crate::{
     lag::Moment,
@@ -37,9 +38,6 @@ use crate::{
 const TOGETHER: Duration = Duration::from_millis(20);
 /// Cool-downs, ages and retries are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
-
-/// After a start each object may have something to write.
-const WRITERS: usize = 64;
 
 /// What the controller works with.
 pub struct Parts {
@@ -73,6 +71,8 @@ pub struct Controller {
     pub(super) pictures: BTreeMap<ClusterKey, Arc<Picture>>,
     pub(super) objects: BTreeMap<ObjectKey, Object>,
     pub(super) dependents: Dependents,
+    /// What is named has changed since it was followed.
+    pub(super) unfollowed: bool,
     /// Objects that name what is being read for the first time.
     pub(super) waiting: BTreeSet<ObjectKey>,
     /// Objects whose first poll is not over.
@@ -81,8 +81,8 @@ pub struct Controller {
         mpsc::UnboundedSender<Outcome>,
         mpsc::UnboundedReceiver<Outcome>,
     ),
-    /// How many objects are written for at once.
-    writers: Arc<Semaphore>,
+    /// How many workloads are looked at, and objects written for, at once.
+    places: Places,
     /// Objects whose finalizer is being taken off, by uid.
     pub(super) releasing: BTreeSet<String>,
     /// Authentications that it was taken off while they live: a KEDA that puts it on again is not fought.
@@ -112,10 +112,11 @@ impl Controller {
             pictures: BTreeMap::new(),
             objects: BTreeMap::new(),
             dependents: Dependents::default(),
+            unfollowed: false,
             waiting: BTreeSet::new(),
             unpolled: BTreeSet::new(),
             done: mpsc::unbounded_channel(),
-            writers: Arc::new(Semaphore::new(WRITERS)),
+            places: Places::default(),
             releasing: BTreeSet::new(),
             unheld: BTreeSet::new(),
             released: mpsc::unbounded_channel(),
@@ -194,6 +195,13 @@ impl Controller {
         for key in &dirty.plan {
             self.plan(key);
         }
+        if !dirty.plan.is_empty() {
+            let asked = &self.asked;
+            self.pictures.retain(|cluster, _| asked.knows(cluster));
+        }
+        if std::mem::take(&mut self.unfollowed) {
+            self.credentials.follow(self.dependents.references.all());
+        }
         let now = Moment::now();
         for key in dirty.plan.union(&dirty.evaluate) {
             self.evaluate(key, now);
@@ -228,10 +236,11 @@ impl Controller {
         self.parts.samples.set(&sample_key(key), samples);
         let former = object.former_hpa();
         let former = former.and_then(|name| self.watches.hpas.get(&of(name)));
-        if let Some(work) = object.work(&evaluation, hpa.as_deref(), former.as_deref(), now) {
+        let (hpa, former) = (hpa.as_deref(), former.as_deref());
+        if let Some(work) = object.work(&evaluation, hpa, former, pictures, now) {
             object.working = true;
             let (client, done) = (self.parts.client.clone(), self.done.0.clone());
-            let with = (client, self.teller.clone(), self.writers.clone());
+            let with = (client, self.teller.clone(), self.places.clone());
             tokio::spawn(apply(with, key.clone(), work, done));
         }
     }

@@ -4,8 +4,8 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 
 use super::{
-    apply::HpaWrite,
     object::{ECHO, Object},
+    work::HpaWrite,
 };
 use crate::{
     lag::Moment,

@@ -10,6 +10,7 @@ mod index;
 mod lookup;
 mod metadata;
 mod object;
+mod pace;
 mod publish;
 mod release;
 mod resolve;
@@ -18,6 +19,7 @@ mod target;
 mod teller;
 mod users;
 mod watches;
+mod work;
 
 pub use credentials::CredentialRules;
 pub use engine::{Controller, Parts};

@@ -1,6 +1,7 @@
 //! One object in the engine: its plan, what is remembered of it, and what is being done about it.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,13 +10,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
 use super::{
-    apply::{HpaWrite, Outcome, Step, Work},
     hpas::{foreign, owns},
     metadata,
     target::Target,
+    work::{HpaWrite, Step, Work},
 };
 use crate::{
     lag::Moment,
+    poll::{ClusterKey, Picture},
     resources::ScaledObjectStatus,
     scaling::{
         Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions,
@@ -25,15 +27,10 @@ use crate::{
 
 /// How long a write may take to come back over the watch before it is looked at again.
 pub(super) const ECHO: Duration = Duration::from_secs(5);
-/// A missing workload is looked for this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A new object's HPA and first status wait this long for a first answer: both are then written once.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
 /// What a status said before us stands while nothing is known yet, as long as a reading is served.
 const STANDS: Duration = Duration::from_secs(20);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// One that was found may have gone.
-const LOOK_SELDOM: Duration = Duration::from_secs(60);
 
 /// The engine's record of one ScaledObject.
 pub(super) struct Object {
@@ -44,11 +41,11 @@ pub(super) struct Object {
     pub(super) working: bool,
     /// Why the last write of the HPA failed, and the last step.
     pub(super) write_error: Option<String>,
-    step_error: Option<String>,
+    pub(super) step_error: Option<String>,
     /// What the workload had when it was first looked at.
     pub(super) first_seen: Option<i32>,
     pub(super) failures: u32,
-    step_failures: u32,
+    pub(super) step_failures: u32,
     pub(super) retry_at: Option<Instant>,
     pub(super) step_retry_at: Option<Instant>,
     /// The HPA's resource version before our last write: until it changes, the store is older than the write.
@@ -61,7 +58,7 @@ pub(super) struct Object {
     pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
     /// The object's version since: what the watch still shows of an older one is the past.
-    status_version: Option<u64>,
+    pub(super) status_version: Option<u64>,
     /// Since when the HPA says another thing of itself than the status tells.
     pub(super) turned_at: Option<Instant>,
     /// How often in a row only the words of conditions were worth a write.
@@ -73,14 +70,14 @@ pub(super) struct Object {
     /// What the API serves of it.
     pub(super) entries: Vec<Entry>,
     /// A total has to be divided by the pods that are ready.
-    counts_pods: bool,
-    tidied: Tidied,
+    pub(super) counts_pods: bool,
+    pub(super) tidied: Tidied,
     pub(super) since: Instant,
 }
 
 /// What was done about an object's labels and finalizers.
 #[derive(Default)]
-struct Tidied {
+pub(super) struct Tidied {
     /// The version whose were put right.
     version: Option<String>,
     /// KEDA's finalizer was taken off: a KEDA that puts it on again is not fought.
@@ -159,6 +156,7 @@ impl Object {
         evaluation: &Evaluation,
         hpa: Option<&HorizontalPodAutoscaler>,
         former: Option<&HorizontalPodAutoscaler>,
+        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
         now: Moment,
     ) -> Option<Work> {
         if self.working {
@@ -212,11 +210,14 @@ impl Object {
             write: foreign(&plan, hpa)
                 .or_else(|| self.write_error.clone())
                 .or_else(|| self.step_error.clone()),
+            pruned: self.is_pruned(),
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
         let status = if writes && self.target.is_some() && self.is_known(evaluation) {
-            self.status(evaluation, conditions, named, &activity, now)
+            let asleep = step.to().or_else(|| self.replicas(hpa)).map(|r| r == 0);
+            let remembered = self.remembered(evaluation, pictures, asleep);
+            self.status(evaluation, conditions, named, &activity, remembered, now)
         } else {
             None
         };
@@ -278,44 +279,6 @@ impl Object {
         written.is_some_and(|(live, written)| live < written)
     }
 
-    /// When what failed is tried again; what was not tried stays as it is.
-    pub(super) fn settle(&mut self, outcome: &Outcome) {
-        if let Some(version) = &outcome.version {
-            self.status_version = version.parse().ok();
-        }
-        let soon = Some(Instant::now() + Duration::from_secs(1));
-        let unwritten = matches!(outcome.hpa, Some(Err(_)));
-        if unwritten || outcome.conflict {
-            self.hpa_before = None;
-        }
-        if let Some(tried) = &outcome.hpa {
-            self.write_error = tried.clone().err();
-        }
-        if outcome.failed {
-            self.status_written = None;
-            self.tidied = Tidied::default();
-        }
-        if let Some(tried) = &outcome.step {
-            self.step_error = tried.clone().err();
-            self.step_retry_at = None;
-            let failures = self.step_failures;
-            self.step_failures = self.step_error.as_ref().map_or(0, |_| failures + 1);
-            if self.step_error.is_some() {
-                self.step_retry_at = Some(Instant::now() + backoff(failures));
-            }
-        }
-        if outcome.conflict {
-            // Our copy is older than the server's: the watch brings the new one.
-            self.retry_at = soon;
-        } else if outcome.failed || unwritten {
-            self.retry_at = Some(Instant::now() + backoff(self.failures));
-            self.failures = self.failures.saturating_add(1);
-        } else if outcome.wrote {
-            self.failures = 0;
-            self.retry_at = None;
-        }
-    }
-
     /// The name that the status tells, if the object's HPA is now to have another one.
     pub(super) fn former_hpa(&self) -> Option<&str> {
         let told = self.plan.object.status.as_ref()?.hpa_name.as_deref()?;
@@ -336,31 +299,4 @@ impl Object {
             _ => Some(read),
         }
     }
-
-    fn should_look(&mut self, hpa: Option<&HorizontalPodAutoscaler>, now: Moment) -> bool {
-        let age = self.looked.map(|at| now.at.saturating_duration_since(at));
-        let current = hpa.and_then(|h| h.status.as_ref()?.current_replicas);
-        let look = match (&self.target, age) {
-            (_, None) | (None, _) => true,
-            (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
-            (Some(Ok(target)), Some(age)) => {
-                let short = current.is_some_and(|c| c < self.plan.min.max(1));
-                let often =
-                    self.plan.sleeps() || short || self.plan.pause.whole || self.counts_pods;
-                let least = if often { Duration::ZERO } else { LOOK_SELDOM };
-                let uncounted = self.counts_pods && target.ready.is_none();
-                uncounted && age >= LOOK_AGAIN || age >= self.plan.polling.max(least)
-            }
-        };
-        if look {
-            self.looked = Some(now.at);
-        }
-        look
-    }
-}
-
-/// From a second to a minute.
-fn backoff(failures: u32) -> Duration {
-    let delay = Duration::from_secs(1).saturating_mul(1 << failures.min(6));
-    delay.min(LONGEST_BACKOFF)
 }

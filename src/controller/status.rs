@@ -7,8 +7,12 @@ use jiff::Timestamp;
 use super::object::{ECHO, Object};
 use crate::{
     lag::Moment,
-    resources::{Condition, GroupVersionKindResource, Health, ScaledObjectStatus, TriggerActivity},
-    scaling::{Activity, COMPOSITE, Evaluation, Event, Source, events},
+    poll::{ClusterKey, Picture},
+    resources::{
+        Condition, GroupVersionKindResource, Health, Remembered, ScaledObjectStatus,
+        TriggerActivity,
+    },
+    scaling::{Activity, COMPOSITE, Evaluation, Event, Source, events, forgets, remember},
 };
 
 /// In an outage the cause changes its words from try to try; they are written after this long, then less and less often.
@@ -23,22 +27,16 @@ impl Object {
         conditions: Vec<Condition>,
         has_hpa: bool,
         activity: &Activity,
+        remembered: Option<BTreeMap<String, Remembered>>,
         now: Moment,
     ) -> Option<(ScaledObjectStatus, Vec<Event>)> {
         let plan = &self.plan;
         let active = matches!(activity, Activity::Active(_));
-        let live = plan.object.status.clone().unwrap_or_default();
-        let known = match &self.status_written {
-            Some((written, at))
-                if at.elapsed() < ECHO
-                    || self.is_past()
-                    || self.status_stored.as_ref() == Some(&live) =>
-            {
-                written.clone()
-            }
-            _ => live,
-        };
+        let known = self.known_status();
         let mut next = known.clone();
+        if let Some(remembered) = remembered {
+            next.remembered = remembered;
+        }
         next.conditions = conditions;
         if let Some(Ok(target)) = &self.target {
             let GroupVersionKindResource {
@@ -106,6 +104,47 @@ impl Object {
         let events = events(&self.plan, &known, &next);
         self.status_written = Some((next.clone(), now.at));
         Some((next, events))
+    }
+
+    /// What the status says: the last one written, until the watch has come to it.
+    fn known_status(&self) -> ScaledObjectStatus {
+        let live = self.plan.object.status.clone().unwrap_or_default();
+        match &self.status_written {
+            Some((written, at))
+                if at.elapsed() < ECHO
+                    || self.is_past()
+                    || self.status_stored.as_ref() == Some(&live) =>
+            {
+                written.clone()
+            }
+            _ => live,
+        }
+    }
+
+    /// What the status is to remember from now on, if that is another thing than before: where the groups stood when the
+    /// workload went to sleep, nothing while it is awake.
+    pub(super) fn remembered(
+        &self,
+        evaluation: &Evaluation,
+        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+        asleep: Option<bool>,
+    ) -> Option<BTreeMap<String, Remembered>> {
+        let plan = &self.plan;
+        if !asleep? {
+            return Some(BTreeMap::new());
+        }
+        let mut metrics = evaluation.metrics.iter();
+        let whole = metrics.all(|m| m.value.is_ok() && m.partial.is_none());
+        (whole && forgets(plan, &self.known_status().remembered)).then(|| remember(plan, pictures))
+    }
+
+    /// Whether the last status that remembered something was stored without that, as a foreign CRD makes of it.
+    pub(super) fn is_pruned(&self) -> bool {
+        let written = self.status_written.as_ref();
+        let stored = self.status_stored.as_ref();
+        written
+            .zip(stored)
+            .is_some_and(|((w, _), s)| !w.remembered.is_empty() && s.remembered.is_empty())
     }
 
     /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.

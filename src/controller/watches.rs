@@ -1,11 +1,12 @@
 //! What is watched and kept whole. What these objects name is watched in `credentials`.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, future::ready};
 
 use futures::StreamExt;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::{NamespaceResourceScope, api::autoscaling::v2::HorizontalPodAutoscaler};
 use kube::{
     Api, Client, Resource, ResourceExt,
+    core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
         reflector::{self, Store},
@@ -15,7 +16,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::apply::ObjectKey;
+use super::work::ObjectKey;
 use crate::resources::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
 
 /// What a watch brought.
@@ -89,7 +90,7 @@ impl Watches {
 
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -98,7 +99,7 @@ where
 }
 
 fn reflect<K>(
-    api: Api<K>,
+    api: Api<DeserializeGuard<K>>,
     change: fn(ObjectKey) -> Change,
     changes: &mpsc::UnboundedSender<Change>,
     tasks: &mut JoinSet<()>,
@@ -109,6 +110,7 @@ where
     let (store, writer) = reflector::store();
     let changes = changes.clone();
     let events = watcher(api, watcher::Config::default()).default_backoff();
+    let events = events.filter_map(|event| ready(event.map(readable).transpose()));
     // Half of an object's size, and nobody reads it.
     let events = events.modify(|object| object.managed_fields_mut().clear());
     tasks.spawn(events.reflect(writer).for_each(move |event| {
@@ -127,7 +129,56 @@ where
             // The engine is gone when nobody listens.
             let _ = changes.send(change);
         }
-        futures::future::ready(())
+        ready(())
     }));
     store
+}
+
+/// One object that a foreign CRD let through although it can't be read must not hold up the others.
+fn readable<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
+    let read = |DeserializeGuard(object): DeserializeGuard<K>| {
+        object
+            .inspect_err(|invalid| {
+                let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
+                let name = invalid.metadata.name.as_deref().unwrap_or_default();
+                tracing::error!(namespace, name, error = %invalid.error, "a {} that can't be read is left alone", K::kind(&()));
+            })
+            .ok()
+    };
+    match event {
+        Event::Apply(object) => read(object).map(Event::Apply),
+        Event::Delete(object) => read(object).map(Event::Delete),
+        Event::InitApply(object) => read(object).map(Event::InitApply),
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_can_t_be_read_is_left_out_and_the_others_stand() {
+        let of = |spec: serde_json::Value| -> DeserializeGuard<ScaledObject> {
+            let object = json!({
+                "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+                "metadata": {"name": "o", "namespace": "n"}, "spec": spec,
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let good = of(json!({"scaleTargetRef": {"name": "w"}, "triggers": []}));
+        let bad = of(json!({"scaleTargetRef": "w"}));
+        assert!(matches!(
+            readable(Event::InitApply(good)),
+            Some(Event::InitApply(_))
+        ));
+        assert!(readable(Event::InitApply(bad)).is_none());
+        assert!(matches!(
+            readable::<ScaledObject>(Event::InitDone),
+            Some(Event::InitDone)
+        ));
+    }
 }

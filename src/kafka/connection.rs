@@ -4,19 +4,14 @@
 //! error or timeout means the connection is dropped by its owner and dialled afresh.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use kafka_protocol::{
-    ResponseError,
-    messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader},
-    protocol::{
-        Decodable, HeaderVersion, Request, StrBytes, VersionRange,
-        encode_request_header_into_buffer,
-    },
+    messages::{ApiKey, ApiVersionsRequest, RequestHeader},
+    protocol::{Request, StrBytes, VersionRange, encode_request_header_into_buffer},
 };
 use rustls::ClientConfig;
 use tokio::{
@@ -28,6 +23,8 @@ use super::{
     Address, Cause, Error, Security,
     dial::{Stream, connect, handshake},
     error::first_sentence,
+    reader::{self, Malformed, Reader},
+    requests::versions::{self, Versions},
     sasl::Sasl,
 };
 
@@ -59,7 +56,7 @@ impl Default for Deadlines {
 pub struct Connection {
     address: Address,
     stream: Box<dyn Stream>,
-    versions: HashMap<i16, VersionRange>,
+    versions: Versions,
     deadlines: Deadlines,
     correlation: i32,
     pub(super) redial_at: Option<Instant>,
@@ -118,14 +115,16 @@ impl Connection {
         self.common::<R>(cap).map_err(|cause| self.error(cause))
     }
 
-    /// Sends `request` in `version` and waits for its answer, `deadlines.call` at most.
-    pub async fn call<R: Request>(
+    /// Sends `request` in `version` and waits for its answer, `deadlines.call` at most. `decode` makes of the answer what
+    /// the caller wants; what it leaves of it is an error.
+    pub async fn call<R: Request, T>(
         &mut self,
         request: &R,
         version: i16,
-    ) -> Result<R::Response, Error> {
+        decode: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
         let after = self.deadlines.call;
-        let result = match timeout(after, self.exchange(request, version)).await {
+        let result = match timeout(after, self.exchange(request, version, decode)).await {
             Ok(Err(Cause::Closed)) if self.fresh && self.anonymous => Err(Cause::WantsSasl),
             Ok(result) => result,
             Err(_) => Err(Cause::Timeout {
@@ -159,7 +158,7 @@ impl Connection {
         let mut connection = Self {
             address: address.clone(),
             stream,
-            versions: HashMap::new(),
+            versions: Versions::new(),
             deadlines,
             correlation: 0,
             redial_at: None,
@@ -189,11 +188,12 @@ impl Connection {
         }
     }
 
-    pub(super) async fn exchange<R: Request>(
+    pub(super) async fn exchange<R: Request, T>(
         &mut self,
         request: &R,
         version: i16,
-    ) -> Result<R::Response, Cause> {
+        decode: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+    ) -> Result<T, Cause> {
         self.correlation = self.correlation.wrapping_add(1);
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
@@ -210,20 +210,11 @@ impl Connection {
         self.stream.write_all(&frame).await?;
         self.stream.flush().await?;
 
-        let mut body = self.read_frame().await?;
-        let header = ResponseHeader::decode(&mut body, R::Response::header_version(version))
-            .map_err(|e| codec::<R>(&e))?;
-        if header.correlation_id != self.correlation {
-            return Err(codec::<R>(&"it answers another request"));
-        }
-        let response = R::Response::decode(&mut body, version).map_err(|e| codec::<R>(&e))?;
-        if body.has_remaining() {
-            return Err(codec::<R>(&"it has trailing bytes"));
-        }
-        Ok(response)
+        let frame = self.read_frame().await?;
+        reader::read::<R, T>(&frame, version, self.correlation, decode).map_err(|e| codec::<R>(&e))
     }
 
-    async fn read_frame(&mut self) -> Result<Bytes, Cause> {
+    async fn read_frame(&mut self) -> Result<Vec<u8>, Cause> {
         let prefix = self.stream.read_u32().await?;
         let length = prefix as usize;
         if length > MAX_FRAME {
@@ -243,26 +234,14 @@ impl Connection {
         if read < length {
             return Err(Cause::Closed);
         }
-        Ok(Bytes::from(body))
+        Ok(body)
     }
 
     async fn negotiate(&mut self) -> Result<(), Cause> {
         // Version 0 is understood by every broker.
-        let response = self.exchange(&ApiVersionsRequest::default(), 0).await?;
-        if let Some(error) = ResponseError::try_from_code(response.error_code) {
-            return Err(Cause::Code(error));
-        }
-        self.versions = response
-            .api_keys
-            .iter()
-            .map(|k| {
-                let range = VersionRange {
-                    min: k.min_version,
-                    max: k.max_version,
-                };
-                (k.api_key, range)
-            })
-            .collect();
+        let request = ApiVersionsRequest::default();
+        let listed = self.exchange(&request, 0, versions::decode).await?;
+        self.versions = listed.map_err(Cause::Code)?;
         Ok(())
     }
 }

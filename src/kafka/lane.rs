@@ -12,8 +12,8 @@ use super::{
     Address, Cause, Connection, Error, Security,
     connection::Deadlines,
     requests::{
-        self, CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions, Position,
-        Throttled,
+        self, CommitsOf, Coordinators, GroupCommits, Isolation, Layout, Offsets, Partitions,
+        Position, Throttled,
     },
 };
 use crate::lag::Moment;
@@ -246,12 +246,13 @@ async fn put(connection: &mut Connection, ask: &Ask) -> Result<Throttled<Answer>
         ),
         Ask::Ends { ends, starts } => {
             // Starts first: a log start read before the end can't lie behind it.
+            let all = Isolation::ReadUncommitted;
             let begins = if starts.is_empty() {
                 None
             } else {
-                Some(requests::offsets::fetch(connection, Position::Start, starts).await?)
+                Some(requests::offsets::fetch(connection, Position::Start, all, starts).await?)
             };
-            let ends = requests::offsets::fetch(connection, Position::End, ends).await?;
+            let ends = requests::offsets::fetch(connection, Position::End, all, ends).await?;
             let throttle = begins.as_ref().map_or(0, |s| s.throttle_ms);
             Throttled {
                 throttle_ms: ends.throttle_ms.max(throttle),

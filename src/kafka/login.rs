@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use kafka_protocol::{
     ResponseError,
     messages::{SaslAuthenticateRequest, SaslHandshakeRequest},
@@ -10,7 +9,7 @@ use kafka_protocol::{
 };
 use rsasl::{mechname::Mechname, prelude::SASLClient};
 
-use super::{Cause, Connection, error::first_sentence, sasl::Sasl};
+use super::{Cause, Connection, error::first_sentence, requests::login, sasl::Sasl};
 
 /// Kafka's own default is 4 096; each costs time on a thread that others wait for.
 const MOST_ITERATIONS: u64 = 100_000;
@@ -35,27 +34,28 @@ impl Connection {
         };
         let handshake =
             SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
-        let version = self.common::<SaslHandshakeRequest>(1)?;
-        let answer = self.exchange(&handshake, version).await?;
-        match ResponseError::try_from_code(answer.error_code) {
+        let version = self.common::<SaslHandshakeRequest>(login::HANDSHAKE_CAP)?;
+        let answer = self
+            .exchange(&handshake, version, login::decode_handshake)
+            .await?;
+        match answer.error {
             None => {}
             Some(ResponseError::IllegalSaslState) => return Err(Cause::NoSaslHere { mechanism }),
             Some(_) => {
-                let offered: Vec<_> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
                 return Err(Cause::Mechanism {
                     mechanism,
-                    offered: offered.join(", ").chars().take(200).collect(),
+                    offered: answer.offered,
                 });
             }
         }
 
-        let version = self.common::<SaslAuthenticateRequest>(i16::MAX)?;
+        let version = self.common::<SaslAuthenticateRequest>(login::AUTHENTICATE_CAP)?;
         let name = Mechname::parse(mechanism.as_bytes()).map_err(|e| failed(&e))?;
         let config = sasl.config().map_err(|e| failed(&e))?;
         let mut session = SASLClient::new(config)
             .start_suggested(&[name])
             .map_err(|e| failed(&e))?;
-        let mut received: Option<Bytes> = None;
+        let mut received: Option<Vec<u8>> = None;
         loop {
             let mut out = Vec::new();
             if let Some(count) = received.as_deref().and_then(iterations)
@@ -71,15 +71,11 @@ impl Connection {
                 .map_err(|e| failed(&e))?;
             if state.has_sent_message() {
                 let request = SaslAuthenticateRequest::default().with_auth_bytes(out.into());
-                let response = self.exchange(&request, version).await?;
-                if let Some(error) = ResponseError::try_from_code(response.error_code) {
-                    let text = response.error_message.map_or_else(
-                        || super::error::code_name(error),
-                        |m| first_sentence(m.as_str()),
-                    );
-                    return Err(Cause::Login(text));
-                }
-                let lifetime = u64::try_from(response.session_lifetime_ms).unwrap_or(0);
+                let response = self
+                    .exchange(&request, version, login::decode_authenticate)
+                    .await?
+                    .map_err(Cause::Login)?;
+                let lifetime = response.session_lifetime_ms;
                 self.redial_at = (lifetime > 0)
                     .then(|| Instant::now() + Duration::from_millis(lifetime).mul_f64(0.8));
                 received = Some(response.auth_bytes);

@@ -9,12 +9,15 @@ mod dial;
 pub mod error;
 pub mod lane;
 mod login;
+pub mod reader;
 pub mod requests;
 pub mod sasl;
 pub mod security;
 pub mod tls;
+pub mod topics;
 
 pub use address::Address;
 pub use connection::Connection;
 pub use error::{Cause, Error};
 pub use security::Security;
+pub use topics::Topics;

@@ -24,6 +24,17 @@ pub struct Reading {
     pub at: Moment,
 }
 
+/// What was lost of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The log was seen to lose records that had been committed, as an unclean leader election does.
+    Truncated,
+    /// The commit is gone although its topic is the same: expired, or deleted with its group. The last one stands.
+    Expired,
+    /// The topic was deleted and made anew since the group was first seen, which has no commit in it yet.
+    Recreated,
+}
+
 /// The last good pair and what a policy may need beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Track {
@@ -42,11 +53,9 @@ pub struct Track {
     pub stuck_since: Option<Moment>,
     /// Whether the commit lies beyond the end: truncated, or from elsewhere.
     pub beyond: bool,
-    /// Whether the log was seen to lose records that had been committed, as an unclean leader election does.
-    pub truncated: bool,
-    /// Whether the commit is gone although its topic is the same: expired, or deleted with its group. The last one stands.
-    pub expired: bool,
-    topic_id: Option<[u8; 16]>,
+    /// What is not there any more.
+    pub loss: Option<Loss>,
+    pub(super) topic_id: Option<[u8; 16]>,
     leader_epoch: Option<i32>,
     doubts: u8,
 }
@@ -63,8 +72,7 @@ impl Track {
             baseline: reading.end,
             stuck_since: None,
             beyond: false,
-            truncated: false,
-            expired: false,
+            loss: None,
             topic_id: reading.topic_id,
             leader_epoch: reading.leader_epoch,
             doubts: 0,
@@ -84,16 +92,17 @@ impl Track {
             *self = Self {
                 // A new topic begins at 0; where its log began when first seen, everything in it is new to the group.
                 baseline: 0,
+                loss: reading.committed.is_none().then_some(Loss::Recreated),
                 ..Self::begin(reading)
             };
             return;
         }
         // Without topic ids a new topic can't be told from a lost commit, and then nothing is remembered.
-        self.expired = reading.committed.is_none()
+        let expired = reading.committed.is_none()
             && self.committed.is_some()
             && reading.topic_id.is_some()
             && reading.topic_id == self.topic_id;
-        if self.expired {
+        if expired {
             reading.committed = self.committed;
         }
         let beyond = reading.committed.is_some_and(|c| c > reading.end);
@@ -102,7 +111,8 @@ impl Track {
         // A leader that was deposed and does not know it yet tells an old end. Brokers without topic ids begin epochs
         // anew with a topic, so it is not doubted for ever.
         let deposed = epochs.is_some_and(|(new, known)| new < known);
-        let truncated = beyond && !deposed && (self.truncated || elected || reading.end < self.end);
+        let cut = self.loss == Some(Loss::Truncated) || elected || reading.end < self.end;
+        let truncated = beyond && !deposed && cut;
         let doubtful = deposed || beyond && !truncated && !self.beyond;
         if doubtful && self.doubts + 1 < BEYOND_TICKS {
             self.doubts += 1;
@@ -117,7 +127,11 @@ impl Track {
         self.start = reading.start.or(self.start);
         self.at = reading.at;
         self.beyond = beyond;
-        self.truncated = truncated;
+        self.loss = match self.loss {
+            _ if truncated => Some(Loss::Truncated),
+            _ if expired => Some(Loss::Expired),
+            loss => loss.filter(|l| *l == Loss::Recreated && reading.committed.is_none()),
+        };
         self.leader_epoch = reading.leader_epoch.or(self.leader_epoch);
         self.doubts = 0;
         self.topic_id = reading.topic_id.or(self.topic_id);
@@ -168,16 +182,16 @@ mod tests {
     fn a_log_that_lost_committed_records_is_believed_at_once() {
         let mut fallen = Track::begin(read(190, 200, 0));
         fallen.take(read(190, 100, 5));
-        assert!(fallen.beyond && fallen.truncated);
+        assert_eq!((fallen.beyond, fallen.loss), (true, Some(Loss::Truncated)));
         assert_eq!((fallen.committed, fallen.end), (Some(190), 100));
         fallen.take(read(90, 100, 10));
-        assert!(!fallen.beyond && !fallen.truncated);
+        assert_eq!((fallen.beyond, fallen.loss), (false, None));
 
         let mut elected = Track::begin(read(90, 100, 0));
         let mut next = read(110, 100, 5);
         next.leader_epoch = Some(2);
         elected.take(next);
-        assert!(elected.truncated);
+        assert_eq!(elected.loss, Some(Loss::Truncated));
     }
 
     #[test]
@@ -189,8 +203,8 @@ mod tests {
         assert_eq!((track.committed, track.end), (Some(90), 200));
         track.take(read(96, 210, 10));
         assert_eq!(
-            (track.committed, track.end, track.truncated),
-            (Some(96), 210, false)
+            (track.committed, track.end, track.loss),
+            (Some(96), 210, None)
         );
     }
 
@@ -199,20 +213,20 @@ mod tests {
         let mut track = Track::begin(read(90, 100, 0));
         track.take(read(-1, 120, 5));
         assert_eq!(
-            (track.committed, track.end, track.expired),
-            (Some(90), 120, true)
+            (track.committed, track.end, track.loss),
+            (Some(90), 120, Some(Loss::Expired))
         );
         track.take(read(-1, 130, 10));
         assert_eq!(
-            (track.committed, track.end, track.expired),
-            (Some(90), 130, true)
+            (track.committed, track.end, track.loss),
+            (Some(90), 130, Some(Loss::Expired))
         );
         track.take(read(130, 130, 15));
-        assert_eq!((track.committed, track.expired), (Some(130), false));
+        assert_eq!((track.committed, track.loss), (Some(130), None));
         let mut unknown = read(-1, 140, 20);
         unknown.topic_id = None;
         track.take(unknown);
-        assert_eq!((track.committed, track.expired), (None, false));
+        assert_eq!((track.committed, track.loss), (None, None));
     }
 
     #[test]
@@ -232,6 +246,7 @@ mod tests {
         again.topic_id = Some([2; 16]);
         track.take(again);
         assert_eq!((track.committed, track.end), (None, 3));
+        assert_eq!(track.loss, Some(Loss::Recreated));
         assert_eq!(track.baseline, 0, "all three records are new to the group");
     }
 

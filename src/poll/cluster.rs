@@ -285,6 +285,7 @@ impl Cluster {
                 .map(|(n, g)| (n.clone(), g.picture.clone()))
                 .collect(),
             trouble: self.trouble.clone(),
+            listed: false,
         };
         self.pictures
             .send((self.key.clone(), Arc::new(picture)))

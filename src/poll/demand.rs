@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::kafka::{Address, Security, security::Fingerprint};
+use crate::kafka::{Address, Security, Topics, security::Fingerprint, topics::TopicPattern};
 
 /// A cluster as configured, with one credential value: the bootstrap list is taken as it is written, never an id that a
 /// broker states, so that no broker can make us share what belongs to another.
@@ -48,18 +48,21 @@ pub struct GroupDemand {
     pub every: Duration,
     /// Topics that somebody names.
     pub topics: BTreeSet<Arc<str>>,
+    /// Patterns of topics that somebody asks for.
+    pub patterns: BTreeSet<TopicPattern>,
     /// Whether somebody wants every topic that the group has committed.
     pub all_topics: bool,
 }
 
 impl GroupDemand {
-    /// Of one asker, who names topics or, naming none, wants all that the group has committed.
+    /// Of one asker.
     #[must_use]
-    pub fn new(topics: &[Arc<str>], every: Duration) -> Self {
+    pub fn new(topics: &Topics, every: Duration) -> Self {
         Self {
             every,
-            topics: topics.iter().cloned().collect(),
-            all_topics: topics.is_empty(),
+            topics: topics.names.iter().cloned().collect(),
+            patterns: topics.patterns.iter().cloned().collect(),
+            all_topics: topics.are_all(),
         }
     }
 
@@ -67,6 +70,7 @@ impl GroupDemand {
     pub fn add(&mut self, other: &Self) {
         self.every = self.every.min(other.every);
         self.topics.extend(other.topics.iter().cloned());
+        self.patterns.extend(other.patterns.iter().cloned());
         self.all_topics |= other.all_topics;
     }
 }

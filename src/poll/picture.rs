@@ -19,6 +19,8 @@ pub struct Picture {
     pub groups: HashMap<Arc<str>, Arc<GroupPicture>>,
     /// Why the cluster as a whole can't be asked, if so.
     pub trouble: Option<Trouble>,
+    /// Whether the topics that patterns take are known.
+    pub listed: bool,
 }
 
 /// One topic.

@@ -3,6 +3,7 @@
 mod authentication;
 pub mod conditions;
 mod scaled_object;
+mod status;
 
 pub use authentication::{
     ClusterTriggerAuthentication, ClusterTriggerAuthenticationSpec, EnvRef, TargetRef, TokenRef,
@@ -10,9 +11,11 @@ pub use authentication::{
 };
 pub use conditions::Condition;
 pub use scaled_object::{
-    Advanced, AuthenticationRef, Fallback, GroupVersionKindResource, Health,
-    HorizontalPodAutoscalerConfig, ScaleTarget, ScaledObject, ScaledObjectSpec, ScaledObjectStatus,
-    ScalingModifiers, Trigger, TriggerActivity,
+    Advanced, AuthenticationRef, Fallback, HorizontalPodAutoscalerConfig, ScaleTarget,
+    ScaledObject, ScaledObjectSpec, ScalingModifiers, Trigger,
+};
+pub use status::{
+    GroupVersionKindResource, Health, Remembered, ScaledObjectStatus, TriggerActivity,
 };
 
 use kube::CustomResourceExt;

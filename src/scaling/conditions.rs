@@ -5,6 +5,7 @@ use crate::{poll::Trouble, resources::Condition};
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
 const BROKEN: &str = "Triggers defined in ScaledObject are not working correctly";
+const PRUNED: &str = "where its groups stand will be forgotten in a restart, because the ScaledObject CRD of this cluster drops status.remembered: apply lagscale's CRDs";
 const PARTLY_BROKEN: &str = "Some triggers defined in ScaledObject are not working correctly";
 
 /// What stands in the way of an object, from outside its triggers.
@@ -14,6 +15,8 @@ pub struct Health {
     pub target: Option<String>,
     /// The last write of HPA or scale failed.
     pub write: Option<String>,
+    /// The API server did not store what the status remembers.
+    pub pruned: bool,
 }
 
 /// Ready, Active, Fallback, Paused and, once it was observed, HPAActive; in KEDA's order.
@@ -105,7 +108,8 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     let notice = evaluation
         .metrics
         .iter()
-        .find_map(|m| Some(format!("{}: {}", m.name, m.notice.as_ref()?)));
+        .find_map(|m| Some(format!("{}: {}", m.name, m.notice.as_ref()?)))
+        .or_else(|| health.pruned.then(|| PRUNED.to_owned()));
     let message = match (partial, notice) {
         (Some(cause), _) => format!("{READY}; reading is partial: {cause}"),
         (None, Some(notice)) => format!("{READY}; {notice}"),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Composite, Cut, External, Live, Metric, Plan, Source, Value,
+    Composite, Cut, External, Live, Metric, Plan, Recalled, Source, Value,
     memory::Memory,
     metric::{activation, lag, served},
     reading::{Readout, read},
@@ -97,8 +97,8 @@ pub fn evaluate(
                 let picture = pictures.get(cluster).map(AsRef::as_ref);
                 let group = picture.and_then(|p| p.groups.get(&kafka.group));
                 polled &= kafka.withheld.is_some() || group.is_some_and(|g| g.polled);
-                let readout = readout(kafka, picture, plan, now);
                 let known = memory.of(index, kafka, plan, metric);
+                let readout = readout(kafka, picture, plan, &known.recalled, now);
                 if let Some((partitions, reads)) = readout.partitions {
                     known.bound.take(partitions, reads);
                 }
@@ -168,13 +168,19 @@ fn external(plan: &Plan, index: usize) -> Option<External<'_>> {
     plan.triggers.get(index)?.source.as_ref().ok()?.external()
 }
 
-fn readout(kafka: &Kafka, picture: Option<&Picture>, plan: &Plan, now: Moment) -> Readout {
+fn readout(
+    kafka: &Kafka,
+    picture: Option<&Picture>,
+    plan: &Plan,
+    recalled: &Recalled,
+    now: Moment,
+) -> Readout {
     match (&kafka.withheld, picture) {
         (Some(why), _) => Readout {
             trouble: Some(Trouble::configuration(why.as_str())),
             ..Readout::default()
         },
-        (None, Some(picture)) => read(kafka, picture, plan.polling, now),
+        (None, Some(picture)) => read(kafka, picture, recalled, plan.polling, now),
         (None, None) => Readout::default(),
     }
 }

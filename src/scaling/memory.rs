@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Activity, Bound, Evaluation, Live, Plan, fallback::Failures};
-use crate::{kafka::Address, lag::Moment, triggers::Kafka};
+use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failures};
+use crate::{
+    kafka::{Address, Topics},
+    lag::Moment,
+    triggers::Kafka,
+};
 
 /// What is remembered of an object from one evaluation to the next.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,7 @@ pub(super) struct TriggerMemory {
     /// Lag and activation of the last complete reading.
     pub(super) complete: Option<(i64, i64)>,
     pub(super) failures: Failures,
+    pub(super) recalled: Recalled,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
     cached: Option<((i64, Moment), Moment)>,
 }
@@ -59,7 +64,7 @@ impl TriggerMemory {
 struct Identity {
     bootstrap: Arc<[Address]>,
     group: Arc<str>,
-    topics: Arc<[Arc<str>]>,
+    topics: Topics,
     partitions: Option<Vec<i32>>,
 }
 
@@ -92,6 +97,7 @@ impl Memory {
             *known = TriggerMemory {
                 of,
                 failures: Failures::restored(plan, metric),
+                recalled: Recalled::restored(plan, kafka, metric),
                 ..TriggerMemory::default()
             };
         }

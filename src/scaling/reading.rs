@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::Recalled;
 use crate::{
-    lag::{Counting, Moment, Sum, Track, sum},
+    lag::{Counting, Loss, Moment, Sum, Track, sum},
     poll::{GroupPicture, Picture, TopicPicture, Trouble},
     triggers::Kafka,
 };
@@ -38,18 +39,35 @@ impl Readout {
 
 /// Reads `kafka` off `picture`. `persistent_after` is the object's polling interval.
 #[must_use]
-pub fn read(kafka: &Kafka, picture: &Picture, persistent_after: Duration, now: Moment) -> Readout {
+pub fn read(
+    kafka: &Kafka,
+    picture: &Picture,
+    recalled: &Recalled,
+    persistent_after: Duration,
+    now: Moment,
+) -> Readout {
     let Some(group) = picture.groups.get(&kafka.group) else {
         return Readout {
             trouble: picture.trouble.clone(),
             ..Readout::default()
         };
     };
-    let mut scan = Scan::default();
-    for topic in kafka.topics.iter() {
+    let mut scan = Scan::new(recalled);
+    for topic in kafka.topics.names.iter() {
         scan.topic(topic, kafka, group, picture.topics.get(topic));
     }
-    if kafka.topics.is_empty() {
+    if !kafka.topics.patterns.is_empty() {
+        // What a pattern takes is known once the cluster's topics were listed.
+        scan.unread |= !picture.listed;
+        scan.described &= picture.listed;
+        for (topic, found) in &picture.topics {
+            let named = kafka.topics.names.contains(topic);
+            if !named && kafka.topics.take(topic) {
+                scan.topic(topic, kafka, group, Some(found));
+            }
+        }
+    }
+    if kafka.topics.are_all() {
         for topic in group.topics.keys() {
             scan.topic(topic, kafka, group, picture.topics.get(topic));
         }
@@ -67,8 +85,8 @@ pub fn read(kafka: &Kafka, picture: &Picture, persistent_after: Duration, now: M
         .trouble
         .or_else(|| group.trouble.clone())
         .or_else(|| scan.unread.then(|| picture.trouble.clone()).flatten());
-    let mut total = sum(scan.tracks, counting, now);
-    if kafka.topics.is_empty() && total.newest.is_none() {
+    let mut total = sum(&scan.tracks, counting, now);
+    if kafka.topics.are_all() && total.newest.is_none() {
         total.newest = group.read;
     }
     Readout {
@@ -82,7 +100,8 @@ pub fn read(kafka: &Kafka, picture: &Picture, persistent_after: Duration, now: M
 }
 
 struct Scan<'a> {
-    tracks: Vec<&'a Track>,
+    recalled: &'a Recalled,
+    tracks: Vec<Track>,
     partitions: i64,
     reads: u64,
     described: bool,
@@ -91,9 +110,10 @@ struct Scan<'a> {
     notice: Option<String>,
 }
 
-impl Default for Scan<'_> {
-    fn default() -> Self {
+impl<'a> Scan<'a> {
+    fn new(recalled: &'a Recalled) -> Self {
         Self {
+            recalled,
             tracks: Vec::new(),
             partitions: 0,
             reads: 0,
@@ -103,14 +123,12 @@ impl Default for Scan<'_> {
             notice: None,
         }
     }
-}
 
-impl<'a> Scan<'a> {
     fn topic(
         &mut self,
         name: &Arc<str>,
         kafka: &Kafka,
-        group: &'a GroupPicture,
+        group: &GroupPicture,
         topic: Option<&TopicPicture>,
     ) {
         let Some(topic) = topic else {
@@ -138,7 +156,8 @@ impl<'a> Scan<'a> {
             self.trouble = self.trouble.take().or_else(|| trouble.cloned());
             match slot.and_then(|s| s.track.as_ref()) {
                 Some(track) => {
-                    let notice = || Some(format!("topic {name} partition {id}: {}", lost(track)?));
+                    let track = self.recalled.of(name, *id, track);
+                    let notice = || Some(format!("topic {name} partition {id}: {}", lost(&track)?));
                     self.notice = self.notice.take().or_else(notice);
                     self.tracks.push(track);
                 }
@@ -156,26 +175,28 @@ impl<'a> Scan<'a> {
 
 /// What a partition has lost, in words for a condition.
 fn lost(track: &Track) -> Option<String> {
-    let (committed, end) = (track.committed?, track.end);
+    let end = track.end;
+    if track.loss == Some(Loss::Recreated) {
+        return Some(format!(
+            "the topic was deleted and made anew, and the group has no commit in it yet; it ends at {end}"
+        ));
+    }
+    let committed = track.committed?;
     let start = track.start.unwrap_or(0);
-    if track.truncated {
-        Some(format!(
+    match track.loss {
+        Some(Loss::Truncated) => Some(format!(
             "its log was cut below the committed offset {committed} and ends at {end}, as after an unclean leader election"
-        ))
-    } else if track.beyond {
-        Some(format!(
+        )),
+        _ if track.beyond => Some(format!(
             "the committed offset {committed} lies beyond the log end {end}, so it counts as lost"
-        ))
-    } else if track.expired {
-        Some(format!(
+        )),
+        Some(Loss::Expired) => Some(format!(
             "the commit is gone (expired, or deleted with its group); the last one, {committed}, stands"
-        ))
-    } else if committed < start {
-        Some(format!(
+        )),
+        _ if committed < start => Some(format!(
             "the records from {committed} to {} were deleted before they were consumed",
             start - 1
-        ))
-    } else {
-        None
+        )),
+        _ => None,
     }
 }

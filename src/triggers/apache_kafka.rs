@@ -40,7 +40,7 @@ pub(super) fn parse(sources: Sources<'_>) -> Result<Kafka, Vec<String>> {
         (common.allow_idle_consumers && common.limit).then(|| {
             "allowIdleConsumers and limitToPartitionsWithLag cannot be set simultaneously".into()
         }),
-        (topics.is_empty() && common.limit)
+        (common.names_none() && common.limit)
             .then(|| "topic must be specified when using limitToPartitionsWithLag".into()),
     ];
     let secured = apache_security(&mut fields);

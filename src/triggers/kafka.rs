@@ -9,7 +9,7 @@ use super::{
     security::{Secured, security},
 };
 use crate::{
-    kafka::{Address, Security},
+    kafka::{Address, Security, Topics},
     lag::Policy,
 };
 
@@ -26,8 +26,8 @@ pub struct Kafka {
     pub group: Arc<str>,
     /// `topic` as the metric's name has it: of `apache-kafka` a list with commas. `None`: every topic the group has commits for.
     pub topic: Option<Arc<str>>,
-    /// The topics of it, each once.
-    pub topics: Arc<[Arc<str>]>,
+    /// The topics of it, or those of `topics`, which is ours: a list of names and patterns.
+    pub topics: Topics,
     /// `partitionLimitation`; only with a topic.
     pub partitions: Option<Arc<BTreeSet<i32>>>,
     /// `lagThreshold`, above 0: records per replica.
@@ -65,6 +65,8 @@ pub(super) struct Common<'a> {
     bootstrap: Arc<[Address]>,
     group: &'a str,
     pub(super) topic: Option<&'a str>,
+    /// `topics`: names and patterns.
+    listed: Option<&'a str>,
     pub(super) limitation: Option<&'a str>,
     pub(super) threshold: i64,
     pub(super) activation: i64,
@@ -82,6 +84,7 @@ impl<'a> Common<'a> {
             bootstrap: bootstrap(fields),
             group: fields.required("consumerGroup"),
             topic: fields.text("topic", From::TriggerThenEnvironment),
+            listed: fields.text("topics", From::TriggerThenEnvironment),
             limitation: fields.text("partitionLimitation", From::Trigger),
             threshold: fields.integer("lagThreshold", 10),
             activation: fields.integer("activationLagThreshold", 0),
@@ -94,6 +97,11 @@ impl<'a> Common<'a> {
         }
     }
 
+    /// Whether all topics of the group are meant.
+    pub(super) fn names_none(&self) -> bool {
+        self.topic.is_none() && self.listed.is_none()
+    }
+
     /// The trigger, if nothing was wrong; `topics` are the pieces of its topic, trimmed.
     pub(super) fn finish(
         self,
@@ -102,6 +110,10 @@ impl<'a> Common<'a> {
         secured: Result<Secured, String>,
         mut errors: Vec<String>,
     ) -> Result<Kafka, Vec<String>> {
+        let listed = self.listed();
+        if let Err(error) = &listed {
+            errors.push(error.clone());
+        }
         let Secured {
             security,
             sasl,
@@ -115,19 +127,23 @@ impl<'a> Common<'a> {
                 return Err(errors);
             }
         };
-        let mut each: Vec<Arc<str>> = Vec::new();
+        let mut names: Vec<Arc<str>> = Vec::new();
         for topic in topics.iter().filter(|t| !t.is_empty()) {
-            if !each.iter().any(|t| **t == **topic) {
-                each.push((*topic).into());
+            if !names.iter().any(|t| **t == **topic) {
+                names.push((*topic).into());
             }
         }
-        let topic = (!each.is_empty()).then(|| topics.join(",").into());
+        let topic = (!names.is_empty()).then(|| topics.join(",").into());
+        let topics = listed.ok().flatten().unwrap_or(Topics {
+            names: names.into(),
+            patterns: Arc::default(),
+        });
         Ok(Kafka {
             bootstrap: self.bootstrap,
             group: self.group.into(),
-            partitions: topic.as_ref().and(partitions).map(Arc::new),
+            partitions: partitions.filter(|_| !topics.are_all()).map(Arc::new),
             topic,
-            topics: each.into(),
+            topics,
             threshold: self.threshold,
             activation: self.activation,
             // The reference lets "latest,earliest" pass; of the two readings the higher number is the safe one.
@@ -147,6 +163,24 @@ impl<'a> Common<'a> {
             withheld,
         })
     }
+
+    fn listed(&self) -> Result<Option<Topics>, String> {
+        let Some(text) = self.listed else {
+            return Ok(None);
+        };
+        let wrong = |why: String| format!("unable to set param \"topics\" value \"{text}\": {why}");
+        if self.topic.is_some() {
+            return Err(wrong(
+                "topic is given too, and only one of both can be".into(),
+            ));
+        }
+        let pieces = text.split(',').map(str::trim).filter(|p| !p.is_empty());
+        let topics = Topics::parse(pieces).map_err(wrong)?;
+        if topics.are_all() {
+            return Err(wrong("it names no topic".into()));
+        }
+        Ok(Some(topics))
+    }
 }
 
 impl Kafka {
@@ -162,6 +196,7 @@ impl Kafka {
             Ok(partitions) => (partitions, None),
             Err(error) => (None, Some(error)),
         };
+        let none = common.names_none();
         let Common {
             topic,
             threshold,
@@ -179,15 +214,15 @@ impl Kafka {
             (common.allow_idle_consumers && limit).then(|| {
                 "allowIdleConsumers and limitToPartitionsWithLag cannot be set simultaneously".into()
             }),
-            (topic.is_none() && limit)
+            (none && limit)
                 .then(|| "topic must be specified when using limitToPartitionsWithLag".into()),
             (limit && even).then(|| {
                 "limitToPartitionsWithLag and ensureEvenDistributionOfPartitions cannot be set simultaneously".into()
             }),
-            (topic.is_none() && even).then(|| {
+            (none && even).then(|| {
                 "topic must be specified when using ensureEvenDistributionOfPartitions".into()
             }),
-            (topic.is_none() && without_full_metadata == Some(true))
+            (none && without_full_metadata == Some(true))
                 .then(|| "topic must be specified when fullMetadata is false".into()),
         ];
         let secured = security(&mut fields);
@@ -324,6 +359,29 @@ mod tests {
         ] {
             let found = parse(&[metadata], &[]).unwrap_err();
             assert!(found.contains(error), "{metadata:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_topics_and_patterns_is_ours_and_stands_in_place_of_topic() {
+        let listed = [
+            ("topics", "orders, audit-.*"),
+            ("limitToPartitionsWithLag", "true"),
+        ];
+        let kafka = parse(&listed, &[]).unwrap();
+        assert_eq!(kafka.metric_name(0), "s0-kafka-g-topics");
+        assert!(kafka.topics.take("audit-7") && kafka.topics.take("orders"));
+        assert!(!kafka.topics.take("order"));
+        for (metadata, error) in [
+            (vec![("topics", "a"), ("topic", "b")], "topic is given too"),
+            (vec![("topics", " , ")], "it names no topic"),
+            (vec![("topics", "a*b(")], "pattern \"a*b(\""),
+        ] {
+            let found = parse(&metadata, &[]).unwrap_err();
+            assert!(
+                found.contains(error) && found.contains("\"topics\""),
+                "{found}"
+            );
         }
     }
 

@@ -145,7 +145,7 @@ impl Bench {
         self.picture = Some(Picture {
             topics: HashMap::from([("t".into(), topic)]),
             groups: HashMap::from([("g".into(), group.into())]),
-            trouble: None,
+            ..Picture::default()
         });
     }
 

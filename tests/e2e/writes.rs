@@ -91,8 +91,7 @@ async fn writes(yard: &Yard) {
     yard.bed.balancer.add(address, plain);
     yard.bed.available(API_SERVICE).await;
     fleet.every_hpa_reads().await;
-    // Told after a while, since it goes to and fro.
-    fleet.all("HPAActive", "True").await;
+    fleet.hpas_are_told().await;
     fleet.quiet(2).await;
 
     let begin = fleet.gate.writes().len();
@@ -114,6 +113,7 @@ async fn writes(yard: &Yard) {
     ticks(&fleet.lagscale, 2).await;
     // An HPA that read nothing meanwhile may say so for long enough to be told.
     fleet.every_hpa_reads().await;
+    fleet.hpas_are_told().await;
     fleet.quiet(2).await;
     fleet.most("to start again", begin, 2);
 
@@ -121,6 +121,7 @@ async fn writes(yard: &Yard) {
     fleet.kafka.freeze(0);
     fleet.withheld(true).await;
     fleet.all("Ready", "False").await;
+    fleet.hpas_are_told().await;
     // The cause has its last word when a dial was tried in vain.
     fleet.quiet(6).await;
     // Partly unread, withheld, fallen back where that is asked for, the HPA's own word about either, and once the same in
@@ -134,6 +135,8 @@ async fn writes(yard: &Yard) {
     fleet.kafka.thaw(0);
     fleet.withheld(false).await;
     fleet.all("Ready", "True").await;
+    fleet.every_hpa_reads().await;
+    fleet.hpas_are_told().await;
     fleet.quiet(2).await;
     // With the HPA's own word.
     fleet.most("for an outage to end", begin, 3);
@@ -220,20 +223,51 @@ impl<'a> Fleet<'a> {
         .await;
     }
 
-    /// Waits until every HPA has read its metric, but for those that are off because the workload is at 0.
-    async fn every_hpa_reads(&self) {
+    /// By object: whether its HPA scales, or is off because the workload is at 0.
+    async fn hpas(&self) -> BTreeMap<String, bool> {
         let hpas = self.scene.api::<HorizontalPodAutoscaler>();
+        let all = hpas.list(&ListParams::default()).await.unwrap().items;
+        let says = |h: HorizontalPodAutoscaler| {
+            let conditions = h.status.iter().flat_map(|s| s.conditions.iter().flatten());
+            let mut active = conditions.filter(|c| c.type_ == "ScalingActive");
+            let off = |r: &Option<String>| r.as_deref() == Some("ScalingDisabled");
+            let scales = active.any(|c| c.status == "True" || off(&c.reason));
+            (h.name_any().replacen("keda-hpa-", "", 1), scales)
+        };
+        all.into_iter().map(says).collect()
+    }
+
+    async fn every_hpa_reads(&self) {
         wait::until("every HPA to read its metric", PATIENCE, async || {
-            let all = hpas.list(&ListParams::default()).await.unwrap().items;
-            let unread = all.into_iter().filter(|h| {
-                let conditions = h.status.iter().flat_map(|s| s.conditions.iter().flatten());
-                let mut active = conditions.filter(|c| c.type_ == "ScalingActive");
-                let off = |r: &Option<String>| r.as_deref() == Some("ScalingDisabled");
-                !active.any(|c| c.status == "True" || off(&c.reason))
-            });
-            match unread.map(|h| h.name_any()).collect::<Vec<_>>() {
-                none if none.is_empty() => Ok(()),
-                some => Err(some),
+            let mut unread = self.hpas().await;
+            unread.retain(|_, reads| !*reads);
+            if unread.is_empty() {
+                Ok(())
+            } else {
+                Err(unread)
+            }
+        })
+        .await;
+    }
+
+    /// Waits until every object tells what its HPA says of itself, which it does once the HPA has said so for a while.
+    async fn hpas_are_told(&self) {
+        let objects = self.scene.api::<ScaledObject>();
+        wait::until("what HPAs say to be told", PATIENCE, async || {
+            let mut untold = self.hpas().await;
+            let all = objects.list(&ListParams::default()).await.unwrap().items;
+            for object in all {
+                let mut conditions = object.status.iter().flat_map(|s| &s.conditions);
+                let told = conditions.find(|c| c.kind == "HPAActive");
+                let scales = untold.get(&object.name_any()).copied();
+                if told.map(|c| c.status == "True") == scales {
+                    untold.remove(&object.name_any());
+                }
+            }
+            if untold.is_empty() {
+                Ok(())
+            } else {
+                Err(untold)
             }
         })
         .await;

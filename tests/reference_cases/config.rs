@@ -78,7 +78,7 @@ fn seen(kafka: &Kafka) -> Value {
         "brokers": kafka.bootstrap.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "group": *kafka.group,
         "topic": kafka.topic.as_deref().unwrap_or_default(),
-        "topics": kafka.topics.iter().map(|t| &**t).collect::<Vec<_>>(),
+        "topics": kafka.topics.names.iter().map(|t| &**t).collect::<Vec<_>>(),
         "partitions": kafka.partitions.as_deref().map(|p| p.iter().copied().collect::<Vec<_>>()),
         "policy": policy,
         "lagThreshold": kafka.threshold, "activation": kafka.activation,

@@ -22,7 +22,9 @@ pub use reference::CredentialRules;
 pub(super) use reference::{Content, Found, Reference, Workload};
 use watching::Watching;
 
+/// A failed read is tried again after this long, then less and less often.
 const RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Reads under way at once: after a start each object may name something else.
 const AT_ONCE: usize = 32;
 
@@ -42,6 +44,8 @@ struct Followed {
     missing: bool,
     /// Why the last read failed.
     failure: Option<String>,
+    /// How many reads failed in a row.
+    failures: u32,
     fetching: bool,
     /// A change was seen while a read was under way.
     stale: bool,
@@ -133,6 +137,11 @@ impl Credentials {
             News::Fetched(reference, result) => {
                 let known = self.followed.get_mut(&reference)?;
                 known.fetching = false;
+                if let Err(error) = &result
+                    && known.failure.as_ref() != Some(error)
+                {
+                    tracing::warn!(error, "reading {reference}");
+                }
                 let changed = known.settle(result);
                 if std::mem::take(&mut known.stale) {
                     self.fetcher.begin(&reference, known);
@@ -174,9 +183,6 @@ impl Fetcher {
             // Never closed.
             let _permit = permits.acquire().await;
             let result = fetch(&client, &rules, &reference, version.as_deref()).await;
-            if let Err(error) = &result {
-                tracing::warn!(error, "reading {reference}");
-            }
             // The engine is gone when nobody listens.
             let _ = news.send(News::Fetched(reference, result));
         });
@@ -188,9 +194,14 @@ impl Followed {
     fn settle(&mut self, result: Result<Fetch, String>) -> bool {
         let (failed, was_missing) = (self.failure.take(), self.missing);
         let after = |span: Duration| Some(Instant::now() + span);
+        self.failures = match &result {
+            Err(_) => self.failures.saturating_add(1),
+            Ok(_) => 0,
+        };
         match result {
             Err(error) => {
-                self.again = after(RETRY);
+                let tries = self.failures.saturating_sub(1).min(5);
+                self.again = after(RETRY.saturating_mul(1 << tries).min(LONGEST_RETRY));
                 let changed = self.content.is_none() && failed.as_ref() != Some(&error);
                 self.failure = Some(error);
                 changed

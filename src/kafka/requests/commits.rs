@@ -1,6 +1,9 @@
 //! OffsetFetch: the committed offsets of groups, as their coordinator holds them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kafka_protocol::{
     ResponseError,
@@ -12,11 +15,16 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, text};
-use crate::kafka::{Connection, Error};
+use super::{Partitions, Throttled, text, throttle};
+use crate::kafka::{
+    Connection, Error,
+    reader::{Malformed, Reader},
+};
 
 /// Version 10 only swaps topic names for ids.
-const CAP: i16 = 9;
+pub const CAP: i16 = 9;
+/// From this version on many groups are asked at once (KIP-709).
+pub const MANY: i16 = 8;
 /// Measured best: more in one request is slower and delays the coordinator's other clients.
 const GROUPS: usize = 100;
 const OFFSETS: usize = 5_000;
@@ -33,47 +41,37 @@ pub struct CommitsOf {
 /// By topic and partition: the committed offset, `None` where there is none, or the partition's own error.
 pub type TopicCommits = BTreeMap<Arc<str>, BTreeMap<i32, Result<Option<i64>, ResponseError>>>;
 
-/// By group: its commits, or why the group could not be asked. A group the answer lacks is unknown.
-pub type GroupCommits = BTreeMap<Arc<str>, Result<TopicCommits, ResponseError>>;
+/// A group's commits, or why it could not be asked.
+pub type Commits = Result<TopicCommits, ResponseError>;
 
-/// Asks for the commits of `groups`, in chunks from version 8 on (KIP-709), group by group below. Never sends an empty
+/// By group. A group the answer lacks is unknown.
+pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
+
+/// Asks for the commits of `groups`: in chunks where the broker can, group by group else. Never sends an empty
 /// list of groups: Kafka 3.9 does not answer it. Unstable offsets are not waited for (`require_stable` false).
 pub async fn fetch(
     connection: &mut Connection,
     groups: &[CommitsOf],
 ) -> Result<Throttled<GroupCommits>, Error> {
     let version = connection.version::<OffsetFetchRequest>(CAP)?;
-    let mut found = Throttled::new(GroupCommits::new(), 0);
-    if version >= 8 {
+    let mut all = Throttled::new(GroupCommits::new(), 0);
+    if version >= MANY {
         for chunk in chunks(groups) {
             let asked = chunk.iter().map(many).collect();
             let request = OffsetFetchRequest::default().with_groups(asked);
-            let response = connection.call(&request, version).await?;
-            for group in response.groups {
-                let topics = group.topics.iter().map(|t| {
-                    let each = t.partitions.iter();
-                    let each = each.map(|p| (p.partition_index, p.committed_offset, p.error_code));
-                    (t.name.as_str(), each)
-                });
-                let one = read(group.error_code, topics);
-                found.answer.insert(group.group_id.as_str().into(), one);
-            }
-            found.throttle_ms = u32::try_from(response.throttle_time_ms).unwrap_or(0);
+            let found = connection.call(&request, version, decode_many).await?;
+            all.answer.extend(found.answer);
+            all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
         }
-        return Ok(found);
+        return Ok(all);
     }
     for group in groups {
-        let response = connection.call(&single(group), version).await?;
-        let topics = response.topics.iter().map(|t| {
-            let each = t.partitions.iter();
-            let each = each.map(|p| (p.partition_index, p.committed_offset, p.error_code));
-            (t.name.as_str(), each)
-        });
-        let one = read(response.error_code, topics);
-        found.answer.insert(group.group.clone(), one);
-        found.throttle_ms = u32::try_from(response.throttle_time_ms).unwrap_or(0);
+        let request = single(group);
+        let found = connection.call(&request, version, decode_one).await?;
+        all.answer.insert(group.group.clone(), found.answer);
+        all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
     }
-    Ok(found)
+    Ok(all)
 }
 
 fn many(of: &CommitsOf) -> OffsetFetchRequestGroup {
@@ -126,23 +124,65 @@ fn chunks(groups: &[CommitsOf]) -> Vec<&[CommitsOf]> {
     chunks
 }
 
-fn read<'a, P: Iterator<Item = (i32, i64, i16)>>(
-    code: i16,
-    topics: impl Iterator<Item = (&'a str, P)>,
-) -> Result<TopicCommits, ResponseError> {
-    if let Some(error) = ResponseError::try_from_code(code) {
-        return Err(error);
+/// Takes the answer to an OffsetFetch for many groups, versions 8 and 9.
+pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<GroupCommits>, Malformed> {
+    let throttle = throttle(answer, 3)?;
+    let mut names = BTreeSet::new();
+    let mut found = GroupCommits::new();
+    for _ in 0..answer.count()? {
+        let group = answer.text()?;
+        let topics = decode_topics(answer, &mut names)?;
+        let error = ResponseError::try_from_code(answer.i16()?);
+        answer.tags()?;
+        found.insert(group.into(), error.map_or(Ok(topics), Err));
     }
+    answer.tags()?;
+    Ok(Throttled::new(found, throttle))
+}
+
+/// Takes the answer to an OffsetFetch for one group, versions 1 to 7.
+pub fn decode_one(answer: &mut Reader<'_>) -> Result<Throttled<Commits>, Malformed> {
+    let throttle = throttle(answer, 3)?;
+    let topics = decode_topics(answer, &mut BTreeSet::new())?;
+    let code = if answer.version() >= 2 {
+        answer.i16()?
+    } else {
+        0
+    };
+    answer.tags()?;
+    let found = ResponseError::try_from_code(code).map_or(Ok(topics), Err);
+    Ok(Throttled::new(found, throttle))
+}
+
+/// `names` holds each name of the answer once: many groups read the same topics.
+fn decode_topics(
+    answer: &mut Reader<'_>,
+    names: &mut BTreeSet<Arc<str>>,
+) -> Result<TopicCommits, Malformed> {
+    let version = answer.version();
     let mut commits = TopicCommits::new();
-    for (topic, partitions) in topics {
-        let of_topic = commits.entry(topic.into()).or_default();
-        for (partition, offset, code) in partitions {
-            let one = match ResponseError::try_from_code(code) {
+    for _ in 0..answer.count()? {
+        let name = answer.text()?;
+        let name = names.get(name).cloned().unwrap_or_else(|| {
+            let name = Arc::<str>::from(name);
+            names.insert(name.clone());
+            name
+        });
+        let of_topic = commits.entry(name).or_default();
+        for _ in 0..answer.count()? {
+            let (id, offset) = (answer.i32()?, answer.i64()?);
+            if version >= 5 {
+                answer.i32()?; // the leader's epoch when it was committed
+            }
+            answer.nullable_text()?; // what the committer added
+            let one = match ResponseError::try_from_code(answer.i16()?) {
                 Some(error) => Err(error),
                 None => Ok((offset >= 0).then_some(offset)),
             };
-            of_topic.insert(partition, one);
+            answer.tags()?;
+            of_topic.insert(id, one);
         }
+        answer.tags()?;
     }
     Ok(commits)
 }
@@ -169,17 +209,5 @@ mod tests {
         assert_eq!(sizes(&vec![group(1); 250]), [100, 100, 50]);
         assert_eq!(sizes(&vec![group(1_000); 12]), [5, 5, 2]);
         assert_eq!(sizes(&[group(1), group(9_000), group(1)]), [1, 1, 1]);
-    }
-
-    #[test]
-    fn minus_one_is_no_commit_and_an_error_is_no_offset() {
-        let of_topic = [(0, -1, 0), (1, 7, 0), (2, -1, 29)].into_iter();
-        let commits = read(0, [("t", of_topic)].into_iter()).unwrap();
-        assert_eq!(commits["t"][&0], Ok(None));
-        assert_eq!(commits["t"][&1], Ok(Some(7)));
-        assert_eq!(
-            commits["t"][&2],
-            Err(ResponseError::TopicAuthorizationFailed)
-        );
     }
 }

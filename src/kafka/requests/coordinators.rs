@@ -4,48 +4,82 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kafka_protocol::{ResponseError, messages::FindCoordinatorRequest};
 
-use super::{Throttled, text};
-use crate::kafka::{Address, Connection, Error};
+use super::{Throttled, text, throttle};
+use crate::kafka::{
+    Address, Connection, Error,
+    reader::{Malformed, Reader},
+};
+
+/// The highest version of kafka-protocol; 5 and 6 differ from 4 in what errors may come.
+pub const CAP: i16 = 6;
+/// From this version on many groups are asked at once (KIP-699).
+pub const MANY: i16 = 4;
 
 /// Keys in one request; 10 000 were answered at once, but an answer should stay far below the frame cap.
 const CHUNK: usize = 1_000;
 
-/// By group: its coordinator's node id and address, or why there is none now.
-pub type Coordinators = BTreeMap<Arc<str>, Result<(i32, Address), ResponseError>>;
+/// A group's coordinator: its node id and address, or why there is none now.
+pub type Coordinator = Result<(i32, Address), ResponseError>;
 
-/// Asks for every group's coordinator: many keys at once from version 4 on (KIP-699), one by one below.
+/// By group.
+pub type Coordinators = BTreeMap<Arc<str>, Coordinator>;
+
+/// Asks for every group's coordinator: many groups at once where the broker can, one by one else.
 pub async fn fetch(
     connection: &mut Connection,
     groups: &[Arc<str>],
 ) -> Result<Throttled<Coordinators>, Error> {
-    let version = connection.version::<FindCoordinatorRequest>(i16::MAX)?;
-    let mut found = Throttled::new(Coordinators::new(), 0);
-    if version >= 4 {
+    let version = connection.version::<FindCoordinatorRequest>(CAP)?;
+    let mut all = Throttled::new(Coordinators::new(), 0);
+    if version >= MANY {
         for chunk in groups.chunks(CHUNK) {
             let request = FindCoordinatorRequest::default()
                 .with_key_type(0)
                 .with_coordinator_keys(chunk.iter().map(|g| text(g)).collect());
-            let response = connection.call(&request, version).await?;
-            for c in response.coordinators {
-                let one = read(c.error_code, c.node_id.0, c.host.as_str(), c.port);
-                found.answer.insert(c.key.as_str().into(), one);
-            }
-            found.throttle_ms = u32::try_from(response.throttle_time_ms).unwrap_or(0);
+            let found = connection.call(&request, version, decode_many).await?;
+            all.answer.extend(found.answer);
+            all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
         }
-        return Ok(found);
+        return Ok(all);
     }
     for group in groups {
         let request = FindCoordinatorRequest::default().with_key(text(group));
-        let response = connection.call(&request, version).await?;
-        let (node, port) = (response.node_id.0, response.port);
-        let one = read(response.error_code, node, response.host.as_str(), port);
-        found.answer.insert(group.clone(), one);
-        found.throttle_ms = u32::try_from(response.throttle_time_ms).unwrap_or(0);
+        let found = connection.call(&request, version, decode_one).await?;
+        all.answer.insert(group.clone(), found.answer);
+        all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
     }
-    Ok(found)
+    Ok(all)
 }
 
-fn read(code: i16, node: i32, host: &str, port: i32) -> Result<(i32, Address), ResponseError> {
+/// Takes the answer to a FindCoordinator with many keys, versions 4 to 6.
+pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<Coordinators>, Malformed> {
+    let throttle = throttle(answer, 1)?;
+    let mut found = Coordinators::new();
+    for _ in 0..answer.count()? {
+        let group = answer.text()?;
+        let (node, host, port) = (answer.i32()?, answer.text()?, answer.i32()?);
+        let code = answer.i16()?;
+        answer.nullable_text()?; // the error in words
+        answer.tags()?;
+        found.insert(group.into(), read(code, node, host, port));
+    }
+    answer.tags()?;
+    Ok(Throttled::new(found, throttle))
+}
+
+/// Takes the answer to a FindCoordinator with one key, versions 0 to 3.
+pub fn decode_one(answer: &mut Reader<'_>) -> Result<Throttled<Coordinator>, Malformed> {
+    let throttle = throttle(answer, 1)?;
+    let code = answer.i16()?;
+    if answer.version() >= 1 {
+        answer.nullable_text()?; // the error in words
+    }
+    let (node, host, port) = (answer.i32()?, answer.text()?, answer.i32()?);
+    answer.tags()?;
+    Ok(Throttled::new(read(code, node, host, port), throttle))
+}
+
+fn read(code: i16, node: i32, host: &str, port: i32) -> Coordinator {
     if let Some(error) = ResponseError::try_from_code(code) {
         return Err(error);
     }

@@ -4,16 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kafka_protocol::{
     ResponseError,
-    messages::{
-        MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic,
-    },
+    messages::{MetadataRequest, TopicName, metadata_request::MetadataRequestTopic},
 };
 
-use super::{Throttled, text};
-use crate::kafka::{Address, Connection, Error};
+use super::{Throttled, text, throttle};
+use crate::kafka::{
+    Address, Connection, Error,
+    reader::{Malformed, Reader},
+};
 
 /// Version 13 only adds a top-level error that we have no use for; 12 is what was measured.
-const CAP: i16 = 12;
+pub const CAP: i16 = 12;
 
 /// What one broker knows of the cluster, limited to the topics asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,41 +55,108 @@ pub async fn fetch(
         // Versions below 4 always allow it and the encoder wants the field at its default there.
         .with_allow_auto_topic_creation(version < 4)
         .with_topics(Some(wanted));
-    let response = connection.call(&request, version).await?;
-    let throttle = response.throttle_time_ms;
-    Ok(Throttled::new(read(response), throttle))
+    connection.call(&request, version, decode).await
 }
 
-fn read(response: MetadataResponse) -> Layout {
-    let brokers = response
-        .brokers
-        .iter()
-        .filter_map(|b| {
-            let port = u16::try_from(b.port).ok().filter(|p| *p > 0)?;
-            (b.node_id.0 >= 0).then(|| (b.node_id.0, Address::new(b.host.as_str(), port)))
-        })
-        .collect();
-    let topics = response
-        .topics
-        .into_iter()
-        .filter_map(|topic| {
-            let name: Arc<str> = topic.name.as_ref()?.as_str().into();
-            if let Some(error) = ResponseError::try_from_code(topic.error_code) {
-                return Some((name, Err(error)));
-            }
-            let partitions = topic
-                .partitions
-                .iter()
-                .filter(|p| p.partition_index >= 0)
-                .map(|p| {
-                    // Node -1 stands for "no leader"; an election names it with or without code 5.
-                    let leader = Some(p.leader_id.0).filter(|id| *id >= 0);
-                    (p.partition_index, PartitionLayout { leader })
-                })
-                .collect();
-            let id = Some(topic.topic_id.into_bytes()).filter(|id| *id != [0; 16]);
-            Some((name, Ok(TopicLayout { id, partitions })))
-        })
-        .collect();
-    Layout { brokers, topics }
+/// Asks for the brokers and every topic that may be described, and keeps the topics that `wanted` takes, internal ones
+/// apart. What is not kept costs nothing.
+pub async fn fetch_all(
+    connection: &mut Connection,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Throttled<Layout>, Error> {
+    let version = connection.version::<MetadataRequest>(CAP)?;
+    let request = MetadataRequest::default()
+        .with_allow_auto_topic_creation(version < 4)
+        // No list means all of them; version 0 says that with an empty one.
+        .with_topics((version == 0).then(Vec::new));
+    let decode =
+        |answer: &mut Reader<'_>| decode_kept(answer, |name, internal| !internal && wanted(name));
+    connection.call(&request, version, decode).await
+}
+
+/// Takes the answer to a Metadata request, versions 0 to 12.
+pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Layout>, Malformed> {
+    decode_kept(answer, |_, _| true)
+}
+
+/// The same; `keep` is told a topic's name and whether it is internal.
+pub fn decode_kept(
+    answer: &mut Reader<'_>,
+    keep: impl Fn(&str, bool) -> bool,
+) -> Result<Throttled<Layout>, Malformed> {
+    let version = answer.version();
+    let throttle = throttle(answer, 3)?;
+    let mut layout = Layout::default();
+    for _ in 0..answer.count()? {
+        let (node, host, port) = (answer.i32()?, answer.text()?, answer.i32()?);
+        if version >= 1 {
+            answer.nullable_text()?; // rack
+        }
+        answer.tags()?;
+        if let Ok(port @ 1..) = u16::try_from(port)
+            && node >= 0
+        {
+            layout.brokers.insert(node, Address::new(host, port));
+        }
+    }
+    if version >= 2 {
+        answer.nullable_text()?; // cluster id
+    }
+    if version >= 1 {
+        answer.i32()?; // controller
+    }
+    for _ in 0..answer.count()? {
+        if let Some((name, topic)) = decode_topic(answer, &keep)? {
+            layout.topics.insert(name.into(), topic);
+        }
+    }
+    if (8..=10).contains(&version) {
+        answer.i32()?; // operations that are allowed on the cluster
+    }
+    answer.tags()?;
+    Ok(Throttled::new(layout, throttle))
+}
+
+type Named<'a> = (&'a str, Result<TopicLayout, ResponseError>);
+
+fn decode_topic<'a>(
+    answer: &mut Reader<'a>,
+    keep: impl Fn(&str, bool) -> bool,
+) -> Result<Option<Named<'a>>, Malformed> {
+    let version = answer.version();
+    let error = ResponseError::try_from_code(answer.i16()?);
+    let name = if version >= 12 {
+        answer.nullable_text()?
+    } else {
+        Some(answer.text()?)
+    };
+    let mut topic = TopicLayout::default();
+    if version >= 10 {
+        topic.id = Some(answer.uuid()?).filter(|id| *id != [0; 16]);
+    }
+    let internal = version >= 1 && answer.i8()? != 0;
+    // One that was asked for by its id and is not known has no name.
+    let name = name.filter(|name| keep(name, internal));
+    for _ in 0..answer.count()? {
+        answer.i16()?; // an election names it with or without code 5; the leader tells enough
+        let (id, leader) = (answer.i32()?, answer.i32()?);
+        if version >= 7 {
+            answer.i32()?; // leader epoch
+        }
+        answer.skip_i32s()?; // replicas
+        answer.skip_i32s()?; // in sync
+        if version >= 5 {
+            answer.skip_i32s()?; // offline
+        }
+        answer.tags()?;
+        if id >= 0 && name.is_some() {
+            let leader = Some(leader).filter(|node| *node >= 0);
+            topic.partitions.insert(id, PartitionLayout { leader });
+        }
+    }
+    if version >= 8 {
+        answer.i32()?; // operations that are allowed on it
+    }
+    answer.tags()?;
+    Ok(name.map(|name| (name, error.map_or(Ok(topic), Err))))
 }

@@ -4,7 +4,11 @@
 pub mod commits;
 pub mod coordinators;
 pub mod layout;
+pub mod login;
+pub mod members;
 pub mod offsets;
+pub mod tail;
+pub mod versions;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,13 +17,17 @@ pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 pub use layout::{Layout, PartitionLayout, TopicLayout};
-pub use offsets::{LogOffset, Offsets, Position};
+pub use members::Members;
+pub use offsets::{Isolation, LogOffset, Offsets, Position};
+pub use tail::{Tail, Tails};
+
+use super::reader::{Malformed, Reader};
 
 /// Topics with partition ids. Names are shared, ids ascend and are unique, which the protocol demands of a request.
 pub type Partitions = BTreeMap<Arc<str>, Vec<i32>>;
 
 /// An answer and how long the broker wants to be left alone on this connection (KIP-219), in milliseconds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Throttled<T> {
     /// What was asked for.
     pub answer: T,
@@ -33,6 +41,15 @@ impl<T> Throttled<T> {
             answer,
             throttle_ms: u32::try_from(throttle_ms).unwrap_or(0),
         }
+    }
+}
+
+/// The throttle that an answer begins with from version `since` on; 0 before.
+fn throttle(answer: &mut Reader<'_>, since: i16) -> Result<i32, Malformed> {
+    if answer.version() >= since {
+        answer.i32()
+    } else {
+        Ok(0)
     }
 }
 

@@ -11,16 +11,31 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, text};
-use crate::kafka::{Connection, Error};
+use super::{Partitions, Throttled, text, throttle};
+use crate::kafka::{
+    Cause, Connection, Error,
+    reader::{Malformed, Reader},
+};
 
 /// Version 11 (Kafka 4.2) adds nothing for these positions.
-const CAP: i16 = 10;
+pub const CAP: i16 = 10;
+
+/// From this version on (Kafka 0.11) a request has an isolation.
+const ISOLATED: i16 = 2;
+
+/// Which records a consumer sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// All of them: the log ends at the high watermark.
+    ReadUncommitted,
+    /// Those that no open transaction is before: the log ends at the last stable offset.
+    ReadCommitted,
+}
 
 /// Which offset is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// The log end offset: the high watermark.
+    /// The log end offset: the high watermark or the last stable offset.
     End,
     /// The log start offset.
     Start,
@@ -51,9 +66,14 @@ pub type Offsets = BTreeMap<Arc<str>, BTreeMap<i32, Result<LogOffset, ResponseEr
 pub async fn fetch(
     connection: &mut Connection,
     position: Position,
+    isolation: Isolation,
     partitions: &Partitions,
 ) -> Result<Throttled<Offsets>, Error> {
     let version = connection.version::<ListOffsetsRequest>(CAP)?;
+    let level = level(isolation, version).map_err(|cause| Error {
+        address: connection.address().clone(),
+        cause,
+    })?;
     let topics = partitions.iter().map(|(topic, ids)| {
         let ids = ids.iter().map(|id| {
             ListOffsetsPartition::default()
@@ -66,23 +86,64 @@ pub async fn fetch(
     });
     let request = ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
+        .with_isolation_level(level)
         .with_topics(topics.collect());
-    let response = connection.call(&request, version).await?;
+    connection.call(&request, version, decode).await
+}
+
+/// What stands for `isolation` in a request of `version`.
+fn level(isolation: Isolation, version: i16) -> Result<i8, Cause> {
+    match isolation {
+        Isolation::ReadUncommitted => Ok(0),
+        Isolation::ReadCommitted if version >= ISOLATED => Ok(1),
+        Isolation::ReadCommitted => Err(Cause::Setting(format!(
+            "the broker is too old for isolation: readCommitted: it needs ListOffsets version {ISOLATED} \
+             (Kafka 0.11), the broker speaks {version}; use readUncommitted or a newer broker"
+        ))),
+    }
+}
+
+/// Takes the answer to a ListOffsets request, versions 1 to 10.
+pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Offsets>, Malformed> {
+    let version = answer.version();
+    let throttle = throttle(answer, 2)?;
     let mut offsets = Offsets::new();
-    for topic in &response.topics {
-        let of_topic = offsets.entry(topic.name.as_str().into()).or_default();
-        for p in &topic.partitions {
-            let one = match ResponseError::try_from_code(p.error_code) {
+    for _ in 0..answer.count()? {
+        let of_topic = offsets.entry(answer.text()?.into()).or_default();
+        for _ in 0..answer.count()? {
+            let (id, code) = (answer.i32()?, answer.i16()?);
+            answer.i64()?; // the record's timestamp
+            let offset = answer.i64()?;
+            let epoch = if version >= 4 { answer.i32()? } else { -1 };
+            answer.tags()?;
+            let one = match ResponseError::try_from_code(code) {
                 Some(error) => Err(error),
                 // No error and no offset: a broker that has none to tell.
-                None if p.offset < 0 => Err(ResponseError::OffsetNotAvailable),
+                None if offset < 0 => Err(ResponseError::OffsetNotAvailable),
                 None => Ok(LogOffset {
-                    offset: p.offset,
-                    leader_epoch: (p.leader_epoch >= 0).then_some(p.leader_epoch),
+                    offset,
+                    leader_epoch: (epoch >= 0).then_some(epoch),
                 }),
             };
-            of_topic.insert(p.partition_index, one);
+            of_topic.insert(id, one);
         }
+        answer.tags()?;
     }
-    Ok(Throttled::new(offsets, response.throttle_time_ms))
+    answer.tags()?;
+    Ok(Throttled::new(offsets, throttle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_too_old_for_read_committed_is_told_so_and_never_asked_for_something_else() {
+        assert_eq!(level(Isolation::ReadUncommitted, 1), Ok(0));
+        assert_eq!(level(Isolation::ReadUncommitted, CAP), Ok(0));
+        assert_eq!(level(Isolation::ReadCommitted, 2), Ok(1));
+        let error = level(Isolation::ReadCommitted, 1).unwrap_err();
+        assert!(error.is_configuration());
+        assert!(error.to_string().contains("the broker is too old"));
+    }
 }

@@ -1,0 +1,238 @@
+//! Fetch: whether there is anything to read at an offset, for a consumer with isolation read_committed.
+//!
+//! A transaction ends with a marker that takes an offset and is no record, and aborted records are given to nobody; to
+//! ListOffsets both look like a lag that never ends. Only the headers of batches are looked at, never a record.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        BrokerId, FetchRequest, TopicName,
+        fetch_request::{FetchPartition, FetchTopic},
+    },
+};
+
+use super::{Throttled, text, throttle};
+use crate::kafka::{
+    Cause, Connection, Error,
+    reader::{Malformed, Reader},
+};
+
+/// Version 13 swaps topic names for ids.
+pub const CAP: i16 = 12;
+
+/// Markers take some 80 bytes each. A first batch that is larger comes whole all the same (KIP-74).
+const PARTITION_BYTES: i32 = 16 << 10;
+const ANSWER_BYTES: i32 = 1 << 20;
+
+/// By topic and partition: the offset to look at, 0 or more.
+pub type Positions = BTreeMap<Arc<str>, BTreeMap<i32, i64>>;
+
+/// What is at an offset and behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// A consumer could be given a record of this offset. In a compacted topic that very record may be gone and the next
+    /// one of its batch be there.
+    Record(i64),
+    /// Up to the last stable offset, which this is, there are only markers, aborted records and holes.
+    Nothing(i64),
+    /// These bytes don't tell: they end too early, or are in a format from before Kafka 0.11.
+    Unknown,
+}
+
+/// By topic and partition: what is there, or the partition's own error. Only what was asked.
+pub type Tails = BTreeMap<Arc<str>, BTreeMap<i32, Result<Tail, ResponseError>>>;
+
+/// Asks a leader for a handful of partitions, in one request that neither waits nor opens a session. Needs Read on the
+/// topics. `positions` must not be empty.
+pub async fn fetch(
+    connection: &mut Connection,
+    positions: &Positions,
+) -> Result<Throttled<Tails>, Error> {
+    let version = connection.version::<FetchRequest>(CAP)?;
+    let topics = positions.iter().map(|(topic, offsets)| {
+        let partitions = offsets.iter().map(|(id, offset)| {
+            FetchPartition::default()
+                .with_partition(*id)
+                .with_fetch_offset(*offset)
+                .with_partition_max_bytes(PARTITION_BYTES)
+        });
+        FetchTopic::default()
+            .with_topic(TopicName(text(topic)))
+            .with_partitions(partitions.collect())
+    });
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(ANSWER_BYTES)
+        .with_isolation_level(1)
+        .with_session_id(0)
+        .with_session_epoch(-1)
+        .with_topics(topics.collect());
+    let decode = |answer: &mut Reader<'_>| decode(answer, positions);
+    let found = connection.call(&request, version, decode).await?;
+    match found.answer {
+        Ok(answer) => Ok(Throttled {
+            answer,
+            throttle_ms: found.throttle_ms,
+        }),
+        Err(code) => Err(Error {
+            address: connection.address().clone(),
+            cause: Cause::Code(code),
+        }),
+    }
+}
+
+/// Takes the answer to a Fetch of `positions`, versions 4 to 12; an error stands for all of it.
+pub fn decode(
+    answer: &mut Reader<'_>,
+    positions: &Positions,
+) -> Result<Throttled<Result<Tails, ResponseError>>, Malformed> {
+    let throttle = throttle(answer, 1)?;
+    let mut error = None;
+    if answer.version() >= 7 {
+        error = ResponseError::try_from_code(answer.i16()?);
+        answer.i32()?; // session
+    }
+    let mut tails = Tails::new();
+    for _ in 0..answer.count()? {
+        let asked = positions.get_key_value(answer.text()?);
+        for _ in 0..answer.count()? {
+            let (id, data) = decode_partition(answer)?;
+            if let Some((topic, offsets)) = asked
+                && let Some(offset) = offsets.get(&id)
+            {
+                let of_topic = tails.entry(topic.clone()).or_default();
+                of_topic.insert(id, data.map(|data| data.tail(*offset)));
+            }
+        }
+        answer.tags()?;
+    }
+    answer.tags()?;
+    let answer = error.map_or(Ok(tails), Err);
+    Ok(Throttled::new(answer, throttle))
+}
+
+/// What the answer has of one partition.
+struct Data<'a> {
+    last_stable: i64,
+    /// Producers with the first offset of a transaction of theirs that was aborted.
+    aborted: Vec<(i64, i64)>,
+    records: &'a [u8],
+}
+
+type OfPartition<'a> = (i32, Result<Data<'a>, ResponseError>);
+
+fn decode_partition<'a>(answer: &mut Reader<'a>) -> Result<OfPartition<'a>, Malformed> {
+    let version = answer.version();
+    let (id, code) = (answer.i32()?, answer.i16()?);
+    answer.i64()?; // high watermark
+    let last_stable = answer.i64()?;
+    if version >= 5 {
+        answer.i64()?; // log start
+    }
+    let mut aborted = Vec::new();
+    for _ in 0..answer.nullable_count()?.unwrap_or(0) {
+        let (producer, first) = (answer.i64()?, answer.i64()?);
+        answer.tags()?;
+        aborted.push((first, producer));
+    }
+    if version >= 11 {
+        answer.i32()?; // a replica that is nearer
+    }
+    let records = answer.bytes()?;
+    answer.tags()?;
+    let data = Data {
+        last_stable,
+        aborted,
+        records,
+    };
+    Ok((id, ResponseError::try_from_code(code).map_or(Ok(data), Err)))
+}
+
+impl Data<'_> {
+    /// What is at `asked` and behind it, as Kafka's own consumer would go about it.
+    fn tail(mut self, asked: i64) -> Tail {
+        if asked >= self.last_stable && self.last_stable >= 0 {
+            return Tail::Nothing(self.last_stable);
+        }
+        self.aborted.sort_unstable();
+        let mut aborted = self.aborted.into_iter().peekable();
+        let mut aborting = BTreeSet::new();
+        let mut batches = Reader::plain(self.records);
+        let mut next = 0;
+        while let Some(batch) = Batch::take(&mut batches) {
+            if batch.base < next || batch.base >= self.last_stable {
+                break;
+            }
+            next = batch.last.saturating_add(1);
+            while let Some((_, producer)) = aborted.next_if(|(first, _)| *first <= batch.last) {
+                aborting.insert(producer);
+            }
+            if batch.is_control {
+                aborting.remove(&batch.producer);
+            } else if batch.has_records
+                && batch.last >= asked
+                && !(batch.is_transactional && aborting.contains(&batch.producer))
+            {
+                return Tail::Record(batch.base.max(asked));
+            }
+            if next >= self.last_stable {
+                return Tail::Nothing(self.last_stable);
+            }
+        }
+        Tail::Unknown
+    }
+}
+
+/// The header of a record batch.
+struct Batch {
+    /// The first offset.
+    base: i64,
+    /// The last offset, which compaction leaves as it was.
+    last: i64,
+    producer: i64,
+    is_transactional: bool,
+    is_control: bool,
+    has_records: bool,
+}
+
+/// The header's bytes behind the batch's length.
+const HEADER: usize = 49;
+
+impl Batch {
+    /// The next batch with a whole header; its records may be cut off. `None` at the end and for anything else.
+    fn take(records: &mut Reader<'_>) -> Option<Self> {
+        let base = records.i64().ok()?;
+        let length = usize::try_from(records.i32().ok()?).ok()?;
+        records.i32().ok()?; // leader epoch
+        // The formats before have theirs at the same place.
+        if records.i8().ok()? != 2 {
+            return None;
+        }
+        records.i32().ok()?; // checksum
+        let attributes = records.i16().ok()?;
+        let delta = u32::try_from(records.i32().ok()?).ok()?;
+        records.skip(16).ok()?; // first and last timestamp
+        let producer = records.i64().ok()?;
+        records.skip(6).ok()?; // its epoch, and the first sequence number
+        let count = records.i32().ok()?;
+        let body = length.checked_sub(HEADER)?;
+        if records.skip(body).is_err() {
+            records.rest();
+        }
+        Some(Self {
+            base,
+            last: base.checked_add(delta.into())?,
+            producer,
+            is_transactional: attributes & 0x10 != 0,
+            is_control: attributes & 0x20 != 0,
+            has_records: count != 0,
+        })
+    }
+}

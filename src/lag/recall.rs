@@ -1,0 +1,128 @@
+//! What is remembered of a partition beyond the process that saw it: while nobody consumes, commits expire on the broker,
+//! and whoever starts then would take a group with a backlog for one that never was.
+
+use super::{Loss, Track};
+
+/// Where a group stood in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Its committed offset.
+    Committed(i64),
+    /// It had no commit; the log end offset then.
+    Uncommitted(i64),
+}
+
+impl Track {
+    /// Where the group stands; `None` without a topic id, as a topic made anew could not be told from this one.
+    #[must_use]
+    pub fn mark(&self) -> Option<([u8; 16], Mark)> {
+        let mark = match self.committed {
+            Some(committed) => Mark::Committed(committed),
+            None => Mark::Uncommitted(self.baseline),
+        };
+        self.topic_id.map(|id| (id, mark))
+    }
+
+    /// As if it had been watched since `mark`, which was made in the topic with `id`. A commit that is there now rules.
+    #[must_use]
+    pub fn since(mut self, id: [u8; 16], mark: Mark) -> Self {
+        if self.committed.is_some() || self.topic_id.is_none() {
+            return self;
+        }
+        if self.topic_id != Some(id) {
+            self.baseline = 0;
+            self.loss = Some(Loss::Recreated);
+            return self;
+        }
+        match mark {
+            Mark::Committed(committed) => {
+                self.committed = Some(committed);
+                self.beyond = committed > self.end;
+                self.loss = Some(if self.beyond {
+                    Loss::Truncated
+                } else {
+                    Loss::Expired
+                });
+            }
+            Mark::Uncommitted(end) => self.baseline = self.baseline.min(end),
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::{Counting, Moment, Policy, Reading, sum};
+
+    const ID: [u8; 16] = [7; 16];
+
+    fn track(committed: Option<i64>, end: i64, topic_id: Option<[u8; 16]>) -> Track {
+        Track::begin(Reading {
+            committed,
+            end,
+            start: Some(0),
+            topic_id,
+            leader_epoch: None,
+            at: Moment::now(),
+        })
+    }
+
+    fn latest(track: Track) -> i64 {
+        let counting = Counting {
+            policy: Policy::Latest,
+            zero_without_commit: true,
+            exclude_persistent_after: None,
+        };
+        sum([&track], counting, track.at).lag
+    }
+
+    #[test]
+    fn a_commit_that_expired_while_nobody_looked_stands() {
+        let marked = track(Some(90), 100, Some(ID)).mark().unwrap();
+        assert_eq!(marked, (ID, Mark::Committed(90)));
+        let now = track(None, 120, Some(ID)).since(marked.0, marked.1);
+        assert_eq!(
+            (now.committed, now.loss, latest(now)),
+            (Some(90), Some(Loss::Expired), 30)
+        );
+    }
+
+    #[test]
+    fn what_came_since_a_partition_was_first_seen_counts_although_nobody_looked() {
+        let marked = track(None, 100, Some(ID)).mark().unwrap();
+        assert_eq!(marked, (ID, Mark::Uncommitted(100)));
+        assert_eq!(latest(track(None, 104, Some(ID)).since(ID, marked.1)), 4);
+        // A first look that lies before it is nearer to the truth.
+        assert_eq!(
+            latest(track(None, 104, Some(ID)).since(ID, Mark::Uncommitted(900))),
+            0
+        );
+    }
+
+    #[test]
+    fn a_commit_that_is_there_now_rules_and_without_ids_nothing_is_remembered() {
+        let mark = Mark::Committed(5);
+        assert_eq!(
+            track(Some(99), 100, Some(ID)).since(ID, mark).committed,
+            Some(99)
+        );
+        assert_eq!(track(None, 100, None).since(ID, mark).committed, None);
+        assert_eq!(track(Some(99), 100, None).mark(), None);
+    }
+
+    #[test]
+    fn a_topic_made_anew_while_nobody_looked_is_all_new_to_the_group() {
+        let now = track(None, 40, Some([8; 16])).since(ID, Mark::Committed(30));
+        assert_eq!(
+            (now.committed, now.loss, latest(now)),
+            (None, Some(Loss::Recreated), 40)
+        );
+    }
+
+    #[test]
+    fn a_log_cut_below_a_remembered_commit_is_beyond_its_end() {
+        let now = track(None, 40, Some(ID)).since(ID, Mark::Committed(90));
+        assert_eq!((now.beyond, now.loss), (true, Some(Loss::Truncated)));
+    }
+}

@@ -1,0 +1,197 @@
+//! What a status remembers of a sleeping workload's groups (DESIGN promise 6): written once when it goes to sleep, read when
+//! a process starts, bounded in size. It is `lag::Mark`s as text, by metric and topic.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+
+use super::{Plan, Source};
+use crate::{
+    lag::{Mark, Track},
+    poll::{ClusterKey, Picture, Slot},
+    resources::Remembered,
+    triggers::Kafka,
+};
+
+/// Partitions of one object at most: some 40 kB of status. A larger one remembers nothing.
+const MOST: usize = 2_000;
+
+/// Where the groups of `plan` stand, by metric; nothing of a trigger that has never been read.
+#[must_use]
+pub fn remember(
+    plan: &Plan,
+    pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+) -> BTreeMap<String, Remembered> {
+    let mut all = BTreeMap::new();
+    let mut left = MOST;
+    for trigger in &plan.triggers {
+        let Ok(Source::Kafka {
+            kafka,
+            cluster,
+            metric,
+            ..
+        }) = &trigger.source
+        else {
+            continue;
+        };
+        let picture = pictures.get(cluster);
+        let Some(group) = picture.and_then(|p| p.groups.get(&kafka.group)) else {
+            continue;
+        };
+        let mut topics = BTreeMap::new();
+        for (name, slots) in &group.topics {
+            if !kafka.topics.are_all() && !kafka.topics.take(name) {
+                continue;
+            }
+            left = match left.checked_sub(slots.len()) {
+                Some(left) => left,
+                None => return BTreeMap::new(),
+            };
+            if let Some(text) = written(slots) {
+                topics.insert(name.to_string(), text);
+            }
+        }
+        if !topics.is_empty() {
+            let remembered = Remembered {
+                consumer_group: kafka.group.to_string(),
+                topics,
+            };
+            all.insert(metric.to_string(), remembered);
+        }
+    }
+    all
+}
+
+/// Whether a status lacks what could be remembered of a trigger.
+#[must_use]
+pub fn forgets(plan: &Plan, remembered: &BTreeMap<String, Remembered>) -> bool {
+    plan.triggers.iter().any(|t| match &t.source {
+        Ok(Source::Kafka { kafka, metric, .. }) => remembered
+            .get(&**metric)
+            .is_none_or(|r| r.consumer_group != *kafka.group),
+        _ => false,
+    })
+}
+
+/// The topic's id and a word per partition; `None` where no id is known.
+fn written(slots: &BTreeMap<i32, Slot>) -> Option<String> {
+    let mark = |slot: &Slot| slot.track.as_ref().and_then(Track::mark);
+    let (id, _) = slots.values().find_map(mark)?;
+    let last = usize::try_from(*slots.keys().next_back()?).ok()?;
+    // An id from an answer, not a count.
+    if last > MOST {
+        return None;
+    }
+    let mut text = String::new();
+    for byte in id {
+        write!(text, "{byte:02x}").ok()?;
+    }
+    for partition in (0..).take(last + 1) {
+        let found = slots.get(&partition).and_then(mark);
+        let _ = match found.filter(|(of, _)| *of == id) {
+            Some((_, Mark::Committed(offset))) => write!(text, " {offset}"),
+            Some((_, Mark::Uncommitted(end))) => write!(text, " ~{end}"),
+            None => write!(text, " -"),
+        };
+    }
+    Some(text)
+}
+
+/// What a status remembers of one trigger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recalled {
+    topics: BTreeMap<String, ([u8; 16], Vec<Option<Mark>>)>,
+}
+
+impl Recalled {
+    /// Of the trigger that is served as `metric`; what can't be read counts as not remembered.
+    pub(super) fn restored(plan: &Plan, kafka: &Kafka, metric: &str) -> Self {
+        let status = plan.object.status.as_ref();
+        let remembered = status.and_then(|s| s.remembered.get(metric));
+        let same = remembered.filter(|r| r.consumer_group == *kafka.group);
+        let topics = same.into_iter().flat_map(|r| &r.topics);
+        Self {
+            topics: topics
+                .filter_map(|(name, text)| Some((name.clone(), read(text)?)))
+                .collect(),
+        }
+    }
+
+    /// `track` in the light of it.
+    pub(super) fn of(&self, topic: &str, partition: i32, track: &Track) -> Track {
+        let marks = self.topics.get(topic);
+        let found = marks.and_then(|(id, marks)| {
+            let mark = marks.get(usize::try_from(partition).ok()?)?.as_ref()?;
+            Some(track.since(*id, *mark))
+        });
+        found.unwrap_or(*track)
+    }
+}
+
+/// Topics that a status remembers of this trigger: an all-topics group whose commits are gone names none of them itself.
+#[must_use]
+pub fn remembered_topics(plan: &Plan, kafka: &Kafka, metric: &str) -> Vec<Arc<str>> {
+    let recalled = Recalled::restored(plan, kafka, metric);
+    recalled.topics.keys().map(|t| t.as_str().into()).collect()
+}
+
+fn read(text: &str) -> Option<([u8; 16], Vec<Option<Mark>>)> {
+    let mut words = text.split(' ');
+    let digits = words.next().filter(|w| w.len() == 32 && w.is_ascii())?;
+    let id = u128::from_str_radix(digits, 16).ok()?.to_be_bytes();
+    let offset = |word: &str| word.parse::<i64>().ok().filter(|o| *o >= 0);
+    let marks = words
+        .take(MOST + 1)
+        .map(|word| match word.strip_prefix('~') {
+            Some(end) => offset(end).map(Mark::Uncommitted),
+            None => offset(word).map(Mark::Committed),
+        });
+    Some((id, marks.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::{Moment, Reading};
+
+    fn slot(committed: Option<i64>, end: i64, id: u8) -> Slot {
+        Slot {
+            track: Some(Track::begin(Reading {
+                committed,
+                end,
+                start: None,
+                topic_id: Some([id; 16]),
+                leader_epoch: None,
+                at: Moment::now(),
+            })),
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let slots = BTreeMap::from([
+            (0, slot(Some(105), 200, 0xab)),
+            (1, slot(None, 57, 0xab)),
+            (3, slot(Some(0), 0, 0xab)),
+            // Of the topic's former life.
+            (4, slot(Some(9), 9, 0xcd)),
+        ]);
+        let text = written(&slots).unwrap();
+        assert_eq!(text, format!("{} 105 ~57 - 0 -", "ab".repeat(16)));
+        let marks = [
+            Some(Mark::Committed(105)),
+            Some(Mark::Uncommitted(57)),
+            None,
+            Some(Mark::Committed(0)),
+            None,
+        ];
+        assert_eq!(read(&text), Some(([0xab; 16], marks.to_vec())));
+    }
+
+    #[test]
+    fn a_text_that_a_hand_has_spoilt_remembers_nothing() {
+        assert_eq!((read(""), read("orders 1 2")), (None, None));
+        let spoilt = format!("{} -5 1e3 ~ 99999999999999999999 7", "0".repeat(32));
+        let marks = read(&spoilt).unwrap().1;
+        assert_eq!(marks, [None, None, None, None, Some(Mark::Committed(7))]);
+    }
+}
