@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
     offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
 };
 use lagscale::{
-    kafka::{Address, Connection, Security},
+    kafka::{Address, Connection, Security, Topics},
     poll::{ClusterKey, GroupDemand, Manager, Picture, Timing},
 };
 use rskafka::{
@@ -26,9 +26,10 @@ use tokio::{sync::mpsc, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     kafka::Kafka,
+    kafka_admin::{PATIENCE, ask, text},
     ledger::{Judge, Ledger, Verdict},
     wait,
-    wire::{Key, PATIENCE, ask, good, text},
+    wire::{Key, good},
 };
 
 /// How often a producer writes what has become due.
@@ -253,8 +254,9 @@ impl Reader {
         };
         let (sender, pictures) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
+        let topic = Topics::parse([&play.topic].into_iter()).expect("a topic's name");
         for pace in &play.members {
-            let demand = GroupDemand::new(&[play.topic.as_str().into()], play.every);
+            let demand = GroupDemand::new(&topic, play.every);
             manager.ask(&key, &pace.group.as_str().into(), Some(demand), &security);
         }
         Self {

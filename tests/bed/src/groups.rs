@@ -17,9 +17,10 @@ use rustix::process::Signal;
 
 use crate::{
     kafka::Kafka,
+    kafka_admin::{ask, text},
     parts,
     process::Child,
-    wire::{Key, ask, good, text},
+    wire::{Key, good},
 };
 
 const ASSIGNED: &str = include_str!("../kafka/Assigned.java");

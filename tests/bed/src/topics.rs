@@ -9,8 +9,9 @@ use kafka_protocol::messages::{
 
 use crate::{
     kafka::Kafka,
+    kafka_admin::{PATIENCE, ask, text},
     wait,
-    wire::{Key, PATIENCE, ask, good, text},
+    wire::{Key, good},
 };
 
 /// `UNKNOWN_TOPIC_OR_PARTITION`.

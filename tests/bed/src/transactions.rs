@@ -17,8 +17,9 @@ use kafka_protocol::{
 
 use crate::{
     kafka::Kafka,
+    kafka_admin::{PATIENCE, ask, text},
     wait,
-    wire::{Key, PATIENCE, ask, good, text},
+    wire::{Key, good},
 };
 
 /// Longer than any scenario, and below the broker's own limit of 15 minutes.

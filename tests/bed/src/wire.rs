@@ -1,6 +1,4 @@
-//! One question to a broker's plain listener, for what tests do to a Kafka; answers are decoded by kafka-protocol.
-
-use std::time::Duration;
+//! Connections to the broker that a question is for: the first, a leader, a coordinator; through its plain listener.
 
 use kafka_protocol::{
     ResponseError,
@@ -8,18 +6,14 @@ use kafka_protocol::{
         FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName,
         metadata_request::MetadataRequestTopic,
     },
-    protocol::{Request, StrBytes},
 };
-use lagscale::kafka::{Address, Connection, Error, Security, connection::Deadlines};
+use lagscale::kafka::{Address, Connection, Error, Security};
 
-use crate::{kafka::Kafka, wait};
-
-const DEADLINES: Deadlines = Deadlines {
-    dial: Duration::from_secs(10),
-    call: Duration::from_secs(30),
+use crate::{
+    kafka::Kafka,
+    kafka_admin::{DEADLINES, PATIENCE, ask, text},
+    wait,
 };
-/// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Whose coordinator is asked for.
 #[derive(Clone, Copy)]
@@ -28,21 +22,9 @@ pub(crate) enum Key<'a> {
     Transaction(&'a str),
 }
 
-pub(crate) fn text(name: &str) -> StrBytes {
-    StrBytes::from_string(name.to_owned())
-}
-
 /// `Ok` for code 0.
 pub(crate) fn good(code: i16) -> Result<(), String> {
     ResponseError::try_from_code(code).map_or(Ok(()), |e| Err(format!("{e:?}")))
-}
-
-pub(crate) async fn ask<R: Request>(
-    connection: &mut Connection,
-    request: &R,
-    version: i16,
-) -> Result<R::Response, Error> {
-    connection.call(request, version).await
 }
 
 impl Kafka {
