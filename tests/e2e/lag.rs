@@ -1,6 +1,6 @@
 //! What a lag is where commit and log do not fit: every policy, from zero replicas, on a real broker (docs/lag.md).
 
-use bed::{Kafka, KafkaOptions, Observer, wait};
+use bed::{Observer, wait};
 use futures::future::join_all;
 use lagscale::resources::ScaledObject;
 use libtest_mimic::Trial;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, World, series},
+    world::{PATIENCE, World},
 };
 
 /// As src/scaling/reading.rs words it.
@@ -23,7 +23,6 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
         shared.trial("without a commit earliest counts the log and latest one, then what came since; scaleToZeroOnInvalidOffset sleeps", without_a_commit),
         shared.trial("a topic deleted and made anew counts what is in the new one, and never less than nothing", made_anew),
         shared.trial("records of a partition that was added are counted, and one more consumer may come", partition_added),
-        shared.trial("a partition without a leader keeps its last pair: the others count, scale-in waits, and the condition names it", without_a_leader),
     ]
 }
 
@@ -109,7 +108,7 @@ async fn ready_says(scene: &Scene<'_>, object: &str, text: &str) {
 }
 
 /// Waits until a metric has this value; it may not be negative meanwhile.
-async fn counts(scene: &Scene<'_>, object: &str, metric: &str, wanted: i64) {
+pub async fn counts(scene: &Scene<'_>, object: &str, metric: &str, wanted: i64) {
     let what = format!("{object} of {} to count {wanted}", scene.namespace);
     wait::until(&what, PATIENCE, async || {
         let value = scene.value(object, metric).await?;
@@ -222,57 +221,4 @@ async fn partition_added(world: &World) {
     // A partition without a commit counts one under latest until its first record is seen; what came before is not known.
     world.bed.kafka.commit("g", &topic, &[(1, 0)]).await;
     counts(&scene, "app", &metric, 10).await;
-}
-
-async fn without_a_leader(world: &World) {
-    let scene = Scene::new(&world.bed, "leader").await;
-    let options = KafkaOptions {
-        brokers: 3,
-        ..KafkaOptions::default()
-    };
-    let dir = world.bed.dir().join(&scene.namespace);
-    let mut kafka = Kafka::start(&dir, "three", &options).await;
-    kafka.create_topic("t", 3).await;
-    for partition in 0..3 {
-        kafka.produce("t", partition, 10).await;
-    }
-    kafka.commit("g", "t", &[(0, 5), (1, 5), (2, 5)]).await;
-    let leader = async |partition| kafka.leader("t", partition).await.unwrap();
-    let leaders = [leader(0).await, leader(1).await, leader(2).await];
-    // The first broker is the one that we ask ourselves.
-    let lost = leaders.iter().position(|l| *l != 0).unwrap();
-    let lost_id = i32::try_from(lost).unwrap();
-    let left: Vec<i32> = (0..3)
-        .filter(|p| leaders[usize::try_from(*p).unwrap()] != leaders[lost])
-        .collect();
-
-    scene.credentials("three", &kafka, Kafka::PASSWORD).await;
-    let metadata = json!({"bootstrapServers": kafka.bootstrap(), "lagThreshold": "1000"});
-    let mut trigger = scene.trigger("t", "g", &metadata);
-    trigger["authenticationRef"]["name"] = "three".into();
-    scene.idle("app", 1).await;
-    scene.scaled_object("app", &[trigger], &json!({})).await;
-    let metric = "s0-kafka-t";
-    counts(&scene, "app", metric, 15).await;
-
-    kafka.kill(leaders[lost]);
-    let said = format!("topic t partition {lost_id}: it has no leader at the moment");
-    scene.condition("app", "Ready", "True", &said).await;
-    let partial = series(&world.lagscale, "lagscale_partial").await;
-    let own = |labels: &str| labels.contains(&format!("namespace=\"{}\"", scene.namespace));
-    let own = partial.iter().filter(|(labels, _)| own(labels));
-    assert_eq!(own.map(|(_, v)| *v).collect::<Vec<_>>(), [1.0]);
-    kafka.produce("t", left[0], 20).await;
-    counts(&scene, "app", metric, 35).await;
-    let offsets: Vec<_> = left
-        .iter()
-        .map(|p| (*p, if *p == left[0] { 30 } else { 10 }))
-        .collect();
-    kafka.commit("g", "t", &offsets).await;
-    // Less is known to be left, but not of all: the last complete sum stands.
-    counts(&scene, "app", metric, 15).await;
-
-    kafka.restart(leaders[lost]).await;
-    counts(&scene, "app", metric, 5).await;
-    scene.condition("app", "Ready", "True", "").await;
 }

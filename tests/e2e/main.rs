@@ -14,6 +14,7 @@ mod authentication;
 mod bad_input;
 mod bounds;
 mod brokers;
+mod elections;
 mod expiry;
 mod faults;
 mod groups;
@@ -135,6 +136,7 @@ fn main() {
         admission::trials,
         authentication::trials,
         bad_input::trials,
+        elections::trials,
         groups::trials,
         lag::trials,
         objects::trials,

@@ -61,6 +61,8 @@ pub struct Verdict {
     pub invented: usize,
     /// Sum of the lags read.
     pub lag: i64,
+    /// Sums of the lowest and the highest lags that can have been true when the commits were read.
+    pub truth: (i64, i64),
     /// By how much each is above the highest lag that can have been true when its commit was read.
     pub over: Vec<i64>,
     /// What was sent to the partition between the commit read and the publication: the most that `over` may be for the
@@ -105,6 +107,8 @@ impl Judge {
         verdict.invented += usize::from(!so);
         verdict.lag += lag;
         let most = produced.highest(at) - committed.lowest(at);
+        verdict.truth.0 += least;
+        verdict.truth.1 += most;
         verdict.over.push((lag - most).max(0));
         let sent = produced.highest(received) - produced.highest(at);
         let under_way = committed.lowest(at) - commit;
@@ -122,6 +126,8 @@ impl Verdict {
             all.understated += verdict.understated;
             all.invented += verdict.invented;
             all.lag += verdict.lag;
+            all.truth.0 += verdict.truth.0;
+            all.truth.1 += verdict.truth.1;
             all.over.extend(verdict.over);
             all.allowed.extend(verdict.allowed);
             all.gaps.extend(verdict.gaps);

@@ -1,8 +1,9 @@
 //! What happens to topics and commits under a group's feet: records and topics deleted, offsets gone.
 
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, GroupId, OffsetDeleteRequest,
-    TopicName,
+    BrokerId, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    GroupId, OffsetDeleteRequest, TopicName,
+    create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
     delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
     offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
 };
@@ -18,6 +19,31 @@ use crate::{
 const UNKNOWN_TOPIC: i16 = 3;
 
 impl Kafka {
+    /// Makes a topic of one partition on two brokers, the first of which leads it, that rather loses records than wait for
+    /// a replica that has them all.
+    pub async fn create_unclean_topic(&self, name: &str, brokers: [i32; 2]) {
+        let replicas = CreatableReplicaAssignment::default()
+            .with_partition_index(0)
+            .with_broker_ids(brokers.map(BrokerId).to_vec());
+        let config = CreatableTopicConfig::default()
+            .with_name(text("unclean.leader.election.enable"))
+            .with_value(Some(text("true")));
+        let topic = CreatableTopic::default()
+            .with_name(TopicName(text(name)))
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_assignments(vec![replicas])
+            .with_configs(vec![config]);
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(30_000);
+        let answer = ask(&mut self.first_broker().await, &request, 5).await;
+        let code = answer.expect("an answer").topics[0].error_code;
+        good(code).expect("a topic");
+        let led = async || self.leader(name, 0).await;
+        wait::until("the partition to have a leader", PATIENCE, led).await;
+    }
+
     /// Deletes the records of a partition below `offset`, as retention would.
     pub async fn delete_records(&self, topic: &str, partition: i32, offset: i64) {
         let partitions = DeleteRecordsPartition::default()

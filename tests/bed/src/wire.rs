@@ -3,8 +3,8 @@
 use kafka_protocol::{
     ResponseError,
     messages::{
-        FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName,
-        metadata_request::MetadataRequestTopic,
+        FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse,
+        TopicName, metadata_request::MetadataRequestTopic,
     },
 };
 use lagscale::kafka::{Address, Connection, Error, Security};
@@ -74,8 +74,22 @@ impl Kafka {
         reach(&broker.host, broker.port).await
     }
 
+    /// The broker that coordinates a group.
+    ///
+    /// # Errors
+    /// None does now.
+    pub async fn coordinator(&self, group: &str) -> Result<usize, String> {
+        let found = self.found(Key::Group(group)).await?;
+        usize::try_from(found.node_id.0).map_err(|e| e.to_string())
+    }
+
     /// A connection to the coordinator of a group or a transactional id.
     pub(crate) async fn to_coordinator(&self, key: Key<'_>) -> Result<Connection, String> {
+        let found = self.found(key).await?;
+        reach(&found.host, found.port).await
+    }
+
+    async fn found(&self, key: Key<'_>) -> Result<FindCoordinatorResponse, String> {
         let (kind, key) = match key {
             Key::Group(id) => (0, id),
             Key::Transaction(id) => (1, id),
@@ -86,7 +100,7 @@ impl Kafka {
         let found = ask(&mut self.first_broker().await, &find, 3).await;
         let found = found.map_err(|e| e.to_string())?;
         good(found.error_code)?;
-        reach(&found.host, found.port).await
+        Ok(found)
     }
 }
 
