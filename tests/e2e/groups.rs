@@ -13,7 +13,7 @@ use crate::{
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("a classic, a static, a KIP-848 and a manually assigned consumer at work have the lag that their commits say", kinds),
-        shared.trial("a Kafka Streams application lags by its internal topics too, unless the trigger names its own", streams),
+        shared.trial("a Kafka Streams application, in a group of either protocol, lags by its internal topics too unless the trigger names one", streams),
     ]
 }
 
@@ -30,7 +30,7 @@ async fn kinds(world: &World) {
         ("assigned", "classic", "Empty", &[]),
     ] {
         let topic = scene.filled_topic(name, 1, 5).await;
-        object(&scene, name, Some(&topic)).await;
+        object(&scene, name, name, Some(&topic)).await;
         let metric = format!("s0-kafka-{topic}");
         scene.value_is(name, &metric, "5").await;
         let mut member = match name {
@@ -54,6 +54,16 @@ async fn kinds(world: &World) {
     }
 }
 
+/// The same application in a group of either protocol, side by side.
+struct App {
+    group: String,
+    /// What it groups by words through.
+    internal: String,
+    member: Member,
+    /// An object that asks for all topics of the group, and one for the topic that others write; with their metrics.
+    objects: [(String, String); 2],
+}
+
 async fn streams(world: &World) {
     let scene = Scene::new(&world.bed, "streams").await;
     let dir = world.bed.dir().join(&scene.namespace);
@@ -61,43 +71,62 @@ async fn streams(world: &World) {
     let kafka = &world.bed.kafka;
     kafka.create_topic(Kafka::WORDS, 1).await;
     kafka.create_topic(Kafka::COUNTS, 1).await;
-    let group = "word-count";
-    let mut member = kafka.word_count(&dir, group);
     kafka.say(&["one two", "two three"]).await;
-    let repartitioned = format!("{group}-KSTREAM-AGGREGATE-STATE-STORE-0000000003-repartition");
-    wait::until("the internal topic to be consumed", PATIENCE, async || {
-        member.must_live();
-        let found = kafka.committed(group, &repartitioned).await?;
-        // Four words.
-        if found == [4] {
-            Ok(())
-        } else {
-            Err(format!("{found:?}"))
+    let app = |protocol: &str| {
+        let group = format!("word-count-{protocol}");
+        App {
+            member: kafka.word_count(&dir, &group, protocol),
+            internal: format!("{group}-KSTREAM-AGGREGATE-STATE-STORE-0000000003-repartition"),
+            objects: [
+                (
+                    format!("all-{protocol}"),
+                    format!("s0-kafka-{group}-topics"),
+                ),
+                (
+                    format!("named-{protocol}"),
+                    format!("s0-kafka-{}", Kafka::WORDS),
+                ),
+            ],
+            group,
         }
-    })
-    .await;
-    object(&scene, "all", None).await;
-    object(&scene, "named", Some(Kafka::WORDS)).await;
-    let all = format!("s0-kafka-{group}-topics");
-    let named = format!("s0-kafka-{}", Kafka::WORDS);
-    scene.value_is("all", &all, "0").await;
-    scene.value_is("named", &named, "0").await;
-    member.freeze();
+    };
+    let mut apps = ["classic", "streams"].map(app);
+    for app in &mut apps {
+        wait::until("the internal topic to be consumed", PATIENCE, async || {
+            app.member.must_live();
+            let found = kafka.committed(&app.group, &app.internal).await?;
+            // Four words.
+            if found == [4] {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        })
+        .await;
+        let kind = kafka.group(&app.group).await.unwrap().kind;
+        assert!(app.group.ends_with(&kind), "{} is {kind}", app.group);
+        let [(all, all_metric), (named, named_metric)] = &app.objects;
+        object(&scene, all, &app.group, None).await;
+        object(&scene, named, &app.group, Some(Kafka::WORDS)).await;
+        scene.value_is(all, all_metric, "0").await;
+        scene.value_is(named, named_metric, "0").await;
+        app.member.freeze();
+        kafka.produce(&app.internal, 0, 2).await;
+    }
     kafka.say(&["four", "five", "six"]).await;
-    kafka.produce(&repartitioned, 0, 2).await;
-    scene.value_is("all", &all, "5").await;
-    scene.value_is("named", &named, "3").await;
-    member.thaw();
-    drained(&scene, "all", &all, &mut member).await;
-    drained(&scene, "named", &named, &mut member).await;
+    for app in &mut apps {
+        for ((object, metric), lag) in app.objects.iter().zip(["5", "3"]) {
+            scene.value_is(object, metric, lag).await;
+        }
+        app.member.thaw();
+        for (object, metric) in &app.objects {
+            drained(&scene, object, metric, &mut app.member).await;
+        }
+    }
 }
 
-/// A workload and its object; the group is the object's name, or where all its topics are meant, the application's.
-async fn object(scene: &Scene<'_>, name: &str, topic: Option<&str>) {
-    let group = match name {
-        "all" | "named" => "word-count",
-        name => name,
-    };
+/// A workload and its object; without a topic it is about all that the group has committed.
+async fn object(scene: &Scene<'_>, name: &str, group: &str, topic: Option<&str>) {
     let metadata = json!({"offsetResetPolicy": "earliest", "lagThreshold": "1000"});
     let mut trigger = scene.trigger(topic.unwrap_or_default(), group, &metadata);
     if topic.is_none() {

@@ -52,9 +52,9 @@ impl Member {
 pub struct GroupState {
     /// `Stable`, `Empty` and so on.
     pub state: String,
-    /// `classic` or `consumer` (KIP-848).
+    /// `classic`, `consumer` (KIP-848) or `streams` (KIP-1071).
     pub kind: String,
-    /// `group.instance.id` of each member, empty for those that have none.
+    /// `group.instance.id` of each member, empty for those that have none; a streams group's are not asked for.
     pub members: Vec<String>,
 }
 
@@ -80,8 +80,8 @@ impl Kafka {
     }
 
     /// Kafka Streams' example `WordCountDemo`: it reads [`Kafka::WORDS`] and groups by word, which goes through an internal
-    /// repartition topic of its own. Its application id is its group.
-    pub fn word_count(&self, dir: &Path, group: &str) -> Member {
+    /// repartition topic of its own. Its application id is its group; `protocol` is `classic` or `streams` (KIP-1071).
+    pub fn word_count(&self, dir: &Path, group: &str, protocol: &str) -> Member {
         let config = dir.join(format!("{group}.properties"));
         let text = format!(
             "application.id={group}
@@ -89,6 +89,7 @@ bootstrap.servers={}
 state.dir={}
 commit.interval.ms=200
 replication.factor=1
+group.protocol={protocol}
 ",
             self.plaintext_bootstrap(),
             dir.join(format!("{group}-state")).display()
