@@ -22,7 +22,8 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
         shared.trial("a commit beyond the log end counts the log under earliest, at least one under latest, and wakes", beyond_the_end),
         shared.trial("without a commit earliest counts the log and latest one, then what came since; scaleToZeroOnInvalidOffset sleeps", without_a_commit),
         shared.trial("a topic deleted and made anew counts what is in the new one, and never less than nothing", made_anew),
-        shared.trial("records of a partition that was added are counted, and one more consumer may come", partition_added),
+                shared.trial("a topic that is deleted leaves nothing behind in a group that is asked for all its topics", topic_gone),
+shared.trial("records of a partition that was added are counted, and one more consumer may come", partition_added),
     ]
 }
 
@@ -198,6 +199,36 @@ async fn made_anew(world: &World) {
     sleepers.count([3, 3, 0, 3]).await;
     sleepers.reach([1, 1, 0, 1]).await;
     sleepers.say(MADE_ANEW).await;
+}
+
+async fn topic_gone(world: &World) {
+    let scene = Scene::new(&world.bed, "gone").await;
+    let kafka = &world.bed.kafka;
+    let (kept, gone) = (
+        scene.filled_topic("kept", 1, 10).await,
+        scene.filled_topic("gone", 1, 10).await,
+    );
+    // Other scenes' groups must not share its name: it is asked for all that it has.
+    let group = format!("{}-g", scene.namespace);
+    kafka.commit(&group, &kept, &[(0, 6)]).await;
+    kafka.commit(&group, &gone, &[(0, 4)]).await;
+    let mut trigger = scene.trigger("", &group, &json!({"lagThreshold": "1000"}));
+    trigger["metadata"].as_object_mut().unwrap().remove("topic");
+    scene.idle("app", 1).await;
+    scene.scaled_object("app", &[trigger], &json!({})).await;
+    let metric = format!("s0-kafka-{group}-topics");
+    counts(&scene, "app", &metric, 10).await;
+    kafka.delete_topic(&gone).await;
+    counts(&scene, "app", &metric, 4).await;
+    wait::until("nothing to be left of it", PATIENCE, async || {
+        let message = scene.condition("app", "Ready", "True", "").await;
+        if message.contains(&gone) {
+            Err(message)
+        } else {
+            Ok(())
+        }
+    })
+    .await;
 }
 
 async fn partition_added(world: &World) {
