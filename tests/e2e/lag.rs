@@ -22,8 +22,8 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
         shared.trial("a commit beyond the log end counts the log under earliest, at least one under latest, and wakes", beyond_the_end),
         shared.trial("without a commit earliest counts the log and latest one, then what came since; scaleToZeroOnInvalidOffset sleeps", without_a_commit),
         shared.trial("a topic deleted and made anew counts what is in the new one, and never less than nothing", made_anew),
-                shared.trial("a topic that is deleted leaves nothing behind in a group that is asked for all its topics", topic_gone),
-shared.trial("records of a partition that was added are counted, and one more consumer may come", partition_added),
+        shared.trial("a topic that is deleted leaves nothing behind in a group that is asked for all its topics", topic_gone),
+        shared.trial("records of a partition that was added are counted, and one more consumer may come", partition_added),
     ]
 }
 
