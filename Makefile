@@ -58,7 +58,7 @@ fuzz:
 	@for target in $$($(CARGO) fuzz list); do \
 		mkdir -p fuzz/corpus/$$target; \
 		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target tests/corpora/$$target -- -max_len=65536 \
-			-max_total_time=$(FUZZ_SECONDS) -malloc_limit_mb=2 -rss_limit_mb=512 -verbosity=0 -print_final_stats=1 || exit 1; \
+			-max_total_time=$(FUZZ_SECONDS) -malloc_limit_mb=2 -rss_limit_mb=512 -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
 
 corpora:

@@ -47,7 +47,7 @@ impl KafkaArgs {
                 ca: self.ca.clone(),
                 ..Tls::default()
             }),
-            sasl: Some(Sasl {
+            sasl: Some(Sasl::Password {
                 mechanism: Mechanism::ScramSha512,
                 username: username.clone(),
                 password: self.password.clone().into(),

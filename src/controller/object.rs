@@ -27,8 +27,9 @@ use crate::{
 
 /// How long a write may take to come back over the watch before it is looked at again.
 pub(super) const ECHO: Duration = Duration::from_secs(5);
-/// A new object's HPA and first status wait this long for a first answer: both are then written once.
+/// A new object's first status and its HPA wait this long for a first answer: each is then written once.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
+const FIRST_HPA: Duration = Duration::from_secs(30);
 /// What a status said before us stands while nothing is known yet, as long as a reading is served.
 const STANDS: Duration = Duration::from_secs(20);
 
@@ -194,7 +195,7 @@ impl Object {
             None
         } else if let Some(gone) = gone {
             self.hpa_delete(gone, now)
-        } else if target_found && self.is_known(evaluation) && !plan.pause.whole {
+        } else if target_found && !plan.pause.whole && self.is_enough(evaluation, hpa) {
             self.hpa_write(evaluation, hpa, now)
         } else {
             None
@@ -249,11 +250,20 @@ impl Object {
         (!work.is_empty()).then_some(work)
     }
 
-    /// Whether enough is known for an HPA and a status.
+    /// Whether enough is known for a status.
     fn is_known(&self, evaluation: &Evaluation) -> bool {
         let status = self.plan.object.status.as_ref();
         let told = status.is_some_and(|s| !s.conditions.is_empty());
-        let patience = if told { STANDS } else { FIRST_STATUS };
+        self.is_settled(evaluation, if told { STANDS } else { FIRST_STATUS })
+    }
+
+    /// Whether enough is known for an HPA.
+    fn is_enough(&self, evaluation: &Evaluation, live: Option<&HorizontalPodAutoscaler>) -> bool {
+        let patience = if live.is_some() { STANDS } else { FIRST_HPA };
+        self.is_settled(evaluation, patience)
+    }
+
+    fn is_settled(&self, evaluation: &Evaluation, patience: Duration) -> bool {
         let read = evaluation.answered && !evaluation.unread;
         let known = read || self.plan.problem.is_some();
         known || evaluation.polled && self.since.elapsed() >= patience

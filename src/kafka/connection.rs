@@ -23,9 +23,9 @@ use super::{
     Address, Cause, Error, Security,
     dial::{Stream, connect, handshake},
     error::first_sentence,
+    login::Login,
     reader::{self, Malformed, Reader},
     requests::versions::{self, Versions},
-    sasl::Sasl,
 };
 
 /// Largest answer that is read, in bytes. A hundred groups with 5 000 offsets take about a tenth of it.
@@ -66,7 +66,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Dials, exchanges versions and logs in, all within `deadlines.dial`.
+    /// Dials, exchanges versions and logs in, all within `deadlines.dial`; a token that is needed first has its own time.
     pub async fn dial(
         address: &Address,
         security: &Security,
@@ -77,15 +77,17 @@ impl Connection {
             cause,
         };
         let tls = match &security.tls {
-            Some(tls) => Some(
-                tls.client_config()
-                    .map_err(|e| at(Cause::Setting(e.to_string())))?,
-            ),
+            Some(tls) => Some(tls.prepared().await.map_err(at)?),
+            None => None,
+        };
+        // Before the broker is dialled: a token endpoint has a deadline of its own.
+        let login = match &security.sasl {
+            Some(sasl) => Some(Login::prepared(sasl).await.map_err(at)?),
             None => None,
         };
         match timeout(
             deadlines.dial,
-            Self::establish(address, tls, security.sasl.as_ref(), deadlines),
+            Self::establish(address, tls, login, deadlines),
         )
         .await
         {
@@ -146,7 +148,7 @@ impl Connection {
     async fn establish(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
-        sasl: Option<&Sasl>,
+        login: Option<Login<'_>>,
         deadlines: Deadlines,
     ) -> Result<Self, Cause> {
         let tcp = connect(address).await?;
@@ -163,11 +165,11 @@ impl Connection {
             correlation: 0,
             redial_at: None,
             fresh: true,
-            anonymous: sasl.is_none(),
+            anonymous: login.is_none(),
         };
         connection.negotiate().await?;
-        if let Some(sasl) = sasl {
-            connection.log_in(sasl).await?;
+        if let Some(login) = login {
+            connection.log_in(login).await?;
         }
         Ok(connection)
     }
@@ -267,6 +269,7 @@ fn api_name<R: Request>() -> &'static str {
         Ok(ApiKey::FindCoordinator) => "FindCoordinator",
         Ok(ApiKey::OffsetFetch) => "OffsetFetch",
         Ok(ApiKey::ListOffsets) => "ListOffsets",
+        Ok(ApiKey::Fetch) => "Fetch",
         _ => "the request",
     }
 }

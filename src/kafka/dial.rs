@@ -43,6 +43,9 @@ pub(super) async fn handshake(
         .connect(name, tcp)
         .await
         .map_err(|error| {
+            if let Some(cause) = Cause::of_alert(&error) {
+                return cause;
+            }
             match error
                 .get_ref()
                 .and_then(|e| e.downcast_ref::<rustls::Error>())

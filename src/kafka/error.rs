@@ -4,6 +4,7 @@
 use std::{io, time::Duration};
 
 use kafka_protocol::{ResponseError, messages::ApiKey, protocol::VersionRange};
+use rustls::AlertDescription;
 
 use super::Address;
 
@@ -48,6 +49,9 @@ pub enum Cause {
     /// Another TLS failure, in rustls' words.
     #[error("TLS: {0}")]
     Tls(String),
+    /// TLS was ended over the certificate that we showed, or did not show.
+    #[error("the broker wants another client certificate ({0}); check cert and key")]
+    ClientCertificate(String),
     /// Hung up on the first request after the version exchange.
     #[error(
         "the broker closed the connection on the first request; this port may want SASL (set sasl, username and password)"
@@ -72,6 +76,16 @@ pub enum Cause {
     /// Wrong user or password.
     #[error("login refused: {0}")]
     Login(String),
+    /// No token to log in with.
+    #[error("no token from {endpoint}: {text}")]
+    Token {
+        /// The token endpoint.
+        endpoint: Address,
+        /// What it answered, or why it did not, without any credential.
+        text: String,
+        /// Somebody has to change something.
+        configuration: bool,
+    },
     /// The exchange itself failed on our side.
     #[error("SASL {mechanism}: {text}")]
     Sasl {
@@ -131,6 +145,7 @@ impl Cause {
             Self::NotTls
             | Self::SpeaksTls
             | Self::Certificate(_)
+            | Self::ClientCertificate(_)
             | Self::WantsSasl
             | Self::NoSaslHere { .. }
             | Self::Mechanism { .. }
@@ -138,6 +153,7 @@ impl Cause {
             | Self::Sasl { .. }
             | Self::Setting(_)
             | Self::Version { .. } => true,
+            Self::Token { configuration, .. } => *configuration,
             Self::Resolve(_)
             | Self::Connect(_)
             | Self::Timeout { .. }
@@ -151,8 +167,30 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// What the peer says of our certificate; under TLS 1.3 it does so when the first answer is waited for.
+    pub(super) fn of_alert(error: &io::Error) -> Option<Self> {
+        let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        match error {
+            rustls::Error::AlertReceived(
+                alert @ (AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA),
+            ) => Some(Self::ClientCertificate(format!("{alert:?}"))),
+            _ => None,
+        }
+    }
+}
+
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
+        if let Some(cause) = Self::of_alert(&error) {
+            return cause;
+        }
         match error.kind() {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset

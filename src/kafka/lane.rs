@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kafka_protocol::messages::{FindCoordinatorRequest, OffsetFetchRequest};
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep_until};
 
 use super::{
@@ -20,6 +21,8 @@ use crate::lag::Moment;
 
 /// A broker asks for at most about a second of silence (the quota window); more is not obeyed, a hostile one could stop us.
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
+/// Addresses that refuse at once are passed over, as many as this for one question.
+const MOST_DIALS: usize = 4;
 
 /// Which lane: a broker by its node id, or the way in through the bootstrap addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,8 +80,6 @@ pub struct Done {
     pub ask: Ask,
     /// What came back.
     pub result: Result<Answer, Error>,
-    /// When the question was taken up.
-    pub began: Instant,
     /// When the answer was there.
     pub ended: Moment,
 }
@@ -121,7 +122,8 @@ impl Lane {
         }
     }
 
-    /// Puts a question, unless the lane still has one: `false` then. `candidates` are tried in turn, one a question.
+    /// Puts a question, unless the lane still has one: `false` then. `candidates` are tried in turn,
+    /// beginning with the one that answered last.
     pub fn ask(&mut self, number: u64, candidates: Arc<[Address]>, ask: Ask) -> bool {
         if self.busy {
             return false;
@@ -159,17 +161,13 @@ struct Worker {
 impl Worker {
     async fn run(mut self, mut inbox: mpsc::Receiver<Request>, done: mpsc::UnboundedSender<Done>) {
         while let Some(request) = inbox.recv().await {
-            if let Some(until) = self.quiet_until.take() {
-                sleep_until(until.into()).await;
-            }
-            let began = Instant::now();
+            self.keep_quiet().await;
             let result = self.serve(&request).await;
             let finished = Done {
                 lane: self.id,
                 number: request.number,
                 ask: request.ask,
                 result,
-                began,
                 ended: Moment::now(),
             };
             if done.send(finished).is_err() {
@@ -196,71 +194,93 @@ impl Worker {
             Some(connection) => connection,
             None => self.dial(&request.candidates).await?,
         };
-        let Throttled {
-            answer,
-            throttle_ms,
-        } = put(&mut connection, &request.ask).await?;
-        if throttle_ms > 0 {
-            let silence = Duration::from_millis(throttle_ms.into()).min(LONGEST_SILENCE);
-            self.quiet_until = Some(Instant::now() + silence);
-        }
+        let answer = self.put(&mut connection, &request.ask).await?;
         self.connection = Some(connection);
         Ok(answer)
     }
 
+    /// Passes over addresses that refuse at once; one that is silent costs the whole time of a dial.
     async fn dial(&mut self, candidates: &[Address]) -> Result<Connection, Error> {
-        let nobody = || Error {
+        let mut failed = Error {
             address: Address::new("", 0),
             cause: Cause::Setting("no address to dial".into()),
         };
-        let address = candidates
-            .get(self.next % candidates.len().max(1))
-            .ok_or_else(nobody)?;
-        let result = Connection::dial(address, &self.security, self.deadlines).await;
-        if result.is_err() {
+        let began = Instant::now();
+        for _ in 0..candidates.len().min(MOST_DIALS) {
+            let Some(address) = candidates.get(self.next % candidates.len()) else {
+                break;
+            };
+            match Connection::dial(address, &self.security, self.deadlines).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = error,
+            }
             self.next = self.next.wrapping_add(1);
+            if failed.cause.is_configuration() || began.elapsed() >= self.deadlines.dial {
+                break;
+            }
         }
-        result
+        Err(failed)
+    }
+
+    /// Asks in as many requests as it takes, and waits before each as long as the answer to the one before demanded.
+    async fn put(&mut self, connection: &mut Connection, ask: &Ask) -> Result<Answer, Error> {
+        Ok(match ask {
+            Ask::Layout(topics) => {
+                Answer::Layout(self.heed(requests::layout::fetch(connection, topics).await?))
+            }
+            Ask::Coordinators(groups) => {
+                let version = connection.version::<FindCoordinatorRequest>(i16::MAX)?;
+                let mut all = Coordinators::new();
+                for some in pieces(groups, version >= requests::coordinators::MANY) {
+                    self.keep_quiet().await;
+                    let found = requests::coordinators::fetch(connection, some).await?;
+                    all.append(&mut self.heed(found));
+                }
+                Answer::Coordinators(all)
+            }
+            Ask::Commits(groups) => {
+                let version = connection.version::<OffsetFetchRequest>(i16::MAX)?;
+                let mut all = GroupCommits::new();
+                for some in pieces(groups, version >= requests::commits::MANY) {
+                    self.keep_quiet().await;
+                    let found = requests::commits::fetch(connection, some).await?;
+                    all.append(&mut self.heed(found));
+                }
+                Answer::Commits(all)
+            }
+            Ask::Ends { ends, starts } => {
+                // Starts first: a log start read before the end can't lie behind it.
+                let all = Isolation::ReadUncommitted;
+                let mut begins = Offsets::new();
+                if !starts.is_empty() {
+                    let found = requests::offsets::fetch(connection, Position::Start, all, starts);
+                    begins = self.heed(found.await?);
+                    self.keep_quiet().await;
+                }
+                let ends = requests::offsets::fetch(connection, Position::End, all, ends).await?;
+                Answer::Ends {
+                    ends: self.heed(ends),
+                    starts: begins,
+                }
+            }
+        })
+    }
+
+    /// Takes an answer, and notes for how long the broker wants to hear nothing more.
+    fn heed<T>(&mut self, answer: Throttled<T>) -> T {
+        let silence = Duration::from_millis(answer.throttle_ms.into()).min(LONGEST_SILENCE);
+        self.quiet_until = (!silence.is_zero()).then(|| Instant::now() + silence);
+        answer.answer
+    }
+
+    async fn keep_quiet(&mut self) {
+        if let Some(until) = self.quiet_until.take() {
+            sleep_until(until.into()).await;
+        }
     }
 }
 
-async fn put(connection: &mut Connection, ask: &Ask) -> Result<Throttled<Answer>, Error> {
-    fn wrap<T>(answer: Throttled<T>, of: impl FnOnce(T) -> Answer) -> Throttled<Answer> {
-        Throttled {
-            answer: of(answer.answer),
-            throttle_ms: answer.throttle_ms,
-        }
-    }
-    Ok(match ask {
-        Ask::Layout(topics) => wrap(
-            requests::layout::fetch(connection, topics).await?,
-            Answer::Layout,
-        ),
-        Ask::Coordinators(groups) => wrap(
-            requests::coordinators::fetch(connection, groups).await?,
-            Answer::Coordinators,
-        ),
-        Ask::Commits(groups) => wrap(
-            requests::commits::fetch(connection, groups).await?,
-            Answer::Commits,
-        ),
-        Ask::Ends { ends, starts } => {
-            // Starts first: a log start read before the end can't lie behind it.
-            let all = Isolation::ReadUncommitted;
-            let begins = if starts.is_empty() {
-                None
-            } else {
-                Some(requests::offsets::fetch(connection, Position::Start, all, starts).await?)
-            };
-            let ends = requests::offsets::fetch(connection, Position::End, all, ends).await?;
-            let throttle = begins.as_ref().map_or(0, |s| s.throttle_ms);
-            Throttled {
-                throttle_ms: ends.throttle_ms.max(throttle),
-                answer: Answer::Ends {
-                    ends: ends.answer,
-                    starts: begins.map(|s| s.answer).unwrap_or_default(),
-                },
-            }
-        }
-    })
+/// What one request may ask about: everything, or one by one.
+fn pieces<T>(all: &[T], many: bool) -> impl Iterator<Item = &[T]> {
+    all.chunks(if many { all.len().max(1) } else { 1 })
 }

@@ -7,14 +7,18 @@ pub mod address;
 pub mod connection;
 mod dial;
 pub mod error;
+pub mod key;
 pub mod lane;
 mod login;
+pub mod oauth;
 pub mod reader;
 pub mod requests;
 pub mod sasl;
 pub mod security;
 pub mod tls;
+mod token;
 pub mod topics;
+mod verify;
 
 pub use address::Address;
 pub use connection::Connection;

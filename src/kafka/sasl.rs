@@ -1,22 +1,29 @@
-//! Who we are towards a broker: PLAIN and SCRAM through rsasl.
+//! Who we are towards a broker: a user with a password, or whoever an OAuth token says.
 
 use std::sync::Arc;
 
 use rsasl::config::SASLConfig;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::oauth::TokenSource;
+
 /// A mechanism with its credential.
 #[derive(Clone, Debug)]
-pub struct Sasl {
-    /// What to speak.
-    pub mechanism: Mechanism,
-    /// The user, or the client id.
-    pub username: String,
-    /// Never printed.
-    pub password: SecretString,
+pub enum Sasl {
+    /// PLAIN and SCRAM.
+    Password {
+        /// What to speak.
+        mechanism: Mechanism,
+        /// The user.
+        username: String,
+        /// Never printed.
+        password: SecretString,
+    },
+    /// OAUTHBEARER (RFC 7628). Clones share the token.
+    Bearer(Arc<TokenSource>),
 }
 
-/// The mechanisms that can be connected with.
+/// The mechanisms with a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// RFC 4616; the password goes over the wire as it is, so use it with TLS.
@@ -25,6 +32,17 @@ pub enum Mechanism {
     ScramSha256,
     /// The same with SHA-512.
     ScramSha512,
+}
+
+impl Sasl {
+    /// The registered name of the mechanism.
+    #[must_use]
+    pub const fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Password { mechanism, .. } => mechanism.name(),
+            Self::Bearer(_) => "OAUTHBEARER",
+        }
+    }
 }
 
 impl Mechanism {
@@ -39,14 +57,8 @@ impl Mechanism {
     }
 }
 
-impl Sasl {
-    /// What rsasl needs for one exchange.
-    pub(super) fn config(&self) -> Result<Arc<SASLConfig>, String> {
-        SASLConfig::with_credentials(
-            None,
-            self.username.clone(),
-            self.password.expose_secret().to_owned(),
-        )
-        .map_err(|e| e.to_string())
-    }
+/// What rsasl needs for one exchange.
+pub(super) fn config(username: &str, password: &SecretString) -> Result<Arc<SASLConfig>, String> {
+    let password = password.expose_secret().to_owned();
+    SASLConfig::with_credentials(None, username.to_owned(), password).map_err(|e| e.to_string())
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use ring::digest::{Context, SHA256};
 use secrecy::ExposeSecret;
 
-use super::{sasl::Sasl, tls::Tls};
+use super::{key::Key, sasl::Sasl, tls::Tls};
 
 /// TLS and SASL, as one trigger resolves them.
 #[derive(Clone, Debug, Default)]
@@ -41,11 +41,20 @@ impl Security {
         add(tls.map(|t| if t.unsafe_ssl { "unsafe" } else { "verified" }));
         add(tls.and_then(|t| t.ca.as_deref()));
         add(tls.and_then(|t| t.cert.as_deref()));
-        add(tls.and_then(|t| t.key.as_ref().map(ExposeSecret::expose_secret)));
-        let sasl = self.sasl.as_ref();
-        add(sasl.map(|s| s.mechanism.name()));
-        add(sasl.map(|s| s.username.as_str()));
-        add(sasl.map(|s| s.password.expose_secret()));
+        let key = tls.and_then(|t| t.key.as_ref()).map(Key::texts);
+        add(key.map(|(pem, _)| pem));
+        add(key.and_then(|(_, password)| password));
+        add(self.sasl.as_ref().map(Sasl::mechanism));
+        match &self.sasl {
+            None => {}
+            Some(Sasl::Password {
+                username, password, ..
+            }) => {
+                add(Some(username));
+                add(Some(password.expose_secret()));
+            }
+            Some(Sasl::Bearer(source)) => source.texts().for_each(|text| add(Some(text))),
+        }
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.finish().as_ref());
         Fingerprint(bytes)
@@ -54,13 +63,18 @@ impl Security {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::kafka::sasl::Mechanism;
+    use crate::kafka::{
+        oauth::{Client, TokenSource},
+        sasl::Mechanism,
+    };
 
     fn with(username: &str, password: &str) -> Security {
         Security {
             tls: None,
-            sasl: Some(Sasl {
+            sasl: Some(Sasl::Password {
                 mechanism: Mechanism::Plain,
                 username: username.into(),
                 password: password.into(),
@@ -77,6 +91,42 @@ mod tests {
             Security::default().fingerprint(),
             with("", "").fingerprint()
         );
+    }
+
+    #[test]
+    fn so_do_keys_and_clients() {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut new = |security: Security| assert!(seen.insert(security.fingerprint()));
+        for password in [None, Some("a"), Some("b")] {
+            let key = Key::new("pem".into(), password.map(Into::into));
+            new(Security {
+                tls: Some(Tls {
+                    key: Some(key),
+                    ..Tls::default()
+                }),
+                sasl: None,
+            });
+        }
+        for (scopes, extensions) in [
+            (vec!["a", "b"], vec![]),
+            (vec!["a b"], vec![]),
+            (vec![], vec![("a", "b")]),
+            (vec!["a"], vec![("b", "c")]),
+        ] {
+            let pairs = extensions.iter();
+            let client = Client {
+                endpoint: "https://idp".into(),
+                id: "id".into(),
+                secret: "secret".into(),
+                scopes: scopes.into_iter().map(Into::into).collect(),
+                extensions: pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+                ca: None,
+            };
+            new(Security {
+                tls: None,
+                sasl: Some(Sasl::Bearer(Arc::new(TokenSource::new(client)))),
+            });
+        }
     }
 
     #[test]

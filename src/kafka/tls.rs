@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, RootCertStore,
+    client::danger::ServerCertVerifier,
+    pki_types::{CertificateDer, pem::PemObject},
 };
-use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Cause,
+    key::Key,
+    verify::{AcceptAny, Anchored},
+};
 
 /// What a trigger and its authentication say about TLS. PEM texts.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +22,7 @@ pub struct Tls {
     /// Our certificate chain, with `key`.
     pub cert: Option<String>,
     /// The private key of `cert`.
-    pub key: Option<SecretString>,
+    pub key: Option<Key>,
     /// Accept any certificate.
     pub unsafe_ssl: bool,
 }
@@ -38,9 +42,23 @@ pub enum TlsError {
         /// The authentication parameter.
         parameter: &'static str,
     },
-    /// No usable private key.
-    #[error("key: not a PEM private key (PKCS#8, PKCS#1 or SEC1, not encrypted)")]
+    /// No private key.
+    #[error("key: not a PEM private key (PKCS#8, PKCS#1 or SEC1)")]
     BadKey,
+    /// An encrypted key alone.
+    #[error("key: it is encrypted, but there is no keyPassword")]
+    NoKeyPassword,
+    /// A password that does not fit.
+    #[error("keyPassword: it does not open the key")]
+    KeyPassword,
+    /// A key that is encrypted in a way that can't be undone here, or should not.
+    #[error(
+        "key: {0} is not supported; `openssl pkcs8 -topk8` writes a key with one that is (PBES2: PBKDF2 or scrypt, AES-CBC or 3DES)"
+    )]
+    Encryption(String),
+    /// Nothing to verify a broker with.
+    #[error("ca: it is not set, and this system has no certificate authorities of its own")]
+    NoRoots,
     /// The two do not belong together, or the key's kind is unknown.
     #[error("cert and key can't be used together: {0}")]
     Pair(String),
@@ -48,43 +66,52 @@ pub enum TlsError {
 
 impl Tls {
     /// The client's side of a handshake. The roots are read from the system at each call, so a rotated bundle counts.
+    /// Reads files, and may take a second for an encrypted key the first time.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|e| TlsError::Pair(e.to_string()))?;
-        let builder = if self.unsafe_ssl {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
+        let verifier: Arc<dyn ServerCertVerifier> = if self.unsafe_ssl {
+            Arc::new(AcceptAny(provider.signature_verification_algorithms))
         } else {
-            builder.with_root_certificates(self.roots()?)
+            let (roots, own) = self.roots()?;
+            Arc::new(Anchored::new(roots, own, provider)?)
         };
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let config = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                let chain = certificates("cert", cert)?;
-                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
-                    .map_err(|_| TlsError::BadKey)?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|e| TlsError::Pair(e.to_string()))?
-            }
+            (Some(cert), Some(key)) => builder
+                .with_client_auth_cert(certificates("cert", cert)?, key.open()?)
+                .map_err(|e| TlsError::Pair(e.to_string()))?,
             _ => builder.with_no_client_auth(),
         };
         Ok(Arc::new(config))
     }
 
-    fn roots(&self) -> Result<RootCertStore, TlsError> {
+    /// The same, away from the threads that serve others.
+    pub(super) async fn prepared(&self) -> Result<Arc<ClientConfig>, Cause> {
+        let tls = self.clone();
+        let made = tokio::task::spawn_blocking(move || tls.client_config()).await;
+        let made = made.map_err(|e| Cause::Setting(e.to_string()))?;
+        made.map_err(|e| Cause::Setting(e.to_string()))
+    }
+
+    /// The system's roots with the user's, and the user's alone.
+    fn roots(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(ca) = &self.ca {
-            for certificate in certificates("ca", ca)? {
-                roots
-                    .add(certificate)
-                    .map_err(|_| TlsError::BadCertificate { parameter: "ca" })?;
-            }
+        let own = match &self.ca {
+            Some(ca) => certificates("ca", ca)?,
+            None => Vec::new(),
+        };
+        for certificate in &own {
+            roots
+                .add(certificate.clone())
+                .map_err(|_| TlsError::BadCertificate { parameter: "ca" })?;
         }
-        Ok(roots)
+        Ok((roots, own))
     }
 }
 
@@ -99,47 +126,6 @@ fn certificates(
         return Err(TlsError::NoCertificate { parameter });
     }
     Ok(found)
-}
-
-/// `unsafeSsl: "true"`: the handshake is still checked, who answers is not.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]
@@ -159,11 +145,52 @@ mod tests {
     }
 
     #[test]
+    fn wrong_bytes_are_refused_by_their_parameter() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let other = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["us".to_owned()]).unwrap();
+        let cert = params.self_signed(&key).unwrap().pem();
+        let broken = cert.replace("MII", "!II");
+        let tls = |ca: Option<&str>, cert: &str, key: &str| Tls {
+            ca: ca.map(Into::into),
+            cert: Some(cert.into()),
+            key: Some(Key::new(key.into(), None)),
+            unsafe_ssl: false,
+        };
+        let good = key.serialize_pem();
+        for (tls, text) in [
+            (
+                tls(Some(&broken), &cert, &good),
+                "ca: not a valid PEM certificate",
+            ),
+            (
+                tls(Some(&good), &cert, &good),
+                "ca: no PEM certificate found",
+            ),
+            (tls(None, "cert", &good), "cert: no PEM certificate found"),
+            (
+                tls(None, &broken, &good),
+                "cert: not a valid PEM certificate",
+            ),
+            (tls(None, &cert, &cert), "key: not a PEM private key"),
+            (
+                tls(None, &cert, &other.serialize_pem()),
+                "cert and key can't be used together",
+            ),
+        ] {
+            let error = tls.client_config().unwrap_err().to_string();
+            assert!(error.starts_with(text), "{error}");
+        }
+        tls(Some(&cert), &cert, &good).client_config().unwrap();
+    }
+
+    #[test]
     fn a_private_key_is_never_printed() {
         let tls = Tls {
-            key: Some("very secret".into()),
+            key: Some(Key::new("very secret".into(), Some("also secret".into()))),
             ..Tls::default()
         };
-        assert!(!format!("{tls:?}").contains("very secret"));
+        let text = format!("{tls:?}");
+        assert!(!text.contains("secret"), "{text}");
     }
 }

@@ -5,254 +5,307 @@ use std::{sync::Arc, time::Instant};
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, Commits, End, Group, Topic},
+    cluster::{Cluster, MOST_BROKERS, MOST_PARTITIONS, RETRIES, jittered},
+    known::{Held, Stage, Topic},
     picture::Trouble,
+    words::{group_trouble, topic_trouble},
 };
-use crate::kafka::{
-    Error,
-    error::code_name,
-    lane::{Answer, Ask, Done, LaneId},
-    requests::{CommitsOf, Coordinators, GroupCommits, Layout, Offsets, Partitions},
+use crate::{
+    kafka::{
+        lane::{Answer, Ask, Done, LaneId},
+        requests::{CommitsOf, Coordinators, GroupCommits, Layout, TopicLayout},
+    },
+    lag::Moment,
 };
-
-/// As KEDA begins what it says of a topic, and of a group's commits.
-const DESCRIBING: &str = "error describing topics";
-const LISTING: &str = "error listing consumer group offsets";
 
 impl Cluster {
     pub(super) fn absorb(&mut self, done: Done) {
-        if let Some(lane) = self.lanes.get_mut(&done.lane) {
-            lane.finished();
-        }
-        if done.lane == LaneId::Seed {
-            self.trouble = done.result.as_ref().err().map(Trouble::from);
+        let (patience, every) = (self.timing.patience, self.every());
+        let way_in = done.lane == LaneId::Seed;
+        let node = match done.lane {
+            LaneId::Seed => self.seed.as_mut(),
+            LaneId::Node(id) => self.nodes.get_mut(&id),
+        };
+        let Some(node) = node else {
+            return;
+        };
+        let Some(question) = node.finish(&done, patience) else {
+            return;
+        };
+        let trouble = match &done.result {
+            Err(error) => Some(Trouble::from(error)),
+            Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
+                Some(Trouble::passing(format!(
+                    "{}: it names {} brokers, which is more than the {MOST_BROKERS} that are followed",
+                    self.key,
+                    layout.brokers.len()
+                )))
+            }
+            Ok(_) => None,
+        };
+        let followed = trouble.is_none();
+        node.settle(trouble.clone(), way_in, every);
+        if way_in {
+            self.way_in(trouble);
         }
         match (done.ask, done.result) {
-            (Ask::Layout(asked), Ok(Answer::Layout(layout))) => self.take_layout(&asked, layout),
-            (Ask::Layout(_), _) => self.stale = true,
+            (Ask::Layout(asked), Ok(Answer::Layout(layout))) if followed => {
+                self.take_layout(&asked, layout);
+            }
+            (Ask::Layout(asked), _) => self.describe.extend(asked),
             (Ask::Coordinators(asked), Ok(Answer::Coordinators(found))) => {
                 self.take_coordinators(&asked, &found);
             }
-            (Ask::Coordinators(asked), Err(error)) => self.trouble_groups(asked.iter(), &error),
+            (Ask::Coordinators(asked), Err(error)) => {
+                let trouble = Trouble::from(&error);
+                for name in &asked {
+                    self.trouble_group(name, &trouble);
+                }
+            }
             (Ask::Commits(asked), Ok(Answer::Commits(commits))) => {
                 self.take_commits(asked, commits, done.ended);
             }
             (Ask::Commits(asked), Err(error)) => {
-                self.trouble_groups(asked.iter().map(|a| &a.group), &error);
-                for CommitsOf { group, .. } in asked {
-                    if let Some(group) = self.groups.get_mut(&group) {
-                        group.coordinator = None;
-                    }
+                let trouble = Trouble::from(&error);
+                for of in &asked {
+                    self.lose_coordinator(&of.group);
+                    self.trouble_group(&of.group, &trouble);
                 }
             }
             (Ask::Ends { ends: asked, .. }, Ok(Answer::Ends { ends, starts })) => {
-                self.take_ends(&asked, ends, &starts, done.began);
+                self.take_ends(&asked, question.claims, &ends, &starts);
             }
-            (Ask::Ends { ends: asked, .. }, Err(error)) => {
-                self.stale = true;
-                self.trouble_ends(&asked, &Trouble::from(&error), done.began);
+            (Ask::Ends { .. }, Err(error)) => {
+                self.trouble_claims(question.claims, &Trouble::from(&error));
             }
             // An answer is always of its question's kind.
             (Ask::Coordinators(_) | Ask::Commits(_) | Ask::Ends { .. }, Ok(_)) => {}
         }
     }
 
+    /// The shortest interval that somebody asks for.
+    fn every(&self) -> std::time::Duration {
+        let each = self.groups.values().map(|g| g.demand.every);
+        each.min().unwrap_or(self.timing.layout_every)
+    }
+
+    /// How the way in is. A cluster that refuses us is left alone as a whole, less and less often asked.
+    fn way_in(&mut self, trouble: Option<Trouble>) {
+        if self.trouble != trouble {
+            self.dirty();
+        }
+        self.trouble = trouble;
+        let Some(trouble) = &self.trouble else {
+            return;
+        };
+        for name in self.waiting.clone() {
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.polled();
+            }
+        }
+        let rest = self.seed.as_ref().and_then(|s| s.rest.as_ref());
+        if let (true, Some((until, _))) = (trouble.configuration, rest) {
+            for group in self.groups.values_mut() {
+                group.due = group.due.max(*until);
+            }
+            self.next_due = Some(*until);
+        }
+    }
+
     fn take_layout(&mut self, asked: &[Arc<str>], mut layout: Layout) {
-        self.stale = false;
-        self.layout_at = Some(Instant::now());
+        self.dirty();
         self.brokers = layout.brokers;
-        let brokers = &self.brokers;
-        self.lanes.retain(|id, _| match id {
-            LaneId::Seed => true,
-            LaneId::Node(node) => brokers.contains_key(node),
-        });
+        self.forget_brokers();
         for name in asked {
             let topic = self.topics.entry(name.clone()).or_default();
-            match layout.topics.remove(name) {
+            topic.try_left_out_again();
+            let clean = match layout.topics.remove(name) {
+                Some(Ok(found)) if found.partitions.len() > MOST_PARTITIONS => {
+                    let text = format!(
+                        "topic {name}: it has {} partitions, which is more than the {MOST_PARTITIONS} that are read",
+                        found.partitions.len()
+                    );
+                    topic.picture.trouble = Some(Trouble::passing(text));
+                    false
+                }
                 Some(Ok(found)) => {
-                    let known = topic.layout.as_ref().and_then(|l| l.id);
-                    if known.is_some() && found.id != known {
-                        *topic = Topic::default();
-                    }
-                    self.stale |= found.partitions.values().any(|p| p.leader.is_none());
-                    topic.reads += 1;
-                    topic.trouble = None;
-                    topic.gone = false;
-                    topic.layout = Some(found);
+                    let led = found.partitions.values().all(|p| p.leader.is_some());
+                    self.layouts += u64::from(topic.describe(found));
+                    led
                 }
                 Some(Err(code)) => {
-                    self.stale |= code.is_retriable();
                     topic.gone = code == ResponseError::UnknownTopicOrPartition;
-                    topic.trouble = Some(topic_trouble(name, code));
+                    topic.picture.trouble = Some(topic_trouble(name, code));
+                    !code.is_retriable()
                 }
                 None => {
-                    self.stale = true;
                     let text = format!("topic {name}: the broker left it out of its answer");
-                    topic.trouble = Some(Trouble::passing(text));
+                    topic.picture.trouble = Some(Trouble::passing(text));
+                    false
+                }
+            };
+            self.stale.remove(name);
+            if !clean {
+                self.stale(name);
+            }
+        }
+        if self.stale.is_empty() {
+            self.stale_tries = 0;
+            self.stale_due = None;
+        }
+        self.claim_held();
+    }
+
+    /// Something is wrong with what is known of a topic: it is described again, the first time at once, and until it is well.
+    pub(super) fn stale(&mut self, name: &Arc<str>) {
+        self.stale.insert(name.clone());
+        if self.stale_due.is_none() {
+            let retries = RETRIES.map(jittered);
+            let tries = self.stale_tries.checked_sub(1);
+            let delay = tries.map_or(Some(std::time::Duration::ZERO), |i| retries.get(i).copied());
+            self.stale_due = Some(Instant::now() + delay.unwrap_or_else(|| self.every()));
+            self.stale_tries += 1;
+        }
+    }
+
+    /// Brokers that are gone owe nothing any more.
+    fn forget_brokers(&mut self) {
+        let brokers = &self.brokers;
+        let gone = self.nodes.extract_if(|id, _| !brokers.contains_key(id));
+        let gone: Vec<_> = gone.collect();
+        for (id, node) in gone {
+            let trouble = Trouble::passing(format!("broker {id} has left the cluster"));
+            for claims in [node.ready, node.gathered] {
+                self.trouble_claims(claims, &trouble);
+            }
+            if let Some(question) = node.question {
+                self.trouble_claims(question.claims, &trouble);
+            }
+            let lost = self.groups.iter();
+            let lost = lost.filter(|(_, g)| g.coordinator == Some(id));
+            let lost: Vec<_> = lost.map(|(n, g)| (n.clone(), g.stage)).collect();
+            for (name, stage) in lost {
+                self.lose_coordinator(&name);
+                if stage == Stage::Asked {
+                    self.trouble_group(&name, &trouble);
                 }
             }
+        }
+    }
+
+    fn lose_coordinator(&mut self, name: &Arc<str>) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.coordinator = None;
         }
     }
 
     fn take_coordinators(&mut self, asked: &[Arc<str>], found: &Coordinators) {
         for name in asked {
-            let Some(group) = self.groups.get_mut(name) else {
-                continue;
-            };
-            match found.get(name) {
+            let trouble = match found.get(name) {
                 Some(Ok((node, address))) => {
-                    group.coordinator = Some(*node);
-                    self.brokers.insert(*node, address.clone());
+                    if self.brokers.len() < MOST_BROKERS || self.brokers.contains_key(node) {
+                        self.brokers.insert(*node, address.clone());
+                    }
+                    if let Some(group) = self.groups.get_mut(name) {
+                        group.coordinator = Some(*node);
+                    }
+                    continue;
                 }
-                Some(Err(code)) => group.suffer(group_trouble(name, *code)),
-                None => group.suffer(Trouble::passing(format!(
+                Some(Err(code)) => group_trouble(name, *code),
+                None => Trouble::passing(format!(
                     "group {name}: the broker left it out of its answer"
-                ))),
-            }
+                )),
+            };
+            self.trouble_group(name, &trouble);
         }
     }
 
-    fn take_commits(
-        &mut self,
-        asked: Vec<CommitsOf>,
-        mut commits: GroupCommits,
-        read: crate::lag::Moment,
-    ) {
+    fn take_commits(&mut self, asked: Vec<CommitsOf>, mut commits: GroupCommits, read: Moment) {
+        self.dirty();
         for CommitsOf { group, partitions } in asked {
-            let name = group;
-            let Some(group) = self.groups.get_mut(&name) else {
-                continue;
-            };
-            match commits.remove(&name) {
+            let trouble = match commits.remove(&group) {
                 Some(Ok(topics)) => {
-                    group.trouble = None;
-                    group.dirty = true;
-                    group.read = Some(read);
-                    // A question may begin with a dial, and its end is taken up within a step of a tick.
-                    let deadlines = self.timing.deadlines;
-                    let longest = deadlines.dial + deadlines.call + self.timing.patience;
-                    let waits = |c: &Commits| c.read.at.elapsed() <= longest;
-                    if !group.earlier.as_ref().is_some_and(waits) {
-                        group.earlier = group.commits.take();
-                    }
-                    group.commits = Some(Commits {
-                        topics,
-                        asked: partitions,
-                        read,
-                    });
+                    self.take_group(&group, partitions.as_deref(), topics, read);
+                    continue;
                 }
                 Some(Err(code)) => {
+                    // It moves, or is loading what it got just now.
                     if matches!(
                         code,
-                        ResponseError::NotCoordinator | ResponseError::CoordinatorNotAvailable
+                        ResponseError::NotCoordinator
+                            | ResponseError::CoordinatorNotAvailable
+                            | ResponseError::CoordinatorLoadInProgress
                     ) {
-                        group.coordinator = None;
+                        self.lose_coordinator(&group);
                     }
-                    group.suffer(group_trouble(&name, code));
+                    group_trouble(&group, code)
                 }
-                None => group.suffer(Trouble::passing(format!(
-                    "group {name}: its coordinator left it out of its answer"
-                ))),
-            }
-        }
-    }
-
-    fn take_ends(
-        &mut self,
-        asked: &Partitions,
-        mut ends: Offsets,
-        starts: &Offsets,
-        began: Instant,
-    ) {
-        for (name, ids) in asked {
-            let Some(topic) = self.topics.get_mut(name) else {
-                continue;
+                None => Trouble::passing(format!(
+                    "group {group}: its coordinator left it out of its answer"
+                )),
             };
-            for (id, start) in starts.get(name).into_iter().flatten() {
-                if let Ok(start) = start {
-                    topic.starts.insert(*id, start.offset);
-                }
+            self.trouble_group(&group, &trouble);
+        }
+    }
+
+    /// A group can't be asked now. What may pass is tried again soon, twice.
+    pub(super) fn trouble_group(&mut self, name: &Arc<str>, trouble: &Trouble) {
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        group.suffer(trouble.clone());
+        group.stage = Stage::Idle;
+        self.waiting.remove(name);
+        self.dirty();
+        if !trouble.configuration {
+            self.hurry(name);
+        }
+    }
+
+    pub(super) fn hurry(&mut self, name: &Arc<str>) {
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        if !std::mem::replace(&mut group.hurt, true)
+            && let Some(delay) = RETRIES.get(group.tries as usize)
+        {
+            group.tries += 1;
+            group.due = group.due.min(Instant::now() + jittered(*delay));
+            self.next_due = self.next_due.into_iter().chain([group.due]).min();
+        }
+    }
+
+    /// Commits whose topics have been described meanwhile.
+    fn claim_held(&mut self) {
+        for name in std::mem::take(&mut self.holding) {
+            let held = self.groups.get_mut(&name).and_then(|g| g.held.take());
+            if let Some(Held {
+                commits,
+                topics,
+                read,
+            }) = held
+            {
+                self.claim(&name, topics, commits, read);
             }
-            let mut found = ends.remove(name).unwrap_or_default();
-            for id in ids {
-                let offset = match found.remove(id) {
-                    Some(Ok(offset)) => Ok(offset),
-                    Some(Err(code)) => {
-                        self.stale |= code.is_retriable();
-                        Err(partition_trouble(name, *id, code))
-                    }
-                    None => Err(Trouble::passing(format!(
-                        "topic {name} partition {id}: its leader left it out of its answer"
-                    ))),
-                };
-                topic.ends.insert(*id, End { offset, began });
-            }
-        }
-    }
-
-    fn trouble_groups<'a>(&mut self, names: impl Iterator<Item = &'a Arc<str>>, error: &Error) {
-        let trouble = Trouble::from(error);
-        for name in names {
-            self.trouble_group(name, trouble.clone());
-        }
-    }
-
-    pub(super) fn trouble_group(&mut self, name: &Arc<str>, trouble: Trouble) {
-        if let Some(group) = self.groups.get_mut(name) {
-            group.suffer(trouble);
-        }
-    }
-
-    pub(super) fn trouble_ends(&mut self, asked: &Partitions, trouble: &Trouble, began: Instant) {
-        for (name, ids) in asked {
-            let Some(topic) = self.topics.get_mut(name) else {
-                continue;
-            };
-            for id in ids {
-                let offset = Err(trouble.clone());
-                topic.ends.insert(*id, End { offset, began });
-            }
         }
     }
 }
 
-impl Group {
-    fn suffer(&mut self, trouble: Trouble) {
-        self.trouble = Some(trouble);
-        self.dirty = true;
-    }
-}
-
-fn topic_trouble(name: &str, code: ResponseError) -> Trouble {
-    match code {
-        ResponseError::UnknownTopicOrPartition => {
-            Trouble::passing(format!("{DESCRIBING}: topic {name} does not exist"))
+impl Topic {
+    /// Takes a description; `true` if the partitions are others than before.
+    fn describe(&mut self, found: TopicLayout) -> bool {
+        let known = self.layout.as_ref().and_then(|l| l.id);
+        if known.is_some() && found.id != known {
+            *self = Self::default();
         }
-        ResponseError::TopicAuthorizationFailed => Trouble::configuration(format!(
-            "{DESCRIBING}: topic {name}: not authorized (or it does not exist); the user needs Describe on it"
-        )),
-        ResponseError::InvalidTopicException => Trouble::configuration(format!(
-            "{DESCRIBING}: topic {name}: not a valid topic name"
-        )),
-        code => Trouble::passing(format!("{DESCRIBING}: topic {name}: {}", code_name(code))),
-    }
-}
-
-pub(super) fn partition_trouble(name: &str, id: i32, code: ResponseError) -> Trouble {
-    match code {
-        ResponseError::TopicAuthorizationFailed => topic_trouble(name, code),
-        code => Trouble::passing(format!("topic {name} partition {id}: {}", code_name(code))),
-    }
-}
-
-fn group_trouble(name: &str, code: ResponseError) -> Trouble {
-    match code {
-        ResponseError::GroupAuthorizationFailed => Trouble::configuration(format!(
-            "{LISTING}: group {name}: not authorized; the user needs Describe on the group"
-        )),
-        ResponseError::InvalidGroupId => {
-            Trouble::configuration(format!("{LISTING}: group {name}: not a valid group id"))
+        let changed = !self.ids().iter().eq(found.partitions.keys());
+        if changed {
+            self.picture.partitions = found.partitions.keys().copied().collect();
         }
-        code => Trouble::passing(format!("{LISTING}: group {name}: {}", code_name(code))),
+        self.picture.reads += 1;
+        self.picture.trouble = None;
+        self.gone = false;
+        self.layout = Some(found);
+        changed
     }
 }

@@ -1,8 +1,8 @@
-//! The one owner of everything known of one cluster: when to ask, what an answer changes, what is published.
-//! What is asked in which order is the tick's subject (tick.rs).
+//! The one owner of everything known of one cluster. It never waits for a broker: whatever comes in, an answer, a due
+//! time, a new demand, is taken up, and then every lane that is free gets its next question (tick.rs).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,33 +13,42 @@ use tokio::{
 };
 
 use super::{
-    demand::{ClusterDemand, ClusterKey, GroupDemand},
-    picture::{GroupPicture, Picture, Slot, TopicPicture, Trouble},
+    demand::{ClusterDemand, ClusterKey},
+    known::{Group, Topic},
+    node::Node,
+    picture::{Picture, Trouble},
 };
-use crate::{
-    kafka::{
-        Address, Security,
-        connection::Deadlines,
-        lane::{Done, Lane, LaneId},
-        requests::{LogOffset, Partitions, TopicLayout, commits::TopicCommits},
-    },
-    lag::Moment,
+use crate::kafka::{
+    Address, Security,
+    connection::Deadlines,
+    lane::{Done, Lane, LaneId},
 };
 
 /// A refused login costs the broker a delayed answer, so it is tried less and less often.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// First and second try after a trouble that may pass, such as a moved leader; then the usual interval.
-const QUICK_TRIES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+pub(super) const RETRIES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 
 /// Askers that come in a burst are asked for together.
-const TOGETHER: Duration = Duration::from_millis(20);
+const BURST: Duration = Duration::from_millis(20);
+
+/// An answer that is out for so many patiences is said to be missing.
+const LATE: u32 = 4;
+
+/// A cluster that names more brokers is not one: each is a connection and a task.
+pub(super) const MOST_BROKERS: usize = 512;
+/// The largest clusters have some hundred thousand partitions in all.
+pub(super) const MOST_PARTITIONS: usize = 50_000;
+/// Partitions times groups of one cluster; each takes about 250 bytes.
+pub(super) const MOST_PAIRS: usize = 500_000;
 
 /// How long things may take and how often they are done.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// Hard limits of a dial and a call.
     pub deadlines: Deadlines,
-    /// How long a step of the tick waits for its slowest broker before the others go on without it.
+    /// How long prompt brokers are waited for before the others go on without them. One that took longer is not waited for
+    /// again until it is prompt.
     pub patience: Duration,
     /// Age at which metadata is asked for again though nothing seems wrong: new partitions show up within it.
     pub layout_every: Duration,
@@ -51,7 +60,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             deadlines: Deadlines::default(),
-            patience: Duration::from_secs(1),
+            patience: Duration::from_millis(250),
             layout_every: Duration::from_secs(30),
             starts_every: Duration::from_secs(30),
         }
@@ -63,64 +72,38 @@ pub(super) struct Cluster {
     pub(super) key: ClusterKey,
     pub(super) timing: Timing,
     demand: watch::Receiver<ClusterDemand>,
+    demand_due: Option<Instant>,
     pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
     security: Arc<Security>,
-    pub(super) lanes: HashMap<LaneId, Lane>,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     pub(super) number: u64,
+    /// The way in; made at the first question.
+    pub(super) seed: Option<Node>,
+    pub(super) nodes: HashMap<i32, Node>,
     pub(super) brokers: BTreeMap<i32, Address>,
     pub(super) topics: HashMap<Arc<str>, Topic>,
     pub(super) groups: HashMap<Arc<str>, Group>,
-    pub(super) layout_at: Option<Instant>,
-    /// Stays set until a description is free of errors that call for another one.
-    pub(super) stale: bool,
+    /// Groups that are due and not asked about yet.
+    pub(super) waiting: HashSet<Arc<str>>,
+    /// Groups with commits in topics that are yet to be described.
+    pub(super) holding: HashSet<Arc<str>>,
+    pub(super) pairs: usize,
+    pub(super) next_due: Option<Instant>,
+    /// Topics to be described next.
+    pub(super) describe: BTreeSet<Arc<str>>,
+    /// When every topic is to be described again.
+    pub(super) layout_due: Instant,
+    /// Rises whenever the partitions of a topic are others than before.
+    pub(super) layouts: u64,
+    /// Topics with something that calls for another description, when it is due, and how many there were in a row.
+    pub(super) stale: BTreeSet<Arc<str>>,
+    pub(super) stale_due: Option<Instant>,
+    pub(super) stale_tries: usize,
+    /// Until when commits are waited for before the ends of those that are there are asked for.
+    pub(super) gathering: Option<Instant>,
     pub(super) trouble: Option<Trouble>,
-    failures: u32,
-}
-
-/// A topic somebody asks for.
-#[derive(Default)]
-pub(super) struct Topic {
-    pub(super) layout: Option<TopicLayout>,
-    pub(super) reads: u64,
-    pub(super) trouble: Option<Trouble>,
-    /// The last description said that it does not exist.
-    pub(super) gone: bool,
-    pub(super) ends: BTreeMap<i32, End>,
-    pub(super) starts: BTreeMap<i32, i64>,
-    pub(super) starts_at: Option<Instant>,
-}
-
-/// The last answer about a log end.
-pub(super) struct End {
-    pub(super) offset: Result<LogOffset, Trouble>,
-    /// When it was asked for: a commit read before that may be paired with it.
-    pub(super) began: Instant,
-}
-
-/// A group somebody asks for.
-pub(super) struct Group {
-    pub(super) demand: GroupDemand,
-    pub(super) due: Instant,
-    pub(super) coordinator: Option<i32>,
-    pub(super) trouble: Option<Trouble>,
-    /// Commits that still wait for their ends.
-    pub(super) commits: Option<Commits>,
-    /// Older ones: an end that comes later than the next tick still belongs to them.
-    pub(super) earlier: Option<Commits>,
-    pub(super) slots: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
-    pub(super) read: Option<Moment>,
-    pub(super) polled: bool,
-    pub(super) picture: Arc<GroupPicture>,
-    pub(super) dirty: bool,
-}
-
-/// One answer of a coordinator about one group.
-pub(super) struct Commits {
-    pub(super) topics: TopicCommits,
-    /// What was asked for; `None`: everything.
-    pub(super) asked: Option<Arc<Partitions>>,
-    pub(super) read: Moment,
+    /// Since when there is something to publish.
+    pub(super) dirty: Option<Instant>,
 }
 
 impl Cluster {
@@ -131,156 +114,176 @@ impl Cluster {
         timing: Timing,
     ) -> Self {
         let security = demand.borrow_and_update().security.clone();
-        // What was handed over with the task still has to be taken up.
-        demand.mark_changed();
+        let now = Instant::now();
         Self {
             key,
             timing,
             demand,
+            // What was handed over with the task still has to be taken up.
+            demand_due: Some(now + BURST),
             pictures,
             security,
-            lanes: HashMap::new(),
             done: mpsc::unbounded_channel(),
             number: 0,
+            seed: None,
+            nodes: HashMap::new(),
             brokers: BTreeMap::new(),
             topics: HashMap::new(),
             groups: HashMap::new(),
-            layout_at: None,
-            stale: false,
+            waiting: HashSet::new(),
+            holding: HashSet::new(),
+            pairs: 0,
+            next_due: None,
+            describe: BTreeSet::new(),
+            layout_due: now + timing.layout_every,
+            layouts: 0,
+            stale: BTreeSet::new(),
+            stale_due: None,
+            stale_tries: 0,
+            gathering: None,
             trouble: None,
-            failures: 0,
+            dirty: None,
         }
     }
 
     /// Ticks until the demand's owner is gone.
     pub(super) async fn run(mut self) {
-        tokio::time::sleep(TOGETHER).await;
         loop {
-            self.take_demand();
-            self.tick().await;
-            self.pace();
-            if self.publish().is_err() {
+            let now = Instant::now();
+            if self.demand_due.is_some_and(|due| due <= now) {
+                self.demand_due = None;
+                self.take_demand(now);
+            }
+            self.advance(now);
+            if self.is_to_be_published(now) && self.publish().is_err() {
                 return;
             }
-            let next = self.groups.values().map(|g| g.due).min();
-            let idle = Instant::now() + self.timing.layout_every;
+            let wake = self.wake(now);
             tokio::select! {
-                () = sleep_until(next.unwrap_or(idle).into()) => {}
+                Some(done) = self.done.1.recv() => {
+                    self.absorb(done);
+                    while let Ok(done) = self.done.1.try_recv() {
+                        self.absorb(done);
+                    }
+                }
+                () = sleep_until(wake.into()) => {}
                 changed = self.demand.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    tokio::time::sleep(TOGETHER).await;
-                    // To wait for a change is to have seen it; it still has to be taken.
-                    self.demand.mark_changed();
+                    self.demand_due.get_or_insert_with(|| Instant::now() + BURST);
                 }
             }
         }
     }
 
-    pub(super) fn lane(&mut self, id: LaneId) -> &mut Lane {
-        let (security, deadlines) = (&self.security, self.timing.deadlines);
-        let done = &self.done.0;
-        self.lanes
-            .entry(id)
-            .or_insert_with(|| Lane::spawn(id, security.clone(), deadlines, done.clone()))
+    pub(super) fn spawn(&self, id: LaneId) -> Node {
+        let (security, deadlines) = (self.security.clone(), self.timing.deadlines);
+        Node::new(Lane::spawn(id, security, deadlines, self.done.0.clone()))
     }
 
-    /// The next finished question; `None` once `until` has passed.
-    pub(super) async fn next_done(&mut self, until: Option<Instant>) -> Option<Done> {
-        match until {
-            None => self.done.1.recv().await,
-            Some(until) => tokio::time::timeout_at(until.into(), self.done.1.recv())
-                .await
-                .ok()
-                .flatten(),
+    pub(super) fn dirty(&mut self) {
+        self.dirty.get_or_insert_with(Instant::now);
+    }
+
+    /// Topics that somebody names and that no description was asked of are asked for at once.
+    fn take_demand(&mut self, now: Instant) {
+        let wanted = self.demand.borrow_and_update();
+        let pairs = &mut self.pairs;
+        self.groups.retain(|name, group| {
+            let stays = wanted.groups.contains_key(name);
+            *pairs -= if stays { 0 } else { group.pairs };
+            stays
+        });
+        let groups = &self.groups;
+        self.waiting.retain(|name| groups.contains_key(name));
+        self.holding.retain(|name| groups.contains_key(name));
+        for (name, demand) in &wanted.groups {
+            match self.groups.get_mut(name) {
+                Some(group) if group.demand == *demand => continue,
+                Some(group) => {
+                    group.demand = demand.clone();
+                    group.due = now;
+                    group.asks = None;
+                    group.change().polled = false;
+                }
+                None => {
+                    let group = Group::new(demand.clone(), now);
+                    self.groups.insert(name.clone(), group);
+                }
+            }
+            let topics = &self.topics;
+            let unknown = demand.topics.iter().filter(|t| !topics.contains_key(*t));
+            self.describe.extend(unknown.cloned());
         }
+        drop(wanted);
+        self.next_due = Some(now);
+        self.dirty();
     }
 
-    /// A finished question that is there already.
-    pub(super) fn done_already(&mut self) -> Option<Done> {
-        self.done.1.try_recv().ok()
+    /// When there is something to do although nothing comes in.
+    fn wake(&self, now: Instant) -> Instant {
+        let patience = self.timing.patience;
+        let nodes = self.nodes.values().chain(&self.seed);
+        let questions = nodes.clone().filter_map(|n| {
+            let question = n.question.as_ref()?;
+            let late = question.asked_at + patience * LATE;
+            let slow = question.asked_at + patience;
+            [slow, late].into_iter().find(|at| *at > now)
+        });
+        let rests = nodes.filter_map(|n| n.rest.as_ref().map(|(until, _)| *until));
+        let others = [
+            self.demand_due,
+            self.next_due,
+            self.stale_due,
+            Some(self.layout_due),
+            self.gathering,
+            self.dirty.map(|since| since + patience),
+        ];
+        // What is due already waits for a lane, whose answer wakes us.
+        let all = questions.chain(rests).chain(others.into_iter().flatten());
+        all.filter(|at| *at > now)
+            .min()
+            .unwrap_or(now + self.timing.layout_every)
     }
 
-    fn take_demand(&mut self) {
-        if !self.demand.has_changed().unwrap_or(false) {
-            return;
-        }
-        let wanted = self.demand.borrow_and_update().groups.clone();
-        self.groups.retain(|group, _| wanted.contains_key(group));
-        let now = Instant::now();
-        for (name, demand) in wanted {
-            let group = self.groups.entry(name).or_insert_with(|| Group {
-                demand: demand.clone(),
-                due: now,
-                coordinator: None,
-                trouble: None,
-                commits: None,
-                earlier: None,
-                slots: BTreeMap::new(),
-                read: None,
-                polled: false,
-                picture: Arc::default(),
-                dirty: true,
-            });
-            if group.demand != demand {
-                group.due = now;
-                group.demand = demand;
-                group.polled = false;
-                group.dirty = true;
+    /// Says of what a broker owes for too long that it is missing; the last pairs stand.
+    pub(super) fn tell_late(&mut self, now: Instant) {
+        let late = self.timing.patience * LATE;
+        let mut missing = Vec::new();
+        for node in self.nodes.values_mut() {
+            let Some(question) = &mut node.question else {
+                continue;
+            };
+            node.prompt &= question.asked_at + self.timing.patience > now;
+            if !question.told && question.asked_at + late <= now {
+                question.told = true;
+                let claims = question.claims.iter();
+                missing.extend(claims.map(|c| (c.group.clone(), c.topic.clone(), c.id)));
             }
         }
+        for (group, topic, id) in missing {
+            let text = format!("topic {topic} partition {id}: its leader has not answered yet");
+            self.trouble_pair(&group, &topic, id, Trouble::passing(text));
+        }
     }
 
-    /// Troubled groups are tried again soon, twice; a cluster that refuses us less and less often.
-    fn pace(&mut self) {
-        let now = Instant::now();
-        let refused = self.trouble.as_ref().is_some_and(|t| t.configuration);
-        let troubled = self.trouble.is_some() || self.stale;
-        let unsettled = |g: &Group| g.trouble.as_ref().is_some_and(|t| !t.configuration);
-        if !troubled && !self.groups.values().any(unsettled) {
-            self.failures = 0;
-            return;
-        }
-        let tries = self.failures;
-        self.failures = self.failures.saturating_add(1);
-        // Up to a tenth later, so that objects of one cause do not dial in step.
-        let jitter = 1.0 + fastrand::f64() / 10.0;
-        for group in self.groups.values_mut() {
-            let every = group.demand.every;
-            if refused {
-                let delay = every.saturating_mul(1 << tries.min(6));
-                group.due = now + delay.min(LONGEST_BACKOFF).mul_f64(jitter);
-            } else if let Some(delay) = QUICK_TRIES.get(tries as usize)
-                && (troubled || unsettled(group))
-            {
-                group.due = group.due.min(now + delay.mul_f64(jitter));
-            }
-        }
+    /// Once a tick: when nobody who is prompt still owes an answer, or after patience.
+    fn is_to_be_published(&self, now: Instant) -> bool {
+        let Some(since) = self.dirty else {
+            return false;
+        };
+        since + self.timing.patience <= now || !self.nodes.values().any(Node::owes)
     }
 
     fn publish(&mut self) -> Result<(), ()> {
-        for group in self.groups.values_mut().filter(|g| g.dirty) {
-            group.dirty = false;
-            group.picture = Arc::new(GroupPicture {
-                topics: group.slots.clone(),
-                trouble: group.trouble.clone(),
-                read: group.read,
-                polled: group.polled,
-            });
-        }
-        let topics = self.topics.iter().map(|(name, topic)| {
-            let partitions = topic.layout.iter().flat_map(|l| l.partitions.keys());
-            let picture = TopicPicture {
-                partitions: partitions.copied().collect(),
-                reads: topic.reads,
-                trouble: topic.trouble.clone(),
-            };
-            (name.clone(), picture)
-        });
+        self.dirty = None;
+        let topics = self.topics.iter().filter(|(_, t)| t.is_seen());
         let groups = self.groups.iter();
         let picture = Picture {
-            topics: topics.collect(),
+            topics: topics
+                .map(|(n, t)| (n.clone(), t.picture.clone()))
+                .collect(),
             groups: groups
                 .map(|(n, g)| (n.clone(), g.picture.clone()))
                 .collect(),
@@ -291,4 +294,15 @@ impl Cluster {
             .send((self.key.clone(), Arc::new(picture)))
             .map_err(drop)
     }
+}
+
+/// How long to leave alone what refuses us: twice as long each time, up to a minute, and up to a tenth more, so that what
+/// has one cause does not dial in step.
+pub(super) fn backoff(every: Duration, tries: u32) -> Duration {
+    let rest = every.saturating_mul(1 << tries.min(6));
+    jittered(rest.min(LONGEST_BACKOFF))
+}
+
+pub(super) fn jittered(span: Duration) -> Duration {
+    span.mul_f64(1.0 + fastrand::f64() / 10.0)
 }

@@ -3,10 +3,13 @@
 mod absorb;
 mod cluster;
 mod demand;
+mod known;
 mod manager;
+mod node;
 mod pairing;
 mod picture;
 mod tick;
+mod words;
 
 pub use cluster::Timing;
 pub use demand::{ClusterDemand, ClusterKey, GroupDemand};

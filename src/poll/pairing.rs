@@ -2,109 +2,336 @@
 //! there yet keeps its last pair.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
+
+use kafka_protocol::ResponseError;
 
 use super::{
-    absorb::partition_trouble,
-    cluster::{Cluster, Commits, Group, Topic},
+    cluster::{Cluster, MOST_PAIRS},
+    known::{Held, Stage},
+    node::Claim,
     picture::{Slot, Trouble},
+    words::partition_trouble,
 };
-use crate::lag::{Reading, Track};
+use crate::{
+    kafka::requests::{LogOffset, Offsets, Partitions, commits::TopicCommits},
+    lag::{Moment, Reading, Track},
+};
 
 impl Cluster {
-    /// The partitions whose commits wait for an end: those asked for, or in all-topics mode those of the topics found.
-    pub(super) fn unpaired(&self, group: &Group) -> Vec<(Arc<str>, Vec<i32>)> {
-        let Some(commits) = &group.commits else {
-            return Vec::new();
+    /// A group's commits: `asked` for by name, or all there are.
+    pub(super) fn take_group(
+        &mut self,
+        name: &Arc<str>,
+        asked: Option<&Partitions>,
+        commits: TopicCommits,
+        read: Moment,
+    ) {
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
         };
-        if let Some(asked) = &commits.asked {
-            return asked
-                .iter()
-                .map(|(t, ids)| (t.clone(), ids.clone()))
-                .collect();
+        group.stage = Stage::Idle;
+        group.held = None;
+        if group.asks.is_none() {
+            // What is asked of it changed meanwhile.
+            group.due = Instant::now();
+            self.next_due = Some(group.due);
         }
-        // A topic whose commits are gone is still the group's, until it is gone itself.
-        let before = group.slots.keys();
-        let before = before.filter(|name| self.topics.get(*name).is_some_and(|t| !t.gone));
-        let names = commits
-            .topics
-            .keys()
-            .chain(&group.demand.topics)
-            .chain(before);
-        let names: BTreeSet<&Arc<str>> = names.collect();
-        let known = names.into_iter().filter_map(|name| {
-            let layout = self.topics.get(name)?.layout.as_ref()?;
-            Some((name.clone(), layout.partitions.keys().copied().collect()))
-        });
-        known.collect()
+        let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+        if let Some(asked) = asked {
+            wanted.extend(asked.keys().cloned());
+        } else {
+            wanted.extend(commits.keys().chain(&group.demand.topics).cloned());
+            // A topic whose commits are gone is still the group's, until it is gone itself.
+            let gone = |t: &&Arc<str>| self.topics.get(*t).is_none_or(|t| t.gone);
+            let before = group.picture.topics.keys().filter(|t| !gone(t));
+            wanted.extend(before.cloned());
+        }
+        let picture = group.change();
+        picture.trouble = None;
+        picture.read = Some(read);
+        picture.topics.retain(|topic, _| wanted.contains(topic));
+        if asked.is_none() {
+            let ids = wanted.iter().filter_map(|t| self.topics.get(t));
+            let pairs = ids.map(|t| t.ids().len()).sum();
+            if !self.count_pairs(name, pairs) {
+                return;
+            }
+        }
+        self.claim(name, wanted, commits, read);
     }
 
-    /// Makes pairs of commits and ends that were asked for after them; what is not there yet keeps its last pair.
-    pub(super) fn pair_up(&mut self) {
-        let names: Vec<_> = self.groups.keys().cloned().collect();
-        for name in names {
-            let Some(group) = self.groups.get(&name) else {
+    /// How many partitions a group is read in; `false`, with the reason told, if that is more than are read of a cluster.
+    pub(super) fn count_pairs(&mut self, name: &Arc<str>, pairs: usize) -> bool {
+        let Some(group) = self.groups.get_mut(name) else {
+            return false;
+        };
+        let others = self.pairs - group.pairs;
+        let fits = others + pairs <= MOST_PAIRS;
+        group.pairs = if fits { pairs } else { 0 };
+        self.pairs = others + group.pairs;
+        if !fits {
+            group.change().topics.clear();
+            let text = format!(
+                "group {name}: its {pairs} partitions and the {others} that are read already are more than the {MOST_PAIRS} that are read of a cluster"
+            );
+            self.trouble_group(name, &Trouble::passing(text));
+        }
+        fits
+    }
+
+    /// Sends each commit in `wanted` to the leader of its partition.
+    pub(super) fn claim(
+        &mut self,
+        name: &Arc<str>,
+        wanted: BTreeSet<Arc<str>>,
+        commits: TopicCommits,
+        read: Moment,
+    ) {
+        let (mut claims, mut troubles) = (Vec::new(), Vec::new());
+        let (mut held, mut undescribed) = (BTreeSet::new(), None);
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        let explicit = !group.demand.all_topics;
+        for topic_name in wanted {
+            let topic = self.topics.get(&topic_name);
+            let Some(topic) = topic.filter(|t| t.layout.is_some()) else {
+                let known = topic.and_then(|t| t.picture.trouble.clone());
+                if known.is_none() {
+                    self.describe.insert(topic_name.clone());
+                }
+                let text = || format!("topic {topic_name}: it has not been described yet");
+                let why = known.unwrap_or_else(|| Trouble::passing(text()));
+                undescribed.get_or_insert(why);
+                held.insert(topic_name);
                 continue;
             };
-            let wanted = self.unpaired(group);
-            let topics = &self.topics;
-            let Some(group) = self.groups.get_mut(&name) else {
-                continue;
-            };
-            let Some(commits) = group.commits.take() else {
-                continue;
-            };
-            let earlier = group.earlier.take();
-            group.dirty = true;
-            let mut waiting = false;
-            if commits.asked.is_none()
-                && let Some(trouble) = undescribed(&commits, topics)
-            {
-                group.trouble = Some(trouble);
-            }
-            group
-                .slots
-                .retain(|t, _| wanted.iter().any(|(w, _)| w == t));
-            for (topic_name, ids) in wanted {
-                let Some(topic) = topics.get(&topic_name) else {
-                    continue;
+            let of_topic = commits.get(&topic_name);
+            for id in topic.ids() {
+                let claim = |committed| Claim {
+                    group: name.clone(),
+                    topic: topic_name.clone(),
+                    id: *id,
+                    committed,
+                    read,
                 };
-                let slots = group.slots.entry(topic_name.clone()).or_default();
-                slots.retain(|id, _| ids.binary_search(id).is_ok());
-                for id in ids {
-                    let slot = slots.entry(id).or_default();
-                    let mut found = pair(&topic_name, id, topic, &commits);
-                    if let Pairing::Waiting(_) = found {
-                        waiting = true;
-                        let late = earlier.as_ref();
-                        let late = late.map(|e| pair(&topic_name, id, topic, e));
-                        found = late.filter(|l| !l.waits()).unwrap_or(found);
+                match of_topic.and_then(|t| t.get(id)) {
+                    Some(Err(code)) => {
+                        troubles.push((claim(None), partition_trouble(&topic_name, *id, *code)));
                     }
-                    match found {
-                        Pairing::Read(reading) => slot.take(reading),
-                        Pairing::Trouble(trouble) | Pairing::Waiting(trouble) => {
-                            slot.trouble = Some(trouble);
-                        }
+                    // Asked for everything, a coordinator lists what has a commit.
+                    None if explicit => {
+                        let what = "the coordinator left it out of its answer";
+                        troubles.push((claim(None), passing(&topic_name, *id, what)));
+                    }
+                    found => {
+                        let committed = found.and_then(|c| c.as_ref().ok().copied().flatten());
+                        claims.push((topic.leader(*id), claim(committed)));
                     }
                 }
             }
-            if waiting {
-                group.commits = Some(commits);
-                group.earlier = earlier;
+        }
+        if let Some(trouble) = undescribed {
+            group.change().trouble = Some(trouble);
+            group.held = Some(Held {
+                commits,
+                topics: held,
+                read,
+            });
+            self.holding.insert(name.clone());
+        } else if group.picture.trouble.is_some() {
+            group.change().trouble = None;
+        }
+        if claims.is_empty() {
+            group.polled();
+        }
+        for (claim, trouble) in troubles {
+            self.trouble_claims(vec![claim], &trouble);
+        }
+        self.distribute(claims);
+    }
+
+    fn distribute(&mut self, claims: Vec<(Option<i32>, Claim)>) {
+        let now = Instant::now();
+        for (leader, claim) in claims {
+            let topic = self.topics.get(&claim.topic);
+            if topic.is_some_and(|t| t.is_taken_for_empty(claim.id)) {
+                self.take_empty(&claim);
+                continue;
             }
+            let Some(leader) = leader else {
+                let trouble = passing(&claim.topic, claim.id, "it has no leader at the moment");
+                self.trouble_claims(vec![claim], &trouble);
+                continue;
+            };
+            match self.node(leader, now) {
+                Ok(node) => {
+                    node.gathered.push(claim);
+                    self.gathering.get_or_insert(now + self.timing.patience);
+                }
+                Err(trouble) => self.trouble_claims(vec![claim], &trouble),
+            }
+        }
+    }
+
+    /// The ends that a leader answers, and what it leaves out.
+    pub(super) fn take_ends(
+        &mut self,
+        asked: &Partitions,
+        claims: Vec<Claim>,
+        ends: &Offsets,
+        starts: &Offsets,
+    ) {
+        self.dirty();
+        let mut stale = Vec::new();
+        for (name, ids) in asked {
+            let Some(topic) = self.topics.get_mut(name) else {
+                continue;
+            };
+            if let Some(starts) = starts.get(name) {
+                topic.starts_at = Some(Instant::now());
+                let good = starts.iter();
+                let good = good.filter_map(|(id, s)| Some((*id, s.as_ref().ok()?.offset)));
+                topic.starts.extend(good);
+            }
+            let found = ends.get(name);
+            for id in ids {
+                let end = found.and_then(|f| f.get(id));
+                if topic.answered(*id, end.is_some()) {
+                    tracing::warn!(
+                        topic = &**name,
+                        partition = id,
+                        "its leader leaves it out of every answer without saying why: taken for empty"
+                    );
+                }
+                if let Some(Err(code)) = end
+                    && is_stale(*code)
+                {
+                    stale.push(name.clone());
+                }
+            }
+        }
+        for name in stale {
+            self.stale(&name);
+        }
+        for claim in claims {
+            let end = ends.get(&claim.topic).and_then(|t| t.get(&claim.id));
+            match end {
+                Some(Ok(end)) => self.take_end(&claim, *end),
+                Some(Err(code)) => {
+                    let trouble = partition_trouble(&claim.topic, claim.id, *code);
+                    self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+                }
+                None => {
+                    let topic = self.topics.get(&claim.topic);
+                    if topic.is_some_and(|t| t.is_taken_for_empty(claim.id)) {
+                        self.take_empty(&claim);
+                    } else {
+                        let what = "its leader left it out of its answer";
+                        let trouble = passing(&claim.topic, claim.id, what);
+                        self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_end(&mut self, claim: &Claim, end: LogOffset) {
+        let Some(topic) = self.topics.get(&claim.topic) else {
+            return;
+        };
+        let reading = Reading {
+            committed: claim.committed,
+            end: end.offset,
+            leader_epoch: end.leader_epoch,
+            start: topic.starts.get(&claim.id).copied(),
+            topic_id: topic.layout.as_ref().and_then(|l| l.id),
+            at: claim.read,
+        };
+        if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
+            slot.take(reading);
+        }
+    }
+
+    /// A partition that a broker never speaks of has no record that anybody could read.
+    fn take_empty(&mut self, claim: &Claim) {
+        let offset = claim.committed.unwrap_or(0);
+        let reading = Reading {
+            committed: Some(offset),
+            end: offset,
+            leader_epoch: None,
+            start: None,
+            topic_id: None,
+            at: claim.read,
+        };
+        if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
+            *slot = Slot {
+                track: Some(Track::begin(reading)),
+                trouble: None,
+                left_out: true,
+            };
+        }
+    }
+
+    fn slot(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32) -> Option<&mut Slot> {
+        self.dirty();
+        let group = self.groups.get_mut(group)?;
+        let first = group.asks.is_some();
+        let picture = group.change();
+        picture.polled |= first;
+        if !picture.topics.contains_key(topic) {
+            picture.topics.insert(topic.clone(), BTreeMap::new());
+        }
+        let slots = picture.topics.get_mut(topic)?;
+        Some(slots.entry(id).or_default())
+    }
+
+    /// A partition could not be read; its last pair stands.
+    pub(super) fn trouble_pair(
+        &mut self,
+        group: &Arc<str>,
+        topic: &Arc<str>,
+        id: i32,
+        of: Trouble,
+    ) {
+        if !of.configuration {
+            self.hurry(group);
+        }
+        if let Some(slot) = self.slot(group, topic, id) {
+            slot.trouble = Some(of);
+        }
+    }
+
+    /// The same of many; who leads them is asked anew.
+    pub(super) fn trouble_claims(&mut self, claims: Vec<Claim>, trouble: &Trouble) {
+        for claim in claims {
+            if !trouble.configuration {
+                self.stale(&claim.topic);
+            }
+            self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble.clone());
         }
     }
 }
 
-/// A topic that the group has committed and nobody has described yet: its lag is not known, and so the sum is not.
-fn undescribed(commits: &Commits, topics: &HashMap<Arc<str>, Topic>) -> Option<Trouble> {
-    let known = |name: &Arc<str>| topics.get(name).is_some_and(|t| t.layout.is_some());
-    let name = commits.topics.keys().find(|name| !known(name))?;
-    let trouble = topics.get(name).and_then(|t| t.trouble.clone());
-    let passing = || Trouble::passing(format!("topic {name}: it has not been described yet"));
-    Some(trouble.unwrap_or_else(passing))
+fn passing(topic: &str, id: i32, what: &str) -> Trouble {
+    Trouble::passing(format!("topic {topic} partition {id}: {what}"))
+}
+
+/// Whether a partition's code says that what is known of its topic is not true any more.
+fn is_stale(code: ResponseError) -> bool {
+    matches!(
+        code,
+        ResponseError::UnknownTopicOrPartition
+            | ResponseError::LeaderNotAvailable
+            | ResponseError::NotLeaderOrFollower
+            | ResponseError::FencedLeaderEpoch
+            | ResponseError::UnknownLeaderEpoch
+            | ResponseError::UnknownTopicId
+    ) || code.is_retriable()
 }
 
 impl Slot {
@@ -112,52 +339,10 @@ impl Slot {
         self.trouble = None;
         match &mut self.track {
             Some(track) if track.at.at >= reading.at.at => {}
-            Some(track) => track.take(reading),
-            None => self.track = Some(Track::begin(reading)),
+            // What was taken for empty is no memory.
+            Some(track) if !self.left_out => track.take(reading),
+            track => *track = Some(Track::begin(reading)),
         }
-    }
-}
-
-enum Pairing {
-    Read(Reading),
-    Trouble(Trouble),
-    Waiting(Trouble),
-}
-
-impl Pairing {
-    fn waits(&self) -> bool {
-        matches!(self, Self::Waiting(_))
-    }
-}
-
-fn pair(name: &Arc<str>, id: i32, topic: &Topic, commits: &Commits) -> Pairing {
-    let passing = |what: &str| Trouble::passing(format!("topic {name} partition {id}: {what}"));
-    let commit = commits.topics.get(name).and_then(|t| t.get(&id));
-    let committed = match commit {
-        Some(Ok(committed)) => *committed,
-        Some(Err(code)) => return Pairing::Trouble(partition_trouble(name, id, *code)),
-        // Asked for everything, a coordinator lists what has a commit.
-        None if commits.asked.is_none() => None,
-        None => return Pairing::Trouble(passing("the coordinator left it out of its answer")),
-    };
-    let end = topic.ends.get(&id).filter(|e| e.began >= commits.read.at);
-    match end.map(|e| &e.offset) {
-        Some(Ok(end)) => Pairing::Read(Reading {
-            committed,
-            end: end.offset,
-            leader_epoch: end.leader_epoch,
-            start: topic.starts.get(&id).copied(),
-            topic_id: topic.layout.as_ref().and_then(|l| l.id),
-            at: commits.read,
-        }),
-        Some(Err(trouble)) => Pairing::Trouble(trouble.clone()),
-        None => {
-            let layout = topic.layout.as_ref().and_then(|l| l.partitions.get(&id));
-            if layout.is_none_or(|l| l.leader.is_none()) {
-                Pairing::Trouble(passing("it has no leader at the moment"))
-            } else {
-                Pairing::Waiting(passing("its leader has not answered yet"))
-            }
-        }
+        self.left_out = false;
     }
 }

@@ -24,7 +24,7 @@ pub struct Picture {
 }
 
 /// One topic.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPicture {
     /// The partition ids, ascending, when the topic could be described; the last known ones stay while it can't.
     pub partitions: Arc<[i32]>,
@@ -54,6 +54,8 @@ pub struct Slot {
     pub track: Option<Track>,
     /// Why the last reading did not bring a new pair.
     pub trouble: Option<Trouble>,
+    /// Its leader leaves it out of every answer without saying why, so it is taken for empty: the pair is made up.
+    pub left_out: bool,
 }
 
 /// What is wrong, in words for a condition.

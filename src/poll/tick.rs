@@ -1,14 +1,18 @@
-//! One tick: metadata where it is due, commits from all coordinators side by side, then ends from all leaders side by
-//! side, never the other way round (a commit read first can't lie beyond an end read later, so no lag is negative).
+//! What is asked when. A group's commits are asked for when it is due, and the ends of its partitions after they came, never
+//! the other way round: a commit read first can't lie beyond an end read later, so no lag is negative.
+//!
+//! Commits that come in are gathered while prompt coordinators still owe theirs, so that each leader is asked once a tick.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    cluster::{Cluster, Group},
+    cluster::{Cluster, MOST_BROKERS},
+    known::{Group, Stage, Topic},
+    node::{Claim, Node},
     picture::Trouble,
 };
 use crate::kafka::{
@@ -20,73 +24,139 @@ use crate::kafka::{
 /// Groups due this soon go along: one request instead of two.
 const TOGETHER: Duration = Duration::from_millis(250);
 
+/// Measured best in one OffsetFetch; the wire's own batches are the same.
+const GROUPS: usize = 100;
+const OFFSETS: usize = 5_000;
+/// In one Metadata request, with as many partitions as fill half a frame.
+const TOPICS: usize = 1_000;
+const PARTITIONS: usize = 40_000;
+/// Keys in one FindCoordinator request.
+const KEYS: usize = 1_000;
+
 impl Cluster {
-    pub(super) async fn tick(&mut self) {
-        while let Some(done) = self.done_already() {
-            self.absorb(done);
+    /// Gives every free lane its next question. Ends go first: commits wait for them.
+    pub(super) fn advance(&mut self, now: Instant) {
+        self.begin(now);
+        self.ask_seed(now);
+        self.route(now);
+        let nodes: Vec<i32> = self.nodes.keys().copied().collect();
+        for node in &nodes {
+            self.ask_commits(*node);
         }
-        // Ends that came late still find their commits here.
-        self.pair_up();
-        let due = self.due_groups();
-        self.describe().await;
-        if self.layout_at.is_some() {
-            self.find_coordinators(&due).await;
-            self.read_commits(&due).await;
-            // Commits may be the first to name a topic.
-            if self
-                .wanted_topics()
-                .iter()
-                .any(|t| !self.topics.contains_key(t))
-            {
-                self.describe().await;
-            }
-            self.read_ends().await;
-            self.pair_up();
-        }
-        for name in due {
-            if let Some(group) = self.groups.get_mut(&name)
-                && !group.polled
-            {
-                group.polled = true;
-                group.dirty = true;
-            }
+        self.tell_late(now);
+        self.gather(now);
+        for node in nodes {
+            self.ask_ends(node);
         }
     }
 
-    fn due_groups(&mut self) -> Vec<Arc<str>> {
-        let now = Instant::now();
-        let mut due = Vec::new();
+    /// Takes up the groups that are due.
+    fn begin(&mut self, now: Instant) {
+        if self.next_due.is_none_or(|due| due > now) {
+            return;
+        }
+        let mut next = None;
         for (name, group) in &mut self.groups {
             if group.due <= now + TOGETHER {
                 group.due = now + group.demand.every;
-                due.push(name.clone());
+                if !std::mem::take(&mut group.hurt) {
+                    group.tries = 0;
+                }
+                match group.stage {
+                    Stage::Idle => {
+                        group.stage = Stage::Waiting;
+                        self.waiting.insert(name.clone());
+                    }
+                    // A whole interval without an answer: what is known by now is all that a first poll brings.
+                    Stage::Waiting | Stage::Asked => {
+                        if !group.picture.polled {
+                            self.dirty.get_or_insert(now);
+                            group.polled();
+                        }
+                    }
+                }
+            }
+            next = next.into_iter().chain([group.due]).min();
+        }
+        self.next_due = next;
+    }
+
+    /// Topics to describe, and coordinators to find.
+    fn ask_seed(&mut self, now: Instant) {
+        if self.layout_due <= now && !self.groups.is_empty() {
+            self.layout_due = now + self.timing.layout_every;
+            let wanted = self.wanted_topics();
+            self.topics.retain(|name, _| wanted.contains(name));
+            self.describe = wanted;
+        }
+        if self.stale_due.is_some_and(|due| due <= now) {
+            self.stale_due = None;
+            let known = self.stale.iter().filter(|t| self.topics.contains_key(*t));
+            self.describe.extend(known.cloned());
+        }
+        let mut lost = Vec::new();
+        for name in &self.waiting {
+            if lost.len() < KEYS
+                && self
+                    .groups
+                    .get(name)
+                    .is_some_and(|g| g.coordinator.is_none())
+            {
+                lost.push(name.clone());
             }
         }
-        due
-    }
-
-    /// Waits until `numbers` are answered; with `patience`, no longer than that.
-    async fn wait(&mut self, mut numbers: HashSet<u64>, patience: Option<Duration>) {
-        let until = patience.map(|p| Instant::now() + p);
-        while !numbers.is_empty() {
-            let Some(done) = self.next_done(until).await else {
-                return;
-            };
-            numbers.remove(&done.number);
-            self.absorb(done);
+        if lost.is_empty() && self.describe.is_empty() {
+            return;
         }
+        let mut seed = match self.seed.take() {
+            Some(seed) => seed,
+            None => self.spawn(LaneId::Seed),
+        };
+        if seed.question.is_none() && seed.rests(now).is_none() {
+            let ask = if self.describe.is_empty() {
+                Ask::Coordinators(lost)
+            } else {
+                Ask::Layout(self.next_topics())
+            };
+            self.number += 1;
+            seed.put(self.number, self.seeds(), ask, Vec::new());
+        }
+        self.seed = Some(seed);
     }
 
-    /// Puts a question to a lane; `None` if the lane still has one.
-    fn ask(&mut self, id: LaneId, candidates: Arc<[Address]>, ask: Ask) -> Option<u64> {
-        self.number += 1;
-        let number = self.number;
-        self.lane(id).ask(number, candidates, ask).then_some(number)
+    /// As many as one Metadata answer should hold.
+    fn next_topics(&mut self) -> Vec<Arc<str>> {
+        let mut partitions = 0;
+        let mut next = Vec::new();
+        while let Some(name) = self.describe.first() {
+            let known = self.topics.get(name).map(|t| t.ids().len());
+            // One that is new is taken for a large one.
+            partitions += known.unwrap_or(PARTITIONS / TOPICS);
+            if !next.is_empty() && (partitions > PARTITIONS || next.len() == TOPICS) {
+                break;
+            }
+            next.extend(self.describe.pop_first());
+        }
+        next
     }
 
+    /// Every topic that somebody names or that is read because commits name it.
+    fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
+        let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+        for group in self.groups.values() {
+            wanted.extend(group.demand.topics.iter().cloned());
+            if group.demand.all_topics {
+                wanted.extend(group.picture.topics.keys().cloned());
+                let held = group.held.iter().flat_map(|h| &h.topics);
+                wanted.extend(held.cloned());
+            }
+        }
+        wanted
+    }
+
+    /// Addresses to ask at: those that were written, and with every one of them gone a broker that is known.
     fn seeds(&self) -> Arc<[Address]> {
         let mut seeds: Vec<_> = self.key.bootstrap.to_vec();
-        // With every bootstrap address gone, a broker we know may still tell.
         for address in self.brokers.values() {
             if !seeds.contains(address) {
                 seeds.push(address.clone());
@@ -95,157 +165,221 @@ impl Cluster {
         seeds.into()
     }
 
-    /// Every topic that somebody names or that the commits asked for in full name.
-    fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
-        let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
-        for group in self.groups.values() {
-            wanted.extend(group.demand.topics.iter().cloned());
-            if group.demand.all_topics {
-                wanted.extend(group.slots.keys().cloned());
-                let commits = group.commits.iter();
-                wanted.extend(commits.flat_map(|c| c.topics.keys().cloned()));
-            }
-        }
-        wanted
-    }
-
-    async fn describe(&mut self) {
-        let wanted = self.wanted_topics();
-        self.topics.retain(|name, _| wanted.contains(name));
-        let age = self.layout_at.map(|at| at.elapsed());
-        let unknown = wanted.iter().any(|t| !self.topics.contains_key(t));
-        let due = age.is_none_or(|age| age >= self.timing.layout_every);
-        if !(due || unknown || self.stale) {
+    /// Hands the waiting groups to their coordinators, as far as it is known who that is and what is to be asked.
+    fn route(&mut self, now: Instant) {
+        if self.waiting.is_empty() {
             return;
         }
-        let topics = wanted.into_iter().collect();
-        let Some(number) = self.ask(LaneId::Seed, self.seeds(), Ask::Layout(topics)) else {
-            return;
-        };
-        if age.is_none() {
-            // Without a first description there is nothing else to do.
-            self.wait(HashSet::from([number]), None).await;
-        } else if unknown || self.stale {
-            self.wait(HashSet::from([number]), Some(self.timing.patience))
-                .await;
-        }
-    }
-
-    async fn find_coordinators(&mut self, due: &[Arc<str>]) {
-        let lost = |name: &&Arc<str>| {
-            let group = self.groups.get(*name);
-            group.is_some_and(|g| g.coordinator.is_none())
-        };
-        let groups: Vec<_> = due.iter().filter(lost).cloned().collect();
-        if groups.is_empty() {
-            return;
-        }
-        if let Some(number) = self.ask(LaneId::Seed, self.seeds(), Ask::Coordinators(groups)) {
-            let patience = self.timing.patience;
-            self.wait(HashSet::from([number]), Some(patience)).await;
-        }
-    }
-
-    async fn read_commits(&mut self, due: &[Arc<str>]) {
-        let mut by_node: BTreeMap<i32, Vec<CommitsOf>> = BTreeMap::new();
-        for name in due {
-            let Some(group) = self.groups.get(name) else {
+        // Commits may be asked for in part while nobody can say what the other topics are.
+        let blind = self.seed.as_ref().is_some_and(|s| {
+            let late = |at: Instant| at + self.timing.patience <= now;
+            s.rest.is_some() || s.question.as_ref().is_some_and(|q| late(q.asked_at))
+        });
+        let waiting: Vec<_> = self.waiting.iter().cloned().collect();
+        for group in waiting {
+            let Some((id, partitions)) = self.asks_of(&group, blind) else {
                 continue;
             };
-            let Some(node) = group.coordinator else {
-                continue;
-            };
-            let partitions = self.partitions_of(group);
-            if partitions.as_ref().is_some_and(|p| p.is_empty()) {
-                continue;
-            }
-            by_node.entry(node).or_default().push(CommitsOf {
-                group: name.clone(),
-                partitions,
-            });
-        }
-        let mut numbers = HashSet::new();
-        for (node, groups) in by_node {
-            let names: Vec<_> = groups.iter().map(|g| g.group.clone()).collect();
-            match self.ask_node(node, Ask::Commits(groups)) {
-                Ok(Some(number)) => drop(numbers.insert(number)),
-                // Its answer to the last question says how it is, or the end of its patience does.
-                Ok(None) => {}
+            match self.node(id, now) {
+                Ok(node) => node.due.push(CommitsOf {
+                    group: group.clone(),
+                    partitions,
+                }),
                 Err(trouble) => {
-                    for name in names {
-                        self.trouble_group(&name, trouble.clone());
-                    }
-                }
-            }
-        }
-        self.wait(numbers, Some(self.timing.patience)).await;
-    }
-
-    async fn read_ends(&mut self) {
-        let mut by_node: BTreeMap<i32, (Partitions, Partitions)> = BTreeMap::new();
-        let mut wanted: BTreeMap<Arc<str>, BTreeSet<i32>> = BTreeMap::new();
-        for group in self.groups.values() {
-            for (topic, ids) in self.unpaired(group) {
-                wanted.entry(topic).or_default().extend(ids);
-            }
-        }
-        for (name, ids) in wanted {
-            let Some(topic) = self.topics.get_mut(&name) else {
-                continue;
-            };
-            let Some(layout) = &topic.layout else {
-                continue;
-            };
-            let due = topic
-                .starts_at
-                .is_none_or(|at| at.elapsed() >= self.timing.starts_every);
-            if due {
-                topic.starts_at = Some(Instant::now());
-            }
-            for id in ids {
-                let Some(leader) = layout.partitions.get(&id).and_then(|p| p.leader) else {
-                    self.stale = true;
+                    self.trouble_group(&group, &trouble);
                     continue;
-                };
-                let (ends, starts) = by_node.entry(leader).or_default();
-                ends.entry(name.clone()).or_default().push(id);
-                if due || !topic.starts.contains_key(&id) {
-                    starts.entry(name.clone()).or_default().push(id);
                 }
             }
-        }
-        let mut numbers = HashSet::new();
-        for (node, (ends, starts)) in by_node {
-            let asked = ends.clone();
-            match self.ask_node(node, Ask::Ends { ends, starts }) {
-                Ok(Some(number)) => drop(numbers.insert(number)),
-                Ok(None) => {}
-                Err(trouble) => self.trouble_ends(&asked, &trouble, Instant::now()),
+            self.waiting.remove(&group);
+            if let Some(group) = self.groups.get_mut(&group) {
+                group.stage = Stage::Asked;
             }
         }
-        self.wait(numbers, Some(self.timing.patience)).await;
     }
 
-    /// The question's number; `None` if the broker still has not answered the last one.
-    fn ask_node(&mut self, node: i32, ask: Ask) -> Result<Option<u64>, Trouble> {
-        let Some(address) = self.brokers.get(&node).cloned() else {
-            self.stale = true;
-            let text = format!("the cluster names broker {node} but not its address");
-            return Err(Trouble::passing(text));
+    fn ask_commits(&mut self, id: i32) {
+        let number = self.number + 1;
+        let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
+            return;
         };
-        Ok(self.ask(LaneId::Node(node), [address].into(), ask))
+        if node.question.is_none() && node.ready.is_empty() && !node.due.is_empty() {
+            let groups = batch(&mut node.due);
+            let candidates = [address.clone()].into();
+            node.put(number, candidates, Ask::Commits(groups), Vec::new());
+            self.number = number;
+        }
     }
 
-    /// What a group's commits are asked for: every partition of the topics that somebody names, or everything.
-    pub(super) fn partitions_of(&self, group: &Group) -> Option<Arc<Partitions>> {
-        if group.demand.all_topics {
+    /// Where and for what a waiting group's commits are asked; `None`: nothing can be asked yet, or there is nothing to ask.
+    fn asks_of(&mut self, name: &Arc<str>, blind: bool) -> Option<(i32, Option<Arc<Partitions>>)> {
+        let (layouts, topics) = (self.layouts, &self.topics);
+        let group = self.groups.get_mut(name)?;
+        if group.asks.as_ref().is_none_or(|(l, _)| *l != layouts) {
+            let unseen = |t: &Arc<str>| topics.get(t).is_none_or(|t| !t.is_seen());
+            if !blind && group.demand.topics.iter().any(unseen) {
+                return None;
+            }
+            let asks = partitions_of(group, |t| topics.get(t).map(Topic::ids));
+            if let Some(asks) = &asks {
+                let pairs = asks.values().map(Vec::len).sum();
+                if !self.count_pairs(name, pairs) {
+                    return None;
+                }
+            }
+            let group = self.groups.get_mut(name)?;
+            group.asks = Some((layouts, asks.map(Arc::new)));
+        }
+        let group = self.groups.get_mut(name)?;
+        let (_, asks) = group.asks.clone()?;
+        if asks.as_ref().is_some_and(|p| p.is_empty()) {
+            let unseen = |t: &Arc<str>| self.topics.get(t).is_none_or(|t| !t.is_seen());
+            if !group.demand.topics.iter().any(unseen) {
+                // None of its topics can be described: that is all there is to know of it for now.
+                group.stage = Stage::Idle;
+                group.polled();
+                self.waiting.remove(name);
+                self.dirty();
+            }
             return None;
         }
-        let named = group.demand.topics.iter().filter_map(|name| {
-            let layout = self.topics.get(name)?.layout.as_ref()?;
-            let ids: Vec<_> = layout.partitions.keys().copied().collect();
-            (!ids.is_empty()).then(|| (name.clone(), ids))
-        });
-        Some(Arc::new(named.collect()))
+        Some((group.coordinator?, asks))
     }
+
+    /// Ends are asked for once the commits of everybody prompt are there, or after patience.
+    fn gather(&mut self, now: Instant) {
+        let Some(until) = self.gathering else {
+            return;
+        };
+        if until > now && self.nodes.values().any(Node::owes_commits) {
+            return;
+        }
+        self.gathering = None;
+        for node in self.nodes.values_mut() {
+            let mut gathered = std::mem::take(&mut node.gathered);
+            if !node.ready.is_empty() {
+                // What a slow broker has not been asked yet is overtaken by newer commits.
+                let newer: HashSet<_> = gathered.iter().map(|c| c.group.clone()).collect();
+                node.ready.retain(|c| !newer.contains(&c.group));
+            }
+            node.ready.append(&mut gathered);
+        }
+    }
+
+    fn ask_ends(&mut self, id: i32) {
+        let (now, number) = (Instant::now(), self.number + 1);
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        if node.question.is_some() || node.ready.is_empty() {
+            return;
+        }
+        let ready = std::mem::take(&mut node.ready);
+        let (claims, later) = self.next_claims(ready);
+        let (mut ends, mut starts) = (Partitions::new(), Partitions::new());
+        for claim in &claims {
+            ends.entry(claim.topic.clone()).or_default().push(claim.id);
+        }
+        for (name, ids) in &mut ends {
+            ids.sort_unstable();
+            ids.dedup();
+            let Some(topic) = self.topics.get(name) else {
+                continue;
+            };
+            let every = self.timing.starts_every;
+            let due = topic.starts_at.is_none_or(|at| at + every <= now);
+            let needs = |id: &&i32| due || !topic.starts.contains_key(*id);
+            let ids: Vec<i32> = ids.iter().filter(needs).copied().collect();
+            if !ids.is_empty() {
+                starts.insert(name.clone(), ids);
+            }
+        }
+        let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
+            return;
+        };
+        node.ready = later;
+        let candidates = [address.clone()].into();
+        node.put(number, candidates, Ask::Ends { ends, starts }, claims);
+        self.number = number;
+    }
+
+    /// The claims to be asked about now, and those to be asked about later because they go alone.
+    fn next_claims(&self, ready: Vec<Claim>) -> (Vec<Claim>, Vec<Claim>) {
+        let alone = |c: &Claim| {
+            let topic = self.topics.get(&c.topic);
+            topic.is_some_and(|t| t.is_asked_alone(c.id))
+        };
+        if !ready.iter().any(alone) {
+            return (ready, Vec::new());
+        }
+        let (alone, together): (Vec<_>, Vec<_>) = ready.into_iter().partition(alone);
+        if !together.is_empty() {
+            return (together, alone);
+        }
+        let first = alone.first().map(|c| (c.topic.clone(), c.id));
+        let is_first = |c: &Claim| {
+            first
+                .as_ref()
+                .is_some_and(|(t, id)| (t, *id) == (&c.topic, c.id))
+        };
+        alone.into_iter().partition(is_first)
+    }
+
+    /// A broker that may be asked; else why it may not.
+    pub(super) fn node(&mut self, id: i32, now: Instant) -> Result<&mut Node, Trouble> {
+        if !self.brokers.contains_key(&id) {
+            let text = format!("the cluster names broker {id} but not its address");
+            return Err(Trouble::passing(text));
+        }
+        if !self.nodes.contains_key(&id) {
+            if self.nodes.len() >= MOST_BROKERS {
+                let text = format!(
+                    "the cluster names more than {MOST_BROKERS} brokers, no others are dialled"
+                );
+                return Err(Trouble::passing(text));
+            }
+            let node = self.spawn(LaneId::Node(id));
+            self.nodes.insert(id, node);
+        }
+        match self.nodes.get_mut(&id) {
+            Some(node) => match node.rests(now) {
+                Some(trouble) => Err(trouble.clone()),
+                None => Ok(node),
+            },
+            None => Err(Trouble::passing(format!("broker {id} is gone"))),
+        }
+    }
+}
+
+/// What a group's commits are asked for: every partition of the topics that somebody names, or everything.
+fn partitions_of<'a>(
+    group: &Group,
+    ids: impl Fn(&Arc<str>) -> Option<&'a [i32]>,
+) -> Option<Partitions> {
+    if group.demand.all_topics {
+        return None;
+    }
+    let named = group.demand.topics.iter().filter_map(|name| {
+        let ids = ids(name).filter(|ids| !ids.is_empty())?;
+        Some((name.clone(), ids.to_vec()))
+    });
+    Some(named.collect())
+}
+
+/// Takes the next batch: there are so few as a hundred groups or five thousand offsets in each allow, all about as large.
+fn batch(groups: &mut Vec<CommitsOf>) -> Vec<CommitsOf> {
+    // A group asked for everything: taken for fifty, as measured groups had.
+    let offsets = |of: &CommitsOf| {
+        let asked = of.partitions.as_ref();
+        asked.map_or(50, |p| p.values().map(Vec::len).sum::<usize>())
+    };
+    let all: usize = groups.iter().map(offsets).sum();
+    let batches = groups.len().div_ceil(GROUPS).max(all.div_ceil(OFFSETS));
+    if batches <= 1 {
+        return std::mem::take(groups);
+    }
+    groups.sort_by_key(|of| std::cmp::Reverse(offsets(of)));
+    let mut index = 0..;
+    groups
+        .extract_if(.., |_| index.next().is_some_and(|i| i % batches == 0))
+        .collect()
 }

@@ -101,11 +101,11 @@ fn labels(plan: &Plan) -> BTreeMap<String, String> {
     let annotations = plan.object.annotations();
     let excluded = annotations.get(EXCLUDED_LABELS);
     let excluded: Vec<_> = excluded.iter().flat_map(|e| e.split(',')).collect();
-    for (key, value) in plan.object.labels() {
-        if !excluded.contains(&key.as_str()) {
-            labels.insert(key.clone(), value.clone());
-        }
-    }
+    // The object gets it from us, maybe a moment later.
+    let own = (SELECTOR.to_owned(), plan.name.to_string());
+    let of_object = plan.object.labels().clone().into_iter();
+    let copied = [own].into_iter().chain(of_object);
+    labels.extend(copied.filter(|(key, _)| !excluded.contains(&key.as_str())));
     labels
 }
 

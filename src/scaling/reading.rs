@@ -81,6 +81,15 @@ pub fn read(
         zero_without_commit: kafka.zero_without_commit,
         exclude_persistent_after: kafka.exclude_persistent_lag.then_some(persistent_after),
     };
+    let unseen = || {
+        // The broker leaves out what may not be described, and says nothing of it.
+        let none = kafka.topics.are_all() && group.topics.is_empty() && group.trouble.is_none();
+        let text = format!(
+            "group {} has no commit, or none on a topic that its user may describe",
+            kafka.group
+        );
+        (none && group.read.is_some()).then_some(text)
+    };
     let trouble = scan
         .trouble
         .or_else(|| group.trouble.clone())
@@ -95,7 +104,7 @@ pub fn read(
         partitions: (scan.described && scan.partitions > 0)
             .then_some((scan.partitions, scan.reads)),
         trouble,
-        notice: scan.notice,
+        notice: scan.notice.or_else(unseen),
     }
 }
 
@@ -157,7 +166,15 @@ impl<'a> Scan<'a> {
             match slot.and_then(|s| s.track.as_ref()) {
                 Some(track) => {
                     let track = self.recalled.of(name, *id, track);
-                    let notice = || Some(format!("topic {name} partition {id}: {}", lost(&track)?));
+                    let left_out = slot.is_some_and(|s| s.left_out);
+                    let what = || {
+                        if left_out {
+                            Some(LEFT_OUT.to_owned())
+                        } else {
+                            lost(&track)
+                        }
+                    };
+                    let notice = || Some(format!("topic {name} partition {id}: {}", what()?));
                     self.notice = self.notice.take().or_else(notice);
                     self.tracks.push(track);
                 }
@@ -172,6 +189,9 @@ impl<'a> Scan<'a> {
         }
     }
 }
+
+const LEFT_OUT: &str =
+    "its leader leaves it out of every answer without saying why, so it is taken for empty";
 
 /// What a partition has lost, in words for a condition.
 fn lost(track: &Track) -> Option<String> {

@@ -162,7 +162,7 @@ mod tests {
                 leader_epoch: None,
                 at: Moment::now(),
             })),
-            trouble: None,
+            ..Slot::default()
         }
     }
 

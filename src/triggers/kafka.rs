@@ -279,7 +279,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{kafka::sasl::Mechanism, triggers::Parameters};
+    use crate::{
+        kafka::sasl::{Mechanism, Sasl},
+        triggers::Parameters,
+    };
 
     fn parse(metadata: &[(&str, &str)], auth: &[(&str, &str)]) -> Result<Kafka, String> {
         let base = [("bootstrapServers", "b:9092"), ("consumerGroup", "g")];
@@ -401,9 +404,16 @@ mod tests {
             ("ca", "pem"),
         ];
         let security = parse(&[("topic", "t")], &auth).unwrap().security;
-        let sasl = security.sasl.unwrap();
-        assert_eq!(sasl.mechanism, Mechanism::ScramSha512);
-        assert_eq!(sasl.username, "u");
+        let Some(Sasl::Password {
+            mechanism,
+            username,
+            ..
+        }) = security.sasl
+        else {
+            panic!("{security:?}");
+        };
+        assert_eq!(mechanism, Mechanism::ScramSha512);
+        assert_eq!(username, "u");
         assert_eq!(security.tls.unwrap().ca.as_deref(), Some("pem"));
     }
 

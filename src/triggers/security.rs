@@ -1,11 +1,15 @@
 //! TLS and SASL of the Kafka triggers: what is valid in KEDA, and of that what can be connected with here.
 
+use std::sync::Arc;
+
 use super::{
     fields::{Fields, From},
     oauth::{OAuth, aws_credentials, oauth},
 };
 use crate::kafka::{
     Security,
+    key::Key,
+    oauth::{Client, TokenSource},
     sasl::{Mechanism, Sasl},
     tls::Tls,
 };
@@ -63,11 +67,11 @@ pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
             if found.provider == "aws_msk_iam" {
                 aws_credentials(fields)
                     .map_err(|e| format!("error getting AWS authorization: {e}"))?;
+                secured.withheld =
+                    Some("sasl oauthbearer (aws_msk_iam) can't be connected with yet".into());
+            } else {
+                secured.security.sasl = Some(bearer(fields, &found));
             }
-            secured.withheld = Some(format!(
-                "sasl oauthbearer ({}) can't be connected with yet",
-                found.provider
-            ));
             secured.oauth = Some(found);
         }
         "gssapi" => {
@@ -76,7 +80,6 @@ pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
         }
         _ => secured.security.sasl = password(sasl).map(|m| login(fields, m)).transpose()?,
     }
-    encrypted_key(fields, &mut secured);
     Ok(secured)
 }
 
@@ -125,14 +128,13 @@ pub(super) fn apache_security(fields: &mut Fields<'_>) -> Result<Secured, String
         }
         // SCRAM without a user is let through here; the broker refuses it.
         _ => {
-            secured.security.sasl = password(sasl).map(|mechanism| Sasl {
+            secured.security.sasl = password(sasl).map(|mechanism| Sasl::Password {
                 mechanism,
                 username: text("username").unwrap_or_default().to_owned(),
                 password: fields.secret("password").unwrap_or_default(),
             });
         }
     }
-    encrypted_key(fields, &mut secured);
     Ok(secured)
 }
 
@@ -173,21 +175,29 @@ fn tls(fields: &Fields<'_>, unsafe_ssl: bool) -> Tls {
     Tls {
         ca: fields.text("ca", From::Authentication).map(Into::into),
         cert: fields.text("cert", From::Authentication).map(Into::into),
-        key: fields.secret("key"),
+        key: fields
+            .secret("key")
+            .map(|pem| Key::new(pem, fields.secret("keyPassword"))),
         unsafe_ssl,
     }
 }
 
-fn encrypted_key(fields: &Fields<'_>, secured: &mut Secured) {
-    let encrypted = fields.text("keyPassword", From::Authentication).is_some();
-    if encrypted && secured.security.tls.is_some() {
-        secured.withheld = Some("keyPassword: an encrypted key can't be used yet".into());
-    }
+fn bearer(fields: &Fields<'_>, oauth: &OAuth) -> Sasl {
+    let text = |name| fields.text(name, From::Authentication).unwrap_or_default();
+    let ca = fields.text("ca", From::Authentication);
+    Sasl::Bearer(Arc::new(TokenSource::new(Client {
+        endpoint: text("oauthTokenEndpointUri").into(),
+        id: text("username").into(),
+        secret: fields.secret("password").unwrap_or_default(),
+        scopes: oauth.scopes.clone(),
+        extensions: oauth.extensions.clone(),
+        ca: ca.map(Into::into),
+    })))
 }
 
 fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {
     let username = fields.text("username", From::Authentication);
-    Ok(Sasl {
+    Ok(Sasl::Password {
         mechanism,
         username: username.ok_or("no username given")?.to_owned(),
         password: fields.secret("password").ok_or("no password given")?,
@@ -209,5 +219,65 @@ fn kerberos(fields: &Fields<'_>) -> Result<(), String> {
         Err("no Kerberos configuration file (kerberosConfig) given".into())
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::triggers::{Kafka, Parameters, Sources};
+
+    fn parse(auth: &[(&str, &str)]) -> Kafka {
+        let metadata = [
+            ("bootstrapServers", "b:9092"),
+            ("consumerGroup", "g"),
+            ("awsRegion", "r"),
+        ];
+        let metadata = metadata.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let auth = auth.iter().map(|(k, v)| ((*k).to_owned(), (*v).into()));
+        let sources = Sources {
+            metadata: &BTreeMap::from(metadata),
+            environment: &Parameters::new(),
+            parameters: &auth.collect(),
+        };
+        Kafka::parse(sources).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_supported_is_withheld_with_its_name_and_a_client_is_not() {
+        let kerberos = [
+            ("sasl", "gssapi"),
+            ("username", "u"),
+            ("password", "p"),
+            ("realm", "r"),
+            ("kerberosConfig", "c"),
+        ];
+        let aws = [
+            ("sasl", "oauthbearer"),
+            ("saslTokenProvider", "aws_msk_iam"),
+            ("tls", "enable"),
+            ("awsRoleArn", "arn"),
+        ];
+        for (auth, name) in [(&kerberos[..], "gssapi"), (&aws[..], "aws_msk_iam")] {
+            let kafka = parse(auth);
+            assert!(kafka.withheld.unwrap().contains(name));
+            assert!(kafka.security.sasl.is_none());
+        }
+        let client = [
+            ("sasl", "oauthbearer"),
+            ("username", "u"),
+            ("password", "very secret\n"),
+            ("oauthTokenEndpointUri", "https://very.secret/token"),
+            ("tls", "enable"),
+            ("cert", "c"),
+            ("key", "k"),
+            ("keyPassword", "very secret"),
+        ];
+        let kafka = parse(&client);
+        assert_eq!(kafka.withheld, None);
+        assert!(matches!(kafka.security.sasl, Some(Sasl::Bearer(_))));
+        assert!(!format!("{kafka:?}").contains("secret"));
     }
 }

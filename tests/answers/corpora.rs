@@ -1,4 +1,4 @@
-//! The corpora of the fuzz targets: answers of kafka-protocol in every version, and what fuzzing added.
+//! The corpora of the fuzz targets: answers of kafka-protocol in every version, and room for what fuzzing finds.
 
 use std::{fs, path::PathBuf};
 
@@ -102,20 +102,22 @@ fn directory() -> PathBuf {
 }
 
 #[test]
-fn whatever_fuzzing_found_is_taken_or_refused_without_a_panic() {
+fn every_answer_of_the_corpora_is_taken_and_nothing_in_them_is_a_panic() {
     let mut targets = 0;
     for target in fs::read_dir(directory()).unwrap() {
         let target = target.unwrap();
-        let mut taken = 0;
         for file in fs::read_dir(target.path()).unwrap() {
-            let input = fs::read(file.unwrap().path()).unwrap();
-            taken += usize::from(take(target.file_name().to_str().unwrap(), &input).is_ok());
+            let file = file.unwrap();
+            let input = fs::read(file.path()).unwrap();
+            let taken = take(target.file_name().to_str().unwrap(), &input);
+            // The encoder's are called after their version; what fuzzing finds may be added under any other name.
+            let whole = file.file_name().to_str().unwrap().starts_with('v');
+            assert!(
+                taken.is_ok() || !whole,
+                "{}: {taken:?}",
+                file.path().display()
+            );
         }
-        assert!(
-            taken > 0,
-            "{}: no answer among them",
-            target.path().display()
-        );
         targets += 1;
     }
     let binaries = fs::read_dir(directory().join("../../fuzz/fuzz_targets")).unwrap();

@@ -1,15 +1,13 @@
 //! Answers that no broker writes: every length in them may lie, and costs nothing.
 
 use allocation_counter::measure;
-use kafka_protocol::messages::{MetadataRequest, OffsetFetchRequest};
-use lagscale::kafka::{
-    reader::{Malformed, Reader, read},
-    requests::commits,
-};
+use kafka_protocol::messages::MetadataRequest;
+use lagscale::kafka::reader::{Malformed, Reader, read};
 
 use crate::{
     corpora::{Sample, samples},
     make::CORRELATION,
+    smallest::smallest,
     take::take,
 };
 
@@ -224,37 +222,9 @@ fn no_byte_of_an_answer_can_make_it_cost_more_than_its_size() {
 
 #[test]
 fn an_answer_of_the_smallest_parts_stays_within_a_few_times_its_size() {
-    let names = || (0..40_000_u32).map(|i| format!("{i:05}"));
-    let partition = [&[0, 0, 0, 1][..], &[0; 8], &[0; 4], &[1], &[0; 2], &[0]].concat();
-    let mut inputs = Vec::new();
-    for partitions in [&[][..], &partition] {
-        // OffsetFetch v9: no throttle, one group `g`, and topics of five letters.
-        let mut frame = [&CORRELATION.to_be_bytes()[..], &[0; 5], &[2, 2, b'g']].concat();
-        frame.extend([0xc1, 0xb8, 0x02]);
-        for name in names() {
-            frame.push(6);
-            frame.extend(name.as_bytes());
-            frame.push(if partitions.is_empty() { 1 } else { 2 });
-            frame.extend(partitions);
-            frame.push(0);
-        }
-        frame.extend([0, 0, 0, 0]);
-        inputs.push(frame);
-    }
-    for frame in inputs {
-        let mut topics = 0;
-        let cost = measure(|| {
-            let decode = commits::decode_many;
-            let found = read::<OffsetFetchRequest, _>(&frame, 9, CORRELATION, decode).unwrap();
-            topics = found.answer["g"].as_ref().unwrap().len();
-        });
-        assert_eq!(topics, 40_000);
-        let most = MOST * frame.len() as u64;
-        assert!(
-            cost.bytes_max <= most,
-            "{} of {}",
-            cost.bytes_max,
-            frame.len()
-        );
+    for (of, Sample { target, input, .. }) in smallest() {
+        let cost = measure(|| assert_eq!(take(target, &input), Ok(())));
+        let times = cost.bytes_max / input.len() as u64;
+        assert!(times < MOST, "{target} of {of}: {times} times its size");
     }
 }

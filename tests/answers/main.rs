@@ -6,12 +6,14 @@
     reason = "test code without #[test]"
 )]
 
+mod connection;
 mod corpora;
 mod hostile;
 mod log;
 mod make;
 mod members;
 mod round_trip;
+mod smallest;
 mod tail;
 #[path = "../../fuzz/take.rs"]
 mod take;

@@ -126,7 +126,7 @@ impl Bench {
             });
             let slot = Slot {
                 track: Some(track),
-                trouble: None,
+                ..Slot::default()
             };
             (*id, slot)
         });

@@ -20,6 +20,7 @@ async fn brokers(world: &World) {
         let options = KafkaOptions {
             brokers,
             version: version.into(),
+            ..KafkaOptions::default()
         };
         let dir = world.bed.dir().join(&scene.namespace);
         let kafka = Kafka::start(&dir, name, &options).await;

@@ -24,7 +24,9 @@ mod options;
 mod ownership;
 mod restarts;
 mod scene;
+mod security;
 mod story;
+mod token_endpoint;
 mod truth;
 mod world;
 mod writes;
@@ -132,6 +134,7 @@ fn main() {
     let files = [
         bounds::trials,
         brokers::trials,
+        security::trials,
         access::trials,
         admission::trials,
         authentication::trials,

@@ -3,7 +3,7 @@
 use kafka_protocol::ResponseError;
 
 use crate::kafka::{
-    error::{code_name, first_sentence},
+    error::code_name,
     reader::{Malformed, Reader},
 };
 
@@ -14,6 +14,8 @@ pub const AUTHENTICATE_CAP: i16 = 2;
 
 /// Most characters that are kept of a broker's list of mechanisms.
 const MOST_OFFERED: usize = 200;
+/// The same of a refusal, which may be a JSON document.
+const MOST_WORDS: usize = 2_000;
 
 /// The answer to a mechanism.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ pub fn decode_authenticate(
 ) -> Result<Result<Authenticated, String>, Malformed> {
     let error = ResponseError::try_from_code(answer.i16()?);
     let message = answer.nullable_text()?;
-    let refusal = error.map(|error| message.map_or_else(|| code_name(error), first_sentence));
+    let words = |m: &str| m.chars().take(MOST_WORDS).collect();
+    let refusal = error.map(|error| message.map_or_else(|| code_name(error), words));
     let auth_bytes = answer.bytes()?.to_vec();
     let lifetime = if answer.version() >= 1 {
         answer.i64()?

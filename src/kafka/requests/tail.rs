@@ -54,26 +54,7 @@ pub async fn fetch(
     positions: &Positions,
 ) -> Result<Throttled<Tails>, Error> {
     let version = connection.version::<FetchRequest>(CAP)?;
-    let topics = positions.iter().map(|(topic, offsets)| {
-        let partitions = offsets.iter().map(|(id, offset)| {
-            FetchPartition::default()
-                .with_partition(*id)
-                .with_fetch_offset(*offset)
-                .with_partition_max_bytes(PARTITION_BYTES)
-        });
-        FetchTopic::default()
-            .with_topic(TopicName(text(topic)))
-            .with_partitions(partitions.collect())
-    });
-    let request = FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
-        .with_max_bytes(ANSWER_BYTES)
-        .with_isolation_level(1)
-        .with_session_id(0)
-        .with_session_epoch(-1)
-        .with_topics(topics.collect());
+    let request = request(positions);
     let decode = |answer: &mut Reader<'_>| decode(answer, positions);
     let found = connection.call(&request, version, decode).await?;
     match found.answer {
@@ -86,6 +67,30 @@ pub async fn fetch(
             cause: Cause::Code(code),
         }),
     }
+}
+
+/// Neither waits, nor opens a session, nor asks for more than a few markers need.
+fn request(positions: &Positions) -> FetchRequest {
+    let topics = positions.iter().map(|(topic, offsets)| {
+        let partitions = offsets.iter().map(|(id, offset)| {
+            FetchPartition::default()
+                .with_partition(*id)
+                .with_fetch_offset(*offset)
+                .with_partition_max_bytes(PARTITION_BYTES)
+        });
+        FetchTopic::default()
+            .with_topic(TopicName(text(topic)))
+            .with_partitions(partitions.collect())
+    });
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(ANSWER_BYTES)
+        .with_isolation_level(1)
+        .with_session_id(0)
+        .with_session_epoch(-1)
+        .with_topics(topics.collect())
 }
 
 /// Takes the answer to a Fetch of `positions`, versions 4 to 12; an error stands for all of it.
@@ -234,5 +239,28 @@ impl Batch {
             is_control: attributes & 0x20 != 0,
             has_records: count != 0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::protocol::{Decodable, Encodable};
+
+    use super::*;
+
+    #[test]
+    fn every_version_asks_for_committed_records_without_a_session_or_a_wait() {
+        let positions = Positions::from([("t".into(), [(0, 5), (3, 7)].into())]);
+        for version in 4..=CAP {
+            let mut bytes = Vec::new();
+            request(&positions).encode(&mut bytes, version).unwrap();
+            let sent = FetchRequest::decode(&mut &bytes[..], version).unwrap();
+            assert_eq!((sent.isolation_level, sent.max_wait_ms), (1, 0));
+            assert_eq!((sent.session_id, sent.session_epoch), (0, -1));
+            assert_eq!(sent.topics[0].topic.as_str(), "t");
+            let partitions = sent.topics[0].partitions.iter();
+            let asked = partitions.map(|p| (p.partition, p.fetch_offset, p.current_leader_epoch));
+            assert_eq!(asked.collect::<Vec<_>>(), [(0, 5, -1), (3, 7, -1)]);
+        }
     }
 }

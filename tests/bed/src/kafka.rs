@@ -10,6 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
+    doors::{Door, Doors},
     parts,
     pki::Ca,
     process::{Child, free_port},
@@ -23,6 +24,9 @@ pub struct KafkaOptions {
     pub brokers: usize,
     /// Apache Kafka's version.
     pub version: String,
+    /// Users of PLAIN besides [`Kafka::USER`], with its password. With any, Kafka's own authorizer lets nobody but
+    /// [`Kafka::USER`] and the plain listener do anything, until it is allowed, and there is every [`Door`].
+    pub users: Vec<&'static str>,
 }
 
 impl Default for KafkaOptions {
@@ -30,6 +34,7 @@ impl Default for KafkaOptions {
         Self {
             brokers: 1,
             version: parts::KAFKA.into(),
+            users: Vec::new(),
         }
     }
 }
@@ -46,6 +51,7 @@ struct Broker {
     dir: PathBuf,
     sasl_port: u16,
     plain_port: u16,
+    doors: Option<Doors>,
     child: Option<Child>,
 }
 
@@ -54,6 +60,8 @@ impl Kafka {
     pub const USER: &'static str = "story";
     /// Its password.
     pub const PASSWORD: &'static str = "story-password";
+    /// What a token must be for.
+    pub const SCOPES: [&'static str; 2] = ["lag", "offsets"];
 
     /// Starts a cluster in `dir`/`name` and returns when every broker answers.
     pub async fn start(dir: &Path, name: &str, options: &KafkaOptions) -> Self {
@@ -68,9 +76,10 @@ impl Kafka {
                 dir,
                 sasl_port: free_port(),
                 plain_port: free_port(),
+                doors: (!options.users.is_empty()).then(Doors::new),
                 child: None,
             };
-            broker.configure(id, *controller, &controllers, &ca, &options.version);
+            broker.configure(id, *controller, &controllers, &ca, options);
             brokers.push(broker);
         }
         let formats: Vec<_> = brokers
@@ -119,6 +128,20 @@ impl Kafka {
             .iter()
             .map(|b| format!("localhost:{}", b.plain_port));
         each.collect::<Vec<_>>().join(",")
+    }
+
+    /// `localhost:port` of a further listener of the first broker.
+    pub fn door(&self, door: Door) -> String {
+        format!("localhost:{}", self.doors().port(door))
+    }
+
+    /// The certificate behind [`Door::Anchor`].
+    pub fn anchor(&self) -> &str {
+        &self.doors().anchor.cert
+    }
+
+    fn doors(&self) -> &Doors {
+        self.brokers[0].doors.as_ref().expect("a guarded Kafka")
     }
 
     pub(crate) fn plain_port(&self) -> u16 {
@@ -172,9 +195,16 @@ impl Kafka {
 }
 
 impl Broker {
-    fn configure(&self, id: usize, controller: u16, controllers: &[u16], ca: &Ca, version: &str) {
+    fn configure(
+        &self,
+        id: usize,
+        controller: u16,
+        controllers: &[u16],
+        ca: &Ca,
+        options: &KafkaOptions,
+    ) {
         // Kafka 2.8 takes PEM keys only when they are encrypted; it is asked without TLS.
-        let protocol = if version.starts_with('2') {
+        let protocol = if options.version.starts_with('2') {
             "SASL_PLAINTEXT"
         } else {
             "SASL_SSL"
@@ -187,20 +217,33 @@ impl Broker {
         let voters: Vec<_> = voters.map(|(i, p)| format!("{i}@localhost:{p}")).collect();
         let replicas = controllers.len().min(2);
         let (sasl, plain) = (self.sasl_port, self.plain_port);
-        let (user, password) = (Kafka::USER, Kafka::PASSWORD);
+        let users = [Kafka::USER]
+            .into_iter()
+            .chain(options.users.iter().copied());
+        let users = users.map(|user| format!("user_{user}=\"{}\"", Kafka::PASSWORD));
+        let users = users.collect::<Vec<_>>().join(" ");
+        let doors = self.doors.as_ref();
+        let (listeners, protocols, more) = match doors {
+            Some(doors) => (
+                doors.listeners(),
+                Doors::PROTOCOLS,
+                doors.configure(&self.dir, &users),
+            ),
+            None => (String::new(), "", String::new()),
+        };
         let text = format!(
             "process.roles=broker,controller
 node.id={id}
 controller.quorum.voters={}
 controller.listener.names=CONTROLLER
-listeners=CLIENT://localhost:{sasl},PLAIN://localhost:{plain},CONTROLLER://localhost:{controller}
-advertised.listeners=CLIENT://localhost:{sasl},PLAIN://localhost:{plain}
-listener.security.protocol.map=CLIENT:{protocol},PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENT://localhost:{sasl},PLAIN://localhost:{plain},CONTROLLER://localhost:{controller}{listeners}
+advertised.listeners=CLIENT://localhost:{sasl},PLAIN://localhost:{plain}{listeners}
+listener.security.protocol.map=CLIENT:{protocol},PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 inter.broker.listener.name=PLAIN
 sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN
 listener.name.client.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.client.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";
+listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
 ssl.keystore.type=PEM
 ssl.keystore.location=keystore.pem
 ssl.truststore.type=PEM
@@ -218,7 +261,7 @@ group.consumer.heartbeat.interval.ms=1000
 group.consumer.min.heartbeat.interval.ms=500
 group.consumer.session.timeout.ms=10000
 group.consumer.min.session.timeout.ms=6000
-",
+{more}",
             voters.join(",")
         );
         fs::write(self.dir.join("server.properties"), text).expect("server.properties");

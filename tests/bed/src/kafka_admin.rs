@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        CreatePartitionsRequest, CreateTopicsRequest, FindCoordinatorRequest, GroupId,
-        MetadataRequest, OffsetCommitRequest, TopicName,
+        CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest, FindCoordinatorRequest,
+        GroupId, MetadataRequest, OffsetCommitRequest, TopicName,
+        create_acls_request::AclCreation,
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::CreatableTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
@@ -31,6 +32,15 @@ pub(crate) const DEADLINES: Deadlines = Deadlines {
     call: Duration::from_secs(30),
 };
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What a user may be allowed to describe.
+#[derive(Clone, Copy, Debug)]
+pub enum Described<'a> {
+    /// A topic of this name.
+    Topic(&'a str),
+    /// A consumer group of this name.
+    Group(&'a str),
+}
 
 pub(crate) fn text(name: &str) -> StrBytes {
     StrBytes::from_string(name.to_owned())
@@ -133,6 +143,28 @@ impl Kafka {
             }
         })
         .await;
+    }
+
+    /// Allows a user (a name, or `CN=...`) of a guarded Kafka to describe this and nothing else.
+    pub async fn allow(&self, user: &str, what: Described<'_>) {
+        // As the protocol numbers them: resource types, a literal pattern, the operation Describe, the permission Allow.
+        let (kind, name) = match what {
+            Described::Topic(name) => (2, name),
+            Described::Group(name) => (3, name),
+        };
+        let acl = AclCreation::default()
+            .with_resource_type(kind)
+            .with_resource_name(text(name))
+            .with_resource_pattern_type(3)
+            .with_principal(text(&format!("User:{user}")))
+            .with_host(text("*"))
+            .with_operation(8)
+            .with_permission_type(3);
+        let request = CreateAclsRequest::default().with_creations(vec![acl]);
+        let answer = ask(&mut self.connection().await, &request, 2).await;
+        let answer = answer.expect("an answer");
+        let code = ResponseError::try_from_code(answer.results[0].error_code);
+        assert_eq!(code, None, "allowing {user} {what:?}");
     }
 
     /// Writes `count` records to one partition.

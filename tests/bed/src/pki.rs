@@ -33,6 +33,20 @@ impl Ca {
         Self { params, key, pem }
     }
 
+    /// A server's certificate that is its own authority, as some clusters of one broker have it.
+    pub fn itself(name: &str, sans: &[&str]) -> Identity {
+        let sans: Vec<String> = sans.iter().map(|s| (*s).to_owned()).collect();
+        let mut params = CertificateParams::new(sans).expect("valid names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let cert = params.self_signed(&key).expect("a certificate");
+        Identity {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     /// Signs a certificate for client and server use; `sans` are DNS names or IP addresses.
     pub fn sign(&self, name: &str, organisation: Option<&str>, sans: &[&str]) -> Identity {
         let sans: Vec<String> = sans.iter().map(|s| (*s).to_owned()).collect();

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     controller::credentials::{Content, Workload},
+    kafka::sasl::Sasl,
     triggers::Kafka,
 };
 
@@ -142,8 +143,10 @@ impl Fake {
 
     fn password(&self, kind: &str) -> Result<String, String> {
         let kafka = self.resolve(kind, &json!({"topic": "t"}))?;
-        let sasl = kafka.security.sasl.ok_or("no sasl")?;
-        Ok(sasl.password.expose_secret().to_owned())
+        match kafka.security.sasl {
+            Some(Sasl::Password { password, .. }) => Ok(password.expose_secret().to_owned()),
+            other => Err(format!("{other:?}")),
+        }
     }
 }
 

@@ -1,0 +1,136 @@
+//! One broker as the tick sees it: its lane, the question it has, what waits for the next one, and how it behaves.
+//! Each broker rests, is late and is waited for on its own account.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    cluster::{RETRIES, backoff},
+    picture::Trouble,
+};
+use crate::{
+    kafka::{
+        Address,
+        lane::{Ask, Done, Lane},
+        requests::CommitsOf,
+    },
+    lag::Moment,
+};
+
+/// A commit that waits for the log end of its partition.
+pub(super) struct Claim {
+    pub(super) group: Arc<str>,
+    pub(super) topic: Arc<str>,
+    pub(super) id: i32,
+    pub(super) committed: Option<i64>,
+    /// When the commit was read: the end is asked for after that.
+    pub(super) read: Moment,
+}
+
+/// What a lane was asked and has not answered.
+pub(super) struct Question {
+    pub(super) number: u64,
+    pub(super) asked_at: Instant,
+    pub(super) about_commits: bool,
+    /// What the log ends that are asked for belong to.
+    pub(super) claims: Vec<Claim>,
+    /// Whether it has been said of the claims that they go unanswered.
+    pub(super) told: bool,
+}
+
+/// A broker, or the way in through the bootstrap addresses.
+pub(super) struct Node {
+    pub(super) lane: Lane,
+    pub(super) question: Option<Question>,
+    /// Answered within patience the last time. Only such brokers are waited for: the others have their own pace.
+    pub(super) prompt: bool,
+    /// Groups to be asked about here.
+    pub(super) due: Vec<CommitsOf>,
+    /// Claims whose commits came in while others are waited for.
+    pub(super) gathered: Vec<Claim>,
+    /// Claims to be asked about next.
+    pub(super) ready: Vec<Claim>,
+    /// Not asked before, and why.
+    pub(super) rest: Option<(Instant, Trouble)>,
+    failures: u32,
+}
+
+impl Node {
+    pub(super) fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            question: None,
+            prompt: true,
+            due: Vec::new(),
+            gathered: Vec::new(),
+            ready: Vec::new(),
+            rest: None,
+            failures: 0,
+        }
+    }
+
+    /// Why it is not to be asked now.
+    pub(super) fn rests(&self, now: Instant) -> Option<&Trouble> {
+        let (until, trouble) = self.rest.as_ref()?;
+        (*until > now).then_some(trouble)
+    }
+
+    /// Whether others should wait for its commits.
+    pub(super) fn owes_commits(&self) -> bool {
+        let asked = self.question.as_ref().is_some_and(|q| q.about_commits);
+        self.prompt && (asked || !self.due.is_empty())
+    }
+
+    /// Whether others should wait for it at all.
+    pub(super) fn owes(&self) -> bool {
+        self.prompt && self.question.is_some()
+    }
+
+    /// Asks. `claims` come back with the answer.
+    pub(super) fn put(
+        &mut self,
+        number: u64,
+        candidates: Arc<[Address]>,
+        ask: Ask,
+        claims: Vec<Claim>,
+    ) {
+        let question = Question {
+            number,
+            asked_at: Instant::now(),
+            about_commits: matches!(ask, Ask::Commits(_)),
+            claims,
+            told: false,
+        };
+        if self.lane.ask(number, candidates, ask) {
+            self.question = Some(question);
+        }
+    }
+
+    /// The question that `done` answers; `None` for one that nobody waits for any more.
+    pub(super) fn finish(&mut self, done: &Done, patience: Duration) -> Option<Question> {
+        let question = self.question.take_if(|q| q.number == done.number)?;
+        self.lane.finished();
+        self.prompt = question.asked_at.elapsed() <= patience;
+        Some(question)
+    }
+
+    /// A refused login is tried less and less often, since it costs the broker a delayed answer; whatever else goes wrong
+    /// is tried again when it is next asked, or for the way in after a moment.
+    pub(super) fn settle(&mut self, trouble: Option<Trouble>, way_in: bool, every: Duration) {
+        let Some(trouble) = trouble else {
+            self.failures = 0;
+            self.rest = None;
+            return;
+        };
+        let tries = self.failures;
+        self.failures = self.failures.saturating_add(1);
+        let rest = if trouble.configuration {
+            Some(backoff(every, tries))
+        } else {
+            way_in.then(|| RETRIES.get(tries as usize).copied().unwrap_or(every))
+        };
+        self.rest = rest.map(|rest| (Instant::now() + rest, trouble));
+    }
+}

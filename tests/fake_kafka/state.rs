@@ -1,0 +1,142 @@
+//! What the cluster knows, what it was asked, and how it counts.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use kafka_protocol::messages::ApiKey;
+
+use super::{
+    fault::{Fault, What},
+    profile::{KAFKA_4, Profile},
+};
+
+#[derive(Clone, Debug, Default)]
+pub struct Topic {
+    /// All zeros: none.
+    pub id: [u8; 16],
+    pub partitions: Vec<Partition>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Partition {
+    /// -1: nobody.
+    pub leader: i32,
+    pub start: i64,
+    pub end: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    pub coordinator: i32,
+    pub commits: HashMap<String, BTreeMap<i32, i64>>,
+    /// When its commits were told the last time.
+    pub told: Option<Instant>,
+}
+
+/// A request, in the order they came in.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub broker: i32,
+    pub connection: usize,
+    pub api: ApiKey,
+    pub version: i16,
+    /// Group ids, of OffsetFetch and FindCoordinator.
+    pub groups: Vec<String>,
+    /// Topics, of Metadata.
+    pub topics: Vec<String>,
+    /// Topic partitions, of OffsetFetch (all groups together) and ListOffsets.
+    pub partitions: Vec<(String, i32)>,
+    /// -1 or -2, of ListOffsets.
+    pub timestamp: i64,
+    #[allow(clippy::struct_field_names, reason = "the pair of answered_at")]
+    pub asked_at: Instant,
+    /// `None`: not yet, or never.
+    pub answered_at: Option<Instant>,
+}
+
+/// Sums, kept also when the log is not.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// By broker and request.
+    pub requests: HashMap<(i32, i16), usize>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Microseconds from a commit that was told to the end that was told after it, of every pair.
+    pub gaps: Vec<u32>,
+    pub first: Option<Instant>,
+    pub last: Option<Instant>,
+}
+
+/// Changed under the lock at any time.
+pub struct State {
+    pub host: String,
+    pub ports: Vec<u16>,
+    pub profile: &'static Profile,
+    pub topics: HashMap<String, Topic>,
+    pub groups: HashMap<String, Group>,
+    pub faults: Vec<Fault>,
+    /// What a Metadata answer lists instead of the brokers there are.
+    pub claimed_brokers: Option<Vec<(i32, String, u16)>>,
+    /// Wants a login, and lets it last so long; zero: for ever.
+    pub session: Option<Duration>,
+    /// Users that are refused, at one broker or at all.
+    pub refusing: HashSet<(Option<i32>, String)>,
+    /// Every request; `None`: only counted.
+    pub log: Option<Vec<Asked>>,
+    pub counts: Counts,
+    /// By topic, for the gaps: the groups that read it.
+    pub readers: HashMap<String, Vec<String>>,
+    /// Connections accepted, by broker.
+    pub connections: HashMap<i32, usize>,
+    /// Connections that are open.
+    pub open: HashMap<i32, usize>,
+    /// What no client should ever send.
+    pub violations: Vec<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            ports: Vec::new(),
+            profile: &KAFKA_4,
+            topics: HashMap::new(),
+            groups: HashMap::new(),
+            faults: Vec::new(),
+            claimed_brokers: None,
+            session: None,
+            refusing: HashSet::new(),
+            log: Some(Vec::new()),
+            counts: Counts::default(),
+            readers: HashMap::new(),
+            connections: HashMap::new(),
+            open: HashMap::new(),
+            violations: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// What is wrong with the answer to this request; a fault that shows so many times is used up by it.
+    pub(super) fn meet(&mut self, api: ApiKey, broker: i32) -> Vec<What> {
+        let mut met = Vec::new();
+        for fault in self.faults.iter_mut().filter(|f| f.meets(api, broker)) {
+            fault.times = fault.times.map(|n| n - 1);
+            met.push(fault.what.clone());
+        }
+        met
+    }
+
+    /// What was logged, for reading.
+    pub fn asked(&self) -> &[Asked] {
+        self.log.as_deref().unwrap_or_default()
+    }
+
+    /// How many requests of a kind a broker was asked.
+    pub fn count(&self, broker: i32, api: ApiKey) -> usize {
+        let count = self.counts.requests.get(&(broker, api as i16));
+        count.copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,218 @@
+//! A fake cluster and somebody who polls it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use lagscale::{
+    kafka::{
+        Address, Security, Topics,
+        connection::Deadlines,
+        sasl::{Mechanism, Sasl},
+    },
+    poll::{ClusterKey, GroupDemand, Manager, Picture, Slot, Timing},
+};
+use tokio::sync::mpsc;
+
+use crate::fake_kafka::{FakeKafka, state::Asked};
+
+/// In place of a topic: every topic that the group has committed.
+pub const ALL: &str = "";
+pub const EVERY: Duration = Duration::from_millis(100);
+/// Far more than anything here takes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A fake cluster, and who polls it.
+pub struct Bench {
+    pub kafka: FakeKafka,
+    pub manager: Manager,
+    pub pictures: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
+    pub key: ClusterKey,
+    pub security: Security,
+    asked: BTreeSet<Arc<str>>,
+}
+
+impl Bench {
+    pub async fn new(brokers: i32) -> Self {
+        Self::with(brokers, |_| {}).await
+    }
+
+    /// The same at another pace.
+    pub async fn with(brokers: i32, pace: impl FnOnce(&mut Timing)) -> Self {
+        let kafka = FakeKafka::start(brokers).await;
+        let port = kafka.state().ports[0];
+        let bootstrap = [Address::new("127.0.0.1", port)].into();
+        let mut timing = Timing {
+            deadlines: Deadlines {
+                dial: Duration::from_millis(1500),
+                call: Duration::from_millis(1500),
+            },
+            patience: Duration::from_millis(100),
+            ..Timing::default()
+        };
+        pace(&mut timing);
+        let (sender, pictures) = mpsc::unbounded_channel();
+        let security = Security::default();
+        Self {
+            kafka,
+            manager: Manager::new(timing, sender),
+            pictures,
+            key: ClusterKey {
+                bootstrap,
+                fingerprint: security.fingerprint(),
+            },
+            security,
+            asked: BTreeSet::new(),
+        }
+    }
+
+    /// Another way in.
+    pub fn bootstrap(&mut self, addresses: &[Address]) {
+        self.key.bootstrap = addresses.into();
+    }
+
+    /// Another credential.
+    pub fn log_in(&mut self, username: &str) {
+        self.security.sasl = Some(Sasl::Password {
+            mechanism: Mechanism::Plain,
+            username: username.to_owned(),
+            password: "secret".into(),
+        });
+        self.key.fingerprint = self.security.fingerprint();
+    }
+
+    pub fn topic(&self, name: &str, partitions: &[(i32, i64)]) {
+        self.kafka.topic(name, partitions);
+    }
+
+    pub fn group(&self, name: &str, coordinator: i32, commits: &[(&str, i32, i64)]) {
+        self.kafka.group(name, coordinator, commits);
+    }
+
+    pub fn address(&self, broker: usize) -> String {
+        format!("127.0.0.1:{}", self.kafka.state().ports[broker])
+    }
+
+    /// Asks for these groups' commits in these topics from now on.
+    pub fn demand(&mut self, asked: &[(&str, &str)]) {
+        let mut wanted: BTreeMap<Arc<str>, GroupDemand> = BTreeMap::new();
+        for (group, topic) in asked {
+            let pieces = topic.split(',').filter(|t| *t != ALL);
+            let topics = Topics::parse(pieces).unwrap();
+            let demand = GroupDemand::new(&topics, EVERY);
+            wanted
+                .entry((*group).into())
+                .and_modify(|known| known.add(&demand))
+                .or_insert(demand);
+        }
+        for (group, demand) in &wanted {
+            let demand = Some(demand.clone());
+            self.manager.ask(&self.key, group, demand, &self.security);
+        }
+        for group in self.asked.difference(&wanted.keys().cloned().collect()) {
+            self.manager.change(&self.key, group, None);
+        }
+        self.asked = wanted.into_keys().collect();
+    }
+
+    /// The first picture from now on that `good` likes.
+    pub async fn until<T>(&mut self, what: &str, mut good: impl FnMut(&Picture) -> Option<T>) -> T {
+        let look = async {
+            loop {
+                let (_, picture) = self.pictures.recv().await.unwrap();
+                if let Some(found) = good(&picture) {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, look).await;
+        found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
+    }
+
+    /// Waits for ten more pictures.
+    pub async fn ten_ticks(&mut self) {
+        let mut ticks = 0;
+        let tenth = |_: &Picture| {
+            ticks += 1;
+            (ticks == 10).then_some(())
+        };
+        self.until("ten more ticks", tenth).await;
+    }
+
+    /// Waits until a partition of a group has this pair.
+    pub async fn pair(&mut self, group: &str, topic: &str, id: i32, pair: (Option<i64>, i64)) {
+        let what = format!("{group} {topic}[{id}] to be {pair:?}");
+        self.until(&what, |picture| {
+            let track = slot(picture, group, topic, id)?.track?;
+            ((track.committed, track.end) == pair
+                && slot(picture, group, topic, id)?.trouble.is_none())
+            .then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a partition has this pair in every one of these groups.
+    pub async fn pairs(
+        &mut self,
+        groups: &[String],
+        topic: &str,
+        id: i32,
+        pair: (Option<i64>, i64),
+    ) {
+        let read = |p: &Picture, group: &str| {
+            let track = slot(p, group, topic, id)?.track?;
+            Some((track.committed, track.end) == pair)
+        };
+        self.until("every group to be read", |p| {
+            let all = groups.iter().all(|g| read(p, g) == Some(true));
+            all.then_some(())
+        })
+        .await;
+    }
+
+    /// How many requests there were so far.
+    pub fn mark(&self) -> usize {
+        self.kafka.state().asked().len()
+    }
+
+    /// The requests since a mark.
+    pub fn since(&self, mark: usize) -> Vec<Asked> {
+        self.kafka.state().asked()[mark..].to_vec()
+    }
+
+    /// Waits until the requests since a mark are as `good` wants them.
+    pub async fn asked<T>(
+        &mut self,
+        what: &str,
+        mark: usize,
+        good: impl Fn(&[Asked]) -> Option<T>,
+    ) -> T {
+        let kafka = &self.kafka;
+        let look = async {
+            loop {
+                if let Some(found) = good(&kafka.state().asked()[mark..]) {
+                    return found;
+                }
+                // The log has no bell.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, look).await;
+        found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
+    }
+}
+
+impl Drop for Bench {
+    /// Whatever happens, some things are never sent.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.kafka.state().violations, Vec::<String>::new());
+        }
+    }
+}
+
+pub fn slot<'a>(picture: &'a Picture, group: &str, topic: &str, id: i32) -> Option<&'a Slot> {
+    picture.groups.get(group)?.topics.get(topic)?.get(&id)
+}

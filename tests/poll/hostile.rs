@@ -1,0 +1,109 @@
+//! Answers that are attacks: what they claim is bounded before anything is dialled or kept for it.
+
+use kafka_protocol::messages::ApiKey;
+
+use crate::{
+    bench::Bench,
+    fake_kafka::fault::{Fault, What},
+};
+
+#[tokio::test]
+async fn a_cluster_of_a_hundred_thousand_brokers_is_refused_and_nobody_of_them_dialled() {
+    let mut bench = Bench::new(1).await;
+    bench.topic("t", &[(0, 10)]);
+    bench.group("g", 0, &[("t", 0, 4)]);
+    let port = bench.kafka.state().ports[0];
+    let brokers = (0..100_000).map(|node| (node, "127.0.0.1".to_owned(), port));
+    bench.kafka.state().claimed_brokers = Some(brokers.collect());
+    bench.demand(&[("g", "t")]);
+    let text = bench
+        .until("trouble", |p| p.trouble.clone().map(|t| t.text))
+        .await;
+    assert!(text.contains("names 100000 brokers"), "{text}");
+    assert!(text.contains(&bench.address(0)), "{text}");
+    let connections: usize = bench.kafka.state().connections.values().sum();
+    assert_eq!(connections, 1);
+    bench.kafka.state().claimed_brokers = None;
+    bench.pair("g", "t", 0, (Some(4), 10)).await;
+}
+
+#[tokio::test]
+async fn a_topic_of_more_partitions_than_a_cluster_has_is_refused_and_the_others_are_read() {
+    let mut bench = Bench::new(1).await;
+    bench.topic("vast", &vec![(0, 10); 60_000]);
+    bench.topic("t", &[(0, 10)]);
+    bench.group("g", 0, &[]);
+    bench.group("h", 0, &[("t", 0, 4)]);
+    bench.demand(&[("g", "vast"), ("h", "t")]);
+    let text = bench
+        .until("trouble", |p| p.topics.get("vast")?.trouble.clone())
+        .await
+        .text;
+    assert!(text.contains("it has 60000 partitions"), "{text}");
+    bench.pair("h", "t", 0, (Some(4), 10)).await;
+}
+
+#[tokio::test]
+async fn groups_beyond_what_is_read_of_a_cluster_are_refused_and_the_first_ones_go_on() {
+    let mut bench = Bench::with(1, |t| t.deadlines.call = crate::bench::PATIENCE).await;
+    bench.kafka.state().log = None;
+    bench.topic("large", &vec![(0, 10); 50_000]);
+    let names: Vec<String> = (0..11).map(|i| format!("g{i}")).collect();
+    for name in &names {
+        bench.group(name, 0, &[]);
+    }
+    let asked: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "large")).collect();
+    bench.demand(&asked);
+    let (troubled, read) = bench
+        .until("ten groups to be read and one to be refused", |p| {
+            let groups = p.groups.values();
+            let troubled: Vec<_> = groups.clone().filter_map(|g| g.trouble.clone()).collect();
+            let read = groups.filter(|g| g.topics.get("large").is_some_and(|t| t.len() == 50_000));
+            let read = read.count();
+            (troubled.len() + read == 11).then_some((troubled, read))
+        })
+        .await;
+    assert_eq!(read, 10);
+    assert!(
+        troubled[0].text.contains("more than the 500000"),
+        "{}",
+        troubled[0].text
+    );
+}
+
+/// Every way of answering wrongly: said with the broker's address, and over when it is over.
+#[tokio::test]
+async fn whatever_a_broker_answers_wrongly_is_said_with_its_address_and_passes() {
+    let wrongs = [
+        (What::Silence, "no answer to"),
+        (What::HangUp, "closed the connection"),
+        (What::HangUpUnread, "closed the connection"),
+        (What::Corrupt, "makes no sense"),
+        (What::WrongCorrelation, "it answers another request"),
+        (What::Huge, "2147483647 bytes is over the limit"),
+    ];
+    for api in [ApiKey::ListOffsets, ApiKey::OffsetFetch] {
+        for (wrong, says) in wrongs.clone() {
+            let mut bench = Bench::new(1).await;
+            bench.topic("t", &[(0, 10)]);
+            bench.group("g", 0, &[("t", 0, 4)]);
+            bench.demand(&[("g", "t")]);
+            bench.pair("g", "t", 0, (Some(4), 10)).await;
+            let address = bench.address(0);
+            bench.kafka.fault(Fault::at(api, 0, wrong));
+            let what = format!("{address} and `{says}` of {api:?}");
+            bench
+                .until(&what, |p| {
+                    let group = p.groups.get("g")?;
+                    let slot = group.topics.get("t")?.get(&0)?;
+                    let trouble = group.trouble.as_ref().or(slot.trouble.as_ref())?;
+                    let said = trouble.text.contains(&address) && trouble.text.contains(says);
+                    (said && slot.track?.end == 10).then_some(())
+                })
+                .await;
+            bench.kafka.mend();
+            bench.topic("t", &[(0, 11)]);
+            bench.pair("g", "t", 0, (Some(4), 11)).await;
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The tick against a cluster that misbehaves on command: what is asked, in which order, and what is known afterwards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code without #[test]"
+)]
+
+mod bench;
+mod cost;
+#[path = "../fake_kafka/mod.rs"]
+mod fake_kafka;
+mod faults;
+mod hostile;
+mod levels;
+mod tick;
+mod versions;
+mod ways_in;

@@ -1,0 +1,81 @@
+//! What is spoken with each kind of broker: one golden test each. A broker of the fake closes a connection that asks in a
+//! version it does not speak, and the bench fails.
+
+use std::collections::BTreeSet;
+
+use kafka_protocol::messages::ApiKey::{self, FindCoordinator, ListOffsets, Metadata, OffsetFetch};
+
+use crate::{
+    bench::Bench,
+    fake_kafka::profile::{
+        EVENT_HUBS, KAFKA_2_1, KAFKA_2_8, KAFKA_3_9, KAFKA_4, Profile, REDPANDA_2024, REDPANDA_2025,
+    },
+};
+
+/// Reads three groups on two brokers and says which versions that took, and how many groups the largest request about
+/// commits and about coordinators had.
+async fn spoken(profile: &'static Profile) -> (BTreeSet<(i16, i16)>, usize, usize) {
+    let mut bench = Bench::new(2).await;
+    bench.kafka.state().profile = profile;
+    bench.topic("t", &[(0, 10), (1, 20)]);
+    for (name, coordinator) in [("g", 0), ("h", 0), ("i", 1)] {
+        bench.group(name, coordinator, &[("t", 0, 4), ("t", 1, 5)]);
+    }
+    bench.demand(&[("g", "t"), ("h", "t"), ("i", "t")]);
+    for name in ["g", "h", "i"] {
+        bench.pair(name, "t", 0, (Some(4), 10)).await;
+        bench.pair(name, "t", 1, (Some(5), 20)).await;
+    }
+    let asked = bench.since(0);
+    let versions = asked.iter().map(|a| (a.api as i16, a.version)).collect();
+    let largest = |api: ApiKey| {
+        let these = asked.iter().filter(|a| a.api == api);
+        these.map(|a| a.groups.len()).max().unwrap_or(0)
+    };
+    (versions, largest(FindCoordinator), largest(OffsetFetch))
+}
+
+fn versions(metadata: i16, coordinator: i16, commits: i16, ends: i16) -> BTreeSet<(i16, i16)> {
+    let of = [
+        (Metadata, metadata),
+        (FindCoordinator, coordinator),
+        (OffsetFetch, commits),
+        (ListOffsets, ends),
+    ];
+    of.into_iter().map(|(api, v)| (api as i16, v)).collect()
+}
+
+#[tokio::test]
+async fn kafka_2_1_is_asked_group_by_group() {
+    assert_eq!(spoken(&KAFKA_2_1).await, (versions(7, 2, 5, 4), 1, 1));
+}
+
+#[tokio::test]
+async fn kafka_2_8_is_asked_group_by_group_and_tells_topic_ids() {
+    assert_eq!(spoken(&KAFKA_2_8).await, (versions(11, 3, 7, 6), 1, 1));
+}
+
+#[tokio::test]
+async fn kafka_3_9_is_asked_about_many_groups_at_once() {
+    assert_eq!(spoken(&KAFKA_3_9).await, (versions(12, 6, 9, 9), 3, 2));
+}
+
+#[tokio::test]
+async fn kafka_4_is_asked_in_no_version_that_was_removed() {
+    assert_eq!(spoken(&KAFKA_4).await, (versions(12, 6, 9, 10), 3, 2));
+}
+
+#[tokio::test]
+async fn redpanda_of_2024_is_asked_group_by_group() {
+    assert_eq!(spoken(&REDPANDA_2024).await, (versions(8, 3, 7, 4), 1, 1));
+}
+
+#[tokio::test]
+async fn redpanda_of_2025_is_asked_about_many_groups_at_once() {
+    assert_eq!(spoken(&REDPANDA_2025).await, (versions(8, 4, 8, 4), 3, 2));
+}
+
+#[tokio::test]
+async fn event_hubs_is_asked_with_old_metadata_and_new_everything_else() {
+    assert_eq!(spoken(&EVENT_HUBS).await, (versions(7, 4, 9, 7), 3, 2));
+}
