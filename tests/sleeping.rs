@@ -41,6 +41,7 @@ fn reading(
         end,
         start: Some(start),
         topic_id: Some(topic_id),
+        stable: None,
         leader_epoch: None,
         at: bench.now,
     }

@@ -8,6 +8,7 @@ use std::{
 use super::{index::Index, work::ObjectKey};
 use crate::{
     kafka::Security,
+    lag::Isolation,
     poll::{ClusterKey, GroupDemand, Manager},
     scaling::{Plan, Source, remembered_topics},
 };
@@ -42,6 +43,7 @@ impl Asked {
                 continue;
             }
             let mut demand = GroupDemand::new(&kafka.topics, plan.sample_interval());
+            demand.stable = kafka.isolation == Isolation::ReadCommitted;
             if kafka.topics.are_all() {
                 let remembered = remembered_topics(plan, kafka, metric);
                 demand.topics.extend(remembered);

@@ -17,7 +17,7 @@ use super::{
         Position, Throttled,
     },
 };
-use crate::lag::Moment;
+use crate::{kafka::topics::TopicPattern, lag::Moment};
 
 /// A broker asks for at most about a second of silence (the quota window); more is not obeyed, a hostile one could stop us.
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
@@ -38,6 +38,8 @@ pub enum LaneId {
 pub enum Ask {
     /// Brokers and topics.
     Layout(Vec<Arc<str>>),
+    /// Brokers, and every topic of the cluster that one of these patterns takes.
+    Listing(Arc<[TopicPattern]>),
     /// Who coordinates these groups.
     Coordinators(Vec<Arc<str>>),
     /// Committed offsets of groups this broker coordinates.
@@ -48,13 +50,15 @@ pub enum Ask {
         ends: Partitions,
         /// May be empty.
         starts: Partitions,
+        /// Those of the ends whose last stable offset is asked for too. May be empty.
+        stable: Partitions,
     },
 }
 
 /// An answer to the question of the same name.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// To [`Ask::Layout`].
+    /// To [`Ask::Layout`] and [`Ask::Listing`].
     Layout(Layout),
     /// To [`Ask::Coordinators`].
     Coordinators(Coordinators),
@@ -66,6 +70,8 @@ pub enum Answer {
         ends: Offsets,
         /// Log start offsets.
         starts: Offsets,
+        /// Last stable offsets; none of a broker that knows none.
+        stable: Offsets,
     },
 }
 
@@ -228,6 +234,11 @@ impl Worker {
             Ask::Layout(topics) => {
                 Answer::Layout(self.heed(requests::layout::fetch(connection, topics).await?))
             }
+            Ask::Listing(patterns) => {
+                let taken = |name: &str| patterns.iter().any(|p| p.takes(name));
+                let found = requests::layout::fetch_all(connection, taken).await?;
+                Answer::Layout(self.heed(found))
+            }
             Ask::Coordinators(groups) => {
                 let version = connection.version::<FindCoordinatorRequest>(i16::MAX)?;
                 let mut all = Coordinators::new();
@@ -248,7 +259,11 @@ impl Worker {
                 }
                 Answer::Commits(all)
             }
-            Ask::Ends { ends, starts } => {
+            Ask::Ends {
+                ends,
+                starts,
+                stable,
+            } => {
                 // Starts first: a log start read before the end can't lie behind it.
                 let all = Isolation::ReadUncommitted;
                 let mut begins = Offsets::new();
@@ -257,10 +272,24 @@ impl Worker {
                     begins = self.heed(found.await?);
                     self.keep_quiet().await;
                 }
+                let mut last_stable = Offsets::new();
+                if !stable.is_empty() {
+                    let committed = Isolation::ReadCommitted;
+                    let asked =
+                        requests::offsets::fetch(connection, Position::End, committed, stable);
+                    match asked.await {
+                        Ok(found) => last_stable = self.heed(found),
+                        // It is too old; whoever does not ask for that has no part in it.
+                        Err(error) if matches!(error.cause, Cause::Setting(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                    self.keep_quiet().await;
+                }
                 let ends = requests::offsets::fetch(connection, Position::End, all, ends).await?;
                 Answer::Ends {
                     ends: self.heed(ends),
                     starts: begins,
+                    stable: last_stable,
                 }
             }
         })

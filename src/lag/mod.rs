@@ -7,5 +7,5 @@ mod track;
 
 pub use moment::Moment;
 pub use recall::Mark;
-pub use sum::{Counting, Policy, Sum, sum};
+pub use sum::{Counting, Isolation, Policy, Sum, sum};
 pub use track::{Loss, Reading, Track};

@@ -53,7 +53,7 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lag::{Counting, Moment, Policy, Reading, sum};
+    use crate::lag::{Counting, Isolation, Moment, Policy, Reading, sum};
 
     const ID: [u8; 16] = [7; 16];
 
@@ -63,6 +63,7 @@ mod tests {
             end,
             start: Some(0),
             topic_id,
+            stable: None,
             leader_epoch: None,
             at: Moment::now(),
         })
@@ -71,6 +72,7 @@ mod tests {
     fn latest(track: Track) -> i64 {
         let counting = Counting {
             policy: Policy::Latest,
+            isolation: Isolation::ReadUncommitted,
             zero_without_commit: true,
             exclude_persistent_after: None,
         };

@@ -13,11 +13,23 @@ pub enum Policy {
     Earliest,
 }
 
+/// Which records a consumer is given (`isolation`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All of them, up to the high watermark.
+    #[default]
+    ReadUncommitted,
+    /// Those that no open transaction is before, up to the last stable offset.
+    ReadCommitted,
+}
+
 /// How a trigger counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counting {
     /// `offsetResetPolicy`.
     pub policy: Policy,
+    /// `isolation`.
+    pub isolation: Isolation,
     /// `scaleToZeroOnInvalidOffset`: a partition without a commit does not keep a consumer alive.
     pub zero_without_commit: bool,
     /// `excludePersistentLag`: a lag whose commit has not moved for this long does not count (but still activates).
@@ -68,8 +80,9 @@ pub fn sum<'a>(
 /// Records of one partition that the group still has to do. DESIGN section 5 lists where this differs from KEDA and why.
 fn lag(track: &Track, counting: Counting) -> i64 {
     let start = track.start.unwrap_or(0);
-    let whole = track.end.saturating_sub(start).max(0);
-    let since_seen = track.end.saturating_sub(track.baseline);
+    let end = end(track, counting.isolation);
+    let whole = end.saturating_sub(start).max(0);
+    let since_seen = end.saturating_sub(track.baseline);
     match track.committed {
         None if counting.zero_without_commit => match counting.policy {
             Policy::Earliest => 0,
@@ -84,7 +97,15 @@ fn lag(track: &Track, counting: Counting) -> i64 {
             Policy::Latest => since_seen.max(1),
         },
         // What lies before the log start is gone; the rest is all new to the consumer, whatever its policy.
-        Some(committed) => track.end.saturating_sub(committed.max(start)).max(0),
+        Some(committed) => end.saturating_sub(committed.max(start)).max(0),
+    }
+}
+
+/// Where the log ends for a consumer.
+fn end(track: &Track, isolation: Isolation) -> i64 {
+    match isolation {
+        Isolation::ReadUncommitted => track.end,
+        Isolation::ReadCommitted => track.stable.map_or(track.end, |s| s.min(track.end)),
     }
 }
 
@@ -99,6 +120,7 @@ mod tests {
             end,
             start: Some(start),
             topic_id: None,
+            stable: None,
             leader_epoch: None,
             at: Moment::now(),
         })
@@ -107,6 +129,7 @@ mod tests {
     fn counted(track: &Track, policy: Policy, zero_without_commit: bool) -> i64 {
         let counting = Counting {
             policy,
+            isolation: Isolation::ReadUncommitted,
             zero_without_commit,
             exclude_persistent_after: None,
         };
@@ -140,6 +163,31 @@ mod tests {
     }
 
     #[test]
+    fn a_read_committed_consumer_has_what_lies_before_the_open_transaction() {
+        use Policy::{Earliest, Latest};
+        for (committed, policy, all, stable) in [
+            (Some(90), Latest, 10, 5),
+            (Some(97), Latest, 3, 0),
+            (None, Earliest, 80, 75),
+            (Some(10), Earliest, 80, 75),
+        ] {
+            let mut track = track(committed, 20, 100);
+            track.stable = Some(95);
+            let lag = |isolation| {
+                let counting = Counting {
+                    policy,
+                    isolation,
+                    zero_without_commit: false,
+                    exclude_persistent_after: None,
+                };
+                sum([&track], counting, track.at).lag
+            };
+            assert_eq!(lag(Isolation::ReadUncommitted), all, "{committed:?}");
+            assert_eq!(lag(Isolation::ReadCommitted), stable, "{committed:?}");
+        }
+    }
+
+    #[test]
     fn without_a_commit_latest_counts_what_came_since_it_was_first_seen() {
         let mut seen = track(None, 0, 100);
         seen.take(Reading {
@@ -147,6 +195,7 @@ mod tests {
             end: 107,
             start: None,
             topic_id: None,
+            stable: None,
             leader_epoch: None,
             at: Moment::now(),
         });
@@ -160,6 +209,7 @@ mod tests {
         let interval = Duration::from_secs(30);
         let counting = Counting {
             policy: Policy::Latest,
+            isolation: Isolation::ReadUncommitted,
             zero_without_commit: false,
             exclude_persistent_after: Some(interval),
         };
@@ -174,6 +224,7 @@ mod tests {
         let huge = track(Some(0), 0, i64::MAX);
         let counting = Counting {
             policy: Policy::Latest,
+            isolation: Isolation::ReadUncommitted,
             zero_without_commit: false,
             exclude_persistent_after: None,
         };

@@ -18,6 +18,8 @@ pub struct Reading {
     pub start: Option<i64>,
     /// The topic's id, if the broker tells.
     pub topic_id: Option<[u8; 16]>,
+    /// The last stable offset, if it was asked: what a consumer with isolation read_committed sees ends here.
+    pub stable: Option<i64>,
     /// Of the leader that told the end.
     pub leader_epoch: Option<i32>,
     /// When the commit was read: the older half of the pair.
@@ -44,6 +46,8 @@ pub struct Track {
     pub end: i64,
     /// The last log start offset seen.
     pub start: Option<i64>,
+    /// The last stable offset of the pair.
+    pub stable: Option<i64>,
     /// When the pair was read.
     pub at: Moment,
     /// The end when this partition was first seen without a commit, or when a commit was first believed to lie beyond it:
@@ -68,6 +72,7 @@ impl Track {
             committed: reading.committed,
             end: reading.end,
             start: reading.start,
+            stable: reading.stable,
             at: reading.at,
             baseline: reading.end,
             stuck_since: None,
@@ -125,6 +130,7 @@ impl Track {
         self.committed = reading.committed;
         self.end = reading.end;
         self.start = reading.start.or(self.start);
+        self.stable = reading.stable;
         self.at = reading.at;
         self.beyond = beyond;
         self.loss = match self.loss {
@@ -160,6 +166,7 @@ mod tests {
             end,
             start: Some(0),
             topic_id: Some([1; 16]),
+            stable: None,
             leader_epoch: Some(1),
             at: epoch.later(Duration::from_secs(seconds)),
         }

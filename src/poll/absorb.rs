@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     kafka::{
+        Cause,
         lane::{Answer, Ask, Done, LaneId},
         requests::{CommitsOf, Coordinators, GroupCommits, Layout, TopicLayout},
+        topics::TopicPattern,
     },
     lag::Moment,
 };
@@ -33,6 +35,12 @@ impl Cluster {
             return;
         };
         let trouble = match &done.result {
+            // A list that is too long is nobody else's trouble.
+            Err(error)
+                if matches!(error.cause, Cause::TooLarge { .. }) && about_list(&done.ask) =>
+            {
+                None
+            }
             Err(error) => Some(Trouble::from(error)),
             Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
                 Some(Trouble::passing(format!(
@@ -53,6 +61,14 @@ impl Cluster {
                 self.take_layout(&asked, layout);
             }
             (Ask::Layout(asked), _) => self.describe.extend(asked),
+            (Ask::Listing(patterns), Ok(Answer::Layout(layout))) if followed => {
+                self.take_list(&patterns, layout);
+            }
+            (Ask::Listing(_), Err(error)) => {
+                self.dirty();
+                self.listing.fail(Trouble::from(&error), !followed);
+            }
+            (Ask::Listing(_), Ok(_)) => self.listing.renew(),
             (Ask::Coordinators(asked), Ok(Answer::Coordinators(found))) => {
                 self.take_coordinators(&asked, &found);
             }
@@ -72,8 +88,15 @@ impl Cluster {
                     self.trouble_group(&of.group, &trouble);
                 }
             }
-            (Ask::Ends { ends: asked, .. }, Ok(Answer::Ends { ends, starts })) => {
-                self.take_ends(&asked, question.claims, &ends, &starts);
+            (
+                Ask::Ends { ends: asked, .. },
+                Ok(Answer::Ends {
+                    ends,
+                    starts,
+                    stable,
+                }),
+            ) => {
+                self.take_ends(&asked, question.claims, &ends, &starts, &stable);
             }
             (Ask::Ends { .. }, Err(error)) => {
                 self.trouble_claims(question.claims, &Trouble::from(&error));
@@ -110,6 +133,15 @@ impl Cluster {
             }
             self.next_due = Some(*until);
         }
+    }
+
+    fn take_list(&mut self, patterns: &[TopicPattern], layout: Layout) {
+        let topics: Vec<Arc<str>> = layout.topics.keys().cloned().collect();
+        if self.listing.take(patterns, topics.iter().cloned()) {
+            self.layouts += 1;
+            self.forget_topics();
+        }
+        self.take_layout(&topics, layout);
     }
 
     fn take_layout(&mut self, asked: &[Arc<str>], mut layout: Layout) {
@@ -289,6 +321,10 @@ impl Cluster {
             }
         }
     }
+}
+
+fn about_list(ask: &Ask) -> bool {
+    matches!(ask, Ask::Listing(_))
 }
 
 impl Topic {

@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     demand::{ClusterDemand, ClusterKey},
     known::{Group, Topic},
+    listing::Listing,
     node::Node,
     picture::{Picture, Trouble},
 };
@@ -93,6 +94,8 @@ pub(super) struct Cluster {
     pub(super) describe: BTreeSet<Arc<str>>,
     /// When every topic is to be described again.
     pub(super) layout_due: Instant,
+    /// What is known of the topics that patterns take.
+    pub(super) listing: Listing,
     /// Rises whenever the partitions of a topic are others than before.
     pub(super) layouts: u64,
     /// Topics with something that calls for another description, when it is due, and how many there were in a row.
@@ -136,6 +139,7 @@ impl Cluster {
             next_due: None,
             describe: BTreeSet::new(),
             layout_due: now + timing.layout_every,
+            listing: Listing::default(),
             layouts: 0,
             stale: BTreeSet::new(),
             stale_due: None,
@@ -202,10 +206,16 @@ impl Cluster {
             match self.groups.get_mut(name) {
                 Some(group) if group.demand == *demand => continue,
                 Some(group) => {
+                    let known = |t: &Arc<str>| group.picture.topics.contains_key(t);
+                    let mut more = demand.clone();
+                    more.topics.retain(|t| !known(t));
+                    let more = !more.is_part_of(&group.demand);
                     group.demand = demand.clone();
                     group.due = now;
                     group.asks = None;
-                    group.change().polled = false;
+                    if more {
+                        group.change().polled = false;
+                    }
                 }
                 None => {
                     let group = Group::new(demand.clone(), now);
@@ -216,6 +226,8 @@ impl Cluster {
             let unknown = demand.topics.iter().filter(|t| !topics.contains_key(*t));
             self.describe.extend(unknown.cloned());
         }
+        let patterns = wanted.groups.values().flat_map(|d| &d.patterns);
+        self.listing.follow(patterns.cloned().collect());
         drop(wanted);
         self.next_due = Some(now);
         self.dirty();
@@ -288,7 +300,7 @@ impl Cluster {
                 .map(|(n, g)| (n.clone(), g.picture.clone()))
                 .collect(),
             trouble: self.trouble.clone(),
-            listed: false,
+            listing: self.listing.state(),
         };
         self.pictures
             .send((self.key.clone(), Arc::new(picture)))

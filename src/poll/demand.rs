@@ -50,6 +50,8 @@ pub struct GroupDemand {
     pub topics: BTreeSet<Arc<str>>,
     /// Patterns of topics that somebody asks for.
     pub patterns: BTreeSet<TopicPattern>,
+    /// Whether somebody wants last stable offsets too.
+    pub stable: bool,
     /// Whether somebody wants every topic that the group has committed.
     pub all_topics: bool,
 }
@@ -62,8 +64,18 @@ impl GroupDemand {
             every,
             topics: topics.names.iter().cloned().collect(),
             patterns: topics.patterns.iter().cloned().collect(),
+            stable: false,
             all_topics: topics.are_all(),
         }
+    }
+
+    /// Whether it asks for nothing that `other` does not ask for, however often.
+    #[must_use]
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        self.topics.is_subset(&other.topics)
+            && self.patterns.is_subset(&other.patterns)
+            && self.stable <= other.stable
+            && self.all_topics <= other.all_topics
     }
 
     /// Adds what another asks; asking the same twice costs nothing.
@@ -71,6 +83,7 @@ impl GroupDemand {
         self.every = self.every.min(other.every);
         self.topics.extend(other.topics.iter().cloned());
         self.patterns.extend(other.patterns.iter().cloned());
+        self.stable |= other.stable;
         self.all_topics |= other.all_topics;
     }
 }

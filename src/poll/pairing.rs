@@ -44,7 +44,10 @@ impl Cluster {
         if let Some(asked) = asked {
             wanted.extend(asked.keys().cloned());
         } else {
-            wanted.extend(commits.keys().chain(&group.demand.topics).cloned());
+            // One that is remembered, or named by somebody else, may be gone.
+            let gone = |t: &&Arc<str>| self.topics.get(*t).is_some_and(|t| t.gone);
+            let named = group.demand.topics.iter().filter(|t| !gone(t));
+            wanted.extend(commits.keys().chain(named).cloned());
             // A topic whose commits are gone is still the group's, until it is gone itself.
             let gone = |t: &&Arc<str>| self.topics.get(*t).is_none_or(|t| t.gone);
             let before = group.picture.topics.keys().filter(|t| !gone(t));
@@ -185,6 +188,7 @@ impl Cluster {
         claims: Vec<Claim>,
         ends: &Offsets,
         starts: &Offsets,
+        last_stable: &Offsets,
     ) {
         self.dirty();
         let mut stale = Vec::new();
@@ -221,7 +225,10 @@ impl Cluster {
         for claim in claims {
             let end = ends.get(&claim.topic).and_then(|t| t.get(&claim.id));
             match end {
-                Some(Ok(end)) => self.take_end(&claim, *end),
+                Some(Ok(end)) => {
+                    let found = last_stable.get(&claim.topic).and_then(|t| t.get(&claim.id));
+                    self.take_end(&claim, *end, found);
+                }
                 Some(Err(code)) => {
                     let trouble = partition_trouble(&claim.topic, claim.id, *code);
                     self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
@@ -240,7 +247,27 @@ impl Cluster {
         }
     }
 
-    fn take_end(&mut self, claim: &Claim, end: LogOffset) {
+    /// `stable` is the last stable offset of the same partition, where that was asked.
+    fn take_end(
+        &mut self,
+        claim: &Claim,
+        end: LogOffset,
+        stable: Option<&Result<LogOffset, ResponseError>>,
+    ) {
+        let group = self.groups.get(&claim.group);
+        let stable = match stable {
+            Some(Ok(stable)) => Some(stable.offset),
+            Some(Err(code)) => {
+                let trouble = partition_trouble(&claim.topic, claim.id, *code);
+                return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+            }
+            None if group.is_some_and(|g| g.demand.stable) => {
+                let what = "its leader tells no last stable offset, which isolation: readCommitted needs (Kafka 0.11 or later)";
+                let trouble = passing(&claim.topic, claim.id, what);
+                return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+            }
+            None => None,
+        };
         let Some(topic) = self.topics.get(&claim.topic) else {
             return;
         };
@@ -248,6 +275,7 @@ impl Cluster {
             committed: claim.committed,
             end: end.offset,
             leader_epoch: end.leader_epoch,
+            stable,
             start: topic.starts.get(&claim.id).copied(),
             topic_id: topic.layout.as_ref().and_then(|l| l.id),
             at: claim.read,
@@ -264,6 +292,7 @@ impl Cluster {
             committed: Some(offset),
             end: offset,
             leader_epoch: None,
+            stable: Some(offset),
             start: None,
             topic_id: None,
             at: claim.read,

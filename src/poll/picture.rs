@@ -20,7 +20,19 @@ pub struct Picture {
     /// Why the cluster as a whole can't be asked, if so.
     pub trouble: Option<Trouble>,
     /// Whether the topics that patterns take are known.
-    pub listed: bool,
+    pub listing: Listed,
+}
+
+/// How far the topics of a cluster are known by pattern.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Listed {
+    /// They are being asked for.
+    #[default]
+    Not,
+    /// As of the last complete list.
+    Whole,
+    /// The last list could not be had, and why; what was known before stands.
+    Failed(Trouble),
 }
 
 /// One topic.

@@ -85,9 +85,11 @@ impl Cluster {
     fn ask_seed(&mut self, now: Instant) {
         if self.layout_due <= now && !self.groups.is_empty() {
             self.layout_due = now + self.timing.layout_every;
-            let wanted = self.wanted_topics();
-            self.topics.retain(|name, _| wanted.contains(name));
-            self.describe = wanted;
+            self.describe = self.forget_topics();
+            self.listing.renew();
+            // Those come with the list.
+            let listed = &self.listing.topics;
+            self.describe.retain(|name| !listed.contains(name));
         }
         if self.stale_due.is_some_and(|due| due <= now) {
             self.stale_due = None;
@@ -105,7 +107,7 @@ impl Cluster {
                 lost.push(name.clone());
             }
         }
-        if lost.is_empty() && self.describe.is_empty() {
+        if lost.is_empty() && self.describe.is_empty() && !self.listing.is_due() {
             return;
         }
         let mut seed = match self.seed.take() {
@@ -113,10 +115,12 @@ impl Cluster {
             None => self.spawn(LaneId::Seed),
         };
         if seed.question.is_none() && seed.rests(now).is_none() {
-            let ask = if self.describe.is_empty() {
-                Ask::Coordinators(lost)
-            } else {
+            let ask = if !self.describe.is_empty() {
                 Ask::Layout(self.next_topics())
+            } else if let Some(patterns) = self.listing.next() {
+                Ask::Listing(patterns)
+            } else {
+                Ask::Coordinators(lost)
             };
             self.number += 1;
             seed.put(self.number, self.seeds(), ask, Vec::new());
@@ -140,9 +144,16 @@ impl Cluster {
         next
     }
 
-    /// Every topic that somebody names or that is read because commits name it.
+    /// Forgets topics that nobody wants any more; returns those that are wanted.
+    pub(super) fn forget_topics(&mut self) -> BTreeSet<Arc<str>> {
+        let wanted = self.wanted_topics();
+        self.topics.retain(|name, _| wanted.contains(name));
+        wanted
+    }
+
+    /// Every topic that somebody names, that a pattern takes, or that is read because commits name it.
     fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
-        let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut wanted = self.listing.topics.clone();
         for group in self.groups.values() {
             wanted.extend(group.demand.topics.iter().cloned());
             if group.demand.all_topics {
@@ -216,10 +227,12 @@ impl Cluster {
         let group = self.groups.get_mut(name)?;
         if group.asks.as_ref().is_none_or(|(l, _)| *l != layouts) {
             let unseen = |t: &Arc<str>| topics.get(t).is_none_or(|t| !t.is_seen());
-            if !blind && group.demand.topics.iter().any(unseen) {
+            let unlisted = !self.listing.settles(&group.demand.patterns);
+            if !blind && (unlisted || group.demand.topics.iter().any(unseen)) {
                 return None;
             }
-            let asks = partitions_of(group, |t| topics.get(t).map(Topic::ids));
+            let listed = &self.listing.topics;
+            let asks = partitions_of(group, listed, |t| topics.get(t).map(Topic::ids));
             if let Some(asks) = &asks {
                 let pairs = asks.values().map(Vec::len).sum();
                 if !self.count_pairs(name, pairs) {
@@ -233,7 +246,8 @@ impl Cluster {
         let (_, asks) = group.asks.clone()?;
         if asks.as_ref().is_some_and(|p| p.is_empty()) {
             let unseen = |t: &Arc<str>| self.topics.get(t).is_none_or(|t| !t.is_seen());
-            if !group.demand.topics.iter().any(unseen) {
+            let unlisted = !self.listing.settles(&group.demand.patterns);
+            if !unlisted && !group.demand.topics.iter().any(unseen) {
                 // None of its topics can be described: that is all there is to know of it for now.
                 group.stage = Stage::Idle;
                 group.polled();
@@ -276,12 +290,25 @@ impl Cluster {
         let ready = std::mem::take(&mut node.ready);
         let (claims, later) = self.next_claims(ready);
         let (mut ends, mut starts) = (Partitions::new(), Partitions::new());
+        let mut stable = Partitions::new();
         for claim in &claims {
             ends.entry(claim.topic.clone()).or_default().push(claim.id);
+            if self
+                .groups
+                .get(&claim.group)
+                .is_some_and(|g| g.demand.stable)
+            {
+                stable
+                    .entry(claim.topic.clone())
+                    .or_default()
+                    .push(claim.id);
+            }
         }
-        for (name, ids) in &mut ends {
+        for ids in ends.values_mut().chain(stable.values_mut()) {
             ids.sort_unstable();
             ids.dedup();
+        }
+        for (name, ids) in &ends {
             let Some(topic) = self.topics.get(name) else {
                 continue;
             };
@@ -298,7 +325,12 @@ impl Cluster {
         };
         node.ready = later;
         let candidates = [address.clone()].into();
-        node.put(number, candidates, Ask::Ends { ends, starts }, claims);
+        let ask = Ask::Ends {
+            ends,
+            starts,
+            stable,
+        };
+        node.put(number, candidates, ask, claims);
         self.number = number;
     }
 
@@ -353,12 +385,17 @@ impl Cluster {
 /// What a group's commits are asked for: every partition of the topics that somebody names, or everything.
 fn partitions_of<'a>(
     group: &Group,
+    listed: &BTreeSet<Arc<str>>,
     ids: impl Fn(&Arc<str>) -> Option<&'a [i32]>,
 ) -> Option<Partitions> {
     if group.demand.all_topics {
         return None;
     }
-    let named = group.demand.topics.iter().filter_map(|name| {
+    let patterns = &group.demand.patterns;
+    let taken = listed
+        .iter()
+        .filter(|t| patterns.iter().any(|p| p.takes(t)));
+    let named = group.demand.topics.iter().chain(taken).filter_map(|name| {
         let ids = ids(name).filter(|ids| !ids.is_empty())?;
         Some((name.clone(), ids.to_vec()))
     });

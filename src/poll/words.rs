@@ -36,6 +36,9 @@ pub(super) fn group_trouble(name: &str, code: ResponseError) -> Trouble {
         ResponseError::GroupAuthorizationFailed => Trouble::configuration(format!(
             "{LISTING}: group {name}: not authorized; the user needs Describe on the group"
         )),
+        ResponseError::TopicAuthorizationFailed => Trouble::configuration(format!(
+            "{LISTING}: group {name}: it is there without members, so it has commits, but none on a topic that the user may describe; the user needs Describe on its topics (just after its last commits were deleted this passes by itself)"
+        )),
         ResponseError::InvalidGroupId => {
             Trouble::configuration(format!("{LISTING}: group {name}: not a valid group id"))
         }

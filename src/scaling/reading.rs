@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::Recalled;
 use crate::{
-    lag::{Counting, Loss, Moment, Sum, Track, sum},
-    poll::{GroupPicture, Picture, TopicPicture, Trouble},
+    lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
+    poll::{GroupPicture, Listed, Picture, TopicPicture, Trouble},
     triggers::Kafka,
 };
 
@@ -58,13 +58,21 @@ pub fn read(
     }
     if !kafka.topics.patterns.is_empty() {
         // What a pattern takes is known once the cluster's topics were listed.
-        scan.unread |= !picture.listed;
-        scan.described &= picture.listed;
+        match &picture.listing {
+            Listed::Whole => {}
+            Listed::Not => scan.unread = true,
+            Listed::Failed(trouble) => scan.trouble = Some(trouble.clone()),
+        }
+        scan.described &= picture.listing == Listed::Whole;
         for (topic, found) in &picture.topics {
             let named = kafka.topics.names.contains(topic);
             if !named && kafka.topics.take(topic) {
                 scan.topic(topic, kafka, group, Some(found));
             }
+        }
+        if scan.partitions == 0 && scan.trouble.is_none() && picture.listing == Listed::Whole {
+            let text = "topics: the cluster has no topic that a pattern takes and that the user may describe";
+            scan.trouble = Some(Trouble::passing(text));
         }
     }
     if kafka.topics.are_all() {
@@ -78,6 +86,7 @@ pub fn read(
     }
     let counting = Counting {
         policy: kafka.policy,
+        isolation: kafka.isolation,
         zero_without_commit: kafka.zero_without_commit,
         exclude_persistent_after: kafka.exclude_persistent_lag.then_some(persistent_after),
     };
@@ -166,6 +175,9 @@ impl<'a> Scan<'a> {
             match slot.and_then(|s| s.track.as_ref()) {
                 Some(track) => {
                     let track = self.recalled.of(name, *id, track);
+                    // It was read for somebody who sees more.
+                    self.unread |=
+                        kafka.isolation == Isolation::ReadCommitted && track.stable.is_none();
                     let left_out = slot.is_some_and(|s| s.left_out);
                     let what = || {
                         if left_out {

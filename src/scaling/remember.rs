@@ -159,6 +159,7 @@ mod tests {
                 end,
                 start: None,
                 topic_id: Some([id; 16]),
+                stable: None,
                 leader_epoch: None,
                 at: Moment::now(),
             })),

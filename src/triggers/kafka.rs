@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     kafka::{Address, Security, Topics},
-    lag::Policy,
+    lag::{Isolation, Policy},
 };
 
 /// A valid `kafka` or `apache-kafka` trigger.
@@ -36,6 +36,8 @@ pub struct Kafka {
     pub activation: i64,
     /// `offsetResetPolicy`.
     pub policy: Policy,
+    /// `isolation`, which is ours.
+    pub isolation: Isolation,
     /// More consumers than partitions are wanted.
     pub allow_idle_consumers: bool,
     /// A lag whose commit does not move counts for one polling interval only.
@@ -71,6 +73,7 @@ pub(super) struct Common<'a> {
     pub(super) threshold: i64,
     pub(super) activation: i64,
     policy: &'a str,
+    isolation: &'a str,
     pub(super) allow_idle_consumers: bool,
     exclude_persistent_lag: bool,
     zero_without_commit: bool,
@@ -89,6 +92,12 @@ impl<'a> Common<'a> {
             threshold: fields.integer("lagThreshold", 10),
             activation: fields.integer("activationLagThreshold", 0),
             policy: fields.choice("offsetResetPolicy", From::Trigger, policies, "latest"),
+            isolation: fields.choice(
+                "isolation",
+                From::Trigger,
+                &["readUncommitted", "readCommitted"],
+                "readUncommitted",
+            ),
             allow_idle_consumers: fields.boolean("allowIdleConsumers"),
             exclude_persistent_lag: fields.boolean("excludePersistentLag"),
             zero_without_commit: fields.boolean("scaleToZeroOnInvalidOffset"),
@@ -151,6 +160,12 @@ impl<'a> Common<'a> {
                 Policy::Latest
             } else {
                 Policy::Earliest
+            },
+            // Both in a list: of the two readings the higher number is the safe one.
+            isolation: if self.isolation == "readCommitted" {
+                Isolation::ReadCommitted
+            } else {
+                Isolation::ReadUncommitted
             },
             allow_idle_consumers: self.allow_idle_consumers,
             exclude_persistent_lag: self.exclude_persistent_lag,

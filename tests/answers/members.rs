@@ -1,6 +1,6 @@
 //! What a coordinator says of a group's members, in every version: the topics they read, whoever encodes them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
@@ -17,7 +17,10 @@ use kafka_protocol::{
 };
 use lagscale::kafka::{
     reader::{Malformed, Reader, read},
-    requests::{Members, Throttled, members},
+    requests::{
+        Members, Throttled,
+        members::{self, Described},
+    },
 };
 use proptest::{prelude::*, strategy::ValueTree};
 
@@ -27,8 +30,12 @@ fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-fn topics(names: &[&str]) -> BTreeSet<Arc<str>> {
-    names.iter().map(|n| Arc::from(*n)).collect()
+/// What is said of a group with members that read these.
+fn live(topics: &[&str]) -> Described {
+    Described {
+        topics: topics.iter().map(|t| Arc::from(*t)).collect(),
+        empty: false,
+    }
 }
 
 /// As a consumer of kafka-clients writes it, in one of its versions.
@@ -137,8 +144,8 @@ fn the_topics_of_a_classic_group_s_members_are_told_whatever_one_of_them_wrote()
     for version in 0..=members::CLASSIC_CAP {
         let decode = members::decode_classic;
         let groups = found::<DescribeGroupsRequest, _>(version, classic, decode);
-        assert_eq!(groups["orders"], Ok(topics(&["a", "b", "c"])), "v{version}");
-        assert_eq!(groups["workers"], Ok(topics(&[])), "v{version}");
+        assert_eq!(groups["orders"], Ok(live(&["a", "b", "c"])), "v{version}");
+        assert_eq!(groups["workers"], Ok(live(&[])), "v{version}");
         let gone = Err(ResponseError::GroupIdNotFound);
         assert_eq!(groups["gone"], gone, "v{version}");
     }
@@ -149,7 +156,43 @@ fn the_topics_of_a_newer_group_s_members_are_told_by_name_and_by_assignment() {
     for version in 0..=members::CONSUMER_CAP {
         let decode = members::decode_consumer;
         let groups = found::<ConsumerGroupDescribeRequest, _>(version, newer, decode);
-        assert_eq!(groups["orders"], Ok(topics(&["a", "b1", "b2"])));
+        assert_eq!(groups["orders"], Ok(live(&["a", "b1", "b2"])));
         assert_eq!(groups["old"], Err(ResponseError::GroupIdNotFound));
+    }
+}
+
+#[test]
+fn a_group_of_either_kind_that_is_there_without_members_is_empty() {
+    let empty = |found: &Members, group: &str| found[group].clone().map(|d| d.empty);
+    let gone = ResponseError::GroupIdNotFound;
+    for version in 0..=members::CLASSIC_CAP {
+        let emptied = |version| {
+            classic(version).prop_map(|mut answer| {
+                for group in &mut answer.groups {
+                    group.group_state = text("Empty");
+                    group.members.clear();
+                }
+                answer
+            })
+        };
+        let decode = members::decode_classic;
+        let groups = found::<DescribeGroupsRequest, _>(version, emptied, decode);
+        assert_eq!(empty(&groups, "orders"), Ok(true), "v{version}");
+        assert_eq!(empty(&groups, "gone"), Err(gone), "v{version}");
+    }
+    for version in 0..=members::CONSUMER_CAP {
+        let emptied = |version| {
+            newer(version).prop_map(|mut answer| {
+                for group in &mut answer.groups {
+                    group.group_state = text("Empty");
+                    group.members.clear();
+                }
+                answer
+            })
+        };
+        let decode = members::decode_consumer;
+        let groups = found::<ConsumerGroupDescribeRequest, _>(version, emptied, decode);
+        assert_eq!(empty(&groups, "orders"), Ok(true), "v{version}");
+        assert_eq!(empty(&groups, "old"), Err(gone), "v{version}");
     }
 }

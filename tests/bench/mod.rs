@@ -121,6 +121,7 @@ impl Bench {
                 end: *end,
                 start: Some(0),
                 topic_id: None,
+                stable: None,
                 leader_epoch: None,
                 at: self.now,
             });

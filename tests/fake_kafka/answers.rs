@@ -420,10 +420,10 @@ fn offsets(
                 Some(_) => None,
             });
             match (known, error) {
-                (Some(known), None) => answer.with_offset(if p.timestamp == -2 {
-                    known.start
-                } else {
-                    known.end
+                (Some(known), None) => answer.with_offset(match p.timestamp {
+                    -2 => known.start,
+                    _ if request.isolation_level == 1 => known.stable.unwrap_or(known.end),
+                    _ => known.end,
                 }),
                 _ => answer.with_error_code(code(error)).with_offset(-1),
             }

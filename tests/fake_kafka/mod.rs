@@ -86,8 +86,8 @@ impl FakeKafka {
     pub fn topic(&self, name: &str, partitions: &[(i32, i64)]) {
         let each = partitions.iter().map(|(leader, end)| Partition {
             leader: *leader,
-            start: 0,
             end: *end,
+            ..Partition::default()
         });
         let mut id = [1; 16];
         for (place, byte) in id.iter_mut().zip(name.bytes()) {

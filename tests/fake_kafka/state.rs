@@ -25,6 +25,8 @@ pub struct Partition {
     pub leader: i32,
     pub start: i64,
     pub end: i64,
+    /// The last stable offset, while a transaction is open.
+    pub stable: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default)]

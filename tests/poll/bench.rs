@@ -117,6 +117,14 @@ impl Bench {
         self.asked = wanted.into_keys().collect();
     }
 
+    /// Asks this of one group from now on.
+    pub fn ask(&mut self, group: &str, demand: GroupDemand) {
+        let group: Arc<str> = group.into();
+        let (key, security) = (&self.key, &self.security);
+        self.manager.ask(key, &group, Some(demand), security);
+        self.asked.insert(group);
+    }
+
     /// The first picture from now on that `good` likes.
     pub async fn until<T>(&mut self, what: &str, mut good: impl FnMut(&Picture) -> Option<T>) -> T {
         let look = async {

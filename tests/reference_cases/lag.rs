@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lagscale::{
-    lag::{Counting, Moment, Policy, Reading, Track, sum},
+    lag::{Counting, Isolation, Moment, Policy, Reading, Track, sum},
     poll::Trouble,
 };
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ pub fn counts(row: &Value, expected: i64) -> Outcome {
         end: row["end"].as_i64().unwrap(),
         start: Some(row["start"].as_i64().unwrap_or(0)),
         topic_id: None,
+        stable: None,
         leader_epoch: None,
         at: Moment::now(),
     });
@@ -30,6 +31,7 @@ pub fn counts(row: &Value, expected: i64) -> Outcome {
         } else {
             Policy::Latest
         },
+        isolation: Isolation::default(),
         zero_without_commit: row["scaleToZeroOnInvalidOffset"] == true,
         exclude_persistent_after: None,
     };
@@ -53,6 +55,7 @@ pub fn persistent(row: &Value, expected: &Value) -> Outcome {
             end: pair[1].as_i64().unwrap(),
             start: Some(0),
             topic_id: None,
+            stable: None,
             leader_epoch: None,
             at: begin.later(interval * step),
         };
@@ -62,6 +65,7 @@ pub fn persistent(row: &Value, expected: &Value) -> Outcome {
         }
         let counting = Counting {
             policy: Policy::Latest,
+            isolation: Isolation::default(),
             zero_without_commit: false,
             exclude_persistent_after: Some(interval),
         };

@@ -15,9 +15,9 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, text, throttle};
+use super::{Partitions, Throttled, members, text, throttle};
 use crate::kafka::{
-    Connection, Error,
+    Cause, Connection, Error,
     reader::{Malformed, Reader},
 };
 
@@ -47,9 +47,39 @@ pub type Commits = Result<TopicCommits, ResponseError>;
 /// By group. A group the answer lacks is unknown.
 pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
 
+/// Asks for the commits of `groups`, as [`told`] does. One that is asked for everything and shows nothing, although it is there
+/// without a member, has what may not be seen, and is answered with `TopicAuthorizationFailed`.
+pub async fn fetch(
+    connection: &mut Connection,
+    groups: &[CommitsOf],
+) -> Result<Throttled<GroupCommits>, Error> {
+    let mut all = told(connection, groups).await?;
+    let unseen = groups.iter().filter(|of| {
+        let found = all.answer.get(&of.group);
+        of.partitions.is_none() && found.is_some_and(|f| f.as_ref().is_ok_and(BTreeMap::is_empty))
+    });
+    let unseen: Vec<_> = unseen.map(|of| of.group.clone()).collect();
+    if unseen.is_empty() {
+        return Ok(all);
+    }
+    let members = match members::fetch(connection, &unseen).await {
+        Ok(members) => members,
+        Err(error) if matches!(error.cause, Cause::Version { .. }) => return Ok(all),
+        Err(error) => return Err(error),
+    };
+    all.throttle_ms = all.throttle_ms.max(members.throttle_ms);
+    for (group, described) in members.answer {
+        if described.is_ok_and(|d| d.empty) {
+            let hidden = Err(ResponseError::TopicAuthorizationFailed);
+            all.answer.insert(group, hidden);
+        }
+    }
+    Ok(all)
+}
+
 /// Asks for the commits of `groups`: in chunks where the broker can, group by group else. Never sends an empty
 /// list of groups: Kafka 3.9 does not answer it. Unstable offsets are not waited for (`require_stable` false).
-pub async fn fetch(
+async fn told(
     connection: &mut Connection,
     groups: &[CommitsOf],
 ) -> Result<Throttled<GroupCommits>, Error> {

@@ -23,11 +23,23 @@ pub const CLASSIC_CAP: i16 = 6;
 /// The same of the newer kind of groups.
 pub const CONSUMER_CAP: i16 = 1;
 
+/// The state of either kind of group that has no member.
+const EMPTY: &str = "Empty";
+
 /// Groups in one request: an answer has a line per member and topic.
 const CHUNK: usize = 20;
 
-/// By group: what its members subscribe to or are assigned, or why that is not told. Only members of consumers count.
-pub type Members = BTreeMap<Arc<str>, Result<BTreeSet<Arc<str>>, ResponseError>>;
+/// What a coordinator says of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Described {
+    /// What its members subscribe to or are assigned; only those of consumers count.
+    pub topics: BTreeSet<Arc<str>>,
+    /// It is there and has no member. Without a commit a coordinator forgets such a group.
+    pub empty: bool,
+}
+
+/// By group: what is said of it, or why nothing is.
+pub type Members = BTreeMap<Arc<str>, Result<Described, ResponseError>>;
 
 /// Asks the coordinator of `groups`, whichever kind they are of. A group without members has no topics.
 pub async fn fetch(
@@ -48,7 +60,7 @@ pub async fn fetch(
         .answer
         .iter()
         .filter(|(_, found)| match found {
-            Ok(topics) => topics.is_empty(),
+            Ok(described) => !described.empty && described.topics.is_empty(),
             Err(code) => *code == ResponseError::GroupIdNotFound,
         })
         .map(|(group, _)| group.clone())
@@ -66,7 +78,7 @@ pub async fn fetch(
             // What is of neither kind has no members.
             let found = match found {
                 Err(ResponseError::GroupIdNotFound | ResponseError::UnsupportedVersion) => {
-                    Ok(BTreeSet::new())
+                    Ok(Described::default())
                 }
                 found => found,
             };
@@ -88,7 +100,7 @@ pub fn decode_classic(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Mal
             answer.nullable_text()?; // the error in words
         }
         let group = answer.text()?;
-        answer.text()?; // state
+        let empty = answer.text()? == EMPTY;
         let is_consumer = answer.text()? == "consumer";
         answer.text()?; // assignor
         let mut topics = BTreeSet::new();
@@ -111,7 +123,10 @@ pub fn decode_classic(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Mal
             answer.i32()?; // operations that are allowed on it
         }
         answer.tags()?;
-        found.insert(group.into(), error.map_or(Ok(topics), Err));
+        found.insert(
+            group.into(),
+            error.map_or(Ok(Described { topics, empty }), Err),
+        );
     }
     answer.tags()?;
     Ok(Throttled::new(found, throttle))
@@ -139,7 +154,7 @@ pub fn decode_consumer(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Ma
         let error = ResponseError::try_from_code(answer.i16()?);
         answer.nullable_text()?; // the error in words
         let group = answer.text()?;
-        answer.text()?; // state
+        let empty = answer.text()? == EMPTY;
         answer.skip(8)?; // epochs
         answer.text()?; // assignor
         let mut topics = BTreeSet::new();
@@ -148,7 +163,10 @@ pub fn decode_consumer(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Ma
         }
         answer.i32()?; // operations that are allowed on it
         answer.tags()?;
-        found.insert(group.into(), error.map_or(Ok(topics), Err));
+        found.insert(
+            group.into(),
+            error.map_or(Ok(Described { topics, empty }), Err),
+        );
     }
     answer.tags()?;
     Ok(Throttled::new(found, throttle))

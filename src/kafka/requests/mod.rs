@@ -12,13 +12,14 @@ pub mod versions;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use crate::lag::Isolation;
 pub use commits::{CommitsOf, GroupCommits};
 pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 pub use layout::{Layout, PartitionLayout, TopicLayout};
 pub use members::Members;
-pub use offsets::{Isolation, LogOffset, Offsets, Position};
+pub use offsets::{LogOffset, Offsets, Position};
 pub use tail::{Tail, Tails};
 
 use super::reader::{Malformed, Reader};

@@ -11,7 +11,7 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, text, throttle};
+use super::{Isolation, Partitions, Throttled, text, throttle};
 use crate::kafka::{
     Cause, Connection, Error,
     reader::{Malformed, Reader},
@@ -22,15 +22,6 @@ pub const CAP: i16 = 10;
 
 /// From this version on (Kafka 0.11) a request has an isolation.
 const ISOLATED: i16 = 2;
-
-/// Which records a consumer sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isolation {
-    /// All of them: the log ends at the high watermark.
-    ReadUncommitted,
-    /// Those that no open transaction is before: the log ends at the last stable offset.
-    ReadCommitted,
-}
 
 /// Which offset is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -168,6 +168,7 @@ mod tests {
             let reading = Reading {
                 committed: Some(*commit),
                 end: *end,
+                stable: None,
                 start: Some(0),
                 topic_id: None,
                 leader_epoch: None,

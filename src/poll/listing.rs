@@ -1,0 +1,87 @@
+//! The topics that patterns take: the cluster's list is asked for when there is a pattern that none was asked for by, and
+//! with every further description.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::picture::{Listed, Trouble};
+use crate::kafka::topics::TopicPattern;
+
+/// What is known of them.
+#[derive(Default)]
+pub(super) struct Listing {
+    patterns: BTreeSet<TopicPattern>,
+    /// By which of them a list was complete.
+    listed: BTreeSet<TopicPattern>,
+    /// What the last list had.
+    pub(super) topics: BTreeSet<Arc<str>>,
+    trouble: Option<Trouble>,
+    due: bool,
+}
+
+impl Listing {
+    /// These are asked for from now on.
+    pub(super) fn follow(&mut self, patterns: BTreeSet<TopicPattern>) {
+        self.due |= !patterns.is_subset(&self.patterns);
+        self.listed.retain(|p| patterns.contains(p));
+        self.topics.retain(|t| patterns.iter().any(|p| p.takes(t)));
+        if patterns.is_empty() {
+            self.due = false;
+            self.trouble = None;
+        }
+        self.patterns = patterns;
+    }
+
+    /// The next list is asked for, if anybody has a pattern.
+    pub(super) fn renew(&mut self) {
+        self.due = !self.patterns.is_empty();
+    }
+
+    /// What to ask for now, once.
+    pub(super) fn next(&mut self) -> Option<Arc<[TopicPattern]>> {
+        std::mem::take(&mut self.due).then(|| self.patterns.iter().cloned().collect())
+    }
+
+    /// Whether something is to be asked.
+    pub(super) fn is_due(&self) -> bool {
+        self.due
+    }
+
+    /// Whether a list was complete by all of `patterns`, or can't be had.
+    pub(super) fn settles(&self, patterns: &BTreeSet<TopicPattern>) -> bool {
+        patterns.is_subset(&self.listed) || self.trouble.is_some()
+    }
+
+    /// Takes the topics of a list by `patterns`; whether they are others than before.
+    pub(super) fn take(
+        &mut self,
+        patterns: &[TopicPattern],
+        topics: impl Iterator<Item = Arc<str>>,
+    ) -> bool {
+        let wanted = &self.patterns;
+        self.listed = patterns
+            .iter()
+            .filter(|p| wanted.contains(p))
+            .cloned()
+            .collect();
+        self.trouble = None;
+        let topics: BTreeSet<Arc<str>> = topics.collect();
+        let changed = topics != self.topics;
+        self.topics = topics;
+        changed
+    }
+
+    /// The list could not be had; it is asked for `again`, or with the next description.
+    pub(super) fn fail(&mut self, trouble: Trouble, again: bool) {
+        self.trouble = Some(trouble);
+        self.due = again && !self.patterns.is_empty();
+    }
+
+    /// For the picture.
+    pub(super) fn state(&self) -> Listed {
+        match &self.trouble {
+            Some(trouble) => Listed::Failed(trouble.clone()),
+            None if self.patterns.is_subset(&self.listed) => Listed::Whole,
+            None => Listed::Not,
+        }
+    }
+}
