@@ -27,6 +27,7 @@ mod scene;
 mod security;
 mod story;
 mod token_endpoint;
+mod transactions;
 mod truth;
 mod world;
 mod writes;
@@ -145,6 +146,7 @@ fn main() {
         objects::trials,
         ownership::trials,
         story::trials,
+        transactions::trials,
         truth::trials,
         faults::trials,
         options::trials,

@@ -1,4 +1,4 @@
-//! Transactions: what is not committed is no work yet, and a marker at the end of a drained topic is none at all.
+//! Transactions: what is not committed is no work yet.
 
 use bed::Observer;
 use libtest_mimic::Trial;
@@ -9,7 +9,6 @@ use crate::{Shared, scene::Scene, world::World};
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("under isolation readCommitted an open transaction is no lag, and its records are once it is committed", open),
-        shared.trial("a marker behind the last record lets the workload sleep, and a single record wakes it", trailing_marker),
     ]
 }
 
@@ -58,26 +57,4 @@ async fn open(world: &World) {
     scene.value_is("committed", &metric, "8").await;
     transaction.abort().await;
     scene.value_is("committed", &metric, "14").await;
-}
-
-async fn trailing_marker(world: &World) {
-    let scene = Scene::new(&world.bed, "marker").await;
-    let kafka = &world.bed.kafka;
-    let topic = scene.topic("t", 1).await;
-    let metric = format!("s0-kafka-{topic}");
-    kafka.open(&topic, 0, 10).await.commit().await;
-    kafka.open(&topic, 0, 3).await.abort().await;
-    let isolation = json!({"isolation": "readCommitted"});
-    // As a consumer does that commits behind each record: after the last one come a marker, what was aborted, and a marker.
-    let observer = object(&scene, "app", &topic, 10, &isolation).await;
-    scene.value_is("app", &metric, "0").await;
-    scene.condition("app", "Active", "False", "").await;
-    scene.reaches(&observer, 0).await;
-    kafka.produce(&topic, 0, 1).await;
-    scene.reaches(&observer, 1).await;
-    kafka.commit("app", &topic, &[(0, 16)]).await;
-    scene.value_is("app", &metric, "0").await;
-    scene.reaches(&observer, 0).await;
-    kafka.open(&topic, 0, 1).await.commit().await;
-    scene.reaches(&observer, 1).await;
 }
