@@ -14,7 +14,11 @@ mod authentication;
 mod bad_input;
 mod bounds;
 mod brokers;
+mod elections;
+mod expiry;
 mod faults;
+mod groups;
+mod lag;
 mod objects;
 mod options;
 mod ownership;
@@ -23,6 +27,8 @@ mod scene;
 mod security;
 mod story;
 mod token_endpoint;
+mod transactions;
+mod truth;
 mod world;
 mod writes;
 
@@ -134,9 +140,14 @@ fn main() {
         admission::trials,
         authentication::trials,
         bad_input::trials,
+        elections::trials,
+        groups::trials,
+        lag::trials,
         objects::trials,
         ownership::trials,
         story::trials,
+        transactions::trials,
+        truth::trials,
         faults::trials,
         options::trials,
     ];
@@ -144,7 +155,7 @@ fn main() {
     let first = libtest_mimic::run(&args, trials);
     shared.end(first.has_failed());
     // Whoever counts writes has the machine for himself.
-    let counting = [restarts::trials, writes::trials];
+    let counting = [expiry::trials, restarts::trials, writes::trials];
     let trials = counting.iter().flat_map(|file| file(&shared)).collect();
     let second = libtest_mimic::run(&args, trials);
     shared.end(second.has_failed());

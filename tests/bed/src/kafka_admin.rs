@@ -27,11 +27,11 @@ use rskafka::{
 
 use crate::{kafka::Kafka, wait};
 
-const DEADLINES: Deadlines = Deadlines {
+pub(crate) const DEADLINES: Deadlines = Deadlines {
     dial: Duration::from_secs(10),
     call: Duration::from_secs(30),
 };
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a user may be allowed to describe.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +42,12 @@ pub enum Described<'a> {
     Group(&'a str),
 }
 
-fn text(name: &str) -> StrBytes {
+pub(crate) fn text(name: &str) -> StrBytes {
     StrBytes::from_string(name.to_owned())
 }
 
 /// Asks for what only tests want, with kafka-protocol's decoders: a broker of ours tells no lies.
-async fn ask<R: Request>(
+pub(crate) async fn ask<R: Request>(
     connection: &mut Connection,
     request: &R,
     version: i16,

@@ -12,22 +12,28 @@
 )]
 #![warn(missing_docs)]
 
+pub mod accuracy;
 mod balancer;
 mod bed;
 mod control_plane;
 mod doors;
 mod gate;
+mod groups;
 mod http;
 mod install;
 mod kafka;
 mod kafka_admin;
 mod kubelet;
+mod ledger;
 mod observe;
 pub mod parts;
 mod pki;
 mod pod_metrics;
 mod process;
+mod topics;
+mod transactions;
 pub mod wait;
+mod wire;
 mod workload;
 
 pub use balancer::Balancer;
@@ -35,12 +41,15 @@ pub use bed::{Bed, BedOptions, Lagscale};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use doors::Door;
 pub use gate::{Delivery, Gate, Write};
+pub use groups::{GroupState, Member};
 pub use http::get;
 pub use kafka::{Kafka, KafkaOptions};
 pub use kafka_admin::Described;
 pub use kubelet::Kubelet;
+pub use ledger::Verdict;
 pub use observe::{Observer, Seen};
 pub use pki::{Ca, Identity};
 pub use pod_metrics::PodMetrics;
 pub use process::{Child, free_port};
+pub use transactions::Transaction;
 pub use workload::{Pump, busy, consumer, example};

@@ -10,6 +10,7 @@ use std::{
 const GO_MOD: &str = include_str!("../control-plane/go.mod");
 const GO_SUM: &str = include_str!("../control-plane/go.sum");
 const POM: &str = include_str!("../kafka/pom.xml");
+const PROGRAMS: &str = include_str!("../kafka/programs.xml");
 const KUBERNETES: &str = "v1.36.3";
 /// The Kafka that is used unless another version is named.
 pub const KAFKA: &str = "4.3.0";
@@ -80,20 +81,38 @@ pub fn kafka(version: &str) -> String {
             .replace("@binding-group@", binding_group)
             .replace("@binding-version@", binding_version)
             .replace("@binding@", binding);
-        fs::write(dir.join("pom.xml"), pom).expect("a pom");
-        run(
-            &format!("fetching Apache Kafka {version}"),
-            Command::new("mvn")
-                .args([
-                    "-q",
-                    "-B",
-                    "dependency:copy-dependencies",
-                    "-DoutputDirectory=lib",
-                ])
-                .current_dir(dir),
-        );
+        fetch(&format!("Apache Kafka {version}"), &pom, dir);
     });
     dir.join("lib/*").display().to_string()
+}
+
+/// The class path of [`KAFKA`]'s command-line programs and the examples of Kafka Streams.
+pub fn kafka_programs() -> String {
+    let broker = kafka(KAFKA);
+    if std::env::var_os("KAFKA_HOME").is_some() {
+        return broker;
+    }
+    let name = format!("kafka-programs-{KAFKA}-{}", digest(&[PROGRAMS, KAFKA]));
+    let dir = cached(&name, |dir| {
+        let pom = PROGRAMS.replace("@kafka@", KAFKA);
+        fetch(&format!("the programs of Apache Kafka {KAFKA}"), &pom, dir);
+    });
+    format!("{broker}:{}", dir.join("lib/*").display())
+}
+
+fn fetch(what: &str, pom: &str, dir: &Path) {
+    fs::write(dir.join("pom.xml"), pom).expect("a pom");
+    run(
+        &format!("fetching {what}"),
+        Command::new("mvn")
+            .args([
+                "-q",
+                "-B",
+                "dependency:copy-dependencies",
+                "-DoutputDirectory=lib",
+            ])
+            .current_dir(dir),
+    );
 }
 
 fn built_control_plane() -> PathBuf {

@@ -13,4 +13,5 @@ fn main() {
     for version in [parts::KAFKA, parts::KAFKA_3, parts::KAFKA_2] {
         parts::kafka(version);
     }
+    parts::kafka_programs();
 }
