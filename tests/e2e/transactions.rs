@@ -9,6 +9,7 @@ use crate::{Shared, scene::Scene, world::World};
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("under isolation readCommitted an open transaction is no lag, and its records are once it is committed", open),
+        shared.trial("a drained transactional topic lets its group sleep, and one unread record wakes it", drained),
     ]
 }
 
@@ -29,6 +30,30 @@ async fn object(
     let spec = json!({"minReplicaCount": 0, "maxReplicaCount": 1, "cooldownPeriod": 1});
     scene.scaled_object(name, &[trigger], &spec).await;
     observer
+}
+
+async fn drained(world: &World) {
+    let scene = Scene::new(&world.bed, "drained").await;
+    let kafka = &world.bed.kafka;
+    let topic = scene.filled_topic("t", 1, 10).await;
+    let metric = format!("s0-kafka-{topic}");
+    kafka.open(&topic, 0, 5).await.commit().await;
+    // Ten records, five in the transaction, and its marker: a consumer that commits what it had stands before the marker.
+    let all = object(&scene, "all", &topic, 15, &json!({})).await;
+    let isolation = json!({"isolation": "readCommitted"});
+    let committed = object(&scene, "committed", &topic, 15, &isolation).await;
+    scene.value_is("all", &metric, "0").await;
+    scene.value_is("committed", &metric, "0").await;
+    scene.reaches(&all, 0).await;
+    scene.reaches(&committed, 0).await;
+    // What is left of an aborted transaction is read by whoever reads everything.
+    kafka.open(&topic, 0, 2).await.abort().await;
+    scene.value_is("all", &metric, "4").await;
+    scene.value_is("committed", &metric, "0").await;
+    scene.reaches(&all, 1).await;
+    kafka.produce(&topic, 0, 1).await;
+    scene.value_is("committed", &metric, "5").await;
+    scene.reaches(&committed, 1).await;
 }
 
 async fn open(world: &World) {
