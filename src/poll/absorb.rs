@@ -22,7 +22,7 @@ use crate::{
 
 impl Cluster {
     pub(super) fn absorb(&mut self, done: Done) {
-        let (patience, every) = (self.timing.patience, self.every());
+        let patience = self.timing.patience;
         let way_in = done.lane == LaneId::Seed;
         let node = match done.lane {
             LaneId::Seed => self.seed.as_mut(),
@@ -53,7 +53,10 @@ impl Cluster {
             Ok(_) => None,
         };
         let followed = trouble.is_none();
-        node.settle(trouble.clone(), way_in, every);
+        let demands = self.groups.values().map(|g| g.demand.every);
+        node.settle(trouble.clone(), way_in, || {
+            demands.min().unwrap_or(patience)
+        });
         if way_in {
             self.way_in(trouble);
         }

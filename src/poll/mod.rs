@@ -1,6 +1,7 @@
 //! The tick: demand in, snapshot out. One task per cluster and credential, so that clusters never wait for one another.
 
 mod absorb;
+mod batch;
 mod cluster;
 mod demand;
 mod known;
@@ -10,6 +11,7 @@ mod manager;
 mod node;
 mod pairing;
 mod picture;
+mod seed;
 mod tick;
 mod words;
 

@@ -124,13 +124,18 @@ impl Node {
 
     /// A refused login is tried less and less often, since it costs the broker a delayed answer; whatever else goes wrong
     /// is tried again when it is next asked, or for the way in after a moment.
-    pub(super) fn settle(&mut self, trouble: Option<Trouble>, way_in: bool, every: Duration) {
+    pub(super) fn settle(
+        &mut self,
+        trouble: Option<Trouble>,
+        way_in: bool,
+        every: impl FnOnce() -> Duration,
+    ) {
         let Some(trouble) = trouble else {
             self.failures = 0;
             self.rest = None;
             return;
         };
-        let tries = self.failures;
+        let (tries, every) = (self.failures, every());
         self.failures = self.failures.saturating_add(1);
         let rest = if trouble.configuration {
             Some(backoff(every, tries))

@@ -153,7 +153,7 @@ impl Cluster {
             group.polled();
         }
         for (claim, trouble) in troubles {
-            self.trouble_claims(vec![claim], &trouble);
+            self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
         }
         self.distribute(claims);
     }

@@ -10,28 +10,19 @@ use std::{
 };
 
 use super::{
+    batch::batch,
     cluster::{Cluster, MOST_BROKERS},
     known::{Group, Stage, Topic},
     node::{Claim, Node},
     picture::Trouble,
 };
 use crate::kafka::{
-    Address,
     lane::{Ask, LaneId},
     requests::{CommitsOf, Partitions},
 };
 
 /// Groups due this soon go along: one request instead of two.
 const TOGETHER: Duration = Duration::from_millis(250);
-
-/// Measured best in one OffsetFetch; the wire's own batches are the same.
-const GROUPS: usize = 100;
-const OFFSETS: usize = 5_000;
-/// In one Metadata request, with as many partitions as fill half a frame.
-const TOPICS: usize = 1_000;
-const PARTITIONS: usize = 40_000;
-/// Keys in one FindCoordinator request.
-const KEYS: usize = 1_000;
 
 impl Cluster {
     /// Gives every free lane its next question. Ends go first: commits wait for them.
@@ -80,101 +71,6 @@ impl Cluster {
             next = next.into_iter().chain([group.due]).min();
         }
         self.next_due = next;
-    }
-
-    /// Topics to describe, and coordinators to find.
-    fn ask_seed(&mut self, now: Instant) {
-        if self.layout_due <= now && !self.groups.is_empty() {
-            self.layout_due = now + self.timing.layout_every;
-            self.describe = self.forget_topics();
-            self.listing.renew();
-            // Those come with the list.
-            let listed = &self.listing.topics;
-            self.describe.retain(|name| !listed.contains(name));
-        }
-        if self.stale_due.is_some_and(|due| due <= now) {
-            self.stale_due = None;
-            let known = self.stale.iter().filter(|t| self.topics.contains_key(*t));
-            self.describe.extend(known.cloned());
-        }
-        let mut lost = Vec::new();
-        for name in &self.waiting {
-            if lost.len() < KEYS
-                && self
-                    .groups
-                    .get(name)
-                    .is_some_and(|g| g.coordinator.is_none())
-            {
-                lost.push(name.clone());
-            }
-        }
-        if lost.is_empty() && self.describe.is_empty() && !self.listing.is_due() {
-            return;
-        }
-        let mut seed = match self.seed.take() {
-            Some(seed) => seed,
-            None => self.spawn(LaneId::Seed),
-        };
-        if seed.question.is_none() && seed.rests(now).is_none() {
-            let ask = if !self.describe.is_empty() {
-                Ask::Layout(self.next_topics())
-            } else if let Some(patterns) = self.listing.next() {
-                Ask::Listing(patterns)
-            } else {
-                Ask::Coordinators(lost)
-            };
-            self.number += 1;
-            seed.put(self.number, self.seeds(), ask, Vec::new());
-        }
-        self.seed = Some(seed);
-    }
-
-    /// As many as one Metadata answer should hold.
-    fn next_topics(&mut self) -> Vec<Arc<str>> {
-        let mut partitions = 0;
-        let mut next = Vec::new();
-        while let Some(name) = self.describe.first() {
-            let known = self.topics.get(name).map(|t| t.ids().len());
-            // One that is new is taken for a large one.
-            partitions += known.unwrap_or(PARTITIONS / TOPICS);
-            if !next.is_empty() && (partitions > PARTITIONS || next.len() == TOPICS) {
-                break;
-            }
-            next.extend(self.describe.pop_first());
-        }
-        next
-    }
-
-    /// Forgets topics that nobody wants any more; returns those that are wanted.
-    pub(super) fn forget_topics(&mut self) -> BTreeSet<Arc<str>> {
-        let wanted = self.wanted_topics();
-        self.topics.retain(|name, _| wanted.contains(name));
-        wanted
-    }
-
-    /// Every topic that somebody names, that a pattern takes, or that is read because commits name it.
-    fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
-        let mut wanted = self.listing.topics.clone();
-        for group in self.groups.values() {
-            wanted.extend(group.demand.topics.iter().cloned());
-            if group.demand.all_topics {
-                wanted.extend(group.picture.topics.keys().cloned());
-                let held = group.held.iter().flat_map(|h| &h.topics);
-                wanted.extend(held.cloned());
-            }
-        }
-        wanted
-    }
-
-    /// Addresses to ask at: those that were written, and with every one of them gone a broker that is known.
-    fn seeds(&self) -> Arc<[Address]> {
-        let mut seeds: Vec<_> = self.key.bootstrap.to_vec();
-        for address in self.brokers.values() {
-            if !seeds.contains(address) {
-                seeds.push(address.clone());
-            }
-        }
-        seeds.into()
     }
 
     /// Hands the waiting groups to their coordinators, as far as it is known who that is and what is to be asked.
@@ -401,23 +297,4 @@ fn partitions_of<'a>(
         Some((name.clone(), ids.to_vec()))
     });
     Some(named.collect())
-}
-
-/// Takes the next batch: there are so few as a hundred groups or five thousand offsets in each allow, all about as large.
-fn batch(groups: &mut Vec<CommitsOf>) -> Vec<CommitsOf> {
-    // A group asked for everything: taken for fifty, as measured groups had.
-    let offsets = |of: &CommitsOf| {
-        let asked = of.partitions.as_ref();
-        asked.map_or(50, |p| p.values().map(Vec::len).sum::<usize>())
-    };
-    let all: usize = groups.iter().map(offsets).sum();
-    let batches = groups.len().div_ceil(GROUPS).max(all.div_ceil(OFFSETS));
-    if batches <= 1 {
-        return std::mem::take(groups);
-    }
-    groups.sort_by_key(|of| std::cmp::Reverse(offsets(of)));
-    let mut index = 0..;
-    groups
-        .extract_if(.., |_| index.next().is_some_and(|i| i % batches == 0))
-        .collect()
 }

@@ -6,27 +6,19 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, DescribeGroupsRequest,
-        DescribeGroupsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-        ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeGroupsRequest,
+        DescribeGroupsResponse, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
         OffsetFetchRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
-        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, TopicName,
-        api_versions_response::ApiVersion,
-        describe_groups_response::DescribedGroup,
-        find_coordinator_response::Coordinator,
-        list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
-        metadata_response::{
-            MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-        },
+        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+        api_versions_response::ApiVersion, describe_groups_response::DescribedGroup,
     },
     protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
 };
-use uuid::Uuid;
 
 use super::{
     commits,
     fault::What,
-    index,
+    layout, offsets,
     profile::Profile,
     state::{Asked, State},
 };
@@ -85,7 +77,7 @@ pub(super) fn is_left_out(faults: &[What], name: &str, id: i32) -> bool {
     faults.iter().any(this)
 }
 
-fn throttle(faults: &[What]) -> i32 {
+pub(super) fn throttle(faults: &[What]) -> i32 {
     let told = faults.iter().find_map(|f| match f {
         What::Throttle(by) => i32::try_from(by.as_millis()).ok(),
         _ => None,
@@ -153,7 +145,9 @@ pub(super) fn asked(
         }
         ApiKey::FindCoordinator => {
             let request = FindCoordinatorRequest::decode(&mut body, version).unwrap();
-            asked.groups = keys(&request, version).map(ToString::to_string).collect();
+            asked.groups = layout::keys(&request, version)
+                .map(ToString::to_string)
+                .collect();
         }
         ApiKey::OffsetFetch => {
             let request = OffsetFetchRequest::decode(&mut body, version).unwrap();
@@ -173,11 +167,6 @@ pub(super) fn asked(
         _ => return None,
     }
     Some(asked)
-}
-
-fn keys(request: &FindCoordinatorRequest, version: i16) -> impl Iterator<Item = &StrBytes> {
-    let single = (version < 4).then_some(&request.key);
-    single.into_iter().chain(&request.coordinator_keys)
 }
 
 /// `None`: the connection is closed.
@@ -236,12 +225,12 @@ pub(super) fn answer(
         }
         ApiKey::Metadata => {
             let request = MetadataRequest::decode(&mut body, version).unwrap();
-            let response = metadata(&request, version, faults, state);
+            let response = layout::metadata(&request, version, faults, state);
             encode::<MetadataRequest>(id, version, &response)
         }
         ApiKey::FindCoordinator => {
             let request = FindCoordinatorRequest::decode(&mut body, version).unwrap();
-            let response = coordinators(&request, version, faults, state);
+            let response = layout::coordinators(&request, version, faults, state);
             encode::<FindCoordinatorRequest>(id, version, &response)
         }
         ApiKey::OffsetFetch => {
@@ -252,7 +241,7 @@ pub(super) fn answer(
         }
         ApiKey::ListOffsets => {
             let request = ListOffsetsRequest::decode(&mut body, version).unwrap();
-            let response = offsets(node, &request, version, faults, state);
+            let response = offsets::answer(node, &request, version, faults, state);
             encode::<ListOffsetsRequest>(id, version, &response)
         }
         ApiKey::DescribeGroups => {
@@ -269,174 +258,4 @@ pub(super) fn answer(
         }
         other => panic!("{other:?} was asked"),
     })
-}
-
-fn metadata(
-    request: &MetadataRequest,
-    version: i16,
-    faults: &[What],
-    state: &State,
-) -> MetadataResponse {
-    let real = state.ports.iter().zip(0..);
-    let real = || {
-        real.map(|(port, node)| (node, state.host.clone(), *port))
-            .collect()
-    };
-    let brokers = state.claimed_brokers.clone().unwrap_or_else(real);
-    let brokers = brokers.iter().map(|(node, host, port)| {
-        MetadataResponseBroker::default()
-            .with_node_id(BrokerId(*node))
-            .with_host(text(host))
-            .with_port((*port).into())
-    });
-    let names: Vec<String> = match &request.topics {
-        Some(topics) => topics
-            .iter()
-            .filter_map(|t| t.name.as_ref())
-            .map(|n| n.to_string())
-            .collect(),
-        None => state.topics.keys().cloned().collect(),
-    };
-    let names = names.iter().filter(|n| !is_named_left_out(faults, n));
-    let topics = names.map(|name| {
-        let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name))));
-        let missing = Some(ResponseError::UnknownTopicOrPartition);
-        let known = state.topics.get(name.as_str());
-        let error = named(faults, name).or_else(|| missing.filter(|_| known.is_none()));
-        let (Some(known), None) = (known, error) else {
-            return topic.with_error_code(code(error));
-        };
-        let partitions = (0..).zip(&known.partitions).map(|(id, p)| {
-            let error = of_partition(faults, name, id);
-            let none = ResponseError::LeaderNotAvailable;
-            let error = error.or_else(|| (p.leader < 0).then_some(none));
-            let leader = if error.is_some() { -1 } else { p.leader };
-            MetadataResponsePartition::default()
-                .with_partition_index(id)
-                .with_error_code(code(error))
-                .with_leader_id(BrokerId(leader))
-        });
-        let id = if version >= 10 {
-            Uuid::from_bytes(known.id)
-        } else {
-            Uuid::nil()
-        };
-        topic
-            .with_topic_id(id)
-            .with_partitions(partitions.collect())
-    });
-    MetadataResponse::default()
-        .with_brokers(brokers.collect())
-        .with_topics(topics.collect())
-        .with_throttle_time_ms(throttle(faults))
-}
-
-fn coordinators(
-    request: &FindCoordinatorRequest,
-    version: i16,
-    faults: &[What],
-    state: &mut State,
-) -> FindCoordinatorResponse {
-    if version >= 4 && request.coordinator_keys.is_empty() {
-        state
-            .violations
-            .push("FindCoordinator without a key".into());
-    }
-    let response = FindCoordinatorResponse::default().with_throttle_time_ms(throttle(faults));
-    let found = keys(request, version).filter(|k| !is_named_left_out(faults, k));
-    let found = found.map(|key| {
-        let node = state.groups.get(key.as_str()).map_or(0, |g| g.coordinator);
-        let error = named(faults, key);
-        let node = if error.is_some() { -1 } else { node };
-        let port = usize::try_from(node)
-            .ok()
-            .map_or(-1, |n| state.ports[n].into());
-        (key.clone(), node, port, code(error))
-    });
-    let found: Vec<_> = found.collect();
-    if version < 4 {
-        let Some((_, node, port, code)) = found.first() else {
-            return response;
-        };
-        return response
-            .with_node_id(BrokerId(*node))
-            .with_host(text(&state.host))
-            .with_port(*port)
-            .with_error_code(*code);
-    }
-    let each = found.into_iter().map(|(key, node, port, code)| {
-        Coordinator::default()
-            .with_key(key)
-            .with_node_id(BrokerId(node))
-            .with_host(text(&state.host))
-            .with_port(port)
-            .with_error_code(code)
-    });
-    response.with_coordinators(each.collect())
-}
-
-fn offsets(
-    node: i32,
-    request: &ListOffsetsRequest,
-    version: i16,
-    faults: &[What],
-    state: &mut State,
-) -> ListOffsetsResponse {
-    let (now, state) = (Instant::now(), &mut *state);
-    let topics = request.topics.iter().map(|asked| {
-        let name = asked.name.as_str();
-        let known = state.topics.get(name);
-        for group in state.readers.get(name).into_iter().flatten() {
-            let told = state.groups.get(group).and_then(|g| g.told);
-            let end = asked.partitions.first().is_some_and(|p| p.timestamp == -1);
-            if let Some(told) = told.filter(|_| end) {
-                let gap = u32::try_from((now - told).as_micros()).unwrap_or(u32::MAX);
-                let pairs = std::iter::repeat_n(gap, asked.partitions.len());
-                state.counts.gaps.extend(pairs);
-            }
-        }
-        let mut ids: Vec<i32> = asked.partitions.iter().map(|p| p.partition_index).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.len() < asked.partitions.len() {
-            state
-                .violations
-                .push(format!("ListOffsets: a partition of {name} twice"));
-        }
-        let kept = asked.partitions.iter();
-        let kept = kept.filter(|p| !is_left_out(faults, name, p.partition_index));
-        let each = kept.map(|p| {
-            let id = p.partition_index;
-            if p.timestamp == -3 && version < 7 {
-                state
-                    .violations
-                    .push("ListOffsets: -3 below version 7".into());
-            }
-            let answer = ListOffsetsPartitionResponse::default().with_partition_index(id);
-            let known = known.and_then(|k| k.partitions.get(index(id)));
-            let error = of_partition(faults, name, id).or_else(|| named(faults, name));
-            let error = error.or(match known {
-                None => Some(ResponseError::UnknownTopicOrPartition),
-                Some(p) if p.leader != node => Some(ResponseError::NotLeaderOrFollower),
-                Some(_) => None,
-            });
-            match (known, error) {
-                (Some(known), None) => answer.with_offset(match p.timestamp {
-                    -2 => known.start,
-                    _ if request.isolation_level == 1 => known.stable.unwrap_or(known.end),
-                    _ => known.end,
-                }),
-                _ => answer.with_error_code(code(error)).with_offset(-1),
-            }
-        });
-        ListOffsetsTopicResponse::default()
-            .with_name(asked.name.clone())
-            .with_partitions(each.collect())
-    });
-    let topics: Vec<_> = topics
-        .filter(|t| !is_named_left_out(faults, &t.name))
-        .collect();
-    ListOffsetsResponse::default()
-        .with_topics(topics)
-        .with_throttle_time_ms(throttle(faults))
 }

@@ -1,10 +1,12 @@
 //! Enough of a Kafka cluster to be asked for lag, to misbehave on command, and to say afterwards what it was asked. It is
-//! checked by Kafka's own tools (tests/fake_checked.rs).
+//! checked by Kafka's own client (tests/fake_checked).
 #![allow(dead_code, reason = "each of its users takes a part")]
 
 mod answers;
 mod commits;
 pub mod fault;
+mod layout;
+mod offsets;
 pub mod profile;
 mod serve;
 pub mod state;

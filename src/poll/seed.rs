@@ -1,0 +1,109 @@
+//! What is asked at the way in: topics to describe, and coordinators to find.
+
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
+
+use super::cluster::Cluster;
+use crate::kafka::{
+    Address,
+    lane::{Ask, LaneId},
+};
+
+/// In one Metadata request, with as many partitions as fill half a frame.
+const TOPICS: usize = 1_000;
+const PARTITIONS: usize = 40_000;
+/// Keys in one FindCoordinator request.
+const KEYS: usize = 1_000;
+
+impl Cluster {
+    /// Topics to describe, and coordinators to find.
+    pub(super) fn ask_seed(&mut self, now: Instant) {
+        if self.layout_due <= now && !self.groups.is_empty() {
+            self.layout_due = now + self.timing.layout_every;
+            self.describe = self.forget_topics();
+            self.listing.renew();
+            // Those come with the list.
+            let listed = &self.listing.topics;
+            self.describe.retain(|name| !listed.contains(name));
+        }
+        if self.stale_due.is_some_and(|due| due <= now) {
+            self.stale_due = None;
+            let known = self.stale.iter().filter(|t| self.topics.contains_key(*t));
+            self.describe.extend(known.cloned());
+        }
+        let mut lost = Vec::new();
+        for name in &self.waiting {
+            let group = self.groups.get(name);
+            if lost.len() < KEYS && group.is_some_and(|g| g.coordinator.is_none()) {
+                lost.push(name.clone());
+            }
+        }
+        if lost.is_empty() && self.describe.is_empty() && !self.listing.is_due() {
+            return;
+        }
+        let mut seed = match self.seed.take() {
+            Some(seed) => seed,
+            None => self.spawn(LaneId::Seed),
+        };
+        if seed.question.is_none() && seed.rests(now).is_none() {
+            let ask = if !self.describe.is_empty() {
+                Ask::Layout(self.next_topics())
+            } else if let Some(patterns) = self.listing.next() {
+                Ask::Listing(patterns)
+            } else {
+                Ask::Coordinators(lost)
+            };
+            self.number += 1;
+            seed.put(self.number, self.seeds(), ask, Vec::new());
+        }
+        self.seed = Some(seed);
+    }
+
+    /// As many as one Metadata answer should hold.
+    fn next_topics(&mut self) -> Vec<Arc<str>> {
+        let mut partitions = 0;
+        let mut next = Vec::new();
+        while let Some(name) = self.describe.first() {
+            let known = self.topics.get(name).map(|t| t.ids().len());
+            // One that is new is taken for a large one.
+            partitions += known.unwrap_or(PARTITIONS / TOPICS);
+            if !next.is_empty() && (partitions > PARTITIONS || next.len() == TOPICS) {
+                break;
+            }
+            next.extend(self.describe.pop_first());
+        }
+        next
+    }
+
+    /// Forgets topics that nobody wants any more; returns those that are wanted.
+    pub(super) fn forget_topics(&mut self) -> BTreeSet<Arc<str>> {
+        let wanted = self.wanted_topics();
+        self.topics.retain(|name, _| wanted.contains(name));
+        self.stale.retain(|name| wanted.contains(name));
+        wanted
+    }
+
+    /// Every topic that somebody names, that a pattern takes, or that is read because commits name it.
+    fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
+        let mut wanted = self.listing.topics.clone();
+        for group in self.groups.values() {
+            wanted.extend(group.demand.topics.iter().cloned());
+            if group.demand.all_topics {
+                wanted.extend(group.picture.topics.keys().cloned());
+                let held = group.held.iter().flat_map(|h| &h.topics);
+                wanted.extend(held.cloned());
+            }
+        }
+        wanted
+    }
+
+    /// Addresses to ask at: those that were written, and with every one of them gone a broker that is known.
+    fn seeds(&self) -> Arc<[Address]> {
+        let mut seeds: Vec<_> = self.key.bootstrap.to_vec();
+        for address in self.brokers.values() {
+            if !seeds.contains(address) {
+                seeds.push(address.clone());
+            }
+        }
+        seeds.into()
+    }
+}
