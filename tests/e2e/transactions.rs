@@ -1,4 +1,4 @@
-//! Transactions: what is not committed is no work yet.
+//! Transactions: what is not committed is no work yet, and markers at the end of a drained topic are none at all.
 
 use bed::Observer;
 use libtest_mimic::Trial;
@@ -9,6 +9,7 @@ use crate::{Shared, scene::Scene, world::World};
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("under isolation readCommitted an open transaction is no lag, and its records are once it is committed", open),
+        shared.trial("markers behind the last record let the workload sleep, and a single record wakes it", trailing_marker),
     ]
 }
 
@@ -57,4 +58,40 @@ async fn open(world: &World) {
     scene.value_is("committed", &metric, "8").await;
     transaction.abort().await;
     scene.value_is("committed", &metric, "14").await;
+}
+
+async fn trailing_marker(world: &World) {
+    let scene = Scene::new(&world.bed, "marker").await;
+    let kafka = &world.bed.kafka;
+    let topic = scene.topic("t", 1).await;
+    let metric = format!("s0-kafka-{topic}");
+    kafka.open(&topic, 0, 10).await.commit().await;
+    kafka.open(&topic, 0, 3).await.abort().await;
+    // Consumers that commit behind each record. One is given nothing of what was aborted, so two markers and three records
+    // lie behind its commit; one is given that too, and a marker is left.
+    let isolation = json!({"isolation": "readCommitted"});
+    let committed = object(&scene, "committed", &topic, 10, &isolation).await;
+    let all = object(&scene, "all", &topic, 14, &json!({})).await;
+    let each = [("committed", &committed), ("all", &all)];
+    let drained = async || {
+        for (name, observer) in each {
+            scene.value_is(name, &metric, "0").await;
+            scene.condition(name, "Active", "False", "").await;
+            scene.reaches(observer, 0).await;
+        }
+    };
+    drained().await;
+    kafka.produce(&topic, 0, 1).await;
+    for ((name, observer), lag) in each.into_iter().zip(["6", "2"]) {
+        scene.value_is(name, &metric, lag).await;
+        scene.reaches(observer, 1).await;
+        kafka.commit(name, &topic, &[(0, 16)]).await;
+    }
+    drained().await;
+    kafka.open(&topic, 0, 1).await.commit().await;
+    for (name, observer) in each {
+        scene.reaches(observer, 1).await;
+        kafka.commit(name, &topic, &[(0, 17)]).await;
+    }
+    drained().await;
 }

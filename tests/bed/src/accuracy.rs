@@ -13,6 +13,7 @@ use kafka_protocol::messages::{
 };
 use lagscale::{
     kafka::{Address, Connection, Security, Topics},
+    lag::Isolation,
     poll::{ClusterKey, GroupDemand, Manager, Picture, Timing},
 };
 use rskafka::{
@@ -256,7 +257,7 @@ impl Reader {
         let mut manager = Manager::new(Timing::default(), sender);
         let topic = Topics::parse([&play.topic].into_iter()).expect("a topic's name");
         for pace in &play.members {
-            let demand = GroupDemand::new(&topic, play.every);
+            let demand = GroupDemand::new(&topic, Isolation::ReadUncommitted, play.every);
             manager.ask(&key, &pace.group.as_str().into(), Some(demand), &security);
         }
         Self {
