@@ -2,6 +2,7 @@
 //! wait for it: answers come back over a channel, so a frozen broker holds up its own lane and nobody else.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use super::{
     connection::Deadlines,
     requests::{
         self, CommitsOf, Coordinators, GroupCommits, Isolation, Layout, Offsets, Partitions,
-        Position, Tails, Throttled, tail::Positions,
+        Position, Tail, Tails, Throttled, tail::Positions,
     },
 };
 use crate::{kafka::topics::TopicPattern, lag::Moment};
@@ -272,8 +273,14 @@ impl Worker {
                 isolation,
                 positions,
             } => {
-                let found = requests::tail::fetch(connection, *isolation, positions).await?;
-                Answer::Tails(self.heed(found))
+                match requests::tail::fetch(connection, *isolation, positions).await {
+                    Ok(found) => Answer::Tails(self.heed(found)),
+                    // What such a broker does not tell counts as before.
+                    Err(error) if matches!(error.cause, Cause::Version { .. }) => {
+                        Answer::Tails(unknown(positions))
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Ask::Ends {
                 ends,
@@ -323,6 +330,14 @@ impl Worker {
             sleep_until(until.into()).await;
         }
     }
+}
+
+fn unknown(positions: &Positions) -> Tails {
+    let of = |ids: &BTreeMap<i32, i64>| ids.keys().map(|id| (*id, Ok(Tail::Unknown))).collect();
+    positions
+        .iter()
+        .map(|(t, ids)| (t.clone(), of(ids)))
+        .collect()
 }
 
 /// What one request may ask about: everything, or one by one.

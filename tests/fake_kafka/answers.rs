@@ -258,9 +258,10 @@ pub(super) fn answer(
         ApiKey::DescribeGroups => {
             let request = DescribeGroupsRequest::decode(&mut body, version).unwrap();
             let groups = request.groups.into_iter().map(|name| {
+                let known = state.groups.contains_key(name.as_str());
                 DescribedGroup::default()
                     .with_group_id(name)
-                    .with_group_state(StrBytes::from_static_str("Empty"))
+                    .with_group_state(text(if known { "Empty" } else { "Dead" }))
                     .with_protocol_type(StrBytes::from_static_str("consumer"))
             });
             let response = DescribeGroupsResponse::default().with_groups(groups.collect());

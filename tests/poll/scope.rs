@@ -82,7 +82,6 @@ async fn a_name_that_is_remembered_of_all_topics_is_read_without_a_commit_and_is
  {
     let mut bench = Bench::new(1).await;
     bench.topic("a", &[(0, 10)]);
-    bench.group("g", 0, &[]);
     let mut demand = GroupDemand::new(&Topics::default(), Isolation::ReadUncommitted, EVERY);
     demand.topics = ["a".into(), "gone".into()].into();
     bench.ask("g", demand);
