@@ -2,15 +2,17 @@
 
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeGroupsRequest,
-        DescribeGroupsResponse, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
-        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
-        api_versions_response::ApiVersion, describe_groups_response::DescribedGroup,
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, ConsumerProtocolSubscription,
+        DescribeGroupsRequest, DescribeGroupsResponse, FindCoordinatorRequest, ListOffsetsRequest,
+        MetadataRequest, OffsetFetchRequest, RequestHeader, ResponseHeader,
+        SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+        SaslHandshakeResponse,
+        api_versions_response::ApiVersion,
+        describe_groups_response::{DescribedGroup, DescribedGroupMember},
     },
     protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
 };
@@ -87,6 +89,15 @@ pub(super) fn throttle(faults: &[What]) -> i32 {
 
 pub(super) fn code(error: Option<ResponseError>) -> i16 {
     error.map_or(0, |e| e.code())
+}
+
+/// A consumer that subscribes to one topic.
+fn member(topic: &str) -> DescribedGroupMember {
+    let subscription = ConsumerProtocolSubscription::default().with_topics(vec![text(topic)]);
+    let mut metadata = BytesMut::new();
+    metadata.put_i16(0);
+    subscription.encode(&mut metadata, 0).unwrap();
+    DescribedGroupMember::default().with_member_metadata(metadata.freeze())
 }
 
 fn encode<R: Request>(id: i32, version: i16, response: &R::Response) -> BytesMut {
@@ -247,10 +258,17 @@ pub(super) fn answer(
         ApiKey::DescribeGroups => {
             let request = DescribeGroupsRequest::decode(&mut body, version).unwrap();
             let groups = request.groups.into_iter().map(|name| {
-                let known = state.groups.contains_key(name.as_str());
+                let known = state.groups.get(name.as_str());
+                let member = known.and_then(|g| g.reads).map(member);
+                let is = match (known, &member) {
+                    (None, _) => "Dead",
+                    (_, None) => "Empty",
+                    _ => "Stable",
+                };
                 DescribedGroup::default()
                     .with_group_id(name)
-                    .with_group_state(text(if known { "Empty" } else { "Dead" }))
+                    .with_group_state(text(is))
+                    .with_members(member.into_iter().collect())
                     .with_protocol_type(StrBytes::from_static_str("consumer"))
             });
             let response = DescribeGroupsResponse::default().with_groups(groups.collect());

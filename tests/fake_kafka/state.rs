@@ -33,6 +33,8 @@ pub struct Partition {
 pub struct Group {
     pub coordinator: i32,
     pub commits: HashMap<String, BTreeMap<i32, i64>>,
+    /// A live member that reads this topic.
+    pub reads: Option<&'static str>,
     /// When its commits were told the last time.
     pub told: Option<Instant>,
 }

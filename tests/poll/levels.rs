@@ -6,7 +6,7 @@ use kafka_protocol::{
 };
 
 use crate::{
-    bench::{Bench, slot},
+    bench::{ALL, Bench, slot},
     fake_kafka::{
         fault::{Fault, What},
         state::Asked,
@@ -159,6 +159,32 @@ async fn a_group_that_may_not_be_described_is_named_and_its_neighbour_is_read() 
         bench.topic("b", &[(0, end)]);
         bench.pair("h", "b", 0, (Some(4), end)).await;
     }
+}
+
+#[tokio::test]
+async fn a_group_that_shows_nothing_is_not_without_lag_while_a_member_reads_what_may_not_be_described()
+ {
+    let mut bench = Bench::new(1).await;
+    bench.topic("seen", &[(0, 10)]);
+    bench.topic("hidden", &[(0, 10)]);
+    let refused = ResponseError::TopicAuthorizationFailed;
+    bench
+        .kafka
+        .fault(Fault::of(Metadata, What::NamedCode("hidden", refused)));
+    for (group, reads) in [("g", "seen"), ("h", "hidden")] {
+        bench.group(group, 0, &[]);
+        let mut state = bench.kafka.state();
+        state.groups.get_mut(group).unwrap().reads = Some(reads);
+    }
+    bench.demand(&[("g", ALL), ("h", ALL)]);
+    let trouble = bench
+        .until("both to be asked", |p| {
+            let of = |name: &str| p.groups.get(name).filter(|g| g.polled);
+            Some((of("g")?.trouble.clone(), of("h")?.trouble.clone()))
+        })
+        .await;
+    assert_eq!(trouble.0, None, "it has no commit yet");
+    assert!(trouble.1.unwrap().configuration);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, members, text, throttle};
+use super::{Partitions, Throttled, layout, members, text, throttle};
 use crate::kafka::{
     Cause, Connection, Error,
     reader::{Malformed, Reader},
@@ -28,6 +28,8 @@ pub const MANY: i16 = 8;
 /// Measured best: more in one request is slower and delays the coordinator's other clients.
 const GROUPS: usize = 100;
 const OFFSETS: usize = 5_000;
+/// Topics that members name and that are looked up: a member writes what it likes.
+const MOST_NAMED: usize = 1_000;
 
 /// A group and what is asked of it.
 #[derive(Clone, Debug)]
@@ -47,8 +49,9 @@ pub type Commits = Result<TopicCommits, ResponseError>;
 /// By group. A group the answer lacks is unknown.
 pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
 
-/// Asks for the commits of `groups`, as [`told`] does. One that is asked for everything and shows nothing, although it is there
-/// without a member, has what may not be seen, and is answered with `TopicAuthorizationFailed`.
+/// Asks for the commits of `groups`, as [`told`] does. One that is asked for everything and shows nothing has what may not be
+/// seen, and is answered with `TopicAuthorizationFailed`, if it is there without a member, or if a member reads a topic that may
+/// not be described.
 pub async fn fetch(
     connection: &mut Connection,
     groups: &[CommitsOf],
@@ -68,8 +71,19 @@ pub async fn fetch(
         Err(error) => return Err(error),
     };
     all.throttle_ms = all.throttle_ms.max(members.throttle_ms);
+    let named = members.answer.values().flatten().flat_map(|d| &d.topics);
+    let named: BTreeSet<_> = named.cloned().collect();
+    let named: Vec<_> = named.into_iter().take(MOST_NAMED).collect();
+    let mut topics = BTreeMap::new();
+    if !named.is_empty() {
+        let described = layout::fetch(connection, &named).await?;
+        all.throttle_ms = all.throttle_ms.max(described.throttle_ms);
+        topics = described.answer.topics;
+    }
+    let is_hidden =
+        |topic: &Arc<str>| topics.get(topic) == Some(&Err(ResponseError::TopicAuthorizationFailed));
     for (group, described) in members.answer {
-        if described.is_ok_and(|d| d.empty) {
+        if described.is_ok_and(|d| d.empty || d.topics.iter().any(is_hidden)) {
             let hidden = Err(ResponseError::TopicAuthorizationFailed);
             all.answer.insert(group, hidden);
         }
