@@ -8,7 +8,7 @@ use super::{Loss, Track};
 pub enum Mark {
     /// Its committed offset.
     Committed(i64),
-    /// The same, and the log end offset up to which there was nothing left to read.
+    /// The same, and the offset up to which there was nothing left to read.
     Drained(i64, i64),
     /// It had no commit; the log end offset then.
     Uncommitted(i64),
@@ -19,8 +19,10 @@ impl Track {
     #[must_use]
     pub fn mark(&self) -> Option<([u8; 16], Mark)> {
         let mark = match self.committed {
-            Some(committed) if self.drained => Mark::Drained(committed, self.end),
-            Some(committed) => Mark::Committed(committed),
+            Some(committed) => match self.drained {
+                Some(drained) => Mark::Drained(committed, drained),
+                None => Mark::Committed(committed),
+            },
             None => Mark::Uncommitted(self.baseline),
         };
         self.topic_id.map(|id| (id, mark))
@@ -30,8 +32,10 @@ impl Track {
     #[must_use]
     pub fn since(mut self, id: [u8; 16], mark: Mark) -> Self {
         if let Mark::Drained(committed, end) = mark {
-            let same = self.topic_id == Some(id) && self.end == end;
-            self.drained |= same && self.committed == Some(committed);
+            let same = self.topic_id == Some(id) && self.committed == Some(committed);
+            self.drained = self
+                .drained
+                .or_else(|| (same && self.end >= end).then_some(end));
         }
         if self.committed.is_some() || self.topic_id.is_none() {
             return self;
@@ -124,12 +128,13 @@ mod tests {
     fn what_was_drained_stays_so_until_something_comes() {
         let mut drained = track(Some(99), 100, Some(ID));
         assert_eq!(latest(drained), 1);
-        drained.drained = true;
+        drained.drained = Some(100);
         let mark = drained.mark().unwrap().1;
         assert_eq!((latest(drained), mark), (0, Mark::Drained(99, 100)));
         assert_eq!(latest(track(Some(99), 100, Some(ID)).since(ID, mark)), 0);
         assert_eq!(latest(track(Some(99), 101, Some(ID)).since(ID, mark)), 2);
         assert_eq!(latest(track(Some(98), 100, Some(ID)).since(ID, mark)), 2);
+        assert_eq!(track(Some(99), 99, Some(ID)).since(ID, mark).drained, None);
     }
 
     #[test]

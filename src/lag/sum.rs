@@ -84,7 +84,7 @@ fn lag(track: &Track, counting: Counting) -> i64 {
     let whole = end.saturating_sub(start).max(0);
     let since_seen = end.saturating_sub(track.baseline);
     match track.committed {
-        Some(_) if track.drained => 0,
+        Some(_) if track.drained.is_some_and(|drained| drained >= end) => 0,
         None if counting.zero_without_commit => match counting.policy {
             Policy::Earliest => 0,
             Policy::Latest => since_seen.max(0),

@@ -55,8 +55,8 @@ pub struct Track {
     pub baseline: i64,
     /// Since when there has been a lag with this very commit.
     pub stuck_since: Option<Moment>,
-    /// Whether it was seen that nothing is left to read between the commit and the end: transaction markers take offsets too.
-    pub drained: bool,
+    /// Up to which offset it was seen that nothing is left to read behind the commit: transaction markers take offsets too.
+    pub drained: Option<i64>,
     /// Whether the commit lies beyond the end: truncated, or from elsewhere.
     pub beyond: bool,
     /// What is not there any more.
@@ -78,7 +78,7 @@ impl Track {
             at: reading.at,
             baseline: reading.end,
             stuck_since: None,
-            drained: false,
+            drained: None,
             beyond: false,
             loss: None,
             topic_id: reading.topic_id,
@@ -130,7 +130,9 @@ impl Track {
             self.baseline = reading.end;
         }
         let moved = reading.committed != self.committed;
-        self.drained &= !moved && (reading.end, reading.stable) == (self.end, self.stable);
+        // Another leader may have cut the log, and what it has there now was not seen.
+        let same_log = !elected && reading.end >= self.end;
+        self.drained = self.drained.filter(|_| !moved && same_log);
         self.committed = reading.committed;
         self.end = reading.end;
         self.start = reading.start.or(self.start);
@@ -238,6 +240,23 @@ mod tests {
         unknown.topic_id = None;
         track.take(unknown);
         assert_eq!((track.committed, track.loss), (None, None));
+    }
+
+    #[test]
+    fn what_was_drained_stays_so_for_one_commit_in_one_log() {
+        let drained = |next: Reading| {
+            let mut track = Track::begin(read(99, 100, 0));
+            track.drained = Some(100);
+            track.take(next);
+            track.drained
+        };
+        assert_eq!(drained(read(99, 100, 5)), Some(100));
+        assert_eq!(drained(read(99, 104, 5)), Some(100), "and 104 is more");
+        assert_eq!(drained(read(98, 100, 5)), None);
+        assert_eq!(drained(read(99, 99, 5)), None);
+        let mut elected = read(99, 100, 5);
+        elected.leader_epoch = Some(2);
+        assert_eq!(drained(elected), None);
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl Slot {
             Isolation::ReadCommitted => track.stable?.min(track.end),
         };
         let lag = end.checked_sub(committed)?;
-        let small = (1..=MOST_MARKERS).contains(&lag) && !track.drained;
+        let known = track.drained.is_some_and(|drained| drained >= end);
+        let small = (1..=MOST_MARKERS).contains(&lag) && !known;
         let stands = track.stuck_since.is_some_and(|s| s.age(now) >= still);
         let new = match self.looked {
             Looked::Not => true,
@@ -180,11 +181,7 @@ impl Cluster {
         let slots = group.and_then(|g| g.change().topics.get_mut(&look.topic));
         let track = slots.and_then(|s| s.get_mut(&look.id)?.track.as_mut());
         if let Some(track) = track.filter(|t| t.committed == Some(look.committed)) {
-            let end = match look.isolation {
-                Isolation::ReadUncommitted => Some(track.end),
-                Isolation::ReadCommitted => track.stable.map(|s| s.min(track.end)),
-            };
-            track.drained |= end == Some(look.end);
+            track.drained = Some(look.end);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     cluster::{Cluster, MOST_PAIRS},
     known::{Held, Stage},
     node::Claim,
-    picture::{Slot, Trouble},
+    picture::{Looked, Slot, Trouble},
     words::partition_trouble,
 };
 use crate::{
@@ -255,13 +255,15 @@ impl Cluster {
         stable: Option<&Result<LogOffset, ResponseError>>,
     ) {
         let group = self.groups.get(&claim.group);
-        let stable = match stable {
+        let wants = group.is_some_and(|g| g.demand.stable);
+        // It may have been asked for another group alone.
+        let stable = match stable.filter(|_| wants) {
             Some(Ok(stable)) => Some(stable.offset),
             Some(Err(code)) => {
                 let trouble = partition_trouble(&claim.topic, claim.id, *code);
                 return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
             }
-            None if group.is_some_and(|g| g.demand.stable) => {
+            None if wants => {
                 let what = "its leader tells no last stable offset, which isolation: readCommitted needs (Kafka 0.11 or later)";
                 let trouble = passing(&claim.topic, claim.id, what);
                 return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
@@ -371,7 +373,13 @@ impl Slot {
         match &mut self.track {
             Some(track) if track.at.at >= reading.at.at => {}
             // What was taken for empty is no memory.
-            Some(track) if !self.left_out => track.take(reading),
+            Some(track) if !self.left_out => {
+                let drained = track.drained;
+                track.take(reading);
+                if drained.is_some() && track.drained.is_none() {
+                    self.looked = Looked::Not;
+                }
+            }
             track => *track = Some(Track::begin(reading)),
         }
         self.left_out = false;
