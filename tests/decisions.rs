@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bench::{Bench, live, ready};
 use lagscale::{
-    poll::Trouble,
+    poll::{Slot, Trouble},
     scaling::{Activity, Move, PlannedTrigger, Source, next_move},
     triggers::{self, Parameters, Sources, Trigger},
 };
@@ -61,6 +61,24 @@ fn a_missing_part_never_scales_in_and_what_is_there_still_scales_out() {
     bench.after(5);
     bench.read(&[(6, 6), (6, 6), (0, 0)]);
     assert_eq!(bench.served(), Ok(0));
+}
+
+#[test]
+fn what_others_ask_of_its_group_does_not_begin_an_object_s_poll_anew() {
+    let mut bench = Bench::new(&json!({}));
+    bench.read(&[(0, 0), (4, 4)]);
+    let ask = |bench: &mut Bench| {
+        let picture = bench.picture.as_mut().unwrap();
+        let mut group = (*picture.groups["g"]).clone();
+        group.polled = false;
+        picture.groups.insert("g".into(), group.into());
+    };
+    ask(&mut bench);
+    assert!(bench.evaluate().polled);
+    bench.trouble(0, "no leader");
+    assert!(bench.evaluate().polled, "why not is known");
+    bench.change(0, |slot| *slot = Slot::default());
+    assert!(!bench.evaluate().polled);
 }
 
 #[test]

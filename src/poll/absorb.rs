@@ -127,20 +127,32 @@ impl Cluster {
             self.dirty();
         }
         self.trouble = trouble;
+        if self.trouble.is_some() {
+            self.give_up_waiting();
+        }
         let Some(trouble) = &self.trouble else {
             return;
         };
-        for name in self.waiting.clone() {
-            if let Some(group) = self.groups.get_mut(&name) {
-                group.polled();
-            }
-        }
         let rest = self.seed.as_ref().and_then(|s| s.rest.as_ref());
         if let (true, Some((until, _))) = (trouble.configuration, rest) {
             for group in self.groups.values_mut() {
                 group.due = group.due.max(*until);
             }
             self.next_due = Some(*until);
+        }
+    }
+
+    /// While the way in is troubled, that is all there is to know of the groups that wait for it.
+    pub(super) fn give_up_waiting(&mut self) {
+        let mut changed = false;
+        for name in &self.waiting {
+            if let Some(group) = self.groups.get_mut(name) {
+                changed |= !group.picture.polled;
+                group.polled();
+            }
+        }
+        if changed {
+            self.dirty();
         }
     }
 

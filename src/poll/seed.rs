@@ -55,7 +55,11 @@ impl Cluster {
             self.number += 1;
             seed.put(self.number, self.seeds(), ask, Vec::new());
         }
+        let rests = seed.rests(now).is_some();
         self.seed = Some(seed);
+        if rests {
+            self.give_up_waiting();
+        }
     }
 
     /// As many as one Metadata answer should hold.

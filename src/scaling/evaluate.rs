@@ -96,9 +96,10 @@ pub fn evaluate(
             }) => {
                 let picture = pictures.get(cluster).map(AsRef::as_ref);
                 let group = picture.and_then(|p| p.groups.get(&kafka.group));
-                polled &= kafka.withheld.is_some() || group.is_some_and(|g| g.polled);
                 let known = memory.of(index, kafka, plan, metric);
                 let readout = readout(kafka, picture, plan, &known.recalled, now);
+                let tried = group.is_some_and(|g| g.polled || readout.tried);
+                polled &= kafka.withheld.is_some() || tried;
                 if let Some((partitions, reads)) = readout.partitions {
                     known.bound.take(partitions, reads);
                 }

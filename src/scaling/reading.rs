@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::Recalled;
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
-    poll::{GroupPicture, Listed, Looked, Picture, TopicPicture, Trouble},
+    poll::{GroupPicture, Listed, Looked, Picture, Slot, TopicPicture, Trouble},
     triggers::Kafka,
 };
 
@@ -16,6 +16,8 @@ pub struct Readout {
     pub sum: Sum,
     /// Every partition was read the last time it was tried.
     pub complete: bool,
+    /// Each of its partitions has been read once, or it is known why not: what else is asked of its group is others' affair.
+    pub tried: bool,
     /// Partitions it may read and the number of complete descriptions behind that; `None`: not known.
     pub partitions: Option<(i64, u64)>,
     /// The first thing in the way, if something is.
@@ -60,7 +62,10 @@ pub fn read(
         // What a pattern takes is known once the cluster's topics were listed.
         match &picture.listing {
             Listed::Whole => {}
-            Listed::Not => scan.unread = true,
+            Listed::Not => {
+                scan.unread = true;
+                scan.tried = false;
+            }
             Listed::Failed(trouble) => scan.trouble = Some(trouble.clone()),
         }
         scan.described &= picture.listing == Listed::Whole;
@@ -110,6 +115,7 @@ pub fn read(
     Readout {
         sum: total,
         complete: trouble.is_none() && !scan.unread,
+        tried: scan.tried && (!kafka.topics.are_all() || group.read.is_some()),
         partitions: (scan.described && scan.partitions > 0)
             .then_some((scan.partitions, scan.reads)),
         trouble,
@@ -124,6 +130,7 @@ struct Scan<'a> {
     reads: u64,
     described: bool,
     unread: bool,
+    tried: bool,
     trouble: Option<Trouble>,
     notice: Option<String>,
 }
@@ -137,6 +144,7 @@ impl<'a> Scan<'a> {
             reads: 0,
             described: true,
             unread: false,
+            tried: true,
             trouble: None,
             notice: None,
         }
@@ -152,11 +160,13 @@ impl<'a> Scan<'a> {
         let Some(topic) = topic else {
             self.described = false;
             self.unread = true;
+            self.tried = false;
             return;
         };
         if topic.trouble.is_some() || topic.reads == 0 {
             self.described = false;
             self.unread |= topic.reads == 0;
+            self.tried &= topic.trouble.is_some();
             self.trouble = self.trouble.take().or_else(|| topic.trouble.clone());
         }
         self.reads += topic.reads;
@@ -172,27 +182,23 @@ impl<'a> Scan<'a> {
             let slot = slots.and_then(|s| s.get(id));
             let trouble = slot.and_then(|s| s.trouble.as_ref());
             self.trouble = self.trouble.take().or_else(|| trouble.cloned());
-            match slot.and_then(|s| s.track.as_ref()) {
-                Some(track) => {
-                    let track = self.recalled.of(name, *id, track);
-                    // It was read for somebody who sees more.
-                    self.unread |=
-                        kafka.isolation == Isolation::ReadCommitted && track.stable.is_none();
-                    let left_out = slot.is_some_and(|s| s.left_out);
-                    let unseen = slot.is_some_and(
-                        |s| matches!(s.looked, Looked::Refused(c, _) if track.committed == Some(c)),
-                    );
-                    let what = || match lost(&track) {
-                        _ if left_out => Some(LEFT_OUT.to_owned()),
-                        None if unseen => Some(UNSEEN.to_owned()),
-                        lost => lost,
-                    };
-                    let notice = || Some(format!("topic {name} partition {id}: {}", what()?));
-                    self.notice = self.notice.take().or_else(notice);
-                    self.tracks.push(track);
-                }
-                None => self.unread = true,
-            }
+            let Some(slot) = slot else {
+                self.unread = true;
+                self.tried = false;
+                continue;
+            };
+            let Some(track) = &slot.track else {
+                self.unread = true;
+                self.tried &= slot.trouble.is_some();
+                continue;
+            };
+            let track = self.recalled.of(name, *id, track);
+            // It was read for somebody who sees more.
+            self.unread |= kafka.isolation == Isolation::ReadCommitted && track.stable.is_none();
+            let what = noticed(slot, &track);
+            let notice = || Some(format!("topic {name} partition {id}: {}", what?));
+            self.notice = self.notice.take().or_else(notice);
+            self.tracks.push(track);
         }
         if !any && topic.reads > 0 && topic.trouble.is_none() {
             self.trouble = Some(Trouble::configuration(format!(
@@ -209,7 +215,16 @@ const LEFT_OUT: &str =
 const UNSEEN: &str =
     "what is left may be transaction markers, which only Read on the topic would show: it counts";
 
-/// What a partition has lost, in words for a condition.
+/// What a person should know of a partition, in words for a condition.
+fn noticed(slot: &Slot, track: &Track) -> Option<String> {
+    if slot.left_out {
+        return Some(LEFT_OUT.to_owned());
+    }
+    let refused = matches!(slot.looked, Looked::Refused(c, _) if track.committed == Some(c));
+    lost(track).or_else(|| refused.then(|| UNSEEN.to_owned()))
+}
+
+/// What it has lost.
 fn lost(track: &Track) -> Option<String> {
     let end = track.end;
     if track.loss == Some(Loss::Recreated) {

@@ -47,6 +47,22 @@ async fn a_cluster_whose_bootstrap_addresses_all_died_is_asked_through_a_broker_
 }
 
 #[tokio::test]
+async fn a_group_that_is_asked_for_while_nobody_answers_is_told_so_as_the_first_was() {
+    let mut bench = Bench::new(1).await;
+    bench.bootstrap(&[dead()]);
+    for group in ["g", "h"] {
+        bench.demand(&[("g", "t"), (group, "t")]);
+        let trouble = bench
+            .until(group, |p| {
+                let group = p.groups.get(group).filter(|g| g.polled);
+                group.map(|_| p.trouble.clone())
+            })
+            .await;
+        assert!(trouble.is_some());
+    }
+}
+
+#[tokio::test]
 async fn an_ipv6_address_is_dialled_as_it_is_written() {
     let mut bench = Bench::new(1).await;
     bench.kafka = FakeKafka::start_at("::1", 1).await;
