@@ -109,7 +109,8 @@ impl Bench {
         }
         for (group, demand) in &wanted {
             let demand = Some(demand.clone());
-            self.manager.ask(&self.key, group, demand, &self.security);
+            let (key, security) = (&self.key, &self.security);
+            self.manager.ask(key, group, demand, security, None);
         }
         for group in self.asked.difference(&wanted.keys().cloned().collect()) {
             self.manager.change(&self.key, group, None);
