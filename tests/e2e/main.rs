@@ -19,6 +19,7 @@ mod objects;
 mod options;
 mod ownership;
 mod restarts;
+mod rotation;
 mod scene;
 mod security;
 mod story;
@@ -130,6 +131,7 @@ fn main() {
         bounds::trials,
         brokers::trials,
         security::trials,
+        rotation::trials,
         access::trials,
         admission::trials,
         authentication::trials,

@@ -27,7 +27,7 @@ use rskafka::{
 
 use crate::{kafka::Kafka, wait};
 
-const DEADLINES: Deadlines = Deadlines {
+pub(crate) const DEADLINES: Deadlines = Deadlines {
     dial: Duration::from_secs(10),
     call: Duration::from_secs(30),
 };
@@ -42,12 +42,12 @@ pub enum Described<'a> {
     Group(&'a str),
 }
 
-fn text(name: &str) -> StrBytes {
+pub(crate) fn text(name: &str) -> StrBytes {
     StrBytes::from_string(name.to_owned())
 }
 
 /// Asks for what only tests want, with kafka-protocol's decoders: a broker of ours tells no lies.
-async fn ask<R: Request>(
+pub(crate) async fn ask<R: Request>(
     connection: &mut Connection,
     request: &R,
     version: i16,
@@ -60,7 +60,7 @@ async fn ask<R: Request>(
 }
 
 impl Kafka {
-    async fn connection(&self) -> Connection {
+    pub(crate) async fn connection(&self) -> Connection {
         self.dial(&Address::new("localhost", self.plain_port()))
             .await
     }

@@ -27,6 +27,7 @@ pub mod parts;
 mod pki;
 mod pod_metrics;
 mod process;
+mod users;
 pub mod wait;
 mod workload;
 
