@@ -20,8 +20,8 @@ pub(super) struct Asked {
     askers: BTreeMap<Place, BTreeMap<ObjectKey, GroupDemand>>,
     places: Index<Place>,
     clusters: Index<ClusterKey>,
-    /// Clusters with the present value of somebody's credential: the others are not dialled.
-    present: Index<ClusterKey>,
+    /// Clusters that an object asks by the former value of a credential only. One that everybody asks so is not dialled.
+    former: Index<ClusterKey>,
     /// Places that a former value of the same credential still reads for somebody.
     renewing: Index<Place>,
 }
@@ -47,11 +47,13 @@ impl Asked {
         let before = self.places.things(key);
         let places: BTreeSet<Place> = wanted.keys().cloned().collect();
         let cluster = |place: &Place| place.0.clone();
+        let clusters_before = self.clusters.things(key);
         self.clusters.set(key, places.iter().map(cluster).collect());
         let present = wanted.iter().filter(|(_, ask)| ask.security.is_some());
         let present: BTreeSet<_> = present.map(|(place, _)| cluster(place)).collect();
-        let replaced = self.present.things(key);
-        self.present.set(key, present);
+        let former = places.iter().map(cluster);
+        let former = former.filter(|cluster| !present.contains(cluster));
+        self.former.set(key, former.collect());
         let renewing = wanted.iter().filter(|(_, ask)| ask.former.is_some());
         let renewing: BTreeSet<_> = renewing.map(|(place, _)| place.clone()).collect();
         let renewed = self.renewing.things(key);
@@ -83,8 +85,10 @@ impl Asked {
                 }
             }
         }
-        for cluster in replaced.iter().filter(|c| !self.present.knows(c)) {
-            manager.retire(cluster);
+        for cluster in clusters_before.difference(&present) {
+            if self.clusters.of(cluster).len() == self.former.of(cluster).len() {
+                manager.retire(cluster);
+            }
         }
         for place in renewed.iter().filter(|p| !self.renewing.knows(p)) {
             manager.drop_history(&place.0, &place.1);
@@ -93,7 +97,7 @@ impl Asked {
     }
 
     /// The objects that ask something of a cluster.
-    pub(super) fn of(&self, cluster: &ClusterKey) -> impl Iterator<Item = &ObjectKey> {
+    pub(super) fn of(&self, cluster: &ClusterKey) -> &BTreeSet<ObjectKey> {
         self.clusters.of(cluster)
     }
 
@@ -150,4 +154,96 @@ fn total(askers: &BTreeMap<ObjectKey, GroupDemand>) -> Option<GroupDemand> {
     let mut total = demands.next()?.clone();
     demands.for_each(|demand| total.add(demand));
     Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        poll::{GroupPicture, Timing},
+        scaling::PlannedTrigger,
+        triggers::{self, Parameters, Sources, Trigger},
+    };
+
+    /// Asks for `group` with this password, and for what a former one reads.
+    fn plan(group: &str, password: &str, former: Option<&ClusterKey>) -> (Plan, ClusterKey) {
+        let object = serde_json::json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "app", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": [{
+                "type": "kafka", "metadata": {
+                    // Nobody listens there.
+                    "bootstrapServers": "127.0.0.1:1", "consumerGroup": group, "topic": "t", "sasl": "plaintext",
+                },
+            }]},
+        });
+        let object: crate::resources::ScaledObject = serde_json::from_value(object).unwrap();
+        let trigger = &object.spec.triggers[0];
+        let login = [("username", "alice"), ("password", password)];
+        let login = login.map(|(k, v)| (k.to_owned(), v.into()));
+        let sources = Sources {
+            metadata: &trigger.metadata,
+            environment: &Parameters::new(),
+            parameters: &Parameters::from(login),
+        };
+        let parsed = triggers::parse("kafka", sources, "").unwrap();
+        let Trigger::Kafka(kafka, metric_type) = parsed else {
+            panic!("a kafka trigger");
+        };
+        let cluster = ClusterKey {
+            bootstrap: kafka.bootstrap.clone(),
+            fingerprint: kafka.security.fingerprint(),
+        };
+        let source = Source::Kafka {
+            cluster: cluster.clone(),
+            former: former.cloned(),
+            metric: "m".into(),
+            kafka: (*kafka).into(),
+            metric_type,
+        };
+        let triggers = vec![PlannedTrigger::new(trigger, Ok(source))];
+        (Plan::new(object.into(), triggers), cluster)
+    }
+
+    #[tokio::test]
+    async fn a_value_is_retired_when_nobody_has_it_any_more_and_left_when_nobody_reads_by_it() {
+        let (sender, _pictures) = mpsc::unbounded_channel();
+        let mut manager = Manager::new(Timing::default(), sender);
+        let mut asked = Asked::default();
+        let [a, b] = ["a", "b"].map(|name| ("shop".to_owned(), name.to_owned()));
+        let (first_of_a, first) = plan("g", "first", None);
+        let (first_of_b, _) = plan("h", "first", None);
+        let (second_of_a, second) = plan("g", "second", Some(&first));
+        let group = (Arc::from("g"), Arc::new(GroupPicture::default()));
+        let picture = Picture {
+            groups: [group].into(),
+            ..Picture::default()
+        };
+        let pictures = BTreeMap::from([(first.clone(), Arc::new(picture))]);
+        let mut set = |key: &ObjectKey, plan: Option<&Plan>| {
+            asked.set(key, plan, &pictures, &mut manager);
+            let of = |cluster| manager.credential_of(cluster);
+            (of(&first), of(&second))
+        };
+        let (dialled, retired) = (Some(true), Some(false));
+        set(&a, Some(&first_of_a));
+        assert_eq!(set(&b, Some(&first_of_b)), (dialled, None));
+        // The other one has it as its own.
+        assert_eq!(set(&a, Some(&second_of_a)), (dialled, dialled));
+        assert_eq!(set(&b, None), (retired, dialled));
+        assert_eq!(set(&b, Some(&first_of_b)), (dialled, dialled));
+        let (second_of_b, _) = plan("h", "second", Some(&first));
+        assert_eq!(set(&b, Some(&second_of_b)), (retired, dialled));
+        // Put back.
+        assert_eq!(set(&a, Some(&first_of_a)), (dialled, dialled));
+        assert_eq!(set(&a, Some(&second_of_a)), (retired, dialled));
+        let (whole_of_a, _) = plan("g", "second", None);
+        let (whole_of_b, _) = plan("h", "second", None);
+        assert_eq!(set(&a, Some(&whole_of_a)), (retired, dialled));
+        assert_eq!(set(&b, Some(&whole_of_b)), (None, dialled));
+        assert_eq!(set(&b, None), (None, dialled));
+        assert_eq!(set(&a, None), (None, None));
+    }
 }

@@ -126,4 +126,11 @@ impl Manager {
             });
         }
     }
+
+    /// Whether it is dialled; `None`: nothing is asked of it.
+    #[cfg(test)]
+    pub(crate) fn credential_of(&self, cluster: &ClusterKey) -> Option<bool> {
+        let poller = self.tasks.get(cluster)?;
+        Some(poller.credential.borrow().is_some())
+    }
 }
