@@ -16,7 +16,7 @@ use crate::{
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![shared.trial(
-        "a rotated password leaves no gap, a wrong one is told while the old connections serve on, another Secret counts at once",
+        "a rotated password leaves no gap, a wrong one is told while the old connections serve on, another reference counts at once",
         rotation,
     )]
 }
@@ -79,18 +79,34 @@ async fn rotation(world: &World) {
         () = rotated => {}
     }
 
-    // Another Secret is another credential: what the former one reads is not its own.
-    let ca = &kafka.ca.pem;
-    scene.secret("other", ca, "of somebody else").await;
-    let keys = ["sasl", "tls", "ca", "username", "password"];
-    let targets = keys.map(|k| json!({"parameter": k, "name": "other", "key": k}));
-    let patch = json!({"spec": {"secretTargetRef": targets}});
-    scene.patch::<TriggerAuthentication>("kafka", &patch).await;
-    bed::wait::until("the value to be withheld", PATIENCE, async || {
-        match scene.value("app", &metric).await {
-            Err(why) if why.contains("login refused") => Ok(()),
-            other => Err(other),
-        }
-    })
-    .await;
+    // Another key or another Secret is another credential: what the former one reads is not its own.
+    let point = async |secret: &str, key: &str| {
+        let keys = ["sasl", "tls", "ca", "username", "password"];
+        let target = |k| {
+            let key = if k == "password" { key } else { k };
+            json!({"parameter": k, "name": secret, "key": key})
+        };
+        let patch = json!({"spec": {"secretTargetRef": keys.map(target)}});
+        scene.patch::<TriggerAuthentication>("kafka", &patch).await;
+    };
+    let withheld = async || {
+        bed::wait::until("the value to be withheld", PATIENCE, async || {
+            match scene.value("app", &metric).await {
+                Err(why) if why.contains("login refused") => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+    };
+    let more = json!({"stringData": {"another": "of somebody else"}});
+    scene.patch::<Secret>("kafka", &more).await;
+    point("kafka", "another").await;
+    withheld().await;
+    point("kafka", "password").await;
+    scene.value_is("app", &metric, "3").await;
+    scene
+        .secret("other", &kafka.ca.pem, "of somebody else")
+        .await;
+    point("other", "password").await;
+    withheld().await;
 }
