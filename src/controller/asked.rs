@@ -8,8 +8,8 @@ use std::{
 use super::{index::Index, work::ObjectKey};
 use crate::{
     kafka::Security,
-    poll::{ClusterKey, GroupDemand, Manager},
-    scaling::{Plan, Source, remembered_topics},
+    poll::{ClusterKey, GroupDemand, Manager, Picture},
+    scaling::{Plan, Source, known, remembered_topics},
 };
 
 type Place = (ClusterKey, Arc<str>);
@@ -20,48 +20,60 @@ pub(super) struct Asked {
     askers: BTreeMap<Place, BTreeMap<ObjectKey, GroupDemand>>,
     places: Index<Place>,
     clusters: Index<ClusterKey>,
+    /// Clusters that an object asks by the former value of a credential only. One that everybody asks so is not dialled.
+    former: Index<ClusterKey>,
+    /// Places that a former value of the same credential still reads for somebody.
+    renewing: Index<Place>,
+}
+
+/// What an object asks of a place.
+struct Ask<'a> {
+    demand: GroupDemand,
+    /// `None`: only what is connected already is asked.
+    security: Option<&'a Security>,
+    former: Option<&'a ClusterKey>,
 }
 
 impl Asked {
     /// Replaces what an object asks by what `plan` says, nothing without one.
-    pub(super) fn set(&mut self, key: &ObjectKey, plan: Option<&Plan>, manager: &mut Manager) {
+    pub(super) fn set(
+        &mut self,
+        key: &ObjectKey,
+        plan: Option<&Plan>,
+        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+        manager: &mut Manager,
+    ) {
+        let wanted = wanted(plan);
         let before = self.places.things(key);
-        let mut wanted: BTreeMap<Place, (GroupDemand, &Security)> = BTreeMap::new();
-        let sources = plan.into_iter().filter(|p| p.problem.is_none());
-        for (source, plan) in sources.flat_map(|p| p.triggers.iter().map(move |t| (&t.source, p))) {
-            let Ok(Source::Kafka {
-                kafka,
-                cluster,
-                metric,
-                ..
-            }) = source
-            else {
-                continue;
-            };
-            if kafka.withheld.is_some() {
-                continue;
-            }
-            let mut demand =
-                GroupDemand::new(&kafka.topics, kafka.isolation, plan.sample_interval());
-            if kafka.topics.are_all() {
-                let remembered = remembered_topics(plan, kafka, metric);
-                demand.topics.extend(remembered);
-            }
-            wanted
-                .entry((cluster.clone(), kafka.group.clone()))
-                .and_modify(|(known, _)| known.add(&demand))
-                .or_insert((demand, &kafka.security));
-        }
         let places: BTreeSet<Place> = wanted.keys().cloned().collect();
-        let clusters = places.iter().map(|(cluster, _)| cluster.clone());
-        self.clusters.set(key, clusters.collect());
+        let cluster = |place: &Place| place.0.clone();
+        let clusters_before = self.clusters.things(key);
+        self.clusters.set(key, places.iter().map(cluster).collect());
+        let present = wanted.iter().filter(|(_, ask)| ask.security.is_some());
+        let present: BTreeSet<_> = present.map(|(place, _)| cluster(place)).collect();
+        let former = places.iter().map(cluster);
+        let former = former.filter(|cluster| !present.contains(cluster));
+        self.former.set(key, former.collect());
+        let renewing = wanted.iter().filter(|(_, ask)| ask.former.is_some());
+        let renewing: BTreeSet<_> = renewing.map(|(place, _)| place.clone()).collect();
+        let renewed = self.renewing.things(key);
+        self.renewing.set(key, renewing);
         // What is new first: a cluster that stays in use is not left for a moment.
-        for (place, (demand, security)) in wanted {
+        for (place, ask) in wanted {
             let askers = self.askers.entry(place.clone()).or_default();
-            if askers.get(key) != Some(&demand) {
-                askers.insert(key.clone(), demand);
+            if askers.get(key) != Some(&ask.demand) {
+                askers.insert(key.clone(), ask.demand);
                 let total = total(askers);
-                manager.ask(&place.0, &place.1, total, security);
+                let history = ask.former.and_then(|f| known(pictures, f, &place.1));
+                match ask.security {
+                    Some(security) => {
+                        manager.ask(&place.0, &place.1, total, security, history.cloned());
+                    }
+                    None => manager.change(&place.0, &place.1, total),
+                }
+            }
+            if let Some(security) = ask.security {
+                manager.restore(&place.0, security);
             }
         }
         for place in before.difference(&places) {
@@ -73,11 +85,19 @@ impl Asked {
                 }
             }
         }
+        for cluster in clusters_before.difference(&present) {
+            if self.clusters.of(cluster).len() == self.former.of(cluster).len() {
+                manager.retire(cluster);
+            }
+        }
+        for place in renewed.iter().filter(|p| !self.renewing.knows(p)) {
+            manager.drop_history(&place.0, &place.1);
+        }
         self.places.set(key, places);
     }
 
     /// The objects that ask something of a cluster.
-    pub(super) fn of(&self, cluster: &ClusterKey) -> impl Iterator<Item = &ObjectKey> {
+    pub(super) fn of(&self, cluster: &ClusterKey) -> &BTreeSet<ObjectKey> {
         self.clusters.of(cluster)
     }
 
@@ -87,9 +107,143 @@ impl Asked {
     }
 }
 
+/// What a plan asks, by place.
+fn wanted(plan: Option<&Plan>) -> BTreeMap<Place, Ask<'_>> {
+    let mut wanted: BTreeMap<Place, Ask<'_>> = BTreeMap::new();
+    let sources = plan.into_iter().filter(|p| p.problem.is_none());
+    for (source, plan) in sources.flat_map(|p| p.triggers.iter().map(move |t| (&t.source, p))) {
+        let Ok(Source::Kafka {
+            kafka,
+            cluster,
+            former,
+            metric,
+            ..
+        }) = source
+        else {
+            continue;
+        };
+        if kafka.withheld.is_some() {
+            continue;
+        }
+        let mut demand = GroupDemand::new(&kafka.topics, kafka.isolation, plan.sample_interval());
+        if kafka.topics.are_all() {
+            let remembered = remembered_topics(plan, kafka, metric);
+            demand.topics.extend(remembered);
+        }
+        let asks = [
+            Some((cluster, Some(&kafka.security), former.as_ref())),
+            former.as_ref().map(|former| (former, None, None)),
+        ];
+        for (cluster, security, former) in asks.into_iter().flatten() {
+            let place = (cluster.clone(), kafka.group.clone());
+            let ask = wanted.entry(place).or_insert_with(|| Ask {
+                demand: demand.clone(),
+                security: None,
+                former: None,
+            });
+            ask.demand.add(&demand);
+            ask.security = ask.security.or(security);
+            ask.former = ask.former.or(former);
+        }
+    }
+    wanted
+}
+
 fn total(askers: &BTreeMap<ObjectKey, GroupDemand>) -> Option<GroupDemand> {
     let mut demands = askers.values();
     let mut total = demands.next()?.clone();
     demands.for_each(|demand| total.add(demand));
     Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        poll::{GroupPicture, Timing},
+        scaling::PlannedTrigger,
+        triggers::{self, Parameters, Sources, Trigger},
+    };
+
+    /// Asks for `group` with this password, and for what a former one reads.
+    fn plan(group: &str, password: &str, former: Option<&ClusterKey>) -> (Plan, ClusterKey) {
+        let object = serde_json::json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "app", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": [{
+                "type": "kafka", "metadata": {
+                    // Nobody listens there.
+                    "bootstrapServers": "127.0.0.1:1", "consumerGroup": group, "topic": "t", "sasl": "plaintext",
+                },
+            }]},
+        });
+        let object: crate::resources::ScaledObject = serde_json::from_value(object).unwrap();
+        let trigger = &object.spec.triggers[0];
+        let login = [("username", "alice"), ("password", password)];
+        let login = login.map(|(k, v)| (k.to_owned(), v.into()));
+        let sources = Sources {
+            metadata: &trigger.metadata,
+            environment: &Parameters::new(),
+            parameters: &Parameters::from(login),
+        };
+        let parsed = triggers::parse("kafka", sources, "").unwrap();
+        let Trigger::Kafka(kafka, metric_type) = parsed else {
+            panic!("a kafka trigger");
+        };
+        let cluster = ClusterKey {
+            bootstrap: kafka.bootstrap.clone(),
+            fingerprint: kafka.security.fingerprint(),
+        };
+        let source = Source::Kafka {
+            cluster: cluster.clone(),
+            former: former.cloned(),
+            metric: "m".into(),
+            kafka: (*kafka).into(),
+            metric_type,
+        };
+        let triggers = vec![PlannedTrigger::new(trigger, Ok(source))];
+        (Plan::new(object.into(), triggers), cluster)
+    }
+
+    #[tokio::test]
+    async fn a_value_is_retired_when_nobody_has_it_any_more_and_left_when_nobody_reads_by_it() {
+        let (sender, _pictures) = mpsc::unbounded_channel();
+        let mut manager = Manager::new(Timing::default(), sender);
+        let mut asked = Asked::default();
+        let [a, b] = ["a", "b"].map(|name| ("shop".to_owned(), name.to_owned()));
+        let (first_of_a, first) = plan("g", "first", None);
+        let (first_of_b, _) = plan("h", "first", None);
+        let (second_of_a, second) = plan("g", "second", Some(&first));
+        let group = (Arc::from("g"), Arc::new(GroupPicture::default()));
+        let picture = Picture {
+            groups: [group].into(),
+            ..Picture::default()
+        };
+        let pictures = BTreeMap::from([(first.clone(), Arc::new(picture))]);
+        let mut set = |key: &ObjectKey, plan: Option<&Plan>| {
+            asked.set(key, plan, &pictures, &mut manager);
+            let of = |cluster| manager.credential_of(cluster);
+            (of(&first), of(&second))
+        };
+        let (dialled, retired) = (Some(true), Some(false));
+        set(&a, Some(&first_of_a));
+        assert_eq!(set(&b, Some(&first_of_b)), (dialled, None));
+        // The other one has it as its own.
+        assert_eq!(set(&a, Some(&second_of_a)), (dialled, dialled));
+        assert_eq!(set(&b, None), (retired, dialled));
+        assert_eq!(set(&b, Some(&first_of_b)), (dialled, dialled));
+        let (second_of_b, _) = plan("h", "second", Some(&first));
+        assert_eq!(set(&b, Some(&second_of_b)), (retired, dialled));
+        // Put back.
+        assert_eq!(set(&a, Some(&first_of_a)), (dialled, dialled));
+        assert_eq!(set(&a, Some(&second_of_a)), (retired, dialled));
+        let (whole_of_a, _) = plan("g", "second", None);
+        let (whole_of_b, _) = plan("h", "second", None);
+        assert_eq!(set(&a, Some(&whole_of_a)), (retired, dialled));
+        assert_eq!(set(&b, Some(&whole_of_b)), (None, dialled));
+        assert_eq!(set(&b, None), (None, dialled));
+        assert_eq!(set(&a, None), (None, None));
+    }
 }

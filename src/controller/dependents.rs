@@ -12,6 +12,7 @@ use super::{
     object::Object,
     release::{end, is_held, release},
     resolve::{Resolved, resolve},
+    rotation::{Origins, origins},
     watches::Change,
     work::ObjectKey,
 };
@@ -107,12 +108,17 @@ impl Controller {
             credentials: &self.credentials,
         };
         let authentications = authentications(namespace, &object);
+        let origins = origins(namespace, &object, &lookup);
         let Resolved {
-            plan,
+            mut plan,
             references,
             waiting,
         } = resolve(object, &lookup);
         self.dependents.authentications.set(key, authentications);
+        let followed = self.dependents.references.things(key);
+        if followed != references {
+            self.forget_origins(key);
+        }
         self.unfollowed |= self.dependents.references.set(key, references);
         if waiting {
             // What it was before stands until all of it is known.
@@ -120,11 +126,13 @@ impl Controller {
             return;
         }
         self.waiting.remove(key);
-        self.asked.set(key, Some(&plan), &mut self.manager);
-        self.adopt(key, plan);
+        self.follow(key, &mut plan, &origins);
+        let (pictures, manager) = (&self.pictures, &mut self.manager);
+        self.asked.set(key, Some(&plan), pictures, manager);
+        self.adopt(key, plan, origins);
     }
 
-    fn adopt(&mut self, key: &ObjectKey, plan: Plan) {
+    fn adopt(&mut self, key: &ObjectKey, plan: Plan, origins: Origins) {
         let plan = Arc::new(plan);
         if let Some(object) = self.objects.get_mut(key) {
             object.adopt(plan);
@@ -133,9 +141,10 @@ impl Controller {
             self.unpolled.insert(key.clone());
             self.objects.insert(key.clone(), object);
         }
-        let Some(object) = self.objects.get(key) else {
+        let Some(object) = self.objects.get_mut(key) else {
             return;
         };
+        object.origins = Some(origins);
         let names = [Some(object.plan.hpa_name.as_str()), object.former_hpa()];
         let hpas = names.into_iter().flatten();
         let hpas = hpas.map(|name| (key.0.clone(), name.to_owned()));
@@ -157,7 +166,8 @@ impl Controller {
 
     /// Nothing is known of an object any more.
     fn forget(&mut self, key: &ObjectKey) {
-        self.asked.set(key, None, &mut self.manager);
+        let (pictures, manager) = (&self.pictures, &mut self.manager);
+        self.asked.set(key, None, pictures, manager);
         self.dependents.authentications.set(key, BTreeSet::new());
         self.dependents.hpas.set(key, BTreeSet::new());
         self.unfollowed |= self.dependents.references.set(key, BTreeSet::new());

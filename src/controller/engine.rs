@@ -196,8 +196,7 @@ impl Controller {
             self.plan(key);
         }
         if !dirty.plan.is_empty() {
-            let asked = &self.asked;
-            self.pictures.retain(|cluster, _| asked.knows(cluster));
+            self.forget_pictures();
         }
         if std::mem::take(&mut self.unfollowed) {
             self.credentials.follow(self.dependents.references.all());
@@ -210,6 +209,11 @@ impl Controller {
             let ready = &self.parts.ready;
             ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         }
+    }
+
+    pub(super) fn forget_pictures(&mut self) {
+        let asked = &self.asked;
+        self.pictures.retain(|cluster, _| asked.knows(cluster));
     }
 
     /// Evaluates an object, publishes what it serves, and begins the writes that follow.
@@ -243,6 +247,7 @@ impl Controller {
             let with = (client, self.teller.clone(), self.places.clone());
             tokio::spawn(apply(with, key.clone(), work, done));
         }
+        self.renew(key, &evaluation.renewed);
     }
 
     fn finished(&mut self, outcome: Outcome, dirty: &mut Dirty) {

@@ -8,6 +8,8 @@ use super::work::ObjectKey;
 pub(super) struct Index<T> {
     things: BTreeMap<ObjectKey, BTreeSet<T>>,
     objects: BTreeMap<T, BTreeSet<ObjectKey>>,
+    /// Depends on what nothing depends on.
+    nobody: BTreeSet<ObjectKey>,
 }
 
 impl<T> Default for Index<T> {
@@ -15,6 +17,7 @@ impl<T> Default for Index<T> {
         Self {
             things: BTreeMap::new(),
             objects: BTreeMap::new(),
+            nobody: BTreeSet::new(),
         }
     }
 }
@@ -52,8 +55,8 @@ impl<T: Clone + Ord> Index<T> {
     }
 
     /// The objects that depend on `thing`.
-    pub(super) fn of(&self, thing: &T) -> impl Iterator<Item = &ObjectKey> {
-        self.objects.get(thing).into_iter().flatten()
+    pub(super) fn of(&self, thing: &T) -> &BTreeSet<ObjectKey> {
+        self.objects.get(thing).unwrap_or(&self.nobody)
     }
 
     /// Everything that somebody depends on.
@@ -77,7 +80,7 @@ mod tests {
         let mut index = Index::default();
         assert!(index.set(&key("a"), BTreeSet::from([1, 2])));
         assert!(!index.set(&key("b"), BTreeSet::from([2])));
-        let of = |index: &Index<i32>, thing| index.of(&thing).cloned().collect::<Vec<_>>();
+        let of = |index: &Index<i32>, thing| index.of(&thing).iter().cloned().collect::<Vec<_>>();
         assert_eq!(of(&index, 2), [key("a"), key("b")]);
         assert!(index.set(&key("a"), BTreeSet::from([2])));
         assert!(!index.knows(&1));

@@ -14,6 +14,7 @@ mod pace;
 mod publish;
 mod release;
 mod resolve;
+mod rotation;
 mod status;
 mod target;
 mod teller;

@@ -12,6 +12,7 @@ use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAu
 use super::{
     hpas::{foreign, owns},
     metadata,
+    rotation::Origins,
     target::Target,
     work::{HpaWrite, Step, Work},
 };
@@ -36,6 +37,7 @@ const STANDS: Duration = Duration::from_secs(20);
 /// The engine's record of one ScaledObject.
 pub(super) struct Object {
     pub(super) plan: Arc<Plan>,
+    pub(super) origins: Option<Origins>,
     pub(super) memory: Memory,
     pub(super) target: Option<Result<Target, String>>,
     pub(super) looked: Option<Instant>,
@@ -94,6 +96,7 @@ impl Object {
             .map(|_| now);
         Self {
             plan,
+            origins: None,
             memory: Memory::default(),
             target: None,
             looked: None,

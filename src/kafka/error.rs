@@ -128,6 +128,11 @@ pub enum Cause {
     /// The peer hung up.
     #[error("the broker closed the connection")]
     Closed,
+    /// Another value has taken the credential's place, and its last connection to this broker has ended.
+    #[error(
+        "the connection has ended, and its credential has been replaced: it is not dialled again"
+    )]
+    Replaced,
     /// Another I/O error, in the system's words.
     #[error("{0}")]
     Io(String),
@@ -161,6 +166,7 @@ impl Cause {
             | Self::Codec { .. }
             | Self::TooLarge { .. }
             | Self::Closed
+            | Self::Replaced
             | Self::Io(_)
             | Self::Code(_) => false,
         }

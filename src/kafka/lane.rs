@@ -8,7 +8,11 @@ use std::{
 };
 
 use kafka_protocol::messages::{FindCoordinatorRequest, OffsetFetchRequest};
-use tokio::{sync::mpsc, task::JoinHandle, time::sleep_until};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::sleep_until,
+};
 
 use super::{
     Address, Cause, Connection, Error, Security,
@@ -24,6 +28,10 @@ use crate::{kafka::topics::TopicPattern, lag::Moment};
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
 /// Addresses that refuse at once are passed over, as many as this for one question.
 const MOST_DIALS: usize = 4;
+
+/// What a lane dials with, as its owner has it now; `None` once another value has taken its place: connections serve on
+/// until they end, and nothing is dialled.
+pub type Credential = watch::Receiver<Option<Arc<Security>>>;
 
 /// Which lane: a broker by its node id, or the way in through the bootstrap addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,14 +126,14 @@ impl Lane {
     #[must_use]
     pub fn spawn(
         id: LaneId,
-        security: Arc<Security>,
+        credential: Credential,
         deadlines: Deadlines,
         done: mpsc::UnboundedSender<Done>,
     ) -> Self {
         let (requests, inbox) = mpsc::channel(1);
         let worker = Worker {
             id,
-            security,
+            credential,
             deadlines,
             connection: None,
             next: 0,
@@ -167,7 +175,7 @@ impl Drop for Lane {
 
 struct Worker {
     id: LaneId,
-    security: Arc<Security>,
+    credential: Credential,
     deadlines: Deadlines,
     connection: Option<Connection>,
     next: usize,
@@ -202,10 +210,12 @@ impl Worker {
     }
 
     async fn attempt(&mut self, request: &Request) -> Result<Answer, Error> {
+        // One that can't be dialled anew serves until the broker ends it.
+        let last = self.credential.borrow().is_none();
         let kept = self
             .connection
             .take()
-            .filter(|c| !c.is_worn() && request.candidates.contains(c.address()));
+            .filter(|c| (last || !c.is_worn()) && request.candidates.contains(c.address()));
         let mut connection = match kept {
             Some(connection) => connection,
             None => self.dial(&request.candidates).await?,
@@ -226,7 +236,11 @@ impl Worker {
             let Some(address) = candidates.get(self.next % candidates.len()) else {
                 break;
             };
-            match Connection::dial(address, &self.security, self.deadlines).await {
+            let Some(security) = self.credential.borrow().clone() else {
+                let (address, cause) = (address.clone(), Cause::Replaced);
+                return Err(Error { address, cause });
+            };
+            match Connection::dial(address, &security, self.deadlines).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failed = error,
             }

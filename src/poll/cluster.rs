@@ -20,9 +20,9 @@ use super::{
     picture::{Picture, Trouble},
 };
 use crate::kafka::{
-    Address, Security,
+    Address,
     connection::Deadlines,
-    lane::{Done, Lane, LaneId},
+    lane::{Credential, Done, Lane, LaneId},
 };
 
 /// A refused login costs the broker a delayed answer, so it is tried less and less often.
@@ -75,7 +75,7 @@ pub(super) struct Cluster {
     demand: watch::Receiver<ClusterDemand>,
     demand_due: Option<Instant>,
     pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
-    security: Arc<Security>,
+    credential: Credential,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     pub(super) number: u64,
     /// The way in; made at the first question.
@@ -112,11 +112,11 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn new(
         key: ClusterKey,
-        mut demand: watch::Receiver<ClusterDemand>,
+        demand: watch::Receiver<ClusterDemand>,
+        credential: Credential,
         pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
         timing: Timing,
     ) -> Self {
-        let security = demand.borrow_and_update().security.clone();
         let now = Instant::now();
         Self {
             key,
@@ -125,7 +125,7 @@ impl Cluster {
             // What was handed over with the task still has to be taken up.
             demand_due: Some(now + BURST),
             pictures,
-            security,
+            credential,
             done: mpsc::unbounded_channel(),
             number: 0,
             seed: None,
@@ -171,6 +171,7 @@ impl Cluster {
                     }
                 }
                 () = sleep_until(wake.into()) => {}
+                Ok(()) = self.credential.changed() => self.try_again(),
                 changed = self.demand.changed() => {
                     if changed.is_err() {
                         return;
@@ -182,8 +183,23 @@ impl Cluster {
     }
 
     pub(super) fn spawn(&self, id: LaneId) -> Node {
-        let (security, deadlines) = (self.security.clone(), self.timing.deadlines);
-        Node::new(Lane::spawn(id, security, deadlines, self.done.0.clone()))
+        let (credential, deadlines) = (self.credential.clone(), self.timing.deadlines);
+        Node::new(Lane::spawn(id, credential, deadlines, self.done.0.clone()))
+    }
+
+    /// The credential may be dialled with again: what failed without it does not wait.
+    fn try_again(&mut self) {
+        if self.credential.borrow_and_update().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        for node in self.nodes.values_mut().chain(&mut self.seed) {
+            node.settle(None, false, || Duration::ZERO);
+        }
+        for group in self.groups.values_mut() {
+            group.due = now;
+        }
+        self.next_due = Some(now);
     }
 
     pub(super) fn dirty(&mut self) {
@@ -203,6 +219,11 @@ impl Cluster {
         self.waiting.retain(|name| groups.contains_key(name));
         self.holding.retain(|name| groups.contains_key(name));
         for (name, demand) in &wanted.groups {
+            if !wanted.histories.contains_key(name)
+                && let Some(group) = self.groups.get_mut(name)
+            {
+                group.history = None;
+            }
             match self.groups.get_mut(name) {
                 Some(group) if group.demand == *demand => continue,
                 Some(group) => {
@@ -218,7 +239,8 @@ impl Cluster {
                     }
                 }
                 None => {
-                    let group = Group::new(demand.clone(), now);
+                    let mut group = Group::new(demand.clone(), now);
+                    group.history = wanted.histories.get(name).cloned();
                     self.groups.insert(name.clone(), group);
                 }
             }

@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use super::picture::GroupPicture;
 use crate::{
-    kafka::{Address, Security, Topics, security::Fingerprint, topics::TopicPattern},
+    kafka::{Address, Topics, security::Fingerprint, topics::TopicPattern},
     lag::Isolation,
 };
 
@@ -36,12 +37,12 @@ impl fmt::Display for ClusterKey {
 }
 
 /// What is asked of one cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ClusterDemand {
-    /// How its brokers are reached; the fingerprint of the key is this one's.
-    pub security: Arc<Security>,
     /// By group id.
     pub groups: BTreeMap<Arc<str>, GroupDemand>,
+    /// By group id, what a former value of the credential knew of it: it is not shown, it is what a first pair follows on.
+    pub histories: BTreeMap<Arc<str>, Arc<GroupPicture>>,
 }
 
 /// What is asked of one group, by everybody together.

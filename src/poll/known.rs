@@ -106,6 +106,8 @@ pub(super) struct Group {
     /// How often it was in a hurry because of that.
     pub(super) tries: u32,
     pub(super) picture: Arc<GroupPicture>,
+    /// What a former value of the credential knew.
+    pub(super) history: Option<Arc<GroupPicture>>,
 }
 
 /// Commits that wait for a description.
@@ -128,6 +130,7 @@ impl Group {
             hurt: false,
             tries: 0,
             picture: Arc::default(),
+            history: None,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     cluster::{Cluster, Timing},
     demand::{ClusterDemand, ClusterKey, GroupDemand},
-    picture::Picture,
+    picture::{GroupPicture, Picture},
 };
 use crate::kafka::Security;
 
@@ -23,6 +23,7 @@ pub struct Manager {
 
 struct Poller {
     demand: watch::Sender<ClusterDemand>,
+    credential: watch::Sender<Option<Arc<Security>>>,
     task: JoinHandle<()>,
 }
 
@@ -46,33 +47,37 @@ impl Manager {
         }
     }
 
-    /// What is asked of one group from now on. A new cluster is dialled at once.
+    /// What is asked of one group from now on. A new cluster is dialled at once. `history` is what a former value of the same
+    /// credential knew of a group that is new here.
     pub fn ask(
         &mut self,
         cluster: &ClusterKey,
         group: &Arc<str>,
         demand: Option<GroupDemand>,
         security: &Security,
+        history: Option<Arc<GroupPicture>>,
     ) {
-        if self.tasks.contains_key(cluster) || demand.is_none() {
-            return self.change(cluster, group, demand);
-        }
-        let groups = demand.map(|d| (group.clone(), d)).into_iter().collect();
-        let (sender, receiver) = watch::channel(ClusterDemand {
-            security: Arc::new(security.clone()),
-            groups,
-        });
-        let polling = Cluster::new(
-            cluster.clone(),
-            receiver,
-            self.pictures.clone(),
-            self.timing,
-        );
-        let poller = Poller {
-            demand: sender,
-            task: tokio::spawn(polling.run()),
+        let Some(demand) = demand else {
+            return self.change(cluster, group, None);
         };
-        self.tasks.insert(cluster.clone(), poller);
+        let poller = self.tasks.entry(cluster.clone()).or_insert_with(|| {
+            let (demand, asked) = watch::channel(ClusterDemand::default());
+            let (credential, dialled) = watch::channel(Some(Arc::new(security.clone())));
+            let pictures = self.pictures.clone();
+            let polling = Cluster::new(cluster.clone(), asked, dialled, pictures, self.timing);
+            Poller {
+                demand,
+                credential,
+                task: tokio::spawn(polling.run()),
+            }
+        });
+        poller.demand.send_if_modified(|now| {
+            let before = now.groups.insert(group.clone(), demand.clone());
+            if let (None, Some(history)) = (&before, history) {
+                now.histories.insert(group.clone(), history);
+            }
+            before != Some(demand)
+        });
     }
 
     /// The same of a cluster that is asked already; `None`: nothing any more. A cluster nobody asks for is left.
@@ -86,10 +91,46 @@ impl Manager {
                 now.groups.insert(group.clone(), demand);
                 true
             }
-            None => now.groups.remove(group).is_some(),
+            None => {
+                now.histories.remove(group);
+                now.groups.remove(group).is_some()
+            }
         });
         if poller.demand.borrow().groups.is_empty() {
             self.tasks.remove(cluster);
         }
+    }
+
+    /// Everything that a former credential knew of a group has been read anew.
+    pub fn drop_history(&mut self, cluster: &ClusterKey, group: &Arc<str>) {
+        if let Some(poller) = self.tasks.get(cluster) {
+            let demand = &poller.demand;
+            demand.send_if_modified(|now| now.histories.remove(group).is_some());
+        }
+    }
+
+    /// Another value has taken the credential's place: its connections serve on until they end, and none is dialled.
+    pub fn retire(&mut self, cluster: &ClusterKey) {
+        if let Some(poller) = self.tasks.get(cluster) {
+            poller.credential.send_if_modified(|c| c.take().is_some());
+        }
+    }
+
+    /// The credential is in its place again, if it was retired: it is dialled at once where a connection has ended.
+    pub fn restore(&mut self, cluster: &ClusterKey, security: &Security) {
+        if let Some(poller) = self.tasks.get(cluster) {
+            poller.credential.send_if_modified(|credential| {
+                let retired = credential.is_none();
+                credential.get_or_insert_with(|| Arc::new(security.clone()));
+                retired
+            });
+        }
+    }
+
+    /// Whether it is dialled; `None`: nothing is asked of it.
+    #[cfg(test)]
+    pub(crate) fn credential_of(&self, cluster: &ClusterKey) -> Option<bool> {
+        let poller = self.tasks.get(cluster)?;
+        Some(poller.credential.borrow().is_some())
     }
 }

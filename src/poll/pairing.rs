@@ -52,6 +52,9 @@ impl Cluster {
             let gone = |t: &&Arc<str>| self.topics.get(*t).is_none_or(|t| t.gone);
             let before = group.picture.topics.keys().filter(|t| !gone(t));
             wanted.extend(before.cloned());
+            let described = |t: &&Arc<str>| self.topics.contains_key(*t);
+            let history = group.history.iter().flat_map(|h| h.topics.keys());
+            wanted.extend(history.filter(|t| !described(t) || !gone(t)).cloned());
         }
         let picture = group.change();
         picture.trouble = None;
@@ -104,6 +107,10 @@ impl Cluster {
             let topic = self.topics.get(&topic_name);
             let Some(topic) = topic.filter(|t| t.layout.is_some()) else {
                 let known = topic.and_then(|t| t.picture.trouble.clone());
+                // It is somebody else's, who is told by the topic itself.
+                if known.is_some() && !explicit && !commits.contains_key(&topic_name) {
+                    continue;
+                }
                 if known.is_none() {
                     self.describe.insert(topic_name.clone());
                 }
@@ -282,8 +289,11 @@ impl Cluster {
             topic_id: topic.layout.as_ref().and_then(|l| l.id),
             at: claim.read,
         };
+        let group = self.groups.get(&claim.group);
+        let history = group.and_then(|g| g.history.as_ref());
+        let known = history.and_then(|h| h.topics.get(&claim.topic)?.get(&claim.id)?.memory());
         if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
-            slot.take(reading);
+            slot.take(reading, known);
         }
         self.look(&claim.group, &claim.topic, claim.id, claim.read);
     }
@@ -368,7 +378,13 @@ fn is_stale(code: ResponseError) -> bool {
 }
 
 impl Slot {
-    fn take(&mut self, reading: Reading) {
+    /// What was taken for empty is no memory.
+    fn memory(&self) -> Option<Track> {
+        self.track.filter(|_| !self.left_out)
+    }
+
+    /// The first pair follows on what a former credential knew.
+    fn take(&mut self, reading: Reading, known: Option<Track>) {
         self.trouble = None;
         match &mut self.track {
             Some(track) if track.at.at >= reading.at.at => {}
@@ -380,7 +396,13 @@ impl Slot {
                     self.looked = Looked::Not;
                 }
             }
-            track => *track = Some(Track::begin(reading)),
+            track => {
+                let follow = |mut track: Track| {
+                    track.take(reading);
+                    track
+                };
+                *track = Some(known.map_or_else(|| Track::begin(reading), follow));
+            }
         }
         self.left_out = false;
     }

@@ -1,14 +1,18 @@
 //! One object against what is known now: for every metric the value to serve or why it is withheld, and the maxReplicas
 //! its HPA is to have.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Composite, Cut, External, Live, Metric, Plan, Recalled, Source, Value,
     memory::Memory,
     metric::{activation, lag, served},
     reading::{Readout, read},
-    signal,
+    rotation, signal,
 };
 use crate::{
     lag::Moment,
@@ -51,6 +55,8 @@ pub struct Evaluation {
     pub answered: bool,
     /// Something has never been read, for trouble that may pass by itself.
     pub unread: bool,
+    /// Triggers whose credential has read everything with its new value: the former one is not needed any more.
+    pub renewed: BTreeSet<usize>,
 }
 
 impl Evaluation {
@@ -85,21 +91,32 @@ pub fn evaluate(
     now: Moment,
 ) -> Evaluation {
     let mut polled = true;
+    let mut renewed = BTreeSet::new();
     let mut reads = Vec::new();
     for (index, trigger) in plan.triggers.iter().enumerate() {
         let read = match &trigger.source {
             Ok(Source::Kafka {
                 kafka,
                 cluster,
+                former,
                 metric,
                 ..
             }) => {
-                let picture = pictures.get(cluster).map(AsRef::as_ref);
-                let group = picture.and_then(|p| p.groups.get(&kafka.group));
+                let keys = || [cluster].into_iter().chain(former);
+                let group = |key| rotation::known(pictures, key, &kafka.group);
+                let mut groups = keys().filter_map(group);
                 let known = memory.of(index, kafka, plan, metric);
-                let readout = readout(kafka, picture, plan, &known.recalled, now);
-                let tried = group.is_some_and(|g| g.polled || readout.tried);
+                let picture = |key| pictures.get(key).map(AsRef::as_ref);
+                let read = |key| readout(kafka, picture(key), plan, &known.recalled, now);
+                let mut readout = read(cluster);
+                let tried = readout.tried || groups.any(|g| g.polled);
                 polled &= kafka.withheld.is_some() || tried;
+                if let Some(former) = former {
+                    if readout.complete {
+                        renewed.insert(index);
+                    }
+                    readout = readout.or_former(read(former), settings.max_sample_age, now);
+                }
                 if let Some((partitions, reads)) = readout.partitions {
                     known.bound.take(partitions, reads);
                 }
@@ -162,6 +179,7 @@ pub fn evaluate(
         polled,
         answered,
         unread,
+        renewed,
     }
 }
 
@@ -221,7 +239,7 @@ fn of_kafka(
         active,
         fallback: None,
         failures: None,
-        partial: (!readout.complete).then(|| readout.why()),
+        partial: readout.partial(),
         notice: readout.notice.clone(),
     }
 }

@@ -18,6 +18,7 @@ mod plan;
 mod reading;
 mod remember;
 mod replicas;
+mod rotation;
 mod signal;
 pub mod table;
 
@@ -37,4 +38,6 @@ pub use plan::{External, Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, hpa_name
 pub use reading::{Readout, read};
 pub use remember::{Recalled, forgets, remember, remembered_topics};
 pub use replicas::{Activity, Move, keeps_awake, next_move};
+pub use rotation::follow;
+pub(crate) use rotation::known;
 pub use signal::{Cut, even, signal};

@@ -91,6 +91,8 @@ pub enum Source {
         metric_type: MetricType,
         /// Whose brokers, with whose credential.
         cluster: ClusterKey,
+        /// The same with the value that the credential had before, until the present one has read everything.
+        former: Option<ClusterKey>,
         /// The name it is served under.
         metric: Arc<str>,
     },

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use super::{Plan, Source};
+use super::{Plan, Source, known};
 use crate::{
     lag::{Mark, Track},
     poll::{ClusterKey, Picture, Slot},
@@ -26,14 +26,15 @@ pub fn remember(
         let Ok(Source::Kafka {
             kafka,
             cluster,
+            former,
             metric,
             ..
         }) = &trigger.source
         else {
             continue;
         };
-        let picture = pictures.get(cluster);
-        let Some(group) = picture.and_then(|p| p.groups.get(&kafka.group)) else {
+        let whose = former.as_ref().unwrap_or(cluster);
+        let Some(group) = known(pictures, whose, &kafka.group) else {
             continue;
         };
         let mut topics = BTreeMap::new();

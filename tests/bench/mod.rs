@@ -31,6 +31,8 @@ pub struct Bench {
     pub memory: Memory,
     pub now: Moment,
     pub picture: Option<Picture>,
+    /// What other values of the credential read.
+    pub others: BTreeMap<ClusterKey, Arc<Picture>>,
     pub live: Option<Live>,
     /// Replicas of the workload, and those that are ready.
     pub replicas: Option<i32>,
@@ -82,6 +84,7 @@ impl Bench {
         };
         let source = Source::Kafka {
             cluster: key.clone(),
+            former: None,
             metric: kafka.metric_name(0).into(),
             kafka: (*kafka).into(),
             metric_type,
@@ -93,6 +96,7 @@ impl Bench {
             memory: Memory::default(),
             now: Moment::now(),
             picture: None,
+            others: BTreeMap::new(),
             live: None,
             replicas: None,
             ready: None,
@@ -165,9 +169,9 @@ impl Bench {
     }
 
     pub fn evaluate(&mut self) -> Evaluation {
-        let pictures = self.picture.clone().into_iter();
-        let pictures: BTreeMap<ClusterKey, Arc<Picture>> =
-            pictures.map(|p| (self.key.clone(), Arc::new(p))).collect();
+        let picture = self.picture.clone().into_iter();
+        let mut pictures = self.others.clone();
+        pictures.extend(picture.map(|p| (self.key.clone(), Arc::new(p))));
         let around = Surroundings {
             live: self.live.clone(),
             replicas: self.replicas,

@@ -23,6 +23,7 @@ mod objects;
 mod options;
 mod ownership;
 mod restarts;
+mod rotation;
 mod scene;
 mod security;
 mod story;
@@ -136,6 +137,7 @@ fn main() {
         bounds::trials,
         brokers::trials,
         security::trials,
+        rotation::trials,
         access::trials,
         admission::trials,
         authentication::trials,

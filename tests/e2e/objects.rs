@@ -234,10 +234,10 @@ async fn password(world: &World) {
     scene.secret("kafka", &kafka.ca.pem, Kafka::PASSWORD).await;
     scene.condition("app", "Ready", "True", "").await;
     scene.reaches(&observer, 5).await;
-    // Wrong again while scaled out: the value goes, the consumers stay.
+    // Wrong again while scaled out: it is told beside what the old connections read, and the consumers stay.
     scene.secret("kafka", &kafka.ca.pem, "wrong").await;
     scene
-        .condition("app", "Ready", "False", "uthentication")
+        .condition("app", "Ready", "Unknown", "uthentication")
         .await;
     scene.keeps(&observer, 5, Duration::from_secs(15)).await;
     scene.secret("kafka", &kafka.ca.pem, Kafka::PASSWORD).await;

@@ -125,6 +125,7 @@ impl<'a, L: Lookup> Gather<'a, L> {
                         bootstrap: kafka.bootstrap.clone(),
                         fingerprint: kafka.security.fingerprint(),
                     },
+                    former: None,
                     metric: kafka.metric_name(index).into(),
                     kafka: (*kafka).into(),
                     metric_type,

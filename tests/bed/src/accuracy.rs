@@ -258,7 +258,13 @@ impl Reader {
         let topic = Topics::parse([&play.topic].into_iter()).expect("a topic's name");
         for pace in &play.members {
             let demand = GroupDemand::new(&topic, Isolation::ReadUncommitted, play.every);
-            manager.ask(&key, &pace.group.as_str().into(), Some(demand), &security);
+            manager.ask(
+                &key,
+                &pace.group.as_str().into(),
+                Some(demand),
+                &security,
+                None,
+            );
         }
         Self {
             pictures,

@@ -60,7 +60,7 @@ pub(crate) async fn ask<R: Request>(
 }
 
 impl Kafka {
-    async fn connection(&self) -> Connection {
+    pub(crate) async fn connection(&self) -> Connection {
         self.dial(&Address::new("localhost", self.plain_port()))
             .await
     }

@@ -32,6 +32,7 @@ mod pod_metrics;
 mod process;
 mod topics;
 mod transactions;
+mod users;
 pub mod wait;
 mod wire;
 mod workload;

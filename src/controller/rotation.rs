@@ -1,0 +1,74 @@
+//! Whether a credential has another value behind the same reference, or is another one: only the former goes on with what the
+//! value before it reads (DESIGN promise 5).
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kube::ResourceExt;
+
+use super::{engine::Controller, resolve::Lookup, work::ObjectKey};
+use crate::{
+    resources::ScaledObject,
+    scaling::{Plan, Source, follow},
+};
+
+/// By trigger, which authentication it names in which version: uid and generation, which rises with the specification.
+pub(super) type Origins = Vec<Option<(String, Option<i64>)>>;
+
+/// Of every trigger as it is now.
+pub(super) fn origins(namespace: &str, object: &ScaledObject, lookup: &impl Lookup) -> Origins {
+    let triggers = object.spec.triggers.iter();
+    triggers
+        .map(|trigger| {
+            let reference = trigger.authentication_ref.as_ref()?;
+            let name = &reference.name;
+            if reference.kind.as_deref() == Some("ClusterTriggerAuthentication") {
+                let found = lookup.cluster_authentication(name)?;
+                Some(version(&*found))
+            } else {
+                let found = lookup.authentication(namespace, name)?;
+                Some(version(&*found))
+            }
+        })
+        .collect()
+}
+
+fn version(object: &impl ResourceExt) -> (String, Option<i64>) {
+    (object.uid().unwrap_or_default(), object.meta().generation)
+}
+
+impl Controller {
+    /// An object names other things than before: whatever their values are, they are not the former ones'.
+    pub(super) fn forget_origins(&mut self, key: &ObjectKey) {
+        if let Some(object) = self.objects.get_mut(key) {
+            object.origins = None;
+        }
+    }
+
+    /// Lets a plan made anew go on with what is read by the values that its credentials had before.
+    pub(super) fn follow(&self, key: &ObjectKey, plan: &mut Plan, origins: &Origins) {
+        let known = self.objects.get(key);
+        if let Some((object, before)) = known.and_then(|o| Some((o, o.origins.as_ref()?))) {
+            let same = |index| before.get(index) == origins.get(index);
+            follow(plan, &object.plan, &self.pictures, same);
+        }
+    }
+
+    /// What the former values of these triggers' credentials read is not needed any more.
+    pub(super) fn renew(&mut self, key: &ObjectKey, triggers: &BTreeSet<usize>) {
+        let Some(object) = self.objects.get_mut(key).filter(|_| !triggers.is_empty()) else {
+            return;
+        };
+        let plan = Arc::make_mut(&mut object.plan);
+        for index in triggers {
+            if let Some(trigger) = plan.triggers.get_mut(*index)
+                && let Ok(Source::Kafka { former, .. }) = &mut trigger.source
+            {
+                *former = None;
+            }
+        }
+        let (plan, pictures) = (object.plan.clone(), &self.pictures);
+        self.asked
+            .set(key, Some(&plan), pictures, &mut self.manager);
+        self.forget_pictures();
+    }
+}
