@@ -11,6 +11,7 @@ pub mod key;
 pub mod lane;
 mod login;
 pub mod oauth;
+pub mod question;
 pub mod reader;
 pub mod requests;
 pub mod sasl;

@@ -22,7 +22,8 @@ use super::{
 use crate::kafka::{
     Address,
     connection::Deadlines,
-    lane::{Credential, Done, Lane, LaneId},
+    lane::{Credential, Lane},
+    question::{Done, LaneId},
 };
 
 /// A refused login costs the broker a delayed answer, so it is tried less and less often.
@@ -34,7 +35,7 @@ pub(super) const RETRIES: [Duration; 2] = [Duration::from_millis(300), Duration:
 const BURST: Duration = Duration::from_millis(20);
 
 /// An answer that is out for so many patiences is said to be missing.
-const LATE: u32 = 4;
+pub(super) const LATE: u32 = 4;
 
 /// A cluster that names more brokers is not one: each is a connection and a task.
 pub(super) const MOST_BROKERS: usize = 512;
@@ -73,8 +74,8 @@ pub(super) struct Cluster {
     pub(super) key: ClusterKey,
     pub(super) timing: Timing,
     demand: watch::Receiver<ClusterDemand>,
-    demand_due: Option<Instant>,
-    pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
+    pub(super) demand_due: Option<Instant>,
+    pub(super) pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
     credential: Credential,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     pub(super) number: u64,
@@ -253,80 +254,6 @@ impl Cluster {
         drop(wanted);
         self.next_due = Some(now);
         self.dirty();
-    }
-
-    /// When there is something to do although nothing comes in.
-    fn wake(&self, now: Instant) -> Instant {
-        let patience = self.timing.patience;
-        let nodes = self.nodes.values().chain(&self.seed);
-        let questions = nodes.clone().filter_map(|n| {
-            let question = n.question.as_ref()?;
-            let late = question.asked_at + patience * LATE;
-            let slow = question.asked_at + patience;
-            [slow, late].into_iter().find(|at| *at > now)
-        });
-        let rests = nodes.filter_map(|n| n.rest.as_ref().map(|(until, _)| *until));
-        let others = [
-            self.demand_due,
-            self.next_due,
-            self.stale_due,
-            Some(self.layout_due),
-            self.gathering,
-            self.dirty.map(|since| since + patience),
-        ];
-        // What is due already waits for a lane, whose answer wakes us.
-        let all = questions.chain(rests).chain(others.into_iter().flatten());
-        all.filter(|at| *at > now)
-            .min()
-            .unwrap_or(now + self.timing.layout_every)
-    }
-
-    /// Says of what a broker owes for too long that it is missing; the last pairs stand.
-    pub(super) fn tell_late(&mut self, now: Instant) {
-        let late = self.timing.patience * LATE;
-        let mut missing = Vec::new();
-        for node in self.nodes.values_mut() {
-            let Some(question) = &mut node.question else {
-                continue;
-            };
-            node.prompt &= question.asked_at + self.timing.patience > now;
-            if !question.told && question.asked_at + late <= now {
-                question.told = true;
-                let claims = question.claims.iter();
-                missing.extend(claims.map(|c| (c.group.clone(), c.topic.clone(), c.id)));
-            }
-        }
-        for (group, topic, id) in missing {
-            let text = format!("topic {topic} partition {id}: its leader has not answered yet");
-            self.trouble_pair(&group, &topic, id, Trouble::passing(text));
-        }
-    }
-
-    /// Once a tick: when nobody who is prompt still owes an answer, or after patience.
-    fn is_to_be_published(&self, now: Instant) -> bool {
-        let Some(since) = self.dirty else {
-            return false;
-        };
-        since + self.timing.patience <= now || !self.nodes.values().any(Node::owes)
-    }
-
-    fn publish(&mut self) -> Result<(), ()> {
-        self.dirty = None;
-        let topics = self.topics.iter().filter(|(_, t)| t.is_seen());
-        let groups = self.groups.iter();
-        let picture = Picture {
-            topics: topics
-                .map(|(n, t)| (n.clone(), t.picture.clone()))
-                .collect(),
-            groups: groups
-                .map(|(n, g)| (n.clone(), g.picture.clone()))
-                .collect(),
-            trouble: self.trouble.clone(),
-            listing: self.listing.state(),
-        };
-        self.pictures
-            .send((self.key.clone(), Arc::new(picture)))
-            .map_err(drop)
     }
 }
 

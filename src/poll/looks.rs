@@ -15,7 +15,7 @@ use super::{
 use crate::{
     kafka::{
         Error,
-        lane::Ask,
+        question::Ask,
         requests::{Tail, Tails, tail::Positions},
     },
     lag::{Isolation, Moment},

@@ -2,8 +2,10 @@
 
 mod absorb;
 mod batch;
+mod claims;
 mod cluster;
 mod demand;
+mod describe;
 mod known;
 mod listing;
 mod looks;
@@ -13,6 +15,7 @@ mod pairing;
 mod picture;
 mod seed;
 mod tick;
+mod wake;
 mod words;
 
 pub use cluster::Timing;

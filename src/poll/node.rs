@@ -14,7 +14,8 @@ use super::{
 use crate::{
     kafka::{
         Address,
-        lane::{Ask, Done, Lane},
+        lane::Lane,
+        question::{Ask, Done},
         requests::CommitsOf,
     },
     lag::Moment,

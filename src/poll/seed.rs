@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use super::cluster::Cluster;
 use crate::kafka::{
     Address,
-    lane::{Ask, LaneId},
+    question::{Ask, LaneId},
 };
 
 /// In one Metadata request, with as many partitions as fill half a frame.

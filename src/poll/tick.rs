@@ -17,7 +17,7 @@ use super::{
     picture::Trouble,
 };
 use crate::kafka::{
-    lane::{Ask, LaneId},
+    question::{Ask, LaneId},
     requests::{CommitsOf, Partitions},
 };
 

@@ -20,6 +20,7 @@ mod remember;
 mod replicas;
 mod rotation;
 mod signal;
+mod source;
 pub mod table;
 
 pub use bound::Bound;

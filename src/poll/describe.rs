@@ -1,0 +1,127 @@
+//! What a description of topics and brokers changes, and when another one is called for.
+
+use std::{sync::Arc, time::Instant};
+
+use kafka_protocol::ResponseError;
+
+use super::{
+    cluster::{Cluster, MOST_PARTITIONS, RETRIES, jittered},
+    known::{Stage, Topic},
+    picture::Trouble,
+    words::topic_trouble,
+};
+use crate::kafka::{
+    requests::{Layout, TopicLayout},
+    topics::TopicPattern,
+};
+
+impl Cluster {
+    pub(super) fn take_list(&mut self, patterns: &[TopicPattern], layout: Layout) {
+        let topics: Vec<Arc<str>> = layout.topics.keys().cloned().collect();
+        if self.listing.take(patterns, topics.iter().cloned()) {
+            self.layouts += 1;
+            self.forget_topics();
+        }
+        self.take_layout(&topics, layout);
+    }
+
+    pub(super) fn take_layout(&mut self, asked: &[Arc<str>], mut layout: Layout) {
+        self.dirty();
+        self.brokers = layout.brokers;
+        self.forget_brokers();
+        for name in asked {
+            let topic = self.topics.entry(name.clone()).or_default();
+            topic.try_left_out_again();
+            let clean = match layout.topics.remove(name) {
+                Some(Ok(found)) if found.partitions.len() > MOST_PARTITIONS => {
+                    let text = format!(
+                        "topic {name}: it has {} partitions, which is more than the {MOST_PARTITIONS} that are read",
+                        found.partitions.len()
+                    );
+                    topic.picture.trouble = Some(Trouble::passing(text));
+                    false
+                }
+                Some(Ok(found)) => {
+                    let led = found.partitions.values().all(|p| p.leader.is_some());
+                    self.layouts += u64::from(topic.describe(found));
+                    led
+                }
+                Some(Err(code)) => {
+                    topic.gone = code == ResponseError::UnknownTopicOrPartition;
+                    topic.picture.trouble = Some(topic_trouble(name, code));
+                    !code.is_retriable()
+                }
+                None => {
+                    let text = format!("topic {name}: the broker left it out of its answer");
+                    topic.picture.trouble = Some(Trouble::passing(text));
+                    false
+                }
+            };
+            self.stale.remove(name);
+            if !clean {
+                self.stale(name);
+            }
+        }
+        if self.stale.is_empty() {
+            self.stale_tries = 0;
+            self.stale_due = None;
+        }
+        self.claim_held();
+    }
+
+    /// Something is wrong with what is known of a topic: it is described again, the first time at once, and until it is well.
+    pub(super) fn stale(&mut self, name: &Arc<str>) {
+        self.stale.insert(name.clone());
+        if self.stale_due.is_none() {
+            let retries = RETRIES.map(jittered);
+            let tries = self.stale_tries.checked_sub(1);
+            let delay = tries.map_or(Some(std::time::Duration::ZERO), |i| retries.get(i).copied());
+            self.stale_due = Some(Instant::now() + delay.unwrap_or_else(|| self.every()));
+            self.stale_tries += 1;
+        }
+    }
+
+    /// Brokers that are gone owe nothing any more.
+    fn forget_brokers(&mut self) {
+        let brokers = &self.brokers;
+        let gone = self.nodes.extract_if(|id, _| !brokers.contains_key(id));
+        let gone: Vec<_> = gone.collect();
+        for (id, node) in gone {
+            let trouble = Trouble::passing(format!("broker {id} has left the cluster"));
+            for claims in [node.ready, node.gathered] {
+                self.trouble_claims(claims, &trouble);
+            }
+            if let Some(question) = node.question {
+                self.trouble_claims(question.claims, &trouble);
+            }
+            let lost = self.groups.iter();
+            let lost = lost.filter(|(_, g)| g.coordinator == Some(id));
+            let lost: Vec<_> = lost.map(|(n, g)| (n.clone(), g.stage)).collect();
+            for (name, stage) in lost {
+                self.lose_coordinator(&name);
+                if stage == Stage::Asked {
+                    self.trouble_group(&name, &trouble);
+                }
+            }
+        }
+    }
+}
+
+impl Topic {
+    /// Takes a description; `true` if the partitions are others than before.
+    fn describe(&mut self, found: TopicLayout) -> bool {
+        let known = self.layout.as_ref().and_then(|l| l.id);
+        if known.is_some() && found.id != known {
+            *self = Self::default();
+        }
+        let changed = !self.ids().iter().eq(found.partitions.keys());
+        if changed {
+            self.picture.partitions = found.partitions.keys().copied().collect();
+        }
+        self.picture.reads += 1;
+        self.picture.trouble = None;
+        self.gone = false;
+        self.layout = Some(found);
+        changed
+    }
+}
