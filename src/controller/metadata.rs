@@ -3,15 +3,39 @@
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use super::object::Object;
 use crate::scaling::Plan;
 
 /// Of everything KEDA handles. Nobody else takes it off once KEDA is gone.
 pub(super) const FINALIZER: &str = "finalizer.keda.sh";
 const NAME: &str = "scaledobject.keda.sh/name";
 
+/// What was done about an object's labels and finalizers.
+#[derive(Default)]
+pub(super) struct Tidied {
+    /// The version whose were put right.
+    version: Option<String>,
+    /// KEDA's finalizer was taken off: a KEDA that puts it on again is not fought.
+    unheld: bool,
+}
+
+impl Object {
+    /// Labels and finalizers, once for each version of the object.
+    pub(super) fn tidy(&mut self) -> Option<serde_json::Value> {
+        let patch = patch(&self.plan, !self.tidied.unheld)?;
+        let version = self.plan.object.metadata.resource_version.clone();
+        if version.is_some() && self.tidied.version == version {
+            return None;
+        }
+        self.tidied.unheld |= !self.plan.restores();
+        self.tidied.version = version;
+        Some(patch)
+    }
+}
+
 /// What to change of the metadata of a live object, as a merge patch; `None` if nothing. A finalizer that is not needed is
 /// left where `unhold` is false.
-pub(super) fn patch(plan: &Plan, unhold: bool) -> Option<Value> {
+fn patch(plan: &Plan, unhold: bool) -> Option<Value> {
     let object = &plan.object;
     let mut metadata = json!({"resourceVersion": object.resource_version()});
     let labelled = object.labels().get(NAME).is_some_and(|l| **l == *plan.name);

@@ -11,7 +11,7 @@ use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAu
 
 use super::{
     hpas::{foreign, owns},
-    metadata,
+    metadata::Tidied,
     rotation::Origins,
     target::Target,
     work::{HpaWrite, Step, Work},
@@ -76,15 +76,6 @@ pub(super) struct Object {
     pub(super) counts_pods: bool,
     pub(super) tidied: Tidied,
     pub(super) since: Instant,
-}
-
-/// What was done about an object's labels and finalizers.
-#[derive(Default)]
-pub(super) struct Tidied {
-    /// The version whose were put right.
-    version: Option<String>,
-    /// KEDA's finalizer was taken off: a KEDA that puts it on again is not fought.
-    unheld: bool,
 }
 
 impl Object {
@@ -270,18 +261,6 @@ impl Object {
         let read = evaluation.answered && !evaluation.unread;
         let known = read || self.plan.problem.is_some();
         known || evaluation.polled && self.since.elapsed() >= patience
-    }
-
-    /// Labels and finalizers, once for each version of the object.
-    fn tidy(&mut self) -> Option<serde_json::Value> {
-        let patch = metadata::patch(&self.plan, !self.tidied.unheld)?;
-        let version = self.plan.object.metadata.resource_version.clone();
-        if version.is_some() && self.tidied.version == version {
-            return None;
-        }
-        self.tidied.unheld |= !self.plan.restores();
-        self.tidied.version = version;
-        Some(patch)
     }
 
     /// Whether the watch has not come to our last status yet, as on a busy machine.

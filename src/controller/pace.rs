@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
-use super::{
-    object::{Object, Tidied},
-    work::Outcome,
-};
+use super::{metadata::Tidied, object::Object, work::Outcome};
 use crate::lag::Moment;
 
 /// A missing workload is looked for this often.
