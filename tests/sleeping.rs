@@ -159,6 +159,18 @@ fn what_came_to_a_partition_without_a_commit_in_the_sleep_still_counts_after_a_r
 }
 
 #[test]
+fn what_is_remembered_is_not_forgotten_by_writing_it_again_after_the_commit_expired() {
+    let mut bench = asleep("latest", "true");
+    let track = Track::begin(reading(&bench, Some(100), 0, 100, ID));
+    let now = reading(&bench, None, 0, 104, ID);
+    restart(&mut bench, track, now);
+    let now = reading(&bench, None, 0, 104, ID);
+    let seen = Track::begin(now);
+    restart(&mut bench, seen, now);
+    assert_eq!(bench.served(), Ok(4));
+}
+
+#[test]
 fn what_another_group_left_in_a_status_is_not_taken_up() {
     let mut bench = asleep("latest", "true");
     let track = Track::begin(reading(&bench, Some(10), 0, 100, ID));

@@ -128,7 +128,8 @@ fn wanted(plan: Option<&Plan>) -> BTreeMap<Place, Ask<'_>> {
         let mut demand = GroupDemand::new(&kafka.topics, kafka.isolation, plan.sample_interval());
         if kafka.topics.are_all() {
             let remembered = remembered_topics(plan, kafka, metric);
-            demand.topics.extend(remembered);
+            demand.topics.extend(remembered.iter().cloned());
+            demand.remembered.extend(remembered);
         }
         let asks = [
             Some((cluster, Some(&kafka.security), former.as_ref())),

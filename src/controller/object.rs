@@ -210,8 +210,8 @@ impl Object {
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
         let status = if writes && self.target.is_some() && self.is_known(evaluation) {
-            let asleep = step.to().or_else(|| self.replicas(hpa)).map(|r| r == 0);
-            let remembered = self.remembered(evaluation, pictures, asleep);
+            let replicas = self.replicas(hpa);
+            let remembered = self.remembered(evaluation, pictures, step.to(), replicas);
             self.status(evaluation, conditions, named, &activity, remembered, now)
         } else {
             None

@@ -12,7 +12,9 @@ use crate::{
         Condition, GroupVersionKindResource, Health, Remembered, ScaledObjectStatus,
         TriggerActivity,
     },
-    scaling::{Activity, COMPOSITE, Evaluation, Event, Source, events, forgets, remember},
+    scaling::{
+        Activity, COMPOSITE, Evaluation, Event, Source, complete, events, forgets, remember,
+    },
 };
 
 /// In an outage the cause changes its words from try to try; they are written after this long, then less and less often.
@@ -121,21 +123,26 @@ impl Object {
         }
     }
 
-    /// What the status is to remember from now on, if that is another thing than before: where the groups stood when the
-    /// workload went to sleep, nothing while it is awake.
+    /// What the status is to remember from now on, if that is another thing than before: where the groups stand when the
+    /// workload goes to sleep. That stays until it does so again, since a commit that is there rules whatever is remembered.
     pub(super) fn remembered(
         &self,
         evaluation: &Evaluation,
         pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
-        asleep: Option<bool>,
+        to: Option<i32>,
+        replicas: Option<i32>,
     ) -> Option<BTreeMap<String, Remembered>> {
         let plan = &self.plan;
-        if !asleep? {
-            return Some(BTreeMap::new());
-        }
         let mut metrics = evaluation.metrics.iter();
-        let whole = metrics.all(|m| m.value.is_ok() && m.partial.is_none());
-        (whole && forgets(plan, &self.known_status().remembered)).then(|| remember(plan, pictures))
+        if !metrics.all(|m| m.value.is_ok() && m.partial.is_none()) {
+            return None;
+        }
+        if to == Some(0) {
+            return Some(remember(plan, pictures));
+        }
+        let known = self.known_status().remembered;
+        let lacks = to.is_none() && replicas == Some(0) && forgets(plan, &known);
+        lacks.then(|| complete(known, remember(plan, pictures)))
     }
 
     /// Whether the last status that remembered something was stored without that, as a foreign CRD makes of it.

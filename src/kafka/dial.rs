@@ -1,6 +1,6 @@
 //! Name resolution, TCP and TLS towards a broker, with causes a person can act on.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -15,6 +15,9 @@ use super::{Address, Cause, error::first_sentence};
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
+/// How long one of several addresses may be silent.
+const SILENT: Duration = Duration::from_secs(1);
+
 /// Tries every address of the host, in the resolver's order.
 pub(super) async fn connect(address: &Address) -> Result<TcpStream, Cause> {
     let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port))
@@ -22,10 +25,14 @@ pub(super) async fn connect(address: &Address) -> Result<TcpStream, Cause> {
         .map_err(|e| Cause::Resolve(e.to_string()))?
         .collect();
     let mut last = Cause::Resolve("no address".into());
-    for socket in found {
-        match TcpStream::connect(socket).await {
-            Ok(stream) => return Ok(stream),
-            Err(e) => last = Cause::Connect(e.to_string()),
+    let count = found.len();
+    for (i, socket) in found.into_iter().enumerate() {
+        // A silent one must not use up the time of the others.
+        let patience = if i + 1 < count { SILENT } else { Duration::MAX };
+        match tokio::time::timeout(patience, TcpStream::connect(socket)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(e)) => last = Cause::Connect(e.to_string()),
+            Err(_) => last = Cause::Connect(format!("{socket} is silent")),
         }
     }
     Err(last)

@@ -19,8 +19,8 @@ use super::{
     sasl::{Mechanism, Sasl, config},
 };
 
-/// Kafka's own default is 4 096; each costs time on a thread that others wait for.
-const MOST_ITERATIONS: u64 = 100_000;
+/// Twice the most that Kafka itself makes a user's password of; each costs time on a thread that others wait for.
+const MOST_ITERATIONS: u64 = 32_768;
 
 /// A credential with everything that is fetched from elsewhere.
 pub(super) enum Login<'a> {
@@ -56,15 +56,32 @@ impl<'a> Login<'a> {
     }
 }
 
-/// The iteration count of a SCRAM server's first message (RFC 5802: `r=...,s=...,i=4096`).
-fn iterations(message: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(message).ok()?;
-    let count = text.split(',').find_map(|part| part.strip_prefix("i="))?;
-    // What is no number is the library's to refuse; what does not fit is too many.
-    count
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| count.parse().unwrap_or(u64::MAX))
+/// Whether a SCRAM server's message is one (RFC 5802: `r=...,s=...,i=4096`, then `v=...` or `e=...`), and asks for no more work
+/// than is done. The library takes much for granted.
+fn sound(message: &[u8]) -> Result<(), String> {
+    let strange = || "the broker's message is none of SCRAM's".to_owned();
+    let text = std::str::from_utf8(message).ok().filter(|t| t.is_ascii());
+    let parts: Vec<&str> = text.ok_or_else(strange)?.split(',').collect();
+    let whole = |p: &&str| p.len() > 2 && p.as_bytes().get(1) == Some(&b'=');
+    if !parts.iter().all(whole) {
+        return Err(strange());
+    }
+    match parts.as_slice() {
+        [last] if last.starts_with("v=") || last.starts_with("e=") => Ok(()),
+        [nonce, salt, count, ..] if nonce.starts_with("r=") && salt.starts_with("s=") => {
+            let count = count.strip_prefix("i=").ok_or_else(strange)?;
+            if !count.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(strange());
+            }
+            match count.parse::<u64>() {
+                Ok(1..=MOST_ITERATIONS) => Ok(()),
+                _ => Err(format!(
+                    "the broker asks for {count} iterations, {MOST_ITERATIONS} are the most that are done"
+                )),
+            }
+        }
+        _ => Err(strange()),
+    }
 }
 
 /// What a broker says of a token that it does not take (RFC 7628 section 3.2.2).
@@ -169,13 +186,10 @@ impl Connection {
         let mut received: Option<Vec<u8>> = None;
         loop {
             let mut out = Vec::new();
-            if let Some(count) = received.as_deref().and_then(iterations)
-                && count > MOST_ITERATIONS
+            if mechanism != Mechanism::Plain.name()
+                && let Some(message) = received.as_deref()
             {
-                let text = format!(
-                    "the broker asks for {count} iterations, {MOST_ITERATIONS} are the most that are done"
-                );
-                return Err(Cause::Sasl { mechanism, text });
+                sound(message).map_err(|text| Cause::Sasl { mechanism, text })?;
             }
             let state = session
                 .step(received.as_deref(), &mut out)
@@ -192,19 +206,37 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
-    use super::{iterations, refusal};
+    use super::{refusal, sound};
 
     #[test]
-    fn the_iterations_a_broker_asks_for_are_seen_before_they_are_done() {
-        for (message, count) in [
-            ("r=nonce,s=salt,i=4096", Some(4096)),
-            ("r=nonce,s=salt,i=99999999999999999999999", Some(u64::MAX)),
-            ("r=nonce,s=salt,i=x", None),
-            ("v=proof", None),
-            ("e=other-error", None),
+    fn what_a_broker_says_in_scram_is_looked_at_before_the_library_does() {
+        for message in [
+            "r=nonce,s=c2FsdA==,i=4096",
+            "r=n=o,s=s,i=1,x=y",
+            "v=proof",
+            "e=other-error",
         ] {
-            assert_eq!(iterations(message.as_bytes()), count, "{message}");
+            assert_eq!(sound(message.as_bytes()), Ok(()), "{message}");
         }
+        for message in [
+            "",
+            "r=x,",
+            "r=x",
+            "v=",
+            "r=x,s=y",
+            "r=x,s=y,i=",
+            "r=x,s=y,i=+4000000000",
+            "r=x,s=y,i=x",
+            "r=,s=y,i=1",
+            "r=x,s=y,i=0",
+            "r=x,s=y,i=99999999999999999999999",
+            "r=x,s=y,i=32769",
+            "m=x,r=y,s=z",
+            "x",
+        ] {
+            assert!(sound(message.as_bytes()).is_err(), "{message}");
+        }
+        assert!(sound(b"r=\xff,s=y,i=4000000").is_err());
     }
 
     #[test]

@@ -234,7 +234,7 @@ fn read(status: StatusCode, body: &[u8], asked: Instant, client: &Client) -> Res
     });
     // At most a year: what comes from the network is not taken for a clock's range.
     let life = seconds
-        .filter(|s| *s != 0.0)
+        .filter(|s| s.is_finite() && *s != 0.0)
         .map(|s| s.clamp(0.0, 31_536_000.0));
     Ok(Token {
         text: text.into(),

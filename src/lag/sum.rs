@@ -79,7 +79,8 @@ pub fn sum<'a>(
 
 /// Records of one partition that the group still has to do. DESIGN section 5 lists where this differs from KEDA and why.
 fn lag(track: &Track, counting: Counting) -> i64 {
-    let start = track.start.unwrap_or(0);
+    // One behind the end is of another log: a topic that is being made anew.
+    let start = track.start.filter(|s| *s <= track.end).unwrap_or(0);
     let end = end(track, counting.isolation);
     let whole = end.saturating_sub(start).max(0);
     let since_seen = end.saturating_sub(track.baseline);

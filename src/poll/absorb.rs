@@ -41,6 +41,8 @@ impl Cluster {
             {
                 None
             }
+            // Nor is what a Fetch came to: nobody else needs one.
+            Err(_) if matches!(done.ask, Ask::Tails { .. }) => None,
             Err(error) => Some(Trouble::from(error)),
             Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
                 Some(Trouble::passing(format!(
@@ -57,8 +59,15 @@ impl Cluster {
             demands.min().unwrap_or(patience)
         });
         if way_in {
-            self.way_in(trouble);
+            self.way_in(trouble.clone());
         }
+        // Too much at once says nothing of the broker.
+        let large =
+            matches!(&done.result, Err(error) if matches!(error.cause, Cause::TooLarge { .. }));
+        let failed = match (done.lane, trouble) {
+            (LaneId::Node(id), Some(trouble)) if !large => Some((id, trouble)),
+            _ => None,
+        };
         match (done.ask, done.result) {
             (Ask::Layout(asked), Ok(Answer::Layout(layout))) if followed => {
                 self.take_layout(&asked, layout);
@@ -85,11 +94,7 @@ impl Cluster {
                 self.take_commits(asked, commits, done.ended);
             }
             (Ask::Commits(asked), Err(error)) => {
-                let trouble = Trouble::from(&error);
-                for of in &asked {
-                    self.lose_coordinator(&of.group);
-                    self.trouble_group(&of.group, &trouble);
-                }
+                self.lose_commits(&asked, &Trouble::from(&error), large);
             }
             (
                 Ask::Ends { ends: asked, .. },
@@ -111,6 +116,32 @@ impl Cluster {
                 Ask::Coordinators(_) | Ask::Commits(_) | Ask::Ends { .. } | Ask::Tails { .. },
                 Ok(_),
             ) => {}
+        }
+        if let Some((id, trouble)) = failed {
+            self.fail_rest(id, &trouble);
+        }
+    }
+
+    fn lose_commits(&mut self, asked: &[CommitsOf], trouble: &Trouble, large: bool) {
+        for of in asked {
+            if large && let Some(group) = self.groups.get_mut(&of.group) {
+                group.alone = true;
+            }
+            self.lose_coordinator(&of.group);
+            self.trouble_group(&of.group, trouble);
+        }
+    }
+
+    /// What waits for a broker that is in trouble shares it: each further question would cost another dial, or its patience.
+    fn fail_rest(&mut self, id: i32, trouble: &Trouble) {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        let due = std::mem::take(&mut node.due);
+        let claims = [&mut node.ready, &mut node.gathered].map(std::mem::take);
+        self.lose_commits(&due, trouble, false);
+        for claims in claims {
+            self.trouble_claims(claims, trouble);
         }
     }
 
@@ -134,10 +165,11 @@ impl Cluster {
         };
         let rest = self.seed.as_ref().and_then(|s| s.rest.as_ref());
         if let (true, Some((until, _))) = (trouble.configuration, rest) {
-            for group in self.groups.values_mut() {
+            // Those whose coordinator is known are asked there, as long as its connection serves.
+            let lost = self.groups.values_mut();
+            for group in lost.filter(|g| g.coordinator.is_none()) {
                 group.due = group.due.max(*until);
             }
-            self.next_due = Some(*until);
         }
     }
 

@@ -55,8 +55,10 @@ impl Cluster {
         picture.read = Some(read);
         picture.topics.retain(|topic, _| wanted.contains(topic));
         if asked.is_none() {
-            let ids = wanted.iter().filter_map(|t| self.topics.get(t));
-            let pairs = ids.map(|t| t.ids().len()).sum();
+            let ids = wanted
+                .iter()
+                .map(|t| self.topics.get(t).map_or(0, |t| t.ids().len()));
+            let pairs = ids.map(|ids| ids.max(1)).sum();
             if !self.count_pairs(name, pairs) {
                 return;
             }
@@ -97,14 +99,26 @@ impl Cluster {
             return;
         };
         let explicit = !group.demand.all_topics;
+        let history = group.history.clone();
+        let own = |name: &Arc<str>| {
+            let known = history
+                .as_ref()
+                .is_some_and(|h| h.topics.contains_key(name));
+            explicit
+                || known
+                || group.demand.remembered.contains(name)
+                || commits.contains_key(name)
+        };
+        let mut begun = Vec::new();
         for topic_name in wanted {
             let topic = self.topics.get(&topic_name);
             let Some(topic) = topic.filter(|t| t.layout.is_some()) else {
                 let known = topic.and_then(|t| t.picture.trouble.clone());
                 // It is somebody else's, who is told by the topic itself.
-                if known.is_some() && !explicit && !commits.contains_key(&topic_name) {
+                if known.is_some() && !own(&topic_name) {
                     continue;
                 }
+                begun.push(topic_name.clone());
                 if known.is_none() {
                     self.describe.insert(topic_name.clone());
                 }
@@ -114,6 +128,7 @@ impl Cluster {
                 held.insert(topic_name);
                 continue;
             };
+            begun.push(topic_name.clone());
             let of_topic = commits.get(&topic_name);
             for id in topic.ids() {
                 let claim = |committed| Claim {
@@ -138,6 +153,12 @@ impl Cluster {
                     }
                 }
             }
+        }
+        // What waits for its first end is not read yet, and says so.
+        let picture = group.change();
+        picture.all = !explicit;
+        for name in begun {
+            picture.topics.entry(name).or_default();
         }
         if let Some(trouble) = undescribed {
             group.change().trouble = Some(trouble);

@@ -232,6 +232,9 @@ impl Cluster {
                     let mut more = demand.clone();
                     more.topics.retain(|t| !known(t));
                     let more = !more.is_part_of(&group.demand);
+                    if demand.plain && !group.demand.plain {
+                        group.look_anew();
+                    }
                     group.demand = demand.clone();
                     group.due = now;
                     group.asks = None;

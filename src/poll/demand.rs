@@ -52,6 +52,8 @@ pub struct GroupDemand {
     pub every: Duration,
     /// Topics that somebody names.
     pub topics: BTreeSet<Arc<str>>,
+    /// Those of the topics that an asker of all of them remembers: they are the group's own.
+    pub remembered: BTreeSet<Arc<str>>,
     /// Patterns of topics that somebody asks for.
     pub patterns: BTreeSet<TopicPattern>,
     /// Whether somebody reads with isolation read_uncommitted.
@@ -69,6 +71,7 @@ impl GroupDemand {
         Self {
             every,
             topics: topics.names.iter().cloned().collect(),
+            remembered: BTreeSet::new(),
             patterns: topics.patterns.iter().cloned().collect(),
             plain: isolation == Isolation::ReadUncommitted,
             stable: isolation == Isolation::ReadCommitted,
@@ -90,6 +93,7 @@ impl GroupDemand {
     pub fn add(&mut self, other: &Self) {
         self.every = self.every.min(other.every);
         self.topics.extend(other.topics.iter().cloned());
+        self.remembered.extend(other.remembered.iter().cloned());
         self.patterns.extend(other.patterns.iter().cloned());
         self.plain |= other.plain;
         self.stable |= other.stable;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_PARTITIONS, RETRIES, jittered},
+    cluster::{Cluster, MOST_PAIRS, MOST_PARTITIONS, RETRIES, jittered},
     known::{Stage, Topic},
     picture::Trouble,
     words::topic_trouble,
@@ -29,15 +29,26 @@ impl Cluster {
         self.dirty();
         self.brokers = layout.brokers;
         self.forget_brokers();
+        let mut all: usize = self.topics.values().map(|t| t.ids().len()).sum();
         for name in asked {
             let topic = self.topics.entry(name.clone()).or_default();
             topic.try_left_out_again();
+            all -= topic.ids().len();
             let clean = match layout.topics.remove(name) {
-                Some(Ok(found)) if found.partitions.len() > MOST_PARTITIONS => {
-                    let text = format!(
-                        "topic {name}: it has {} partitions, which is more than the {MOST_PARTITIONS} that are read",
-                        found.partitions.len()
-                    );
+                Some(Ok(found))
+                    if found.partitions.len() > MOST_PARTITIONS
+                        || all + found.partitions.len() > MOST_PAIRS =>
+                {
+                    let count = found.partitions.len();
+                    let text = if count > MOST_PARTITIONS {
+                        format!(
+                            "topic {name}: it has {count} partitions, which is more than the {MOST_PARTITIONS} that are read"
+                        )
+                    } else {
+                        format!(
+                            "topic {name}: with its {count} partitions the topics of the cluster have more than the {MOST_PAIRS} that are read"
+                        )
+                    };
                     topic.picture.trouble = Some(Trouble::passing(text));
                     false
                 }
@@ -57,6 +68,7 @@ impl Cluster {
                     false
                 }
             };
+            all += topic.ids().len();
             self.stale.remove(name);
             if !clean {
                 self.stale(name);
@@ -90,6 +102,9 @@ impl Cluster {
             let trouble = Trouble::passing(format!("broker {id} has left the cluster"));
             for claims in [node.ready, node.gathered] {
                 self.trouble_claims(claims, &trouble);
+            }
+            for looks in [node.looks, node.looking] {
+                self.look_again(looks);
             }
             if let Some(question) = node.question {
                 self.trouble_claims(question.claims, &trouble);

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     demand::GroupDemand,
-    picture::{GroupPicture, TopicPicture, Trouble},
+    picture::{GroupPicture, Looked, TopicPicture, Trouble},
 };
 use crate::{
     kafka::requests::{Partitions, TopicLayout, commits::TopicCommits},
@@ -99,6 +99,8 @@ pub(super) struct Group {
     pub(super) asks: Option<(u64, Option<Arc<Partitions>>)>,
     /// Commits in topics that are yet to be described.
     pub(super) held: Option<Held>,
+    /// It was in a batch whose answer was too large: it is asked about alone from then on.
+    pub(super) alone: bool,
     /// Partitions it is read in.
     pub(super) pairs: usize,
     /// Something was in the way since it was last due.
@@ -126,6 +128,7 @@ impl Group {
             coordinator: None,
             asks: None,
             held: None,
+            alone: false,
             pairs: 0,
             hurt: false,
             tries: 0,
@@ -137,6 +140,17 @@ impl Group {
     /// What is published of it: copied once a tick, when what was published before is still held by its reader.
     pub(super) fn change(&mut self) -> &mut GroupPicture {
         Arc::make_mut(&mut self.picture)
+    }
+
+    /// Whoever reads aborted records too is not done where others are.
+    pub(super) fn look_anew(&mut self) {
+        let slots = self.change().topics.values_mut();
+        for slot in slots.flat_map(BTreeMap::values_mut) {
+            slot.looked = Looked::Not;
+            if let Some(track) = &mut slot.track {
+                track.drained = None;
+            }
+        }
     }
 
     pub(super) fn suffer(&mut self, trouble: Trouble) {

@@ -11,7 +11,7 @@ use crate::kafka::topics::TopicPattern;
 pub(super) struct Listing {
     patterns: BTreeSet<TopicPattern>,
     /// By which of them a list was complete.
-    listed: BTreeSet<TopicPattern>,
+    listed: Arc<BTreeSet<TopicPattern>>,
     /// What the last list had.
     pub(super) topics: BTreeSet<Arc<str>>,
     trouble: Option<Trouble>,
@@ -22,7 +22,9 @@ impl Listing {
     /// These are asked for from now on.
     pub(super) fn follow(&mut self, patterns: BTreeSet<TopicPattern>) {
         self.due |= !patterns.is_subset(&self.patterns);
-        self.listed.retain(|p| patterns.contains(p));
+        if !self.listed.is_subset(&patterns) {
+            Arc::make_mut(&mut self.listed).retain(|p| patterns.contains(p));
+        }
         self.topics.retain(|t| patterns.iter().any(|p| p.takes(t)));
         if patterns.is_empty() {
             self.due = false;
@@ -58,11 +60,8 @@ impl Listing {
         topics: impl Iterator<Item = Arc<str>>,
     ) -> bool {
         let wanted = &self.patterns;
-        self.listed = patterns
-            .iter()
-            .filter(|p| wanted.contains(p))
-            .cloned()
-            .collect();
+        let listed = patterns.iter().filter(|p| wanted.contains(p));
+        self.listed = Arc::new(listed.cloned().collect());
         self.trouble = None;
         let topics: BTreeSet<Arc<str>> = topics.collect();
         let changed = topics != self.topics;
@@ -80,8 +79,8 @@ impl Listing {
     pub(super) fn state(&self) -> Listed {
         match &self.trouble {
             Some(trouble) => Listed::Failed(trouble.clone()),
-            None if self.patterns.is_subset(&self.listed) => Listed::Whole,
-            None => Listed::Not,
+            None if self.listed.is_empty() => Listed::Not,
+            None => Listed::Whole(self.listed.clone()),
         }
     }
 }

@@ -27,6 +27,8 @@ const MOST_MARKERS: i64 = 64;
 const TOGETHER: usize = 16;
 /// How long a topic that may not be read is left alone: brokers log each refusal.
 const LEFT_ALONE: Duration = Duration::from_secs(600);
+/// The same of one whose broker failed over it.
+const FAILED: Duration = Duration::from_secs(60);
 
 /// A pair to be looked at.
 #[derive(Clone, Debug)]
@@ -54,8 +56,9 @@ impl Slot {
         let small = (1..=MOST_MARKERS).contains(&lag) && !known;
         let stands = track.stuck_since.is_some_and(|s| s.age(now) >= still);
         let new = match self.looked {
-            Looked::Not => true,
-            Looked::At(c, e) | Looked::Refused(c, e) => (c, e) != (committed, end),
+            // What was refused may be allowed by now.
+            Looked::Not | Looked::Refused(..) => true,
+            Looked::At(c, e) => (c, e) != (committed, end),
         };
         (small && stands && new).then_some((committed, end))
     }
@@ -159,19 +162,32 @@ impl Cluster {
             match found {
                 Ok(Some(Ok(Tail::Nothing(end)))) if *end >= look.end => self.drain(&look),
                 Ok(Some(Err(ResponseError::TopicAuthorizationFailed))) => {
-                    if let Some(topic) = self.topics.get_mut(&look.topic) {
-                        topic.unreadable_until = Some(Instant::now() + LEFT_ALONE);
-                    }
-                    let refused = Looked::Refused(look.committed, look.end);
-                    self.mark(&look.group, &look.topic, look.id, refused);
+                    self.leave_alone(&look, LEFT_ALONE);
                 }
                 // There is a record, or these bytes don't tell.
-                Ok(Some(Ok(_))) => {}
+                Ok(Some(Ok(Tail::Record(_) | Tail::Unknown))) => {}
+                // A broker that fails over this is not to do so every tick.
+                Err(_) => self.leave_alone(&look, FAILED),
                 // The next tick tries again.
-                Ok(Some(Err(_)) | None) | Err(_) => {
+                Ok(Some(Ok(Tail::Nothing(_)) | Err(_)) | None) => {
                     self.mark(&look.group, &look.topic, look.id, Looked::Not);
                 }
             }
+        }
+    }
+
+    fn leave_alone(&mut self, look: &Look, span: Duration) {
+        if let Some(topic) = self.topics.get_mut(&look.topic) {
+            topic.unreadable_until = Some(Instant::now() + span);
+        }
+        let refused = Looked::Refused(look.committed, look.end);
+        self.mark(&look.group, &look.topic, look.id, refused);
+    }
+
+    /// Whoever was asked is gone.
+    pub(super) fn look_again(&mut self, looks: Vec<Look>) {
+        for look in looks {
+            self.mark(&look.group, &look.topic, look.id, Looked::Not);
         }
     }
 

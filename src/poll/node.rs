@@ -57,6 +57,8 @@ pub(super) struct Node {
     /// Pairs to be looked at when there is nothing else to ask, and those that are.
     pub(super) looks: Vec<Look>,
     pub(super) looking: Vec<Look>,
+    /// The last question was about log ends: commits may go before the next ones.
+    pub(super) ends_last: bool,
     /// Not asked before, and why.
     pub(super) rest: Option<(Instant, Trouble)>,
     failures: u32,
@@ -73,6 +75,7 @@ impl Node {
             ready: Vec::new(),
             looks: Vec::new(),
             looking: Vec::new(),
+            ends_last: false,
             rest: None,
             failures: 0,
         }
@@ -110,6 +113,7 @@ impl Node {
             claims,
             told: false,
         };
+        self.ends_last = matches!(ask, Ask::Ends { .. });
         if self.lane.ask(number, candidates, ask) {
             self.question = Some(question);
         }

@@ -35,6 +35,7 @@ impl Cluster {
             if let Some(starts) = starts.get(name) {
                 topic.starts_at = Some(Instant::now());
                 let good = starts.iter();
+                let good = good.filter(|(id, _)| ids.binary_search(id).is_ok());
                 let good = good.filter_map(|(id, s)| Some((*id, s.as_ref().ok()?.offset)));
                 topic.starts.extend(good);
             }

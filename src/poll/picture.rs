@@ -1,12 +1,12 @@
 //! What is known of one cluster: immutable, swapped whole. What could not be read keeps its last pair and names its trouble.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use crate::{
-    kafka::{Cause, Error},
+    kafka::{Cause, Error, topics::TopicPattern},
     lag::{Moment, Track},
 };
 
@@ -29,8 +29,8 @@ pub enum Listed {
     /// They are being asked for.
     #[default]
     Not,
-    /// As of the last complete list.
-    Whole,
+    /// By these patterns, as of the last complete list.
+    Whole(Arc<BTreeSet<TopicPattern>>),
     /// The last list could not be had, and why; what was known before stands.
     Failed(Trouble),
 }
@@ -55,6 +55,8 @@ pub struct GroupPicture {
     pub trouble: Option<Trouble>,
     /// When its commits were read the last time.
     pub read: Option<Moment>,
+    /// Whether that was for every topic it has committed.
+    pub all: bool,
     /// Whether a first poll of what is asked of it has finished, failed or timed out: before that, silence means nothing.
     pub polled: bool,
 }

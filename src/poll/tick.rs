@@ -110,8 +110,14 @@ impl Cluster {
         let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
             return;
         };
-        if node.question.is_none() && node.ready.is_empty() && !node.due.is_empty() {
-            let groups = batch(&mut node.due);
+        let turn = node.ready.is_empty() || node.ends_last;
+        if node.question.is_none() && turn && !node.due.is_empty() {
+            let known = &self.groups;
+            let alone = |of: &CommitsOf| known.get(&of.group).is_some_and(|g| g.alone);
+            let groups = match node.due.iter().position(alone) {
+                Some(place) => vec![node.due.swap_remove(place)],
+                None => batch(&mut node.due),
+            };
             let candidates = [address.clone()].into();
             node.put(number, candidates, Ask::Commits(groups), Vec::new());
             self.number = number;

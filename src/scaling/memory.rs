@@ -6,6 +6,7 @@ use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failure
 use crate::{
     kafka::{Address, Topics},
     lag::Moment,
+    resources::Remembered,
     triggers::Kafka,
 };
 
@@ -36,7 +37,9 @@ pub(super) struct TriggerMemory {
     /// Lag and activation of the last complete reading.
     pub(super) complete: Option<(i64, i64)>,
     pub(super) failures: Failures,
+    /// What the status remembers, as of this text of it.
     pub(super) recalled: Recalled,
+    recalled_from: Option<Remembered>,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
     cached: Option<((i64, Moment), Moment)>,
 }
@@ -97,9 +100,14 @@ impl Memory {
             *known = TriggerMemory {
                 of,
                 failures: Failures::restored(plan, metric),
-                recalled: Recalled::restored(plan, kafka, metric),
                 ..TriggerMemory::default()
             };
+        }
+        let status = plan.object.status.as_ref();
+        let remembered = status.and_then(|s| s.remembered.get(metric));
+        if known.recalled_from.as_ref() != remembered {
+            known.recalled_from = remembered.cloned();
+            known.recalled = Recalled::restored(plan, kafka, metric);
         }
         known
     }

@@ -1,6 +1,6 @@
 //! What a cluster's picture says about one kafka trigger: a sum, and whether it is the whole truth.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::Recalled;
 use crate::{
@@ -60,34 +60,45 @@ pub fn read(
     }
     if !kafka.topics.patterns.is_empty() {
         // What a pattern takes is known once the cluster's topics were listed.
-        match &picture.listing {
-            Listed::Whole => {}
-            Listed::Not => {
-                scan.unread = true;
-                scan.tried = false;
+        let patterns = kafka.topics.patterns.iter();
+        let listed = match &picture.listing {
+            Listed::Whole(by) => patterns.clone().all(|p| by.contains(p)),
+            Listed::Not => false,
+            Listed::Failed(trouble) => {
+                scan.trouble = Some(trouble.clone());
+                false
             }
-            Listed::Failed(trouble) => scan.trouble = Some(trouble.clone()),
-        }
-        scan.described &= picture.listing == Listed::Whole;
+        };
+        scan.unread |= !listed;
+        scan.tried &= listed || scan.trouble.is_some();
+        scan.described &= listed;
         for (topic, found) in &picture.topics {
             let named = kafka.topics.names.contains(topic);
             if !named && kafka.topics.take(topic) {
                 scan.topic(topic, kafka, group, Some(found));
             }
         }
-        if scan.partitions == 0 && scan.trouble.is_none() && picture.listing == Listed::Whole {
+        if scan.partitions == 0 && scan.trouble.is_none() && scan.empty.is_none() && listed {
             let text = "topics: the cluster has no topic that a pattern takes and that the user may describe";
             scan.trouble = Some(Trouble::passing(text));
         }
     }
     if kafka.topics.are_all() {
-        for topic in group.topics.keys() {
-            scan.topic(topic, kafka, group, picture.topics.get(topic));
+        for (topic, slots) in &group.topics {
+            if is_own(topic, slots, recalled) {
+                scan.topic(topic, kafka, group, picture.topics.get(topic));
+            }
         }
-        // A group that was read and has no topic has no lag; one that was not read is unknown.
-        scan.unread |= group.read.is_none();
+        // A group that was read for everything and has no topic has no lag; one that was not is unknown.
+        let read = group.all && group.read.is_some();
+        scan.unread |= !read;
+        scan.tried &= read;
         // And one with a topic that is not described yet has more partitions than are known.
-        scan.described &= group.read.is_some() && group.trouble.is_none();
+        scan.described &= read && group.trouble.is_none();
+    }
+    // A limitation may leave nothing of one of several topics.
+    if scan.partitions == 0 {
+        scan.trouble = scan.trouble.or_else(|| scan.empty.take());
     }
     let counting = Counting {
         policy: kafka.policy,
@@ -109,13 +120,13 @@ pub fn read(
         .or_else(|| group.trouble.clone())
         .or_else(|| scan.unread.then(|| picture.trouble.clone()).flatten());
     let mut total = sum(&scan.tracks, counting, now);
-    if kafka.topics.are_all() && total.newest.is_none() {
+    if kafka.topics.are_all() && scan.partitions == 0 && trouble.is_none() {
         total.newest = group.read;
     }
     Readout {
         sum: total,
         complete: trouble.is_none() && !scan.unread,
-        tried: scan.tried && (!kafka.topics.are_all() || group.read.is_some()),
+        tried: scan.tried,
         partitions: (scan.described && scan.partitions > 0)
             .then_some((scan.partitions, scan.reads)),
         trouble,
@@ -132,6 +143,8 @@ struct Scan<'a> {
     unread: bool,
     tried: bool,
     trouble: Option<Trouble>,
+    /// A topic of which nothing may be read.
+    empty: Option<Trouble>,
     notice: Option<String>,
 }
 
@@ -146,6 +159,7 @@ impl<'a> Scan<'a> {
             unread: false,
             tried: true,
             trouble: None,
+            empty: None,
             notice: None,
         }
     }
@@ -201,12 +215,21 @@ impl<'a> Scan<'a> {
             self.tracks.push(track);
         }
         if !any && topic.reads > 0 && topic.trouble.is_none() {
-            self.trouble = Some(Trouble::configuration(format!(
+            self.empty = Some(Trouble::configuration(format!(
                 "expected at least one active partition within the topic '{name}' (partitionLimitation leaves none of its {})",
                 topic.partitions.len()
             )));
         }
     }
+}
+
+/// Whether a topic is the group's own: it has commits there or lost them, or that is not known yet. Others may name topics of
+/// the same group that it never read.
+fn is_own(topic: &str, slots: &BTreeMap<i32, Slot>, recalled: &Recalled) -> bool {
+    let mut tracks = slots.values().filter_map(|s| s.track.as_ref()).peekable();
+    tracks.peek().is_none()
+        || recalled.knows(topic)
+        || tracks.any(|t| t.committed.is_some() || t.loss.is_some())
 }
 
 const LEFT_OUT: &str =

@@ -13,6 +13,9 @@ use crate::{
 
 /// Partitions of one object at most: some 40 kB of status. A larger one remembers nothing.
 const MOST: usize = 2_000;
+/// Letters that stand for a partition at most, and what a topic's id is worth in partitions.
+const WORD: usize = 20;
+const ID: usize = 2;
 
 /// Where the groups of `plan` stand, by metric; nothing of a trigger that has never been read.
 #[must_use]
@@ -37,18 +40,21 @@ pub fn remember(
         let Some(group) = known(pictures, whose, &kafka.group) else {
             continue;
         };
+        let known_before = Recalled::restored(plan, kafka, metric);
         let mut topics = BTreeMap::new();
         for (name, slots) in &group.topics {
             if !kafka.topics.are_all() && !kafka.topics.take(name) {
                 continue;
             }
-            left = match left.checked_sub(slots.len()) {
+            let recalled = |id: i32, track: &Track| known_before.of(name, id, track);
+            let Some((cost, text)) = written(slots, recalled) else {
+                continue;
+            };
+            left = match left.checked_sub(cost + name.len() / WORD) {
                 Some(left) => left,
                 None => return BTreeMap::new(),
             };
-            if let Some(text) = written(slots) {
-                topics.insert(name.to_string(), text);
-            }
+            topics.insert(name.to_string(), text);
         }
         if !topics.is_empty() {
             let remembered = Remembered {
@@ -61,21 +67,41 @@ pub fn remember(
     all
 }
 
-/// Whether a status lacks what could be remembered of a trigger.
+/// Whether `remembered` lacks what could be remembered of a trigger.
 #[must_use]
 pub fn forgets(plan: &Plan, remembered: &BTreeMap<String, Remembered>) -> bool {
     plan.triggers.iter().any(|t| match &t.source {
-        Ok(Source::Kafka { kafka, metric, .. }) => remembered
-            .get(&**metric)
-            .is_none_or(|r| r.consumer_group != *kafka.group),
+        Ok(Source::Kafka { kafka, metric, .. }) => !is_of(remembered.get(&**metric), &kafka.group),
         _ => false,
     })
 }
 
-/// The topic's id and a word per partition; `None` where no id is known.
-fn written(slots: &BTreeMap<i32, Slot>) -> Option<String> {
-    let mark = |slot: &Slot| slot.track.as_ref().and_then(Track::mark);
-    let (id, _) = slots.values().find_map(mark)?;
+/// `remembered` with what is `new` for triggers that it lacks: while a workload sleeps, what was written stands.
+#[must_use]
+pub fn complete(
+    mut remembered: BTreeMap<String, Remembered>,
+    new: BTreeMap<String, Remembered>,
+) -> BTreeMap<String, Remembered> {
+    for (metric, new) in new {
+        if !is_of(remembered.get(&metric), &new.consumer_group) {
+            remembered.insert(metric, new);
+        }
+    }
+    remembered
+}
+
+fn is_of(remembered: Option<&Remembered>, group: &str) -> bool {
+    remembered.is_some_and(|r| r.consumer_group == *group)
+}
+
+/// The topic's id and a word per partition, with their number; `None` where no id is known.
+fn written(
+    slots: &BTreeMap<i32, Slot>,
+    recalled: impl Fn(i32, &Track) -> Track,
+) -> Option<(usize, String)> {
+    // What is remembered already is not forgotten because a commit is gone by now.
+    let mark = |(id, slot): (&i32, &Slot)| recalled(*id, slot.track.as_ref()?).mark();
+    let (id, _) = slots.iter().find_map(mark)?;
     let last = usize::try_from(*slots.keys().next_back()?).ok()?;
     // An id from an answer, not a count.
     if last > MOST {
@@ -86,7 +112,7 @@ fn written(slots: &BTreeMap<i32, Slot>) -> Option<String> {
         write!(text, "{byte:02x}").ok()?;
     }
     for partition in (0..).take(last + 1) {
-        let found = slots.get(&partition).and_then(mark);
+        let found = slots.get_key_value(&partition).and_then(mark);
         let _ = match found.filter(|(of, _)| *of == id) {
             Some((_, Mark::Committed(offset))) => write!(text, " {offset}"),
             Some((_, Mark::Drained(offset, end))) => write!(text, " {offset}/{end}"),
@@ -94,7 +120,7 @@ fn written(slots: &BTreeMap<i32, Slot>) -> Option<String> {
             None => write!(text, " -"),
         };
     }
-    Some(text)
+    Some((last + 1 + ID, text))
 }
 
 /// What a status remembers of one trigger.
@@ -125,6 +151,13 @@ impl Recalled {
             Some(track.since(*id, *mark))
         });
         found.unwrap_or(*track)
+    }
+}
+
+impl Recalled {
+    /// Whether it has anything of a topic.
+    pub(super) fn knows(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
     }
 }
 
@@ -181,7 +214,8 @@ mod tests {
             // Of the topic's former life.
             (4, slot(Some(9), 9, 0xcd)),
         ]);
-        let text = written(&slots).unwrap();
+        let (cost, text) = written(&slots, |_, track| *track).unwrap();
+        assert_eq!(cost, 5 + ID);
         assert_eq!(text, format!("{} 105 ~57 - 0 -", "ab".repeat(16)));
         let marks = [
             Some(Mark::Committed(105)),

@@ -54,14 +54,12 @@ pub fn follow(
             let group = known(pictures, key, &kafka.group);
             group.is_some_and(|g| g.read.is_some())
         };
-        // One that has not read yet has nothing to go on with: the one before it does.
-        let reads = former_before.as_ref().or(Some(cluster_before));
-        let reads = if cluster == cluster_before {
-            former_before.as_ref()
-        } else {
-            reads.filter(|key| *key != cluster)
-        };
-        *former = reads.filter(has_read).cloned();
+        // Whichever of the values before has read last.
+        let before = former_before.iter().chain([cluster_before]);
+        let before = before.filter(|key| *key != &*cluster).filter(has_read);
+        let at =
+            |key: &&ClusterKey| known(pictures, key, &kafka.group).and_then(|g| Some(g.read?.at));
+        *former = before.max_by_key(at).cloned();
     }
 }
 

@@ -87,7 +87,7 @@ impl<'a> Common<'a> {
             bootstrap: bootstrap(fields),
             group: fields.required("consumerGroup"),
             topic: fields.text("topic", From::TriggerThenEnvironment),
-            listed: fields.text("topics", From::TriggerThenEnvironment),
+            listed: fields.text("topics", From::Trigger),
             limitation: fields.text("partitionLimitation", From::Trigger),
             threshold: fields.integer("lagThreshold", 10),
             activation: fields.integer("activationLagThreshold", 0),

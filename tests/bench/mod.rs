@@ -145,6 +145,7 @@ impl Bench {
             topics: BTreeMap::from([("t".into(), slots)]),
             trouble: None,
             read: Some(self.now),
+            all: true,
             polled: true,
         };
         self.picture = Some(Picture {

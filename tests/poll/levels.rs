@@ -162,6 +162,22 @@ async fn a_group_that_may_not_be_described_is_named_and_its_neighbour_is_read() 
 }
 
 #[tokio::test]
+async fn what_a_group_has_committed_is_there_though_unread_while_its_leader_is_silent() {
+    let mut bench = Bench::new(2).await;
+    bench.topic("a", &[(1, 10)]);
+    bench.group("g", 0, &[("a", 0, 4)]);
+    bench.kafka.fault(Fault::at(ListOffsets, 1, What::Silence));
+    bench.demand(&[("g", ALL)]);
+    let topics = bench
+        .until("the commits to be read", |p| {
+            let group = p.groups.get("g").filter(|g| g.read.is_some() && g.all)?;
+            Some(group.topics.clone())
+        })
+        .await;
+    assert!(topics["a"].values().all(|slot| slot.track.is_none()));
+}
+
+#[tokio::test]
 async fn a_group_that_shows_nothing_is_not_without_lag_while_a_member_reads_what_may_not_be_described()
  {
     let mut bench = Bench::new(1).await;
