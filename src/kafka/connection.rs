@@ -26,10 +26,14 @@ use super::{
     login::Login,
     reader::{self, Malformed, Reader},
     requests::versions::{self, Versions},
+    room::Room,
 };
 
 /// Largest answer that is read, in bytes. A hundred groups with 5 000 offsets take about a tenth of it.
 pub const MAX_FRAME: usize = 8 << 20;
+
+/// The same before the login is over.
+const MAX_GREETING: usize = 256 << 10;
 
 const CLIENT_ID: &str = "lagscale";
 
@@ -63,6 +67,9 @@ pub struct Connection {
     /// No answer yet beyond the version exchange: a hang-up now means that the port wants SASL.
     fresh: bool,
     anonymous: bool,
+    /// The login is over.
+    greeted: bool,
+    room: Room,
 }
 
 impl Connection {
@@ -97,6 +104,13 @@ impl Connection {
                 after: deadlines.dial,
             })),
         }
+    }
+
+    /// Shares `room` with others for its large answers.
+    #[must_use]
+    pub fn within(mut self, room: Room) -> Self {
+        self.room = room;
+        self
     }
 
     /// The broker's address.
@@ -166,11 +180,14 @@ impl Connection {
             redial_at: None,
             fresh: true,
             anonymous: login.is_none(),
+            greeted: false,
+            room: Room::default(),
         };
         connection.negotiate().await?;
         if let Some(login) = login {
             connection.log_in(login).await?;
         }
+        connection.greeted = true;
         Ok(connection)
     }
 
@@ -212,21 +229,37 @@ impl Connection {
         self.stream.write_all(&frame).await?;
         self.stream.flush().await?;
 
-        let frame = self.read_frame().await?;
+        let length = self.read_length().await?;
+        let room = self.room.clone();
+        // Held until the answer is decoded.
+        let _room = room.take(length).await;
+        let frame = self.read_body(length).await?;
         reader::read::<R, T>(&frame, version, self.correlation, decode).map_err(|e| codec::<R>(&e))
     }
 
-    async fn read_frame(&mut self) -> Result<Vec<u8>, Cause> {
+    async fn read_length(&mut self) -> Result<usize, Cause> {
         let prefix = self.stream.read_u32().await?;
         let length = prefix as usize;
-        if length > MAX_FRAME {
-            // A TLS alert record begins with 0x15 0x03.
-            return Err(if prefix >> 16 == 0x1503 {
-                Cause::SpeaksTls
-            } else {
-                too_large(length)
-            });
+        let limit = if self.greeted {
+            MAX_FRAME
+        } else {
+            MAX_GREETING
+        };
+        if length <= limit {
+            return Ok(length);
         }
+        // A TLS alert record begins with 0x15 0x03.
+        Err(if prefix >> 16 == 0x1503 {
+            Cause::SpeaksTls
+        } else {
+            Cause::TooLarge {
+                bytes: length,
+                limit,
+            }
+        })
+    }
+
+    async fn read_body(&mut self, length: usize) -> Result<Vec<u8>, Cause> {
         // Grows with what arrives, not with what is announced.
         let mut body = Vec::new();
         let read = (&mut self.stream)

@@ -22,6 +22,7 @@ use super::{
         self, Coordinators, GroupCommits, Isolation, Offsets, Position, Tail, Tails, Throttled,
         tail::Positions,
     },
+    room::Room,
 };
 use crate::lag::Moment;
 
@@ -54,6 +55,7 @@ impl Lane {
         id: LaneId,
         credential: Credential,
         deadlines: Deadlines,
+        room: Room,
         done: mpsc::UnboundedSender<Done>,
     ) -> Self {
         let (requests, inbox) = mpsc::channel(1);
@@ -61,6 +63,7 @@ impl Lane {
             id,
             credential,
             deadlines,
+            room,
             connection: None,
             next: 0,
             quiet_until: None,
@@ -103,6 +106,7 @@ struct Worker {
     id: LaneId,
     credential: Credential,
     deadlines: Deadlines,
+    room: Room,
     connection: Option<Connection>,
     next: usize,
     quiet_until: Option<Instant>,
@@ -167,7 +171,7 @@ impl Worker {
                 return Err(Error { address, cause });
             };
             match Connection::dial(address, &security, self.deadlines).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => return Ok(connection.within(self.room.clone())),
                 Err(error) => failed = error,
             }
             self.next = self.next.wrapping_add(1);

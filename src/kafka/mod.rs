@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod question;
 pub mod reader;
 pub mod requests;
+pub mod room;
 pub mod sasl;
 pub mod security;
 pub mod tls;

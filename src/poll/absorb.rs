@@ -35,9 +35,9 @@ impl Cluster {
         };
         let looking = std::mem::take(&mut node.looking);
         let trouble = match &done.result {
-            // A list that is too long is nobody else's trouble.
+            // What is too much at once is nobody else's trouble.
             Err(error)
-                if matches!(error.cause, Cause::TooLarge { .. }) && about_list(&done.ask) =>
+                if matches!(error.cause, Cause::TooLarge { .. }) && about_topics(&done.ask) =>
             {
                 None
             }
@@ -71,6 +71,9 @@ impl Cluster {
         match (done.ask, done.result) {
             (Ask::Layout(asked), Ok(Answer::Layout(layout))) if followed => {
                 self.take_layout(&asked, layout);
+            }
+            (Ask::Layout(asked), Err(error)) if large => {
+                self.ask_less(asked, &Trouble::from(&error));
             }
             (Ask::Layout(asked), _) => self.describe.extend(asked),
             (Ask::Listing(patterns), Ok(Answer::Layout(layout))) if followed => {
@@ -285,6 +288,6 @@ impl Cluster {
     }
 }
 
-fn about_list(ask: &Ask) -> bool {
-    matches!(ask, Ask::Listing(_))
+fn about_topics(ask: &Ask) -> bool {
+    matches!(ask, Ask::Layout(_) | Ask::Listing(_))
 }

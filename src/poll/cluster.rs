@@ -18,12 +18,14 @@ use super::{
     listing::Listing,
     node::Node,
     picture::{Picture, Trouble},
+    seed::TOPICS,
 };
 use crate::kafka::{
     Address,
     connection::Deadlines,
     lane::{Credential, Lane},
     question::{Done, LaneId},
+    room::Room,
 };
 
 /// A refused login costs the broker a delayed answer, so it is tried less and less often.
@@ -78,6 +80,9 @@ pub(super) struct Cluster {
     pub(super) pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
     credential: Credential,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
+    room: Room,
+    /// Topics in one Metadata request: fewer once an answer was too large.
+    pub(super) most_topics: usize,
     pub(super) number: u64,
     /// The way in; made at the first question.
     pub(super) seed: Option<Node>,
@@ -128,6 +133,8 @@ impl Cluster {
             pictures,
             credential,
             done: mpsc::unbounded_channel(),
+            room: Room::default(),
+            most_topics: TOPICS,
             number: 0,
             seed: None,
             nodes: HashMap::new(),
@@ -185,7 +192,8 @@ impl Cluster {
 
     pub(super) fn spawn(&self, id: LaneId) -> Node {
         let (credential, deadlines) = (self.credential.clone(), self.timing.deadlines);
-        Node::new(Lane::spawn(id, credential, deadlines, self.done.0.clone()))
+        let (room, done) = (self.room.clone(), self.done.0.clone());
+        Node::new(Lane::spawn(id, credential, deadlines, room, done))
     }
 
     /// The credential may be dialled with again: what failed without it does not wait.

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use super::cluster::Cluster;
+use super::{cluster::Cluster, picture::Trouble};
 use crate::kafka::{
     Address,
     question::{Ask, LaneId},
 };
 
 /// In one Metadata request, with as many partitions as fill half a frame.
-const TOPICS: usize = 1_000;
+pub(super) const TOPICS: usize = 1_000;
 const PARTITIONS: usize = 40_000;
 /// Keys in one FindCoordinator request.
 const KEYS: usize = 1_000;
@@ -62,6 +62,19 @@ impl Cluster {
         }
     }
 
+    /// The answer about these was too large: fewer are asked about at once from now on, and one alone is given up until the
+    /// next description of all.
+    pub(super) fn ask_less(&mut self, asked: Vec<Arc<str>>, trouble: &Trouble) {
+        self.dirty();
+        if let [name] = asked.as_slice() {
+            let topic = self.topics.entry(name.clone()).or_default();
+            topic.picture.trouble = Some(trouble.clone());
+            return;
+        }
+        self.most_topics = (asked.len() / 2).max(1);
+        self.describe.extend(asked);
+    }
+
     /// As many as one Metadata answer should hold.
     fn next_topics(&mut self) -> Vec<Arc<str>> {
         let mut partitions = 0;
@@ -70,7 +83,7 @@ impl Cluster {
             let known = self.topics.get(name).map(|t| t.ids().len());
             // One that is new is taken for a large one.
             partitions += known.unwrap_or(PARTITIONS / TOPICS);
-            if !next.is_empty() && (partitions > PARTITIONS || next.len() == TOPICS) {
+            if !next.is_empty() && (partitions > PARTITIONS || next.len() >= self.most_topics) {
                 break;
             }
             next.extend(self.describe.pop_first());

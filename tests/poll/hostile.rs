@@ -1,11 +1,31 @@
 //! Answers that are attacks: what they claim is bounded before anything is dialled or kept for it.
 
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::ApiKey::{self, Metadata};
 
 use crate::{
-    bench::Bench,
+    bench::{Bench, slot},
     fake_kafka::fault::{Fault, What},
 };
+
+#[tokio::test]
+async fn an_answer_about_topics_that_is_too_large_is_asked_for_in_smaller_parts() {
+    let mut bench = Bench::new(1).await;
+    for topic in ["a", "b", "c"] {
+        bench.topic(topic, &[(0, 10)]);
+    }
+    bench.group("g", 0, &[("a", 0, 4), ("b", 0, 4), ("c", 0, 4)]);
+    bench.kafka.fault(Fault::of(Metadata, What::Huge).once());
+    bench.demand(&[("g", "a,b,c")]);
+    let mut troubled = false;
+    bench
+        .until("all of them to be read", |p| {
+            troubled |= p.trouble.is_some();
+            let read = |topic| slot(p, "g", topic, 0).and_then(|s| s.track).is_some();
+            ["a", "b", "c"].into_iter().all(read).then_some(())
+        })
+        .await;
+    assert!(!troubled);
+}
 
 #[tokio::test]
 async fn a_cluster_of_a_hundred_thousand_brokers_is_refused_and_nobody_of_them_dialled() {
