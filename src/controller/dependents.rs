@@ -145,8 +145,8 @@ impl Controller {
             return;
         };
         object.origins = Some(origins);
-        let names = [Some(object.plan.hpa_name.as_str()), object.former_hpa()];
-        let hpas = names.into_iter().flatten();
+        let names = [object.plan.hpa_name.as_str()].into_iter();
+        let hpas = names.chain(object.former_hpas());
         let hpas = hpas.map(|name| (key.0.clone(), name.to_owned()));
         self.dependents.hpas.set(key, hpas.collect());
     }

@@ -19,6 +19,7 @@ use super::{
     asked::Asked,
     credentials::{CredentialRules, Credentials, News},
     dependents::{Dependents, Dirty},
+    hpas::owns,
     object::Object,
     publish::{entries, foreign},
     teller::Teller,
@@ -238,8 +239,11 @@ impl Controller {
         let samples: Arc<[Sample]> = Sample::of(&plan, &evaluation).collect();
         let samples = Some(samples).filter(|s| !s.is_empty());
         self.parts.samples.set(&sample_key(key), samples);
-        let former = object.former_hpa();
-        let former = former.and_then(|name| self.watches.hpas.get(&of(name)));
+        let former = {
+            let names = object.former_hpas();
+            let mut found = names.filter_map(|name| self.watches.hpas.get(&of(name)));
+            found.find(|hpa| owns(&plan, hpa))
+        };
         let (hpa, former) = (hpa.as_deref(), former.as_deref());
         if let Some(work) = object.work(&evaluation, hpa, former, pictures, now) {
             object.working = true;

@@ -1,7 +1,7 @@
 //! One object in the engine: its plan, what is remembered of it, and what is being done about it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -70,6 +70,8 @@ pub(super) struct Object {
     pub(super) status_stored: Option<ScaledObjectStatus>,
     pub(super) last_active: Option<Timestamp>,
     pub(super) active_before: bool,
+    /// Two changes of its HPA's name may be faster than a status.
+    former_hpas: BTreeSet<String>,
     /// What the API serves of it.
     pub(super) entries: Vec<Entry>,
     /// A total has to be divided by the pods that are ready.
@@ -108,6 +110,7 @@ impl Object {
             status_version: None,
             last_active,
             active_before: false,
+            former_hpas: BTreeSet::new(),
             entries: Vec::new(),
             counts_pods: false,
             tidied: Tidied::default(),
@@ -119,6 +122,10 @@ impl Object {
 
     /// Goes on with a plan made anew.
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
+        if self.plan.hpa_name != plan.hpa_name {
+            self.former_hpas.insert(self.plan.hpa_name.clone());
+            self.former_hpas.remove(&plan.hpa_name);
+        }
         let old = &self.plan.object.spec;
         if old.scale_target_ref != plan.object.spec.scale_target_ref {
             self.looked = None;
@@ -182,7 +189,6 @@ impl Object {
         let target_found = matches!(self.target, Some(Ok(_)));
         let own = hpa.filter(|h| owns(&plan, h));
         let paused = own.filter(|_| plan.pause.whole);
-        let former = former.filter(|f| owns(&plan, f));
         // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
         let gone = paused.or_else(|| former.filter(|_| own.is_some() || plan.pause.whole));
         let hpa_write = if !writes {
@@ -271,10 +277,13 @@ impl Object {
         written.is_some_and(|(live, written)| live < written)
     }
 
-    /// The name that the status tells, if the object's HPA is now to have another one.
-    pub(super) fn former_hpa(&self) -> Option<&str> {
-        let told = self.plan.object.status.as_ref()?.hpa_name.as_deref()?;
-        (told != self.plan.hpa_name).then_some(told)
+    /// Names that its HPA had before: the one that the status tells, and those it was given since.
+    pub(super) fn former_hpas(&self) -> impl Iterator<Item = &str> {
+        let status = self.plan.object.status.as_ref();
+        let told = status.and_then(|s| s.hpa_name.as_deref());
+        let told = told.filter(|told| *told != self.plan.hpa_name);
+        told.into_iter()
+            .chain(self.former_hpas.iter().map(String::as_str))
     }
 
     /// Replicas as far as they are known without asking: the HPA's status follows within a sync period, except at zero
