@@ -34,7 +34,7 @@ impl Object {
     ) -> Option<(ScaledObjectStatus, Vec<Event>)> {
         let plan = &self.plan;
         let active = matches!(activity, Activity::Active(_));
-        let known = self.known_status();
+        let known = self.known_status().cloned().unwrap_or_default();
         let mut next = known.clone();
         if let Some(remembered) = remembered {
             next.remembered = remembered;
@@ -109,16 +109,11 @@ impl Object {
     }
 
     /// What the status says: the last one written, until the watch has come to it.
-    fn known_status(&self) -> ScaledObjectStatus {
-        let live = self.plan.object.status.clone().unwrap_or_default();
+    fn known_status(&self) -> Option<&ScaledObjectStatus> {
+        let live = self.plan.object.status.as_ref();
+        let same = live.is_some() && self.status_stored.as_ref() == live;
         match &self.status_written {
-            Some((written, at))
-                if at.elapsed() < ECHO
-                    || self.is_past()
-                    || self.status_stored.as_ref() == Some(&live) =>
-            {
-                written.clone()
-            }
+            Some((written, at)) if at.elapsed() < ECHO || self.is_past() || same => Some(written),
             _ => live,
         }
     }
@@ -140,9 +135,12 @@ impl Object {
         if to == Some(0) {
             return Some(remember(plan, pictures));
         }
-        let known = self.known_status().remembered;
-        let lacks = to.is_none() && replicas == Some(0) && forgets(plan, &known);
-        lacks.then(|| complete(known, remember(plan, pictures)))
+        if to.is_some() || replicas != Some(0) {
+            return None;
+        }
+        let known = self.known_status().map(|s| s.remembered.clone());
+        let known = known.unwrap_or_default();
+        forgets(plan, &known).then(|| complete(known, remember(plan, pictures)))
     }
 
     /// Whether the last status that remembered something was stored without that, as a foreign CRD makes of it.

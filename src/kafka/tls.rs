@@ -4,15 +4,10 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
-    client::danger::ServerCertVerifier,
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::{
-    Cause,
-    key::Key,
-    verify::{AcceptAny, Anchored},
-};
+use super::{Cause, key::Key, verify::Verifier};
 
 /// What a trigger and its authentication say about TLS. PEM texts.
 #[derive(Clone, Debug, Default)]
@@ -72,15 +67,15 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|e| TlsError::Pair(e.to_string()))?;
-        let verifier: Arc<dyn ServerCertVerifier> = if self.unsafe_ssl {
-            Arc::new(AcceptAny(provider.signature_verification_algorithms))
+        let verifier = if self.unsafe_ssl {
+            Verifier::anyone(&provider)
         } else {
             let (roots, own) = self.roots()?;
-            Arc::new(Anchored::new(roots, own, provider)?)
+            Verifier::anchored(roots, own, provider)?
         };
         let builder = builder
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let config = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => builder
                 .with_client_auth_cert(certificates("cert", cert)?, key.open()?)

@@ -18,18 +18,36 @@ use x509_parser::{extensions::ExtendedKeyUsage, parse_x509_certificate, time::AS
 
 use super::tls::TlsError;
 
-/// Checks as rustls does. Only what it refuses is compared, byte for byte, with the configured certificates: a certificate
-/// that is its own authority is no end entity to rustls, while Java, Go and OpenSSL take it once it is trusted itself.
+/// The handshake is checked in any case; who answers as `trust` says.
 #[derive(Debug)]
-pub(super) struct Anchored {
-    usual: Arc<WebPkiServerVerifier>,
-    anchors: Vec<CertificateDer<'static>>,
+pub(super) struct Verifier {
+    trust: Trust,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Anchored {
+#[derive(Debug)]
+enum Trust {
+    /// `unsafeSsl: "true"`.
+    Anyone,
+    /// As rustls does. Only what it refuses is compared, byte for byte, with the configured certificates: a certificate that is
+    /// its own authority is no end entity to rustls, while Java, Go and OpenSSL take it once it is trusted itself.
+    Anchored {
+        usual: Arc<WebPkiServerVerifier>,
+        anchors: Vec<CertificateDer<'static>>,
+    },
+}
+
+impl Verifier {
+    /// Lets anybody answer.
+    pub(super) fn anyone(provider: &CryptoProvider) -> Self {
+        Self {
+            trust: Trust::Anyone,
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+
     /// `roots` with the `anchors` among them, which are the user's own.
-    pub(super) fn new(
+    pub(super) fn anchored(
         roots: RootCertStore,
         anchors: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
@@ -39,8 +57,7 @@ impl Anchored {
             .build()
             .map_err(|_| TlsError::NoRoots)?;
         Ok(Self {
-            usual,
-            anchors,
+            trust: Trust::Anchored { usual, anchors },
             algorithms,
         })
     }
@@ -75,7 +92,7 @@ fn fits(
     Ok(())
 }
 
-impl ServerCertVerifier for Anchored {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -84,9 +101,11 @@ impl ServerCertVerifier for Anchored {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let usual = &self.usual;
+        let Trust::Anchored { usual, anchors } = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
         match usual.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
-            Err(_) if self.anchors.iter().any(|a| a == end_entity) => {
+            Err(_) if anchors.iter().any(|a| a == end_entity) => {
                 fits(end_entity, name, now).map(|()| ServerCertVerified::assertion())
             }
             result => result,
@@ -113,45 +132,6 @@ impl ServerCertVerifier for Anchored {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-/// `unsafeSsl: "true"`: the handshake is still checked, who answers is not.
-#[derive(Debug)]
-pub(super) struct AcceptAny(pub(super) WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
     }
 }
 
@@ -193,7 +173,7 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(configured.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Anchored::new(roots, vec![configured.clone()], provider).unwrap();
+        let verifier = Verifier::anchored(roots, vec![configured.clone()], provider).unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         let result = verifier.verify_server_cert(presented, &[], &name, &[], now);

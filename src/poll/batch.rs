@@ -1,24 +1,18 @@
 //! How the groups of a coordinator are spread over requests.
 
-use crate::kafka::requests::CommitsOf;
-
-/// Measured best in one OffsetFetch; the wire's own batches are the same.
-const GROUPS: usize = 100;
-const OFFSETS: usize = 5_000;
+use crate::kafka::requests::{
+    CommitsOf,
+    commits::{GROUPS, OFFSETS},
+};
 
 /// Takes the next batch: there are so few as a hundred groups or five thousand offsets in each allow, all about as large.
 pub(super) fn batch(groups: &mut Vec<CommitsOf>) -> Vec<CommitsOf> {
-    // A group asked for everything: taken for fifty, as measured groups had.
-    let offsets = |of: &CommitsOf| {
-        let asked = of.partitions.as_ref();
-        asked.map_or(50, |p| p.values().map(Vec::len).sum::<usize>())
-    };
-    let all: usize = groups.iter().map(offsets).sum();
+    let all: usize = groups.iter().map(CommitsOf::expected).sum();
     let batches = groups.len().div_ceil(GROUPS).max(all.div_ceil(OFFSETS));
     if batches <= 1 {
         return std::mem::take(groups);
     }
-    groups.sort_by_key(|of| std::cmp::Reverse(offsets(of)));
+    groups.sort_by_key(|of| std::cmp::Reverse(of.expected()));
     let mut index = 0..;
     groups
         .extract_if(.., |_| index.next().is_some_and(|i| i % batches == 0))

@@ -113,11 +113,14 @@ impl Cluster {
     }
 
     fn mark(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32, looked: Looked) {
-        let group = self.groups.get_mut(group);
-        let slots = group.and_then(|g| g.change().topics.get_mut(topic));
-        if let Some(slot) = slots.and_then(|s| s.get_mut(&id)) {
+        if let Some(slot) = self.known_slot(group, topic, id) {
             slot.looked = looked;
         }
+    }
+
+    fn known_slot(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32) -> Option<&mut Slot> {
+        let group = self.groups.get_mut(group)?;
+        group.change().topics.get_mut(topic)?.get_mut(&id)
     }
 
     /// Asks a broker that has nothing else to do.
@@ -193,9 +196,8 @@ impl Cluster {
 
     fn drain(&mut self, look: &Look) {
         self.dirty();
-        let group = self.groups.get_mut(&look.group);
-        let slots = group.and_then(|g| g.change().topics.get_mut(&look.topic));
-        let track = slots.and_then(|s| s.get_mut(&look.id)?.track.as_mut());
+        let slot = self.known_slot(&look.group, &look.topic, look.id);
+        let track = slot.and_then(|s| s.track.as_mut());
         if let Some(track) = track.filter(|t| t.committed == Some(look.committed)) {
             track.drained = Some(look.end);
         }

@@ -143,6 +143,11 @@ impl Recalled {
         }
     }
 
+    /// Whether it has anything of a topic.
+    pub(super) fn knows(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     /// `track` in the light of it.
     pub(super) fn of(&self, topic: &str, partition: i32, track: &Track) -> Track {
         let marks = self.topics.get(topic);
@@ -151,13 +156,6 @@ impl Recalled {
             Some(track.since(*id, *mark))
         });
         found.unwrap_or(*track)
-    }
-}
-
-impl Recalled {
-    /// Whether it has anything of a topic.
-    pub(super) fn knows(&self, topic: &str) -> bool {
-        self.topics.contains_key(topic)
     }
 }
 

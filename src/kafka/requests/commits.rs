@@ -26,8 +26,9 @@ pub const CAP: i16 = 9;
 /// From this version on many groups are asked at once (KIP-709).
 pub const MANY: i16 = 8;
 /// Measured best: more in one request is slower and delays the coordinator's other clients.
-const GROUPS: usize = 100;
-const OFFSETS: usize = 5_000;
+pub const GROUPS: usize = 100;
+/// The same of expected offsets.
+pub const OFFSETS: usize = 5_000;
 /// Topics that members name and that are looked up: a member writes what it likes.
 const MOST_NAMED: usize = 1_000;
 
@@ -38,6 +39,15 @@ pub struct CommitsOf {
     pub group: Arc<str>,
     /// `None`: every topic with a commit; topics that may not be described are then silently left out by the broker.
     pub partitions: Option<Arc<Partitions>>,
+}
+
+impl CommitsOf {
+    /// How many offsets will come; a group asked for everything is taken for fifty, as measured groups had.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        let asked = self.partitions.as_ref();
+        asked.map_or(50, |p| p.values().map(Vec::len).sum())
+    }
 }
 
 /// By topic and partition: the committed offset, `None` where there is none, or the partition's own error.
@@ -151,11 +161,7 @@ fn chunks(groups: &[CommitsOf]) -> Vec<&[CommitsOf]> {
     let mut chunks = Vec::new();
     let (mut first, mut offsets) = (0, 0);
     for (i, group) in groups.iter().enumerate() {
-        // A group asked for everything: taken for fifty, as measured groups had.
-        let expected = group
-            .partitions
-            .as_ref()
-            .map_or(50, |p| p.values().map(Vec::len).sum());
+        let expected = group.expected();
         if i > first && (i - first == GROUPS || offsets + expected > OFFSETS) {
             chunks.push(&groups[first..i]);
             (first, offsets) = (i, 0);
