@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Modifiers, Pause, checks, pause, table::Entry};
+use super::{
+    Modifiers, Pause, checks, pause,
+    table::{Entry, Owner},
+};
 use crate::{
     poll::ClusterKey,
     resources::{self, ScaledObject},
@@ -228,7 +231,7 @@ impl Plan {
     pub fn entry(&self, metric: &Arc<str>, outcome: super::table::Outcome) -> Entry {
         Entry {
             metric: metric.clone(),
-            scaled_object: self.name.clone(),
+            owner: Owner::ScaledObject(self.name.clone()),
             outcome,
         }
     }

@@ -1,7 +1,7 @@
 //! What the external metrics API serves, ready to be read: every value or error was decided before anybody asks. A change
 //! of one object costs the same however many there are, and a reader never waits for a writer.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -10,15 +10,25 @@ use crate::sharded::Sharded;
 /// Largest value that is served, in milli-units: the HPA controller multiplies by a thousand without a check and wraps above it.
 pub const MAX_MILLI: i64 = 9_223_372_036_854_775_000;
 
-/// One metric of one object.
+/// One item of one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The metric's name as its owner spells it; requests match it without case.
     pub metric: Arc<str>,
-    /// The `ScaledObject` it belongs to; the selector `scaledobject.keda.sh/name` names it.
-    pub scaled_object: Arc<str>,
+    /// Whose it is.
+    pub owner: Owner,
     /// What to answer.
     pub outcome: Outcome,
+}
+
+/// What tells the items of one name apart. The name of a `LagMetric` can't be that of a `ScaledObject`'s metric: its CRD refuses
+/// such names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The metric of the `ScaledObject` of this name; the selector `scaledobject.keda.sh/name` has to name it.
+    ScaledObject(Arc<str>),
+    /// One topic of a `LagMetric`; the item carries it as the label `topic`.
+    Topic(Arc<str>),
 }
 
 /// A value with the time of its reading, or why there is none.
@@ -44,14 +54,28 @@ pub struct Table {
 impl Table {
     /// Replaces what an object in `namespace` serves: `before` by `after`. Only one task may write.
     pub fn replace(&self, namespace: &str, before: &[Entry], after: &[Entry]) {
-        for old in before {
-            let stays = |new: &Entry| new.metric.eq_ignore_ascii_case(&old.metric);
-            if !after.iter().any(stays) {
-                self.change(namespace, &old.metric, &old.scaled_object, None);
+        let names = |entries: &[Entry]| -> Vec<String> {
+            entries.iter().map(|e| e.metric.to_lowercase()).collect()
+        };
+        let mut names = [names(before), names(after)].concat();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let is_it = |e: &&Entry| e.metric.to_lowercase() == name;
+            let (old, new): (Vec<_>, Vec<_>) = (
+                before.iter().filter(is_it).collect(),
+                after.iter().filter(is_it).collect(),
+            );
+            if old == new {
+                continue;
             }
-        }
-        for new in after.iter().filter(|new| !before.contains(new)) {
-            self.change(namespace, &new.metric, &new.scaled_object, Some(new));
+            let key = key(namespace, &name);
+            let known = self.metrics.get(&key).unwrap_or_default();
+            let owners: HashSet<&Owner> = old.iter().chain(&new).map(|e| &e.owner).collect();
+            let others = known.iter().filter(|e| !owners.contains(&e.owner));
+            let entries: Arc<[Entry]> = others.chain(new).cloned().collect();
+            self.metrics
+                .set(&key, Some(entries).filter(|e| !e.is_empty()));
         }
     }
 
@@ -61,16 +85,6 @@ impl Table {
         self.metrics
             .get(&key(namespace, metric))
             .unwrap_or_default()
-    }
-
-    /// What `owner` serves under this name now, beside what others do.
-    fn change(&self, namespace: &str, metric: &str, owner: &str, now: Option<&Entry>) {
-        let key = key(namespace, metric);
-        let known = self.metrics.get(&key).unwrap_or_default();
-        let others = known.iter().filter(|e| *e.scaled_object != *owner);
-        let entries: Arc<[Entry]> = others.chain(now).cloned().collect();
-        self.metrics
-            .set(&key, Some(entries).filter(|e| !e.is_empty()));
     }
 }
 
@@ -86,7 +100,7 @@ mod tests {
     fn entry(metric: &str, object: &str, milli: i64) -> Entry {
         Entry {
             metric: metric.into(),
-            scaled_object: object.into(),
+            owner: Owner::ScaledObject(object.into()),
             outcome: Outcome::Value {
                 milli,
                 at: Timestamp::UNIX_EPOCH,
@@ -111,5 +125,24 @@ mod tests {
         table.replace("shop", &[later], &[]);
         assert_eq!(*table.find("shop", "s0-kafka-t"), [b]);
         assert!(table.find("shop", "s1-kafka-t").is_empty());
+    }
+
+    #[test]
+    fn the_topics_of_one_metric_come_and_go_together() {
+        let table = Table::default();
+        let topic = |name: &str, milli| Entry {
+            owner: Owner::Topic(name.into()),
+            ..entry("orders", "", milli)
+        };
+        let (first, second) = (
+            [topic("a", 1), topic("b", 2)],
+            [topic("b", 3), topic("c", 4)],
+        );
+        table.replace("shop", &[], &first);
+        assert_eq!(*table.find("shop", "orders"), first);
+        table.replace("shop", &first, &second);
+        assert_eq!(*table.find("shop", "orders"), second);
+        table.replace("shop", &second, &[]);
+        assert!(table.find("shop", "orders").is_empty());
     }
 }

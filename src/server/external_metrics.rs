@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     quantity::format_milli,
-    scaling::table::{Outcome, Table},
+    scaling::table::{Outcome, Owner, Table},
     selector::Selector,
 };
 
@@ -61,7 +61,9 @@ pub(super) fn get(
         )));
     };
     let labels = |key: &str| (key == OWNER).then_some(owner);
-    let found = entries.iter().find(|e| *e.scaled_object == *owner);
+    let found = entries
+        .iter()
+        .find(|e| matches!(&e.owner, Owner::ScaledObject(name) if **name == *owner));
     let Some(entry) = found.filter(|_| selector.matches(labels)) else {
         let message = format!(
             "no matching metrics found for {metric}: ScaledObject {owner} in namespace {namespace} has no such metric that fits the label selector"
