@@ -1,0 +1,12 @@
+//! The API server over real sockets with mutual TLS: what kube-apiserver, an HPA or a stranger sends, and what it gets.
+//! The cluster behind it, which publishes whom to trust and reviews who may, is a small fake that keeps what it was asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    unused_imports,
+    reason = "test code without #[test]"
+)]
+
+mod first;
+mod rig;

@@ -1,0 +1,212 @@
+//! What stands for kube-apiserver: it publishes whom to trust, and reviews tokens and access as it is told to, keeping
+//! every question.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Query, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bed::Ca;
+use bytes::Bytes;
+use futures::stream;
+use http::StatusCode;
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+const MAP: &str = "extension-apiserver-authentication";
+
+/// What a review answers: an object's status, or a failure.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The review's `status`.
+    Status(Value),
+    /// A code, with this message.
+    Failure(u16, String),
+    /// Nothing, ever.
+    Silence,
+}
+
+type Rule = Arc<dyn Fn(&Value) -> Reply + Send + Sync>;
+
+/// A running fake.
+pub struct Cluster {
+    uri: String,
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+}
+
+struct Shared {
+    published: watch::Sender<Option<BTreeMap<String, String>>>,
+    lists: Mutex<Vec<String>>,
+    access: Mutex<(Rule, Vec<Value>)>,
+    tokens: Mutex<(Rule, Vec<Value>)>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// What kube-apiserver publishes with these authorities.
+pub fn published(proxies: &Ca, clients: &Ca) -> BTreeMap<String, String> {
+    [
+        ("client-ca-file", clients.pem.as_str()),
+        ("requestheader-client-ca-file", proxies.pem.as_str()),
+        ("requestheader-allowed-names", r#"["front-proxy-client"]"#),
+        ("requestheader-username-headers", r#"["X-Remote-User"]"#),
+        ("requestheader-group-headers", r#"["X-Remote-Group"]"#),
+        ("requestheader-uid-headers", r#"["X-Remote-Uid"]"#),
+        (
+            "requestheader-extra-headers-prefix",
+            r#"["X-Remote-Extra-"]"#,
+        ),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+impl Cluster {
+    /// Publishes `data`, lets everybody do everything, and knows no token.
+    pub async fn start(data: BTreeMap<String, String>) -> Self {
+        let yes: Rule = Arc::new(|_| Reply::Status(json!({"allowed": true})));
+        let nobody: Rule = Arc::new(|_| Reply::Status(json!({"authenticated": false})));
+        let shared = Arc::new(Shared {
+            published: watch::channel(Some(data)).0,
+            lists: Mutex::default(),
+            access: Mutex::new((yes, Vec::new())),
+            tokens: Mutex::new((nobody, Vec::new())),
+        });
+        let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let tokens = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let router = Router::new()
+            .route("/api/v1/namespaces/kube-system/configmaps", get(maps))
+            .route(
+                reviews,
+                post(async |State(shared): State<Arc<Shared>>, Json(review)| {
+                    reviewed(&shared.access, review).await
+                }),
+            )
+            .route(
+                tokens,
+                post(async |State(shared): State<Arc<Shared>>, Json(review)| {
+                    reviewed(&shared.tokens, review).await
+                }),
+            )
+            .with_state(shared.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            uri,
+            shared,
+            serving,
+        }
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::try_from(Config::new(self.uri.parse().unwrap())).unwrap()
+    }
+
+    /// Publishes this from now on; `None`: the ConfigMap is deleted.
+    pub fn publish(&self, data: Option<BTreeMap<String, String>>) {
+        self.shared.published.send_replace(data);
+    }
+
+    /// Reviews access by this rule from now on; it gets the whole review.
+    pub fn on_access(&self, rule: impl Fn(&Value) -> Reply + Send + Sync + 'static) {
+        self.shared.access.lock().unwrap().0 = Arc::new(rule);
+    }
+
+    /// Reviews tokens by this rule from now on; it gets the whole review.
+    pub fn on_token(&self, rule: impl Fn(&Value) -> Reply + Send + Sync + 'static) {
+        self.shared.tokens.lock().unwrap().0 = Arc::new(rule);
+    }
+
+    /// Every SubjectAccessReview so far.
+    pub fn access_reviews(&self) -> Vec<Value> {
+        self.shared.access.lock().unwrap().1.clone()
+    }
+
+    /// Every TokenReview so far.
+    pub fn token_reviews(&self) -> Vec<Value> {
+        self.shared.tokens.lock().unwrap().1.clone()
+    }
+
+    /// The queries of every list and watch of the ConfigMap so far.
+    pub fn map_queries(&self) -> Vec<String> {
+        self.shared.lists.lock().unwrap().clone()
+    }
+}
+
+async fn reviewed(rule: &Mutex<(Rule, Vec<Value>)>, mut review: Value) -> Response {
+    let reply = {
+        let mut rule = rule.lock().unwrap();
+        rule.1.push(review.clone());
+        (rule.0)(&review)
+    };
+    match reply {
+        Reply::Status(status) => {
+            review["status"] = status;
+            (StatusCode::CREATED, Json(review)).into_response()
+        }
+        Reply::Failure(code, message) => {
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": message, "reason": "InternalError", "code": code,
+            });
+            (StatusCode::from_u16(code).unwrap(), Json(status)).into_response()
+        }
+        Reply::Silence => std::future::pending().await,
+    }
+}
+
+async fn maps(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
+    let text: Vec<String> = query.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    shared.lists.lock().unwrap().push(text.join("&"));
+    let mut published = shared.published.subscribe();
+    if !query.contains_key("watch") {
+        let known = published.borrow_and_update().clone();
+        let items: Vec<Value> = known.map(map).into_iter().collect();
+        let list = json!({
+            "kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items,
+        });
+        return Json(list).into_response();
+    }
+    // What was published between list and watch is told again.
+    published.mark_changed();
+    let events = stream::unfold((published, false), async |(mut published, was)| {
+        loop {
+            published.changed().await.ok()?;
+            let known = published.borrow_and_update().clone();
+            let (kind, object) = match known {
+                Some(data) => ("MODIFIED", map(data)),
+                None if was => ("DELETED", map(BTreeMap::new())),
+                None => continue,
+            };
+            let is = kind == "MODIFIED";
+            let line = format!("{}\n", json!({"type": kind, "object": object}));
+            return Some((Ok::<_, std::io::Error>(Bytes::from(line)), (published, is)));
+        }
+    });
+    Body::from_stream(events).into_response()
+}
+
+fn map(data: BTreeMap<String, String>) -> Value {
+    json!({
+        "kind": "ConfigMap", "apiVersion": "v1", "data": data,
+        "metadata": {"name": MAP, "namespace": "kube-system", "resourceVersion": "2"},
+    })
+}

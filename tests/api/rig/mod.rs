@@ -1,0 +1,141 @@
+//! A server of ours in this process, on a free port, with certificates of its own and a fake cluster behind it.
+
+mod caller;
+mod cluster;
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use bed::{Ca, Identity};
+use jiff::Timestamp;
+use lagscale::{
+    scaling::table::{Entry, Outcome, Owner, Table},
+    server::{Parts, Server, webhooks::Neighbours},
+};
+use prometheus::Registry;
+use tokio::{sync::watch, task::JoinHandle};
+
+pub use caller::{Answer, Caller, MASTERS, user};
+pub use cluster::{Cluster, Reply};
+
+/// The name that the serving certificate is for.
+pub const NAME: &str = "lagscale.lagscale.svc";
+/// When the values of [`Rig::value`] were read.
+pub const READ: &str = "2025-06-15T15:06:40Z";
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything a test needs; ends with it.
+pub struct Rig {
+    pub address: SocketAddr,
+    pub table: Arc<Table>,
+    pub cluster: Cluster,
+    pub registry: Registry,
+    /// Whether the first polls are over.
+    pub polled: watch::Sender<bool>,
+    /// Whether the process was told to end.
+    pub stop: watch::Sender<bool>,
+    /// Signs the serving certificate.
+    pub serving: Ca,
+    /// Signs the front proxy's.
+    pub proxies: Ca,
+    /// Signs those of users.
+    pub clients: Ca,
+    /// Where `tls.crt` and `tls.key` are.
+    pub folder: tempfile::TempDir,
+    pub served: JoinHandle<()>,
+}
+
+impl Rig {
+    /// A server that is ready, which trusts [`Rig::proxies`] with the common name `front-proxy-client`.
+    pub async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (serving, proxies, clients) =
+            (Ca::new("serving"), Ca::new("proxies"), Ca::new("clients"));
+        let cluster = Cluster::start(cluster::published(&proxies, &clients)).await;
+        let folder = tempfile::tempdir().unwrap();
+        serving
+            .sign(NAME, None, &[NAME])
+            .write(folder.path(), "tls");
+        let table = Arc::new(Table::default());
+        let registry = Registry::new();
+        let (polled, polled_seen) = watch::channel(true);
+        let (stop, stopping) = watch::channel(false);
+        let parts = Parts {
+            table: table.clone(),
+            client: cluster.client(),
+            neighbours: Neighbours {
+                objects: kube::runtime::reflector::store().0,
+                hpas: kube::runtime::reflector::store().0,
+            },
+            polled: polled_seen,
+            stopping,
+        };
+        let server = bind(folder.path(), parts, &registry).await;
+        let address = server.local_addr().unwrap();
+        let mut trust = server.readiness().trust;
+        let task = tokio::spawn(server.serve());
+        let known = trust.wait_for(|known| *known);
+        tokio::time::timeout(PATIENCE, known)
+            .await
+            .unwrap()
+            .unwrap();
+        Self {
+            address,
+            table,
+            cluster,
+            registry,
+            polled,
+            stop,
+            serving,
+            proxies,
+            clients,
+            folder,
+            served: task,
+        }
+    }
+
+    /// A connection with the front proxy's certificate.
+    pub async fn front_proxy(&self) -> Caller {
+        let identity = self.proxies.sign("front-proxy-client", None, &[]);
+        self.caller(Some(&identity)).await
+    }
+
+    /// A connection with this certificate, or none.
+    pub async fn caller(&self, identity: Option<&Identity>) -> Caller {
+        Caller::connect(self.address, &self.serving.pem, identity).await
+    }
+
+    /// A ScaledObject's metric has this value, in thousandths, read at [`READ`].
+    pub fn value(&self, namespace: &str, metric: &str, object: &str, milli: i64) {
+        let at: Timestamp = READ.parse().unwrap();
+        self.serve(
+            namespace,
+            metric,
+            Owner::ScaledObject(object.into()),
+            Outcome::Value { milli, at },
+        );
+    }
+
+    /// The table has this item.
+    pub fn serve(&self, namespace: &str, metric: &str, owner: Owner, outcome: Outcome) {
+        let entry = Entry {
+            metric: metric.into(),
+            owner,
+            outcome,
+        };
+        let known = self.table.find(namespace, metric);
+        let before: Vec<Entry> = known
+            .iter()
+            .filter(|e| e.owner == entry.owner)
+            .cloned()
+            .collect();
+        self.table.replace(namespace, &before, &[entry]);
+    }
+}
+
+async fn bind(folder: &Path, parts: Parts, registry: &Registry) -> Server {
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    Server::bind(any, &certificate, &key, parts, registry)
+        .await
+        .unwrap()
+}
