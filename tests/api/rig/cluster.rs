@@ -179,7 +179,7 @@ async fn maps(
     let mut published = shared.published.subscribe();
     if !query.contains_key("watch") {
         let known = published.borrow_and_update().clone();
-        let items: Vec<Value> = known.map(map).into_iter().collect();
+        let items: Vec<Value> = known.as_ref().map(map).into_iter().collect();
         let list = json!({
             "kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items,
         });
@@ -192,8 +192,8 @@ async fn maps(
             published.changed().await.ok()?;
             let known = published.borrow_and_update().clone();
             let (kind, object) = match known {
-                Some(data) => ("MODIFIED", map(data)),
-                None if was => ("DELETED", map(BTreeMap::new())),
+                Some(data) => ("MODIFIED", map(&data)),
+                None if was => ("DELETED", map(&BTreeMap::new())),
                 None => continue,
             };
             let is = kind == "MODIFIED";
@@ -204,7 +204,7 @@ async fn maps(
     Body::from_stream(events).into_response()
 }
 
-fn map(data: BTreeMap<String, String>) -> Value {
+fn map(data: &BTreeMap<String, String>) -> Value {
     json!({
         "kind": "ConfigMap", "apiVersion": "v1", "data": data,
         "metadata": {"name": MAP, "namespace": "kube-system", "resourceVersion": "2"},
