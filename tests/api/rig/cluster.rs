@@ -112,6 +112,11 @@ impl Cluster {
         }
     }
 
+    /// Where it is.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::try_from(Config::new(self.uri.parse().unwrap())).unwrap()

@@ -15,7 +15,7 @@ use prometheus::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 
 pub use caller::{Answer, Caller, MASTERS, user};
-pub use cluster::{Cluster, Reply};
+pub use cluster::{Cluster, Reply, published};
 
 /// The name that the serving certificate is for.
 pub const NAME: &str = "lagscale.lagscale.svc";
@@ -50,7 +50,7 @@ impl Rig {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (serving, proxies, clients) =
             (Ca::new("serving"), Ca::new("proxies"), Ca::new("clients"));
-        let cluster = Cluster::start(cluster::published(&proxies, &clients)).await;
+        let cluster = Cluster::start(published(&proxies, &clients)).await;
         let folder = tempfile::tempdir().unwrap();
         serving
             .sign(NAME, None, &[NAME])

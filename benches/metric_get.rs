@@ -1,0 +1,36 @@
+//! What a metric GET costs: `cargo bench --bench metric_get`. A server with 3 000 metrics runs in a process of its own; a
+//! client asks it for them in turn, as the HPA controller would through kube-apiserver, 1 000 times a second. One JSON line.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    unused_imports,
+    reason = "a program for developers, with the tests' rig"
+)]
+
+#[path = "metric_get/client.rs"]
+mod client;
+#[path = "../tests/api/rig/mod.rs"]
+mod rig;
+#[path = "metric_get/served.rs"]
+mod served;
+
+const METRICS: usize = 3_000;
+
+fn metric(number: usize) -> String {
+    format!("s0-kafka-orders-of-shop-{number:05}")
+}
+
+fn object(number: usize) -> String {
+    format!("billing-of-shop-{number:05}")
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    match arguments.as_slice() {
+        ["serve", folder, cluster] => runtime.block_on(served::run(folder.as_ref(), cluster)),
+        _ => println!("{}", runtime.block_on(client::measure())),
+    }
+}
