@@ -46,6 +46,15 @@ impl<V: Clone> Sharded<V> {
         slot.store(Arc::new(part));
     }
 
+    /// Looks at everything, in no order.
+    pub fn visit(&self, mut look: impl FnMut(&str, &V)) {
+        for part in &self.parts {
+            for (key, value) in part.load().iter() {
+                look(key, value);
+            }
+        }
+    }
+
     /// Everything, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<V> {

@@ -86,6 +86,19 @@ impl Table {
             .get(&key(namespace, metric))
             .unwrap_or_default()
     }
+
+    /// Every entry with its namespace, of one namespace or of all; in no order.
+    #[must_use]
+    pub fn list(&self, namespace: Option<&str>) -> Vec<(Box<str>, Entry)> {
+        let mut listed = Vec::new();
+        self.metrics.visit(|key, entries| {
+            let (of, _) = key.split_once('\0').unwrap_or((key, ""));
+            if namespace.is_none_or(|namespace| namespace == of) {
+                listed.extend(entries.iter().map(|e| (of.into(), e.clone())));
+            }
+        });
+        listed
+    }
 }
 
 /// No namespace holds a zero byte.

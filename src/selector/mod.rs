@@ -42,6 +42,24 @@ impl Selector {
         self.0.iter().all(|r| r.matches(value(&r.key)))
     }
 
+    /// Key, operator and values of each requirement as a `LabelSelectorRequirement` has them, by key; there is none for
+    /// `>` and `<`.
+    pub fn requirements(&self) -> impl Iterator<Item = (&str, &'static str, Vec<String>)> {
+        let mut sorted: Vec<&Requirement> = self.0.iter().collect();
+        sorted.sort_by(|a, b| a.key.cmp(&b.key));
+        sorted.into_iter().filter_map(|r| {
+            let (operator, values) = match &r.operator {
+                Operator::Exists => ("Exists", None),
+                Operator::Absent => ("DoesNotExist", None),
+                Operator::In(values) => ("In", Some(values)),
+                Operator::NotIn(values) => ("NotIn", Some(values)),
+                Operator::Greater(_) | Operator::Less(_) => return None,
+            };
+            let values = values.into_iter().flatten().cloned().collect();
+            Some((r.key.as_str(), operator, values))
+        })
+    }
+
     /// The one value that `key` is required to have, where some requirement names exactly one.
     #[must_use]
     pub fn pinned(&self, key: &str) -> Option<&str> {

@@ -1,27 +1,75 @@
-//! Content negotiation: what a client accepts, best first. JSON is all we write; asking for it in any way is answered.
+//! Content negotiation as Kubernetes' API servers do it: clauses of the Accept header, best first, against what the
+//! path can be written as (external-metrics-api.md §1.1).
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
-/// One clause of an Accept header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Clause {
-    media: String,
-    parameters: Vec<(String, String)>,
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `application/json`.
+    Json,
+    /// `application/yaml`.
+    Yaml,
+    /// `application/vnd.kubernetes.protobuf`.
+    Protobuf,
+    /// A `Table` of `meta.k8s.io` in this version, as JSON: what `kubectl get` asks for.
+    Table(&'static str),
 }
 
-impl Clause {
+/// What a path can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// JSON and YAML.
+    Document,
+    /// Protobuf too, which is what an error can be written as.
+    Status,
+    /// And a table.
+    Metrics,
+}
+
+impl Offer {
+    /// The media types, as a refused client is told.
+    pub fn types(self) -> &'static str {
+        match self {
+            Self::Document => "application/json, application/yaml",
+            Self::Status | Self::Metrics => {
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+            }
+        }
+    }
+}
+
+/// Why nothing fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unacceptable {
+    /// No media type.
+    Media,
+    /// A media type, but for another object than the one at the path.
+    Conversion,
+}
+
+/// One clause of an Accept header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clause<'a> {
+    media: &'a str,
+    parameters: &'a str,
+}
+
+impl<'a> Clause<'a> {
     /// A parameter's value, or the empty text.
-    pub fn parameter(&self, name: &str) -> &str {
-        let found = self.parameters.iter().find(|(n, _)| n == name);
-        found.map_or("", |(_, value)| value)
+    pub fn parameter(&self, name: &str) -> &'a str {
+        let pairs = self.parameters.split(';').filter_map(|p| p.split_once('='));
+        let mut named = pairs.filter(|(n, _)| n.trim().eq_ignore_ascii_case(name));
+        named.next().map_or("", |(_, v)| v.trim().trim_matches('"'))
+    }
+
+    fn is(&self, media: &str) -> bool {
+        self.media.eq_ignore_ascii_case(media)
     }
 
     /// Whether JSON satisfies it.
     pub fn takes_json(&self) -> bool {
-        matches!(
-            self.media.as_str(),
-            "application/json" | "application/*" | "*/*"
-        )
+        self.is("application/json") || self.is("application/*") || self.is("*/*")
     }
 
     /// Whether it asks for another object than the one at the path.
@@ -30,53 +78,89 @@ impl Clause {
             .iter()
             .any(|n| !self.parameter(n).is_empty())
     }
-}
 
-/// The clauses of a request, best first; none where it says nothing.
-pub(super) fn clauses(headers: &HeaderMap) -> Vec<Clause> {
-    let mut found: Vec<(u16, Clause)> = Vec::new();
-    let values = headers.get_all(header::ACCEPT);
-    let texts = values.iter().filter_map(|v| v.to_str().ok());
-    for text in texts.flat_map(|t| t.split(',')) {
-        let mut parts = text.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-        if media.is_empty() {
-            continue;
+    fn table(&self) -> Option<Format> {
+        let is_table = self.parameter("as") == "Table" && self.parameter("g") == "meta.k8s.io";
+        match self.parameter("v") {
+            "v1" if is_table => Some(Format::Table("v1")),
+            "v1beta1" if is_table => Some(Format::Table("v1beta1")),
+            _ => None,
         }
-        let parameters: Vec<(String, String)> = parts
-            .filter_map(|p| p.split_once('='))
-            .map(|(n, v)| {
-                (
-                    n.trim().to_ascii_lowercase(),
-                    v.trim().trim_matches('"').to_owned(),
-                )
-            })
-            .collect();
-        let q = parameters.iter().find(|(n, _)| n == "q");
-        let q = q.and_then(|(_, v)| v.parse::<f32>().ok()).unwrap_or(1.0);
+    }
+
+    /// From 0 to 1000.
+    fn weight(&self) -> u16 {
+        let q = self.parameter("q").parse::<f32>().unwrap_or(1.0);
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "0 to 1000"
+            reason = "0 to 1000; no number becomes 0"
         )]
         let weight = (q.clamp(0.0, 1.0) * 1000.0) as u16;
-        found.push((weight, Clause { media, parameters }));
+        weight
     }
-    found.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    found.into_iter().map(|(_, clause)| clause).collect()
 }
 
-/// Whether plain JSON may be sent.
-pub(super) fn json(headers: &HeaderMap) -> bool {
+/// The clauses of a request, best first; none where it says nothing.
+pub(super) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
+    let values = headers.get_all(header::ACCEPT);
+    let texts = values.iter().filter_map(|v| v.to_str().ok());
+    let clauses = texts.flat_map(|t| t.split(',')).filter_map(|text| {
+        let (media, parameters) = text.split_once(';').unwrap_or((text, ""));
+        let media = media.trim();
+        (!media.is_empty()).then_some(Clause { media, parameters })
+    });
+    let mut clauses: Vec<Clause> = clauses.collect();
+    clauses.sort_by_key(|clause| std::cmp::Reverse(clause.weight()));
+    clauses
+}
+
+/// The best that is asked for and offered.
+pub(super) fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Format, Unacceptable> {
+    if !headers.contains_key(header::ACCEPT) {
+        return Ok(Format::Json);
+    }
     let clauses = clauses(headers);
-    clauses.is_empty() || clauses.iter().any(|c| c.takes_json() && !c.converts())
+    if clauses.is_empty() {
+        return Ok(Format::Json);
+    }
+    let mut refused = Unacceptable::Media;
+    for clause in clauses {
+        let format = if clause.takes_json() {
+            Format::Json
+        } else if clause.is("application/yaml") {
+            Format::Yaml
+        } else if clause.is("application/vnd.kubernetes.protobuf") && offer != Offer::Document {
+            Format::Protobuf
+        } else {
+            continue;
+        };
+        if !clause.converts() {
+            return Ok(format);
+        }
+        if format == Format::Json
+            && offer == Offer::Metrics
+            && let Some(table) = clause.table()
+        {
+            return Ok(table);
+        }
+        refused = Unacceptable::Conversion;
+    }
+    Err(refused)
 }
 
 /// Whether a person reads it: `?pretty`, a browser or curl.
-pub(super) fn pretty(query: &str, headers: &HeaderMap) -> bool {
-    let asked = form_value(query, "pretty");
+pub(super) fn pretty(asked: Option<&str>, headers: &HeaderMap) -> bool {
     if let Some(asked) = asked {
-        return matches!(asked.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True");
+        return matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True");
+    }
+    let accepted = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    if accepted.is_some_and(|v| v.windows(7).any(|w| w == b"pretty="))
+        && clauses(headers)
+            .iter()
+            .any(|c| c.parameter("pretty") == "1")
+    {
+        return true;
     }
     let agent = headers.get(header::USER_AGENT);
     let agent = agent.and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -85,29 +169,11 @@ pub(super) fn pretty(query: &str, headers: &HeaderMap) -> bool {
         .any(|a| agent.starts_with(a))
 }
 
-/// The first value of a query parameter.
-pub(super) fn form_value(query: &str, name: &str) -> Option<String> {
-    let pairs = query.split('&').filter(|p| !p.contains(';'));
-    for pair in pairs {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decoded = |text: &str| {
-            let spaced = text.replace('+', " ");
-            percent_encoding::percent_decode_str(&spaced)
-                .decode_utf8_lossy()
-                .into_owned()
-        };
-        if decoded(key) == name {
-            return Some(decoded(value));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
 
-    use super::{form_value, json};
+    use super::{Format, Offer, Unacceptable, negotiate, pretty};
 
     fn accepting(text: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -115,27 +181,91 @@ mod tests {
         headers
     }
 
+    const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
     #[test]
-    fn whoever_takes_json_somehow_gets_it() {
-        assert!(json(&HeaderMap::new()));
-        for yes in [
-            "application/vnd.kubernetes.protobuf, */*",
-            "application/json",
-            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
-            "application/json;charset=utf-8",
-            "text/html;q=0.9,application/json;q=0.1",
+    fn the_best_clause_that_is_offered_wins() {
+        let nothing = negotiate(&HeaderMap::new(), Offer::Metrics);
+        assert_eq!(nothing, Ok(Format::Json));
+        for (accept, format) in [
+            ("application/vnd.kubernetes.protobuf, */*", Format::Protobuf),
+            ("application/json", Format::Json),
+            ("Application/YAML", Format::Yaml),
+            ("*/*", Format::Json),
+            ("application/json;charset=utf-8", Format::Json),
+            ("text/html;q=0.9,application/json;q=0.1", Format::Json),
+            ("application/json;q=0.1,application/yaml", Format::Yaml),
+            ("application/json;q=nan,application/yaml;q=0", Format::Json),
+            ("", Format::Json),
+            (TABLE, Format::Table("v1")),
+            (
+                "application/json;g=meta.k8s.io;as=\"Table\";v=v1beta1,application/json",
+                Format::Table("v1beta1"),
+            ),
+            (
+                "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json",
+                Format::Json,
+            ),
         ] {
-            assert!(json(&accepting(yes)), "{yes}");
+            let found = negotiate(&accepting(accept), Offer::Metrics);
+            assert_eq!(found, Ok(format), "{accept}");
         }
-        for no in ["text/html", "application/json;as=Table;v=v1;g=meta.k8s.io"] {
-            assert!(!json(&accepting(no)), "{no}");
+        let document = negotiate(
+            &accepting("application/vnd.kubernetes.protobuf, */*"),
+            Offer::Document,
+        );
+        assert_eq!(document, Ok(Format::Json));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused_by_media_type_or_by_conversion() {
+        for (accept, offer, refused) in [
+            ("text/html", Offer::Metrics, Unacceptable::Media),
+            ("application/cbor", Offer::Metrics, Unacceptable::Media),
+            (
+                "application/vnd.kubernetes.protobuf",
+                Offer::Document,
+                Unacceptable::Media,
+            ),
+            (TABLE, Offer::Status, Unacceptable::Conversion),
+            (
+                "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+                Offer::Metrics,
+                Unacceptable::Conversion,
+            ),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io",
+                Offer::Metrics,
+                Unacceptable::Conversion,
+            ),
+        ] {
+            assert_eq!(
+                negotiate(&accepting(accept), offer),
+                Err(refused),
+                "{accept}"
+            );
         }
     }
 
     #[test]
-    fn a_query_is_decoded_and_a_pair_with_a_semicolon_is_dropped() {
-        let query = "a=1&labelSelector=k+in+%28v%29&x=1;y=2";
-        assert_eq!(form_value(query, "labelSelector").unwrap(), "k in (v)");
-        assert_eq!(form_value(query, "x"), None);
+    fn people_get_it_indented() {
+        let agent = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::USER_AGENT, HeaderValue::from_str(text).unwrap());
+            headers
+        };
+        assert!(pretty(None, &agent("curl/8.5.0")));
+        assert!(!pretty(Some("false"), &agent("curl/8.5.0")));
+        assert!(!pretty(None, &agent("kubectl/v1.36.2")));
+        assert!(pretty(Some("1"), &agent("kubectl/v1.36.2")));
+        assert!(pretty(None, &accepting("application/json;pretty=1")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_negotiation_panic(text in "[a-z*/;=,\" 0-9.]{0,80}") {
+            let headers = accepting(&text);
+            let _ = (negotiate(&headers, Offer::Metrics), pretty(None, &headers));
+        }
     }
 }

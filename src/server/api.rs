@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use axum::{
     body::Body,
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use prometheus::IntCounterVec;
-use serde_json::json;
 
 use super::{
-    accept,
-    authorization::Authorizer,
+    about,
+    accept::{self, Format, Offer},
+    authorization::{Attributes, Authorizer},
     discovery, external_metrics,
     health::Readiness,
-    identity::{Peer, authenticate},
+    identity::{Authenticator, Peer},
     openapi,
-    reply::{Failure, json as reply_json},
-    route::{Path, Route},
-    trust::Trust,
+    query::{self, Query},
+    reply::{Details, Failure},
+    route::{self, GROUP, Path, Route},
     webhooks::{Hook, Webhooks},
 };
 use crate::scaling::table::Table;
@@ -31,49 +30,66 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// What every request needs.
 pub(super) struct Api {
     pub table: Arc<Table>,
-    pub trust: Arc<ArcSwapOption<Trust>>,
+    pub authenticator: Authenticator,
     pub authorizer: Authorizer,
     pub readiness: Readiness,
     pub webhooks: Webhooks,
     pub requests: IntCounterVec,
 }
 
-/// Answers a request; every answer is counted and carries the audit id it came with.
+/// Answers a request; every answer is counted and carries the audit id it came with, or one of its own.
 pub(super) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (request, body) = request.into_parts();
-    let path = Path::of(request.uri.path());
+    let text = route::decode(request.uri.path());
+    let path = Path::of(&text);
     let audit = request.headers.get(AUDIT_ID).cloned();
     let query = request.uri.query().unwrap_or_default();
-    let pretty = accept::pretty(query, &request.headers);
+    let asked = query::first(query, "pretty");
+    let pretty = accept::pretty(asked.as_deref(), &request.headers);
     let answer = match path.route {
         Route::Webhook(hook) => api.review(hook, &request, body).await,
         // Nothing else takes a body.
         _ => api.route(&path, &request, pretty).await,
     };
-    let mut reply = match answer {
-        Ok(reply) => reply,
-        Err(failure) => failure.reply(pretty),
-    };
-    let code = reply.status().as_u16().to_string();
-    api.requests
-        .with_label_values(&[kind(&path.route), code.as_str()])
-        .inc();
+    let mut reply = answer.unwrap_or_else(|failure| {
+        let format = accept::negotiate(&request.headers, Offer::Status);
+        failure.reply(format.unwrap_or(Format::Json), pretty)
+    });
+    let code = reply.status();
+    let counted = [kind(&path.route), code.as_str()];
+    api.requests.with_label_values(&counted).inc();
     let headers = reply.headers_mut();
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache, private"));
-    if let Some(audit) = audit {
+    if let Some(audit) = audit.or_else(fresh) {
         headers.insert(AUDIT_ID, audit);
     }
     reply
 }
 
-fn kind(route: &Route) -> &'static str {
+/// A random UUID, by which a log elsewhere can name this request.
+fn fresh() -> Option<HeaderValue> {
+    let [a, b] = [fastrand::u64(..), fastrand::u64(..)];
+    let text = format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 48 & 0x3fff | 0x8000,
+        b & 0xffff_ffff_ffff
+    );
+    HeaderValue::from_str(&text).ok()
+}
+
+fn kind(route: &Route<'_>) -> &'static str {
     match route {
-        Route::Health(_) => "health",
-        Route::Metric { .. } => "metric",
+        Route::Health(_) | Route::Check(..) => "health",
+        Route::Metric { .. } | Route::Everywhere => "metric",
         Route::OpenApi2 | Route::OpenApi3 | Route::OpenApi3Version => "openapi",
-        Route::Groups | Route::Group | Route::Resources | Route::Version => "discovery",
+        Route::Index | Route::Groups | Route::Group | Route::Resources | Route::Version => {
+            "discovery"
+        }
         Route::Webhook(_) => "webhook",
         Route::Unknown => "unknown",
     }
@@ -81,12 +97,7 @@ fn kind(route: &Route) -> &'static str {
 
 impl Api {
     /// kube-apiserver shows no credential here; its connection stays for as long as it has something to ask.
-    async fn review(
-        &self,
-        hook: Hook,
-        request: &http::request::Parts,
-        body: Body,
-    ) -> Result<Response, Failure> {
+    async fn review(&self, hook: Hook, request: &Parts, body: Body) -> Result<Response, Failure> {
         let peer = request.extensions.get::<Arc<Peer>>();
         let answer = self.webhooks.answer(hook, request, body).await;
         if let (Some(peer), Ok(_)) = (peer, &answer) {
@@ -97,55 +108,75 @@ impl Api {
 
     async fn route(
         &self,
-        path: &Path,
-        request: &http::request::Parts,
+        path: &Path<'_>,
+        request: &Parts,
         pretty: bool,
     ) -> Result<Response, Failure> {
         let (headers, query) = (&request.headers, request.uri.query().unwrap_or_default());
         if let Route::Health(probe) = path.route {
-            let verbose = accept::form_value(query, "verbose").is_some();
-            return Ok(self.readiness.answer(probe, verbose));
+            let verbose = query::first(query, "verbose").is_some();
+            let excluded = query::all(query, "exclude");
+            return Ok(self.readiness.answer(probe, verbose, &excluded));
         }
-        let trust = self.trust.load_full();
         let stranger = Arc::default();
         let peer = request.extensions.get::<Arc<Peer>>().unwrap_or(&stranger);
-        let user = authenticate(peer, trust.as_ref(), headers);
+        let user = self.authenticator.authenticate(peer, headers).await;
         let user = user.map_err(|_| Failure::unauthorized())?;
-        self.authorizer.allow(&user, &request.method, path).await?;
+        let asked = Attributes::of(&request.method, path, &request.uri);
+        self.authorizer.allow(&user, &asked).await?;
         peer.let_in();
+        if path.route == Route::Unknown && !path.text.starts_with("/apis/") {
+            return Ok(about::paths(StatusCode::NOT_FOUND));
+        }
         if path.route == Route::Unknown {
             return Err(Failure::no_route());
         }
         if request.method != Method::GET {
             return Err(Failure::method());
         }
-        // The aggregated document has a type of its own.
-        if path.route != Route::Groups && !accept::json(headers) {
-            let message = "only the following media types are accepted: application/json";
-            return Err(Failure::new(
-                StatusCode::NOT_ACCEPTABLE,
-                "NotAcceptable",
-                message,
-            ));
-        }
-        match &path.route {
-            Route::Groups => Ok(discovery::groups(headers, pretty)),
-            Route::Group => Ok(discovery::group(pretty)),
-            Route::Resources => Ok(discovery::resources(pretty)),
+        let written = |offer| {
+            accept::negotiate(headers, offer).map_err(|why| Failure::unacceptable(why, offer))
+        };
+        match path.route {
+            Route::Index => Ok(about::paths(StatusCode::OK)),
+            Route::Groups => discovery::groups(headers, pretty),
+            Route::Group => Ok(discovery::group(written(Offer::Document)?, pretty)),
+            Route::Resources => Ok(discovery::resources(written(Offer::Document)?, pretty)),
             Route::OpenApi2 => Ok(openapi::v2(headers)),
             Route::OpenApi3 => Ok(openapi::v3(headers)),
-            Route::OpenApi3Version => Ok(openapi::v3_version(pretty)),
-            Route::Version => {
-                let version = json!({"gitVersion": concat!("v", env!("CARGO_PKG_VERSION"))});
-                Ok(reply_json(StatusCode::OK, &version, true))
-            }
+            Route::OpenApi3Version => Ok(openapi::v3_version(query)),
+            Route::Version => Ok(about::version()),
+            Route::Check(probe, name) => self.readiness.check(probe, name),
             Route::Metric { namespace, metric } => {
-                let selector = accept::form_value(query, "labelSelector").unwrap_or_default();
-                external_metrics::get(&self.table, namespace, metric, &selector, pretty)
+                let format = written(Offer::Metrics)?;
+                let query = list_options(query)?;
+                let place = (namespace, metric);
+                external_metrics::get(&self.table, place, &query.selector, format, pretty)
+            }
+            Route::Everywhere => {
+                let format = written(Offer::Metrics)?;
+                let query = list_options(query)?;
+                external_metrics::everywhere(&self.table, &query.selector, format, pretty)
             }
             Route::Health(_) | Route::Webhook(_) | Route::Unknown => Err(Failure::no_route()),
         }
     }
+}
+
+fn list_options(query: &str) -> Result<Query<'_>, Failure> {
+    let query = Query::parse(query)?;
+    if query.watch {
+        let message = format!("watch is not supported on resources of kind \"*.{GROUP}\"");
+        let code = StatusCode::METHOD_NOT_ALLOWED;
+        return Err(
+            Failure::new(code, "MethodNotAllowed", message).with(Details {
+                group: GROUP.into(),
+                kind: "*".into(),
+                ..Details::default()
+            }),
+        );
+    }
+    Ok(query)
 }
 
 /// What hyper hands over, as axum takes it, with the connection's client attached.

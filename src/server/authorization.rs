@@ -1,41 +1,76 @@
 //! May they: a SubjectAccessReview for everything but health, remembered for ten seconds. An error is never
 //! remembered and never lets anybody in.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use http::StatusCode;
-use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+use http::{Method, StatusCode, Uri};
+use k8s_openapi::{
+    api::authorization::v1::{
+        LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes, SubjectAccessReview,
+        SubjectAccessReviewSpec,
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement,
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{Api, Client};
 use moka::future::Cache;
-use serde_json::json;
 
 use super::{
     identity::User,
-    reply::Failure,
+    query,
+    reply::{Details, Failure},
+    reviews::{Digest, reviewed},
     route::{GROUP, Path, VERSION},
 };
+use crate::selector::Selector;
 
 /// As the reference remembers decisions.
 const REMEMBERED: Duration = Duration::from_secs(10);
 const MOST: u64 = 8192;
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Who can make the key this long is asked about each time instead.
-const LONGEST_KEY: usize = 10_000;
+/// Who can make what is asked this long is asked about each time instead.
+const LONGEST: usize = 10_000;
 
-/// What is asked about a user.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Question {
-    user: User,
-    verb: String,
-    path: String,
+/// What somebody wants to do, as Kubernetes' RequestInfo has it.
+pub(super) struct Attributes<'a> {
+    verb: &'static str,
+    path: &'a Path<'a>,
+    /// The label selector of a list; kube-apiserver sends it along since 1.32.
+    selector: Cow<'a, str>,
+    uri: &'a Uri,
+}
+
+impl<'a> Attributes<'a> {
+    /// Of a request.
+    pub fn of(method: &Method, path: &'a Path<'a>, uri: &'a Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        let verb = verb(method, path, query);
+        let lists = matches!(verb, "list" | "watch" | "deletecollection");
+        let selector = query::first(query, "labelSelector").filter(|_| lists);
+        Self {
+            verb,
+            path,
+            selector: selector.unwrap_or_default(),
+            uri,
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.path.text.len() + self.selector.len()
+    }
+
+    fn digest(&self, user: &User) -> [u8; 32] {
+        let mut digest = Digest::default();
+        user.digest(&mut digest);
+        digest.text(self.verb);
+        digest.text(self.path.text);
+        digest.text(&self.selector);
+        digest.end()
+    }
 }
 
 /// Asks the API server and remembers.
 pub(super) struct Authorizer {
     reviews: Api<SubjectAccessReview>,
-    answers: Cache<Question, Arc<Answer>>,
+    answers: Cache<[u8; 32], Arc<Answer>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,80 +90,36 @@ impl Authorizer {
         }
     }
 
-    /// Lets `user` do `method` on `path`, or says why not.
-    pub async fn allow(
-        &self,
-        user: &User,
-        method: &http::Method,
-        path: &Path,
-    ) -> Result<(), Failure> {
+    /// Lets `user` do what they want, or says why not.
+    pub async fn allow(&self, user: &User, asked: &Attributes<'_>) -> Result<(), Failure> {
         if user.groups.iter().any(|g| g == "system:masters") {
             return Ok(());
         }
-        let question = Question {
-            user: user.clone(),
-            verb: verb(method, path),
-            path: path.text.clone(),
-        };
-        let answer = if size(&question) > LONGEST_KEY {
-            self.ask(&question, path).await.map_err(Arc::new)
+        let answer = if asked.length() + user.length() > LONGEST {
+            self.ask(user, asked).await.map_err(Arc::new)
         } else {
-            let ask = self.ask(&question, path);
-            self.answers.try_get_with_by_ref(&question, ask).await
+            let ask = self.ask(user, asked);
+            self.answers.try_get_with(asked.digest(user), ask).await
         };
         let answer = answer.map_err(|error| {
             tracing::warn!(%error, user = %user.name, "cannot ask who may");
-            let message = format!(
-                "Internal error occurred: cannot review the access of user {}: {error}",
-                user.name
-            );
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+            let uri = asked.uri.path_and_query().map_or("", |p| p.as_str());
+            let said = escaped(&format!("Internal Server Error: {uri:?}: {error}"));
+            Failure::plain(StatusCode::INTERNAL_SERVER_ERROR, said)
         })?;
         if answer.allowed {
             Ok(())
         } else {
-            Err(forbidden(user, &question.verb, path, &answer.reason))
+            Err(forbidden(user, asked, &answer.reason))
         }
     }
 
-    async fn ask(&self, question: &Question, path: &Path) -> Result<Arc<Answer>, String> {
-        let user = &question.user;
-        let verb = Some(question.verb.clone());
-        let mut spec = SubjectAccessReviewSpec {
-            user: Some(user.name.clone()),
-            groups: Some(user.groups.clone()),
-            uid: (!user.uid.is_empty()).then(|| user.uid.clone()),
-            extra: (!user.extra.is_empty()).then(|| user.extra.clone()),
-            ..SubjectAccessReviewSpec::default()
-        };
-        if let Some((namespace, resource, name)) = path.resource() {
-            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            spec.resource_attributes = Some(ResourceAttributes {
-                group: Some(GROUP.into()),
-                version: Some(VERSION.into()),
-                namespace: some(namespace),
-                resource: some(resource),
-                name: some(name),
-                verb,
-                ..ResourceAttributes::default()
-            });
-        } else {
-            spec.non_resource_attributes = Some(NonResourceAttributes {
-                path: Some(path.text.clone()),
-                verb,
-            });
-        }
+    async fn ask(&self, user: &User, asked: &Attributes<'_>) -> Result<Arc<Answer>, String> {
         let review = SubjectAccessReview {
-            spec,
+            spec: spec(user, asked),
             ..SubjectAccessReview::default()
         };
-        let params = PostParams::default();
-        let asked = tokio::time::timeout(DEADLINE, self.reviews.create(&params, &review)).await;
-        let review = match asked {
-            Ok(Ok(review)) => review,
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err(format!("no answer within {} s", DEADLINE.as_secs())),
-        };
+        let review = reviewed(&self.reviews, &review).await?;
         let status = review.status.unwrap_or_default();
         if !status.allowed
             && let Some(error) = status.evaluation_error.filter(|e| !e.is_empty())
@@ -142,60 +133,108 @@ impl Authorizer {
     }
 }
 
-fn size(question: &Question) -> usize {
-    let extra = question.user.extra.iter();
-    let extra = extra.map(|(k, v)| k.len() + v.iter().map(String::len).sum::<usize>());
-    let groups = question.user.groups.iter().map(String::len);
-    question.path.len() + question.user.name.len() + groups.sum::<usize>() + extra.sum::<usize>()
+fn spec(user: &User, asked: &Attributes<'_>) -> SubjectAccessReviewSpec {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let mut spec = SubjectAccessReviewSpec {
+        user: some(&user.name),
+        groups: Some(user.groups.clone()).filter(|g| !g.is_empty()),
+        uid: some(&user.uid),
+        extra: Some(user.extra.clone()).filter(|e| !e.is_empty()),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let verb = some(asked.verb);
+    if let Some(found) = asked.path.place {
+        spec.resource_attributes = Some(ResourceAttributes {
+            group: some(GROUP),
+            version: some(VERSION),
+            namespace: some(found.namespace),
+            resource: some(found.resource),
+            name: some(found.name),
+            label_selector: label_selector(&asked.selector),
+            verb,
+            ..ResourceAttributes::default()
+        });
+    } else {
+        spec.non_resource_attributes = Some(NonResourceAttributes {
+            path: some(asked.path.text),
+            verb,
+        });
+    }
+    spec
+}
+
+/// One that does not parse is left out, which asks for more than is wanted.
+fn label_selector(text: &str) -> Option<LabelSelectorAttributes> {
+    let selector = Selector::parse(text).ok()?;
+    let requirements =
+        selector
+            .requirements()
+            .map(|(key, operator, values)| LabelSelectorRequirement {
+                key: key.to_owned(),
+                operator: operator.to_owned(),
+                values: Some(values).filter(|v| !v.is_empty()),
+            });
+    let requirements: Vec<_> = requirements.collect();
+    (!requirements.is_empty()).then(|| LabelSelectorAttributes {
+        requirements: Some(requirements),
+        ..LabelSelectorAttributes::default()
+    })
 }
 
 /// As Kubernetes' RequestInfo names it.
-fn verb(method: &http::Method, path: &Path) -> String {
-    let Some((_, _, name)) = path.resource() else {
-        return method.as_str().to_ascii_lowercase();
-    };
-    match method.as_str() {
-        "GET" | "HEAD" if name.is_empty() => "list".into(),
-        "GET" | "HEAD" => "get".into(),
-        "POST" => "create".into(),
-        "PUT" => "update".into(),
-        "PATCH" => "patch".into(),
-        "DELETE" if name.is_empty() => "deletecollection".into(),
-        "DELETE" => "delete".into(),
-        _ => String::new(),
+fn verb(method: &Method, path: &Path<'_>, query: &str) -> &'static str {
+    let name = path.place.map(|found| found.name);
+    match (method.as_str(), name) {
+        ("GET" | "HEAD", Some("")) if query::watches(query) => "watch",
+        ("GET" | "HEAD", Some("")) => "list",
+        ("GET", _) | ("HEAD", Some(_)) => "get",
+        ("HEAD", None) => "head",
+        ("POST", None) => "post",
+        ("POST", Some(_)) => "create",
+        ("PUT", None) => "put",
+        ("PUT", Some(_)) => "update",
+        ("PATCH", _) => "patch",
+        ("DELETE", Some("")) => "deletecollection",
+        ("DELETE", _) => "delete",
+        ("OPTIONS", None) => "options",
+        _ => "",
     }
 }
 
-fn forbidden(user: &User, verb: &str, path: &Path, reason: &str) -> Failure {
-    let escaped = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-    };
-    let user = escaped(&user.name);
-    let (mut message, details) = if let Some((namespace, resource, name)) = path.resource() {
-        let place = if namespace.is_empty() {
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+fn forbidden(user: &User, asked: &Attributes<'_>, reason: &str) -> Failure {
+    let (user, verb) = (escaped(&user.name), asked.verb);
+    let (mut message, details) = if let Some(found) = asked.path.place {
+        let resource = found.resource;
+        let place = if found.namespace.is_empty() {
             "at the cluster scope".into()
         } else {
-            format!("in the namespace \"{namespace}\"")
+            format!("in the namespace \"{}\"", found.namespace)
         };
-        let object = if name.is_empty() {
+        let object = if found.name.is_empty() {
             format!("{resource}.{GROUP}")
         } else {
-            format!("{resource}.{GROUP} \"{name}\"")
+            format!("{resource}.{GROUP} {:?}", found.name)
         };
         let message = format!(
             "{object} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{GROUP}\" {place}"
         );
-        let mut details = json!({"group": GROUP, "kind": resource});
-        if !name.is_empty() {
-            details["name"] = name.into();
-        }
+        let details = Details {
+            name: found.name.into(),
+            group: GROUP.into(),
+            kind: resource.into(),
+            ..Details::default()
+        };
         (message, details)
     } else {
-        let path = escaped(&path.text);
+        let path = escaped(asked.path.text);
         let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\"");
-        (message, json!({}))
+        (message, Details::default())
     };
     if !reason.is_empty() {
         message.push_str(": ");

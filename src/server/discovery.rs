@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
-    accept,
-    reply::{json as reply_json, set, with_type},
+    accept::{self, Format, Offer},
+    reply::{Failure, object, set, with_type},
     route::{GROUP, VERSION},
 };
 
@@ -20,34 +20,37 @@ fn version() -> Value {
 }
 
 /// `/apis`: the aggregated document where it is asked for, else the list of groups.
-pub(super) fn groups(headers: &HeaderMap, pretty: bool) -> Response {
+pub(super) fn groups(headers: &HeaderMap, pretty: bool) -> Result<Response, Failure> {
     for clause in accept::clauses(headers) {
-        let aggregated = clause.parameter("as") == "APIGroupDiscoveryList"
+        let aggregated = clause.takes_json()
+            && clause.parameter("as") == "APIGroupDiscoveryList"
             && clause.parameter("g") == "apidiscovery.k8s.io";
         match (aggregated, clause.parameter("v")) {
-            (true, "v2") => return aggregated_reply("v2", headers),
-            (true, "v2beta1") => return aggregated_reply("v2beta1", headers),
+            (true, "v2") => return Ok(aggregated_reply("v2", headers)),
+            (true, "v2beta1") => return Ok(aggregated_reply("v2beta1", headers)),
             _ if clause.takes_json() && !clause.converts() => break,
             _ => {}
         }
     }
+    let format = accept::negotiate(headers, Offer::Document)
+        .map_err(|why| Failure::unacceptable(why, Offer::Document))?;
     let mut group = group_document();
     group["serverAddressByClientCIDRs"] = json!([]);
     let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]});
-    reply_json(StatusCode::OK, &list, pretty)
+    Ok(object(StatusCode::OK, &list, format, pretty))
 }
 
 /// `/apis/external.metrics.k8s.io`.
-pub(super) fn group(pretty: bool) -> Response {
+pub(super) fn group(format: Format, pretty: bool) -> Response {
     let mut group = group_document();
     group["kind"] = "APIGroup".into();
     group["apiVersion"] = "v1".into();
-    reply_json(StatusCode::OK, &group, pretty)
+    object(StatusCode::OK, &group, format, pretty)
 }
 
 /// `/apis/external.metrics.k8s.io/v1beta1`: one placeholder stands for all metrics. Listing thousands makes each
 /// kubectl call slow (kubernetes#98801); further verbs would make garbage collection and namespace deletion walk it.
-pub(super) fn resources(pretty: bool) -> Response {
+pub(super) fn resources(format: Format, pretty: bool) -> Response {
     let list = json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(),
         "resources": [{
@@ -55,7 +58,7 @@ pub(super) fn resources(pretty: bool) -> Response {
             "kind": "ExternalMetricValueList", "verbs": ["get"],
         }],
     });
-    reply_json(StatusCode::OK, &list, pretty)
+    object(StatusCode::OK, &list, format, pretty)
 }
 
 fn group_document() -> Value {
@@ -99,7 +102,9 @@ pub(super) fn cacheable(
     let etag = format!("\"{}\"", hash(body.as_bytes()));
     let known = headers.get(header::IF_NONE_MATCH);
     let mut reply = if known.is_some_and(|k| k.as_bytes() == etag.as_bytes()) {
-        with_type(StatusCode::NOT_MODIFIED, content_type, "")
+        let mut reply = Response::default();
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+        reply
     } else {
         with_type(StatusCode::OK, content_type, body)
     };

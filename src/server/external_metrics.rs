@@ -1,101 +1,193 @@
-//! The metric GET: read from the table, never from Kafka.
+//! The metric GET: read from the table, never from Kafka. Nothing is copied but the few items of the one metric.
 
 use axum::response::Response;
 use http::StatusCode;
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
-    reply::{Failure, json},
-    route::{GROUP, VERSION},
+    accept::Format,
+    protobuf,
+    reply::{Failure, object, protobuf_reply},
+    rows,
 };
 use crate::{
     quantity::format_milli,
-    scaling::table::{Outcome, Owner, Table},
+    scaling::table::{Entry, MAX_MILLI, Outcome, Owner, Table},
     selector::Selector,
 };
 
+/// Group and version, as objects carry them.
+pub(super) const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
+/// The one resource that discovery names. `kubectl get externalmetrics` lists what there is; it has no value of its own,
+/// since an HPA would take the sum over everybody's metrics for a number.
+pub(super) const PLACEHOLDER: &str = "externalmetrics";
 /// The label that names the ScaledObject whose metric is meant.
 const OWNER: &str = "scaledobject.keda.sh/name";
+/// The label of a LagMetric's items.
+const TOPIC: &str = "topic";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct List<'a> {
     kind: &'static str,
-    api_version: String,
+    api_version: &'static str,
     metadata: Empty,
-    items: Vec<Item<'a>>,
+    items: &'a [Item<'a>],
 }
 
 #[derive(Serialize)]
 struct Empty {}
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    metric_name: &'a str,
-    metric_labels: Empty,
-    timestamp: String,
-    value: String,
+/// One value.
+pub(super) struct Item<'a> {
+    pub metric_name: &'a str,
+    pub topic: Option<&'a str>,
+    pub timestamp: Timestamp,
+    pub value: String,
+}
+
+impl Item<'_> {
+    /// Its labels, by key.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.topic.iter().map(|topic| (TOPIC, *topic))
+    }
+}
+
+struct Labels<'a>(&'a Item<'a>);
+
+impl Serialize for Labels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.labels())
+    }
+}
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut item = serializer.serialize_map(Some(4))?;
+        item.serialize_entry("metricName", self.metric_name)?;
+        item.serialize_entry("metricLabels", &Labels(self))?;
+        item.serialize_entry("timestamp", &whole_seconds(self.timestamp))?;
+        item.serialize_entry("value", &self.value)?;
+        item.end()
+    }
 }
 
 /// Answers a GET of `metric` in `namespace`.
 pub(super) fn get(
     table: &Table,
-    namespace: &str,
-    metric: &str,
+    (namespace, metric): (&str, &str),
     selector: &str,
+    format: Format,
     pretty: bool,
 ) -> Result<Response, Failure> {
     let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
-    let entries = table.find(namespace, metric);
-    if entries.is_empty() {
-        let message = format!(
-            "no matching metrics found for {metric}: no ScaledObject in namespace {namespace} has a metric of this name"
-        );
-        return Err(Failure::new(StatusCode::NOT_FOUND, "NotFound", message));
+    if metric == PLACEHOLDER {
+        if let Format::Table(version) = format {
+            let listed = table.list(Some(namespace));
+            let fits = |entry: &Entry| matches(&selector, entry);
+            let listed = listed.iter().filter(|(_, entry)| fits(entry));
+            return Ok(rows::reply(version, listed.map(|(n, e)| (&**n, e)), pretty));
+        }
+        return Err(Failure::not_found(
+            "externalmetrics has no values: kubectl get externalmetrics lists what there is, and each metric is asked for by its own name",
+        ));
     }
+    let entries = table.find(namespace, metric);
+    let Some(first) = entries.first() else {
+        return Err(Failure::not_found(format!(
+            "no matching metrics found for {metric}: no ScaledObject and no LagMetric in namespace {namespace} has a metric of this name"
+        )));
+    };
     // Two objects may have metrics of one name: a sum over them would be nobody's number.
-    let Some(owner) = selector.pinned(OWNER) else {
+    if matches!(first.owner, Owner::ScaledObject(_)) && selector.pinned(OWNER).is_none() {
         return Err(Failure::bad_request(format!(
             "scaledObject name is not specified: the label selector has to hold {OWNER}=<name of the ScaledObject>"
         )));
+    }
+    let fitting = entries.iter().filter(|entry| matches(&selector, entry));
+    if let Format::Table(version) = format {
+        return Ok(rows::reply(
+            version,
+            fitting.map(|e| (namespace, e)),
+            pretty,
+        ));
+    }
+    let items = fitting.map(item).collect::<Result<Vec<_>, _>>()?;
+    if items.is_empty() {
+        return Err(Failure::not_found(match selector.pinned(OWNER) {
+            Some(owner) if matches!(first.owner, Owner::ScaledObject(_)) => format!(
+                "no matching metrics found for {metric}: ScaledObject {owner} in namespace {namespace} has no such metric that fits the label selector"
+            ),
+            _ => format!(
+                "no matching metrics found for {metric}: no topic of LagMetric {metric} in namespace {namespace} fits the label selector"
+            ),
+        }));
+    }
+    if format == Format::Protobuf {
+        return Ok(protobuf_reply(
+            StatusCode::OK,
+            protobuf::list(GROUP_VERSION, &items),
+        ));
+    }
+    let list = List {
+        kind: "ExternalMetricValueList",
+        api_version: GROUP_VERSION,
+        metadata: Empty {},
+        items: &items,
     };
-    let labels = |key: &str| (key == OWNER).then_some(owner);
-    let found = entries
-        .iter()
-        .find(|e| matches!(&e.owner, Owner::ScaledObject(name) if **name == *owner));
-    let Some(entry) = found.filter(|_| selector.matches(labels)) else {
-        let message = format!(
-            "no matching metrics found for {metric}: ScaledObject {owner} in namespace {namespace} has no such metric that fits the label selector"
-        );
-        return Err(Failure::new(StatusCode::NOT_FOUND, "NotFound", message));
+    Ok(object(StatusCode::OK, &list, format, pretty))
+}
+
+/// Every metric of every namespace, as a table; there is no other way to have them all.
+pub(super) fn everywhere(
+    table: &Table,
+    selector: &str,
+    format: Format,
+    pretty: bool,
+) -> Result<Response, Failure> {
+    let Format::Table(version) = format else {
+        return Err(Failure::no_route());
     };
+    let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
+    let listed = table.list(None);
+    let listed = listed.iter().filter(|(_, entry)| matches(&selector, entry));
+    Ok(rows::reply(version, listed.map(|(n, e)| (&**n, e)), pretty))
+}
+
+fn matches(selector: &Selector, entry: &Entry) -> bool {
+    selector.matches(|key| match &entry.owner {
+        Owner::ScaledObject(name) if key == OWNER => Some(name),
+        Owner::Topic(topic) if key == TOPIC => Some(topic),
+        _ => None,
+    })
+}
+
+fn item(entry: &Entry) -> Result<Item<'_>, Failure> {
     match &entry.outcome {
-        Outcome::Withheld(text) => Err(Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            &**text,
-        )),
-        Outcome::Value { milli, at } => {
-            let list = List {
-                kind: "ExternalMetricValueList",
-                api_version: format!("{GROUP}/{VERSION}"),
-                metadata: Empty {},
-                items: vec![Item {
-                    metric_name: &entry.metric,
-                    metric_labels: Empty {},
-                    timestamp: whole_seconds(*at),
-                    value: format_milli(*milli),
-                }],
+        Outcome::Withheld(text) => {
+            let said = match &entry.owner {
+                Owner::ScaledObject(_) => text.to_string(),
+                Owner::Topic(topic) => format!("topic {topic}: {text}"),
             };
-            Ok(json(StatusCode::OK, &list, pretty))
+            let code = StatusCode::SERVICE_UNAVAILABLE;
+            Err(Failure::new(code, "ServiceUnavailable", said))
         }
+        Outcome::Value { milli, at } => Ok(Item {
+            metric_name: &entry.metric,
+            topic: match &entry.owner {
+                Owner::ScaledObject(_) => None,
+                Owner::Topic(topic) => Some(topic),
+            },
+            timestamp: *at,
+            value: format_milli((*milli).clamp(0, MAX_MILLI)),
+        }),
     }
 }
 
 /// RFC 3339 in UTC, as Kubernetes writes times.
-fn whole_seconds(at: jiff::Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_second())
+pub(super) fn whole_seconds(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second())
         .unwrap_or(at)
         .to_string()
 }

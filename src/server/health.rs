@@ -1,11 +1,16 @@
 //! Health: livez says that the process turns, readyz that it may be asked. Neither ever depends on Kafka after the
 //! first polls, so an outage of a broker takes no endpoint away.
 
+use std::fmt::Write;
+
 use axum::response::Response;
 use http::StatusCode;
 use tokio::sync::watch;
 
-use super::{reply::text, route::Probe};
+use super::{
+    reply::{Failure, text},
+    route::Probe,
+};
 
 /// What readiness waits for.
 #[derive(Clone, Debug)]
@@ -19,46 +24,70 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    fn checks(&self) -> [(&'static str, bool); 4] {
-        [
-            ("ping", true),
-            ("informer-sync", *self.polled.borrow()),
-            ("front-proxy-trust", *self.trust.borrow()),
-            ("shutdown", !*self.stopping.borrow()),
-        ]
+    fn checks(&self, probe: Probe) -> Vec<(&'static str, bool)> {
+        let ping = ("ping", true);
+        match probe {
+            Probe::Live => vec![ping],
+            Probe::Ready => vec![
+                ping,
+                ("informer-sync", *self.polled.borrow()),
+                ("front-proxy-trust", *self.trust.borrow()),
+                ("shutdown", !*self.stopping.borrow()),
+            ],
+        }
     }
 
-    /// Answers a probe; one that fails always says which check it was.
-    pub(super) fn answer(&self, probe: Probe, verbose: bool) -> Response {
-        let (name, checks) = match probe {
-            Probe::Live => ("livez", vec![("ping", true)]),
-            Probe::Ready => ("readyz", self.checks().to_vec()),
+    /// Answers a probe without the checks of `exclude`; one that fails always says which check it was.
+    pub(super) fn answer(&self, probe: Probe, verbose: bool, exclude: &[String]) -> Response {
+        let name = match probe {
+            Probe::Live => "livez",
+            Probe::Ready => "readyz",
         };
-        let good = checks.iter().all(|(_, good)| *good);
+        let checks = self.checks(probe);
+        let excluded = |check: &str| exclude.iter().any(|e| e == check);
+        let good = checks.iter().all(|(check, good)| *good || excluded(check));
         if good && !verbose {
             return text(StatusCode::OK, "ok");
         }
         let mut body = String::new();
-        for (check, good) in checks {
-            body.push_str(if good { "[+]" } else { "[-]" });
-            body.push_str(check);
-            body.push_str(if good {
-                " ok\n"
-            } else {
-                " failed: reason withheld\n"
-            });
+        for (check, good) in &checks {
+            let line = match (excluded(check), good) {
+                (true, _) => format!("[+]{check} excluded: ok\n"),
+                (false, true) => format!("[+]{check} ok\n"),
+                (false, false) => format!("[-]{check} failed: reason withheld\n"),
+            };
+            body.push_str(&line);
+        }
+        let known = |e: &&String| checks.iter().any(|(check, _)| check == e);
+        let unknown: Vec<&String> = exclude.iter().filter(|e| !known(e)).collect();
+        if !unknown.is_empty() {
+            let _ = writeln!(
+                body,
+                "warn: some health checks cannot be excluded: no matches for {unknown:?}"
+            );
         }
         body.push_str(name);
-        body.push_str(if good {
-            " check passed\n"
-        } else {
-            " check failed"
-        });
         let code = if good {
+            body.push_str(" check passed\n");
             StatusCode::OK
         } else {
+            body.push_str(" check failed");
             StatusCode::INTERNAL_SERVER_ERROR
         };
         text(code, body)
+    }
+
+    /// Answers for one check.
+    pub(super) fn check(&self, probe: Probe, name: &str) -> Result<Response, Failure> {
+        let checks = self.checks(probe);
+        let found = checks.iter().find(|(check, _)| *check == name);
+        match found {
+            None => Err(Failure::no_route()),
+            Some((_, true)) => Ok(text(StatusCode::OK, "ok")),
+            Some((_, false)) => Ok(text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal server error: reason withheld\n",
+            )),
+        }
     }
 }

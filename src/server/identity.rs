@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwapOption;
 use http::{HeaderMap, header};
 use rustls::{
     pki_types::{CertificateDer, UnixTime},
@@ -17,7 +19,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::trust::Trust;
+use super::{reviews::Digest, tokens::Tokens, trust::Trust};
 
 /// Certificates expire while connections last.
 const STANDS: Duration = Duration::from_secs(30);
@@ -29,6 +31,33 @@ pub(super) struct User {
     pub uid: String,
     pub groups: Vec<String>,
     pub extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// How much there is to write of it.
+    pub fn length(&self) -> usize {
+        let extra = self.extra.iter();
+        let extra = extra.map(|(k, v)| k.len() + v.iter().map(String::len).sum::<usize>());
+        let groups = self.groups.iter().map(String::len);
+        self.name.len() + self.uid.len() + groups.sum::<usize>() + extra.sum::<usize>()
+    }
+
+    /// Writes everything that tells it from others.
+    pub fn digest(&self, digest: &mut Digest) {
+        digest.text(&self.name);
+        digest.text(&self.uid);
+        digest.number(self.groups.len());
+        for group in &self.groups {
+            digest.text(group);
+        }
+        for (key, values) in &self.extra {
+            digest.text(key);
+            digest.number(values.len());
+            for value in values {
+                digest.text(value);
+            }
+        }
+    }
 }
 
 /// The client of one connection: its certificate chain, leaf first, judged once per published trust.
@@ -45,6 +74,8 @@ pub(super) struct Peer {
 struct Subject {
     common_name: String,
     organizations: Vec<String>,
+    /// SHA-256 of the certificate, by which an audit log names it.
+    fingerprint: String,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +137,7 @@ impl Peer {
                     .map(text)
                     .unwrap_or_default(),
                 organizations: subject.iter_organization().map(text).collect(),
+                fingerprint: self.chain.first().map(fingerprint).unwrap_or_default(),
             }
         })
     }
@@ -140,34 +172,53 @@ impl Peer {
     }
 }
 
-/// Who sent a request with these headers over this connection. Without any credential it is `system:anonymous`.
-pub(super) fn authenticate(
-    peer: &Peer,
-    trust: Option<&Arc<Trust>>,
-    headers: &HeaderMap,
-) -> Result<User, Refused> {
-    let bearer = headers.get(header::AUTHORIZATION).is_some_and(|v| {
-        v.to_str().is_ok_and(|v| {
-            v.get(..7)
-                .is_some_and(|s| s.eq_ignore_ascii_case("bearer "))
-                && v.len() > 7
-        })
-    });
-    if peer.chain.is_empty() {
-        return if bearer {
-            Err(Refused)
-        } else {
-            Ok(anonymous())
-        };
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    let mut text = String::with_capacity(64);
+    for byte in digest.as_ref() {
+        let _ = write!(text, "{byte:02x}");
     }
-    let trust = trust.ok_or(Refused)?;
-    let judgement = peer.judge(trust);
-    let user = judgement
-        .front_proxy
-        .then(|| forwarded(trust, headers))
-        .flatten()
-        .or_else(|| judgement.client.then(|| own(peer)).flatten());
-    user.map(authenticated).ok_or(Refused)
+    text
+}
+
+/// Finds out who asks.
+pub(super) struct Authenticator {
+    pub trust: Arc<ArcSwapOption<Trust>>,
+    pub tokens: Tokens,
+}
+
+impl Authenticator {
+    /// Who sent a request with these headers over this connection: by the front proxy's word, by their own certificate, by
+    /// their token, in this order (external-metrics-api.md §4.3). Without any credential it is `system:anonymous`.
+    pub async fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Refused> {
+        let trust = self.trust.load();
+        if let Some(trust) = trust.as_ref().filter(|_| !peer.chain.is_empty()) {
+            let judgement = peer.judge(trust);
+            let proxied = || forwarded(trust, headers);
+            let user = judgement.front_proxy.then(proxied).flatten();
+            let user = user.or_else(|| judgement.client.then(|| own(peer)).flatten());
+            if let Some(user) = user {
+                return Ok(authenticated(user));
+            }
+        }
+        if let Some(token) = bearer(headers) {
+            let user = self.tokens.user(token).await.ok_or(Refused)?;
+            return Ok(authenticated(User::clone(&user)));
+        }
+        if peer.chain.is_empty() {
+            Ok(anonymous())
+        } else {
+            Err(Refused)
+        }
+    }
+}
+
+/// A bearer token; any other credential of this header is ignored, as the reference does.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim_start().split(' ').next().unwrap_or_default();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 fn anonymous() -> User {
@@ -193,6 +244,10 @@ fn own(peer: &Peer) -> Option<User> {
     (!subject.common_name.is_empty()).then(|| User {
         name: subject.common_name.clone(),
         groups: subject.organizations.clone(),
+        extra: BTreeMap::from([(
+            "authentication.kubernetes.io/credential-id".to_owned(),
+            vec![format!("X509SHA256={}", subject.fingerprint)],
+        )]),
         ..User::default()
     })
 }
@@ -209,9 +264,10 @@ fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
         let mut prefixes = trust.extra.iter().map(|p| p.to_ascii_lowercase());
         let key = prefixes.find_map(|p| header.as_str().strip_prefix(p.as_str()));
         if let (Some(key), Ok(value)) = (key, value.to_str()) {
-            let key = percent_encoding::percent_decode_str(key);
-            let key = key.decode_utf8_lossy().into_owned();
-            extra.entry(key).or_default().push(value.to_owned());
+            extra
+                .entry(unescaped(key))
+                .or_default()
+                .push(value.to_owned());
         }
     }
     Some(User {
@@ -220,4 +276,17 @@ fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
         groups: all(&trust.group),
         extra,
     })
+}
+
+/// As Go's `url.PathUnescape`: a key with a broken escape stays as it is.
+fn unescaped(key: &str) -> String {
+    let hex = |at: usize| key.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    let broken = key
+        .match_indices('%')
+        .any(|(at, _)| !(hex(at + 1) && hex(at + 2)));
+    if broken {
+        return key.to_owned();
+    }
+    let decoded = percent_encoding::percent_decode_str(key);
+    decoded.decode_utf8_lossy().into_owned()
 }

@@ -1,6 +1,7 @@
 //! The aggregated API server of `external.metrics.k8s.io/v1beta1`: HTTPS, who asks, whether they may, discovery, and
 //! values read from the table. No request waits for Kafka.
 
+mod about;
 mod accept;
 mod api;
 mod authorization;
@@ -10,10 +11,15 @@ mod health;
 mod identity;
 mod openapi;
 mod plain;
+mod protobuf;
+mod query;
 mod reply;
+mod reviews;
 mod route;
+mod rows;
 mod serve;
 mod tls;
+mod tokens;
 mod trust;
 pub mod webhooks;
 

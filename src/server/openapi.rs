@@ -2,12 +2,14 @@
 //! without `responses` crashes it there (external-metrics-api.md, fact 10).
 
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
+    accept,
     discovery::{cacheable, hash},
-    reply::json as reply_json,
+    query,
+    reply::{json as reply_json, set},
     route::{GROUP, VERSION},
 };
 
@@ -20,8 +22,14 @@ fn info() -> Value {
     json!({"title": "lagscale", "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// `/openapi/v2`.
+/// `/openapi/v2`; only JSON, and 406 without a body to whoever can't read it, as the reference does.
 pub(super) fn v2(headers: &HeaderMap) -> Response {
+    let clauses = accept::clauses(headers);
+    if !clauses.is_empty() && !clauses.iter().any(accept::Clause::takes_json) {
+        let mut reply = Response::default();
+        *reply.status_mut() = StatusCode::NOT_ACCEPTABLE;
+        return reply;
+    }
     let document = json!({
         "swagger": "2.0", "info": info(),
         "paths": paths("#/definitions/", false),
@@ -32,16 +40,26 @@ pub(super) fn v2(headers: &HeaderMap) -> Response {
 
 /// `/openapi/v3`.
 pub(super) fn v3(headers: &HeaderMap) -> Response {
-    let hash = hash(v3_document().to_string().as_bytes());
+    let hash = v3_hash();
     let path = v3_path();
     let url = format!("/openapi/v3/{path}?hash={hash}");
     let document = json!({"paths": {path: {"serverRelativeURL": url}}});
     cacheable(&document, "application/json", headers)
 }
 
-/// `/openapi/v3/apis/external.metrics.k8s.io/v1beta1`; whatever hash was asked for, since a redirect would be refused.
-pub(super) fn v3_version(pretty: bool) -> Response {
-    reply_json(StatusCode::OK, &v3_document(), pretty)
+/// `/openapi/v3/apis/external.metrics.k8s.io/v1beta1`; whatever hash was asked for, since a redirect would be refused. Under
+/// its own hash it never changes.
+pub(super) fn v3_version(query: &str) -> Response {
+    let mut reply = reply_json(StatusCode::OK, &v3_document());
+    if query::first(query, "hash").is_some_and(|h| *h == v3_hash()) {
+        let for_a_year = "public, immutable, max-age=31536000";
+        set(&mut reply, header::CACHE_CONTROL, for_a_year);
+    }
+    reply
+}
+
+fn v3_hash() -> String {
+    hash(v3_document().to_string().as_bytes())
 }
 
 fn v3_document() -> Value {
@@ -79,9 +97,9 @@ fn paths(schemas: &str, v3: bool) -> Value {
         "description": "the values of an external metric",
         "operationId": "listExternalMetricsV1beta1NamespacedExternalMetric",
         "parameters": [
-            parameter("namespace", "path", "the namespace of the ScaledObject"),
-            parameter("metric", "path", "the metric's name, such as s0-kafka-orders"),
-            parameter("labelSelector", "query", "scaledobject.keda.sh/name=NAME and any further requirement"),
+            parameter("namespace", "path", "the namespace of the ScaledObject or LagMetric"),
+            parameter("metric", "path", "the metric's name, such as s0-kafka-orders, or the name of a LagMetric"),
+            parameter("labelSelector", "query", "scaledobject.keda.sh/name=NAME for the metric of a ScaledObject; requirements on topic for that of a LagMetric"),
         ],
         "responses": {"200": ok, "401": {"description": "Unauthorized"}},
     });

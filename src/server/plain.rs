@@ -20,8 +20,10 @@ pub async fn plain(
     readiness: Readiness,
 ) -> std::io::Result<()> {
     let mut stopping = readiness.stopping.clone();
-    let live = async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Live, false);
-    let ready = async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Ready, true);
+    let live =
+        async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Live, false, &[]);
+    let ready =
+        async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Ready, true, &[]);
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(live))

@@ -1,5 +1,7 @@
 //! What a path means, decoded once: the same reading decides what is authorized and what is answered.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use super::webhooks::Hook;
@@ -12,10 +14,14 @@ pub const VERSION: &str = "v1beta1";
 pub const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
 
 /// A path of this server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
     /// `/healthz`, `/livez`, `/readyz`: open to everybody.
     Health(Probe),
+    /// One check of a health endpoint, which is not.
+    Check(Probe, &'a str),
+    /// `/` and `/index.html`: the paths there are.
+    Index,
     /// `/apis`: the groups.
     Groups,
     /// `/apis/external.metrics.k8s.io`.
@@ -23,7 +29,9 @@ pub(super) enum Route {
     /// `/apis/external.metrics.k8s.io/v1beta1`.
     Resources,
     /// The values of one metric in one namespace.
-    Metric { namespace: String, metric: String },
+    Metric { namespace: &'a str, metric: &'a str },
+    /// The metrics of all namespaces, for a person.
+    Everywhere,
     /// `/openapi/v2`.
     OpenApi2,
     /// `/openapi/v3`: where the documents are.
@@ -47,103 +55,135 @@ pub enum Probe {
     Ready,
 }
 
-/// A path in decoded parts, with what it means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Path {
-    /// Decoded, as a SubjectAccessReview names it.
-    pub text: String,
-    parts: Vec<String>,
-    pub route: Route,
+/// What stands where an object of our version would: namespace, resource and name, each empty where the path has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    pub namespace: &'a str,
+    pub resource: &'a str,
+    pub name: &'a str,
 }
 
-impl Path {
-    /// Reads the path of a request; a trailing slash is allowed, nothing else is cleaned.
-    pub fn of(raw: &str) -> Self {
-        let text = percent_decode_str(raw).decode_utf8_lossy().into_owned();
-        let trimmed = text.strip_suffix('/').unwrap_or(&text);
-        let parts: Vec<String> = trimmed.split('/').skip(1).map(str::to_owned).collect();
-        let words: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let route = match words.as_slice() {
-            ["healthz" | "livez"] => Route::Health(Probe::Live),
-            ["readyz"] => Route::Health(Probe::Ready),
-            ["apis"] => Route::Groups,
-            ["apis", GROUP] => Route::Group,
-            ["apis", GROUP, VERSION] => Route::Resources,
-            ["apis", GROUP, VERSION, "namespaces", namespace, metric]
-                if !namespace.is_empty() && !metric.is_empty() =>
-            {
-                Route::Metric {
-                    namespace: (*namespace).into(),
-                    metric: (*metric).into(),
-                }
-            }
-            ["openapi", "v2"] => Route::OpenApi2,
-            ["openapi", "v3"] => Route::OpenApi3,
-            ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,
-            ["version"] => Route::Version,
-            _ => Hook::ALL
-                .into_iter()
-                .find(|hook| hook.path() == trimmed)
-                .map_or(Route::Unknown, Route::Webhook),
-        };
-        Self { text, parts, route }
-    }
+/// A decoded path with what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Path<'a> {
+    /// As a SubjectAccessReview names it.
+    pub text: &'a str,
+    pub route: Route<'a>,
+    /// As Kubernetes' RequestInfo reads it; `None` for a path that is not under our version.
+    pub place: Option<Place<'a>>,
+}
 
-    /// Namespace, resource and name of a path under our version, as Kubernetes' RequestInfo reads it; `None` for any other path.
-    pub fn resource(&self) -> Option<(&str, &str, &str)> {
-        let words: Vec<&str> = self.parts.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            [
-                "apis",
-                GROUP,
-                VERSION,
-                "namespaces",
-                namespace,
-                resource,
-                rest @ ..,
-            ] => Some((
-                *namespace,
-                *resource,
-                rest.first().copied().unwrap_or_default(),
-            )),
-            ["apis", GROUP, VERSION, "namespaces", namespace] => {
-                Some(("", "namespaces", *namespace))
+/// A path of a request without its percent signs.
+pub(super) fn decode(raw: &str) -> Cow<'_, str> {
+    percent_decode_str(raw).decode_utf8_lossy()
+}
+
+impl<'a> Path<'a> {
+    /// Reads a decoded path; a trailing slash is allowed, nothing else is cleaned.
+    pub fn of(text: &'a str) -> Self {
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
+        let mut words = [""; MOST_WORDS];
+        let mut count = 0;
+        for (at, word) in trimmed.split('/').skip(1).enumerate() {
+            if let Some(place) = words.get_mut(at) {
+                *place = word;
             }
-            ["apis", GROUP, VERSION, resource, rest @ ..] => {
-                Some(("", *resource, rest.first().copied().unwrap_or_default()))
-            }
-            _ => None,
+            count = at + 1;
         }
+        let words = words.get(..count.min(MOST_WORDS)).unwrap_or_default();
+        Self {
+            text,
+            route: route(trimmed, words),
+            place: place(words),
+        }
+    }
+}
+
+/// One more than any path here has, so that a longer one is none of them.
+const MOST_WORDS: usize = 8;
+
+fn route<'a>(text: &'a str, words: &[&'a str]) -> Route<'a> {
+    match *words {
+        [] | ["index.html"] => Route::Index,
+        ["healthz" | "livez"] => Route::Health(Probe::Live),
+        ["readyz"] => Route::Health(Probe::Ready),
+        ["healthz" | "livez", check] => Route::Check(Probe::Live, check),
+        ["readyz", check] => Route::Check(Probe::Ready, check),
+        ["apis"] => Route::Groups,
+        ["apis", GROUP] => Route::Group,
+        ["apis", GROUP, VERSION] => Route::Resources,
+        ["apis", GROUP, VERSION, "externalmetrics"] => Route::Everywhere,
+        ["apis", GROUP, VERSION, "namespaces", namespace, metric]
+            if !namespace.is_empty() && !metric.is_empty() =>
+        {
+            Route::Metric { namespace, metric }
+        }
+        ["openapi", "v2"] => Route::OpenApi2,
+        ["openapi", "v3"] => Route::OpenApi3,
+        ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,
+        ["version"] => Route::Version,
+        _ => Hook::ALL
+            .into_iter()
+            .find(|hook| hook.path() == text)
+            .map_or(Route::Unknown, Route::Webhook),
+    }
+}
+
+fn place<'a>(words: &[&'a str]) -> Option<Place<'a>> {
+    let of = |namespace, resource, rest: &[&'a str]| {
+        let name = rest.first().copied().unwrap_or_default();
+        Some(Place {
+            namespace,
+            resource,
+            name,
+        })
+    };
+    match *words {
+        [
+            "apis",
+            GROUP,
+            VERSION,
+            "namespaces",
+            namespace,
+            resource,
+            ref rest @ ..,
+        ] => of(namespace, resource, rest),
+        ["apis", GROUP, VERSION, "namespaces", ref rest @ ..] => of("", "namespaces", rest),
+        ["apis", GROUP, VERSION, resource, ref rest @ ..] => of("", resource, rest),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Hook, Path, Probe, Route};
+    use super::{Hook, Path, Place, Probe, Route, decode};
 
     #[test]
     fn a_path_is_decoded_before_it_is_read_and_may_end_in_a_slash() {
         let metric = Route::Metric {
-            namespace: "shop".into(),
-            metric: "s0-kafka-a b".into(),
+            namespace: "shop",
+            metric: "s0-kafka-a b",
         };
         let base = "/apis/external.metrics.k8s.io/v1beta1";
         for (path, route) in [
-            (
-                format!("{base}/namespaces/shop/s0-kafka-a%20b"),
-                metric.clone(),
-            ),
+            (format!("{base}/namespaces/shop/s0-kafka-a%20b"), metric),
             (format!("{base}/namespaces/shop/s0%2Dkafka-a%20b/"), metric),
             (base.into(), Route::Resources),
             ("/apis/".into(), Route::Groups),
             ("/readyz".into(), Route::Health(Probe::Ready)),
-            ("/readyz/ping".into(), Route::Unknown),
+            ("/readyz/ping".into(), Route::Check(Probe::Ready, "ping")),
+            ("/index.html".into(), Route::Index),
+            (format!("{base}/externalmetrics"), Route::Everywhere),
             (format!("{base}/namespaces/shop"), Route::Unknown),
             (format!("{base}/namespaces/shop/m/x"), Route::Unknown),
             (format!("{base}/namespaces//m"), Route::Unknown),
             (format!("{base}//namespaces/shop/m"), Route::Unknown),
             (format!("{base}/m"), Route::Unknown),
-            ("/".into(), Route::Unknown),
+            ("/".into(), Route::Index),
+            ("//".into(), Route::Unknown),
+            ("/apis/../apis".into(), Route::Unknown),
+            ("/a/b/c/d/e/f/g/h/i/j".into(), Route::Unknown),
+            (String::new(), Route::Index),
             (
                 "/validate-keda-sh-v1alpha1-scaledobject".into(),
                 Route::Webhook(Hook::ScaledObject),
@@ -153,7 +193,7 @@ mod tests {
                 Route::Unknown,
             ),
         ] {
-            assert_eq!(Path::of(&path).route, route, "{path}");
+            assert_eq!(Path::of(&decode(&path)).route, route, "{path}");
         }
     }
 
@@ -173,7 +213,20 @@ mod tests {
             (base.into(), None),
             ("/openapi/v2".into(), None),
         ] {
-            assert_eq!(Path::of(&path).resource(), resource, "{path}");
+            let resource = resource.map(|(namespace, resource, name)| Place {
+                namespace,
+                resource,
+                name,
+            });
+            assert_eq!(Path::of(&path).place, resource, "{path}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_makes_it_panic(path in "[/a-z.%0-9]{0,80}") {
+            let text = decode(&path);
+            let _ = Path::of(&text);
         }
     }
 }

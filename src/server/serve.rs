@@ -21,8 +21,9 @@ use super::{
     api::{self, Api},
     authorization::Authorizer,
     health::Readiness,
-    identity::Peer,
+    identity::{Authenticator, Peer},
     tls::{self, TlsError},
+    tokens::Tokens,
     trust,
     webhooks::{Neighbours, Webhooks},
 };
@@ -114,7 +115,10 @@ impl Server {
         };
         let state = Arc::new(Api {
             table: parts.table,
-            trust: trusted,
+            authenticator: Authenticator {
+                trust: trusted,
+                tokens: Tokens::new(parts.client.clone()),
+            },
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours),
             authorizer: Authorizer::new(parts.client),
             readiness: readiness.clone(),

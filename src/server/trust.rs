@@ -20,13 +20,15 @@ use tokio::sync::watch;
 /// The ConfigMap's name, in `kube-system`.
 const NAME: &str = "extension-apiserver-authentication";
 
+type Verifier = Arc<dyn ClientCertVerifier>;
+
 /// What was published, ready to judge with.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     /// Signs client certificates of users.
-    pub clients: Option<Arc<dyn ClientCertVerifier>>,
+    pub clients: Option<Verifier>,
     /// Signs the front proxy's client certificate.
-    pub front_proxy: Option<Arc<dyn ClientCertVerifier>>,
+    pub front_proxy: Option<Verifier>,
     /// Common names that a front proxy may have; empty: any.
     pub allowed_names: Vec<String>,
     /// Headers that name the user, best first.
@@ -47,17 +49,46 @@ pub(super) struct TrustError {
 }
 
 impl Trust {
-    /// Reads the ConfigMap's data.
-    pub fn parse(data: &BTreeMap<String, String>) -> Result<Self, TrustError> {
-        Ok(Self {
-            clients: authority(data, "client-ca-file")?,
-            front_proxy: authority(data, "requestheader-client-ca-file")?,
-            allowed_names: list(data, "requestheader-allowed-names")?,
-            username: list(data, "requestheader-username-headers")?,
-            group: list(data, "requestheader-group-headers")?,
-            uid: list(data, "requestheader-uid-headers")?,
-            extra: list(data, "requestheader-extra-headers-prefix")?,
-        })
+    /// Reads the ConfigMap's data. A key that can't be read keeps what `former` had of it, and is told; where there is no
+    /// former one, nobody is a front proxy or a client by it.
+    pub fn parse(
+        data: &BTreeMap<String, String>,
+        former: Option<&Self>,
+    ) -> (Self, Vec<TrustError>) {
+        let mut errors = Vec::new();
+        let mut lists = |key, of: fn(&Self) -> &Vec<String>| match list(data, key) {
+            Ok(list) => Some(list),
+            Err(error) => {
+                errors.push(error);
+                former.map(of).cloned()
+            }
+        };
+        let names = [
+            lists("requestheader-allowed-names", |t| &t.allowed_names),
+            lists("requestheader-username-headers", |t| &t.username),
+            lists("requestheader-group-headers", |t| &t.group),
+            lists("requestheader-uid-headers", |t| &t.uid),
+            lists("requestheader-extra-headers-prefix", |t| &t.extra),
+        ];
+        let whole = names.iter().all(Option::is_some);
+        let [allowed_names, username, group, uid, extra] = names.map(Option::unwrap_or_default);
+        let mut authorities = |key, of: fn(&Self) -> &Option<Verifier>| {
+            authority(data, key).unwrap_or_else(|error| {
+                errors.push(error);
+                former.and_then(|former| of(former).clone())
+            })
+        };
+        let trust = Self {
+            clients: authorities("client-ca-file", |t| &t.clients),
+            front_proxy: authorities("requestheader-client-ca-file", |t| &t.front_proxy)
+                .filter(|_| whole),
+            allowed_names,
+            username,
+            group,
+            uid,
+            extra,
+        };
+        (trust, errors)
     }
 }
 
@@ -74,7 +105,7 @@ fn list(data: &BTreeMap<String, String>, key: &'static str) -> Result<Vec<String
 fn authority(
     data: &BTreeMap<String, String>,
     key: &'static str,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, TrustError> {
+) -> Result<Option<Verifier>, TrustError> {
     let wrong = |what: String| TrustError { key, what };
     let Some(pem) = data.get(key).filter(|p| !p.trim().is_empty()) else {
         return Ok(None);
@@ -104,13 +135,17 @@ pub(super) async fn follow(
         .boxed();
     loop {
         match maps.try_next().await {
-            Ok(Some(map)) => match Trust::parse(&map.data.unwrap_or_default()) {
-                Ok(new) => {
-                    trust.store(Some(Arc::new(new)));
+            Ok(Some(map)) => {
+                let former = trust.load_full();
+                let (new, errors) = Trust::parse(&map.data.unwrap_or_default(), former.as_deref());
+                for error in &errors {
+                    tracing::error!(%error, "what was published before stands for it");
+                }
+                if errors.is_empty() || new.front_proxy.is_some() {
                     known.send_replace(true);
                 }
-                Err(error) => tracing::error!(%error, "the last good trust is kept"),
-            },
+                trust.store(Some(Arc::new(new)));
+            }
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot watch ConfigMap kube-system/{NAME}: is the RoleBinding to extension-apiserver-authentication-reader there?");

@@ -112,7 +112,7 @@ impl Webhooks {
             _ => Surroundings::default(),
         };
         let verdict = subject.verdict(&around);
-        Ok(json(StatusCode::OK, &request.reply(&verdict), false))
+        Ok(json(StatusCode::OK, &request.reply(&verdict)))
     }
 }
 

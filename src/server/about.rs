@@ -1,0 +1,32 @@
+//! What the server says of itself: `/version`, and the paths that there are.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::{
+    accept::Format,
+    reply::object,
+    route::{GROUP, VERSION},
+};
+
+/// `version.Info` of apimachinery. Major and minor are those of the Kubernetes API whose behaviour is served.
+pub(super) fn version() -> Response {
+    let info = json!({
+        "major": "1", "minor": "36",
+        "gitVersion": concat!("v", env!("CARGO_PKG_VERSION")),
+        "gitCommit": option_env!("LAGSCALE_REVISION").unwrap_or_default(),
+        "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    });
+    object(StatusCode::OK, &info, Format::Json, true)
+}
+
+/// What there is to ask for; 404 where something else was.
+pub(super) fn paths(code: StatusCode) -> Response {
+    let paths = json!({"paths": [
+        "/apis", format!("/apis/{GROUP}"), format!("/apis/{GROUP}/{VERSION}"),
+        "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",
+    ]});
+    object(code, &paths, Format::Json, true)
+}

@@ -1,0 +1,70 @@
+//! Bearer tokens, which the API server knows and we do not: a TokenReview each, remembered for ten seconds under the token's
+//! hash. What went wrong is not remembered.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use kube::{Api, Client};
+use moka::future::Cache;
+
+use super::{
+    identity::User,
+    reviews::{Digest, reviewed},
+};
+
+const REMEMBERED: Duration = Duration::from_secs(10);
+const MOST: u64 = 4096;
+
+/// Asks the API server and remembers.
+pub(super) struct Tokens {
+    reviews: Api<TokenReview>,
+    known: Cache<[u8; 32], Option<Arc<User>>>,
+}
+
+impl Tokens {
+    pub fn new(client: Client) -> Self {
+        Self {
+            reviews: Api::all(client),
+            known: Cache::builder()
+                .max_capacity(MOST)
+                .time_to_live(REMEMBERED)
+                .build(),
+        }
+    }
+
+    /// Whose token it is; `None` where it is nobody's, or where that can't be known now.
+    pub async fn user(&self, token: &str) -> Option<Arc<User>> {
+        let mut digest = Digest::default();
+        digest.text(token);
+        let known = self.known.try_get_with(digest.end(), self.ask(token)).await;
+        known.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot ask whose token it is");
+            None
+        })
+    }
+
+    async fn ask(&self, token: &str) -> Result<Option<Arc<User>>, String> {
+        let review = TokenReview {
+            spec: TokenReviewSpec {
+                token: Some(token.to_owned()),
+                audiences: None,
+            },
+            ..TokenReview::default()
+        };
+        let review = reviewed(&self.reviews, &review).await?;
+        let status = review.status.unwrap_or_default();
+        if status.authenticated != Some(true) {
+            return match status.error.filter(|e| !e.is_empty()) {
+                Some(error) => Err(error),
+                None => Ok(None),
+            };
+        }
+        let user = status.user.unwrap_or_default();
+        Ok(Some(Arc::new(User {
+            name: user.username.unwrap_or_default(),
+            uid: user.uid.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+            extra: user.extra.unwrap_or_default(),
+        })))
+    }
+}
