@@ -8,5 +8,7 @@
     reason = "test code without #[test]"
 )]
 
+mod discovery;
 mod first;
+mod metric;
 mod rig;
