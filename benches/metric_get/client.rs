@@ -47,7 +47,7 @@ impl Served {
 pub async fn measure() -> Value {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (serving, proxies, clients) = (Ca::new("serving"), Ca::new("proxies"), Ca::new("clients"));
-    let cluster = Cluster::start(published(&proxies, &clients)).await;
+    let cluster = Cluster::start(Some(published(&proxies, &clients))).await;
     let folder = tempfile::tempdir().unwrap();
     serving
         .sign(NAME, None, &[NAME])

@@ -8,7 +8,9 @@
     reason = "test code without #[test]"
 )]
 
+mod authorization;
 mod discovery;
-mod first;
+mod identity;
 mod metric;
 mod rig;
+mod trust;

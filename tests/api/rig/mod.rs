@@ -3,7 +3,7 @@
 mod caller;
 mod cluster;
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bed::{Ca, Identity};
 use jiff::Timestamp;
@@ -47,10 +47,21 @@ pub struct Rig {
 impl Rig {
     /// A server that is ready, which trusts [`Rig::proxies`] with the common name `front-proxy-client`.
     pub async fn start() -> Self {
+        let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
+        let data = published(&proxies, &clients);
+        Self::begun(proxies, clients, Some(data)).await
+    }
+
+    /// A server of a cluster that publishes this, ready or not.
+    pub async fn start_with(data: Option<BTreeMap<String, String>>) -> Self {
+        Self::begun(Ca::new("proxies"), Ca::new("clients"), data).await
+    }
+
+    async fn begun(proxies: Ca, clients: Ca, data: Option<BTreeMap<String, String>>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (serving, proxies, clients) =
-            (Ca::new("serving"), Ca::new("proxies"), Ca::new("clients"));
-        let cluster = Cluster::start(published(&proxies, &clients)).await;
+        let serving = Ca::new("serving");
+        let is_published = data.is_some();
+        let cluster = Cluster::start(data).await;
         let folder = tempfile::tempdir().unwrap();
         serving
             .sign(NAME, None, &[NAME])
@@ -73,11 +84,13 @@ impl Rig {
         let address = server.local_addr().unwrap();
         let mut trust = server.readiness().trust;
         let task = tokio::spawn(server.serve());
-        let known = trust.wait_for(|known| *known);
-        tokio::time::timeout(PATIENCE, known)
-            .await
-            .unwrap()
-            .unwrap();
+        if is_published {
+            let known = trust.wait_for(|known| *known);
+            tokio::time::timeout(PATIENCE, known)
+                .await
+                .unwrap()
+                .unwrap();
+        }
         Self {
             address,
             table,

@@ -47,6 +47,12 @@ impl Ca {
         }
     }
 
+    /// Signs a certificate as it is asked for, as PEM.
+    pub fn issue(&self, params: &CertificateParams, key: &KeyPair) -> String {
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        params.signed_by(key, &issuer).expect("a certificate").pem()
+    }
+
     /// Signs a certificate for client and server use; `sans` are DNS names or IP addresses.
     pub fn sign(&self, name: &str, organisation: Option<&str>, sans: &[&str]) -> Identity {
         let sans: Vec<String> = sans.iter().map(|s| (*s).to_owned()).collect();
@@ -62,10 +68,8 @@ impl Ca {
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         let key = KeyPair::generate().expect("a key");
-        let issuer = Issuer::from_params(&self.params, &self.key);
-        let cert = params.signed_by(&key, &issuer).expect("a certificate");
         Identity {
-            cert: cert.pem(),
+            cert: self.issue(&params, &key),
             key: key.serialize_pem(),
         }
     }
