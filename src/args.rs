@@ -58,6 +58,11 @@ pub struct RunArgs {
     /// Seconds without a reading after which a value is withheld, 10 (two sample intervals) to 3600.
     #[arg(long, env = "LAGSCALE_MAX_SAMPLE_AGE", default_value = "20", value_parser = seconds)]
     pub max_sample_age: Duration,
+    /// How long it serves on after SIGTERM, no longer ready, until the endpoints that lead here are gone; with ten seconds for
+    /// what is under way then it has to fit into the pod's terminationGracePeriodSeconds. SIGINT, or a second signal, does
+    /// not wait.
+    #[arg(long, env = "LAGSCALE_SHUTDOWN_DELAY", default_value = "10s", value_parser = delay)]
+    pub shutdown_delay: Duration,
     /// What to log: a level, or directives such as lagscale=debug.
     #[arg(
         long,
@@ -136,6 +141,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn delay(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    match span.and_then(|span| Duration::try_from(span).ok()) {
+        Some(span) if span <= Duration::from_secs(600) => Ok(span),
+        _ => Err("expected a duration such as 10s, 0s to 10m".into()),
+    }
+}
+
 fn hours(text: &str) -> Result<Duration, String> {
     let hour = Duration::from_secs(3600);
     if text.is_empty() {
@@ -171,6 +184,7 @@ mod tests {
             ("--hpa-tolerance=1", "0 to 0.999"),
             ("--hpa-tolerance=x", "quantities must match"),
             ("--max-sample-age=9", "10 to 3600"),
+            ("--shutdown-delay=11m", "0s to 10m"),
             ("--bound-service-account-token-expiry=59m", "1h to 6h"),
             ("--bound-service-account-token-expiry=-2h", "1h to 6h"),
         ] {

@@ -7,7 +7,7 @@ use prometheus::Registry;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     controller::{self, Controller, CredentialRules},
     poll::Timing,
     scaling::{Settings, table::Table},
-    server::{self, Server, plain, webhooks::Neighbours},
+    server::{self, Limits, Server, plain, webhooks::Neighbours},
     telemetry::{self, Collector, Samples},
 };
 
@@ -36,6 +36,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
     })?;
     let (stop, stopping) = watch::channel(false);
+    let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
@@ -62,7 +63,9 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         client,
         neighbours: Neighbours { objects, hpas },
         polled,
-        stopping: stopping.clone(),
+        stopping,
+        ending: ending.clone(),
+        limits: Limits::default(),
     };
     let server = Server::bind(
         args.listen,
@@ -77,14 +80,34 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         .map_err(|e| format!("--metrics-listen={}: {e}", args.metrics_listen))?;
     tracing::info!(api = %server.local_addr()?, metrics = %plain_listener.local_addr()?, "listening");
     let readiness = server.readiness();
-    let controlling = tokio::spawn(controller.run(stopping));
-    let plain = tokio::spawn(plain(plain_listener, registry, readiness));
-    let serving = tokio::spawn(server.serve());
-    told_to_end().await?;
-    tracing::info!("told to end");
+    let controlling = tokio::spawn(controller.run(ending.clone()));
+    let plain = tokio::spawn(plain(plain_listener, registry, readiness, ending));
+    let serving = on_a_thread_of_its_own(server)?;
+    let delay = told_to_end(args.shutdown_delay).await?;
+    tracing::info!(?delay, "told to end");
     stop.send_replace(true);
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        told = told_to_end(Duration::ZERO) => drop(told?),
+    }
+    end.send_replace(true);
     let _ = tokio::join!(controlling, serving, plain);
     Ok(())
+}
+
+/// Serves the API on one thread, whatever the engine and the polls have to do meanwhile.
+fn on_a_thread_of_its_own(server: Server) -> std::io::Result<oneshot::Receiver<()>> {
+    let (done, serving) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("api".to_owned())
+        .spawn(move || {
+            runtime.block_on(server.serve());
+            let _ = done.send(());
+        })?;
+    Ok(serving)
 }
 
 /// Where the kubelet tells a pod its namespace.
@@ -106,14 +129,14 @@ fn rules(namespace: Option<String>, args: CredentialArgs) -> CredentialRules {
     }
 }
 
-async fn told_to_end() -> std::io::Result<()> {
+/// Returns once a signal says so, with how long to serve on: `delay` after SIGTERM, which Kubernetes sends.
+async fn told_to_end(delay: Duration) -> std::io::Result<Duration> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(tokio::select! {
+        _ = terminate.recv() => delay,
+        _ = interrupt.recv() => Duration::ZERO,
+    })
 }

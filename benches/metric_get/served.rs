@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::{Client, Config};
 use lagscale::{
     scaling::table::{Entry, Outcome, Owner, Table},
-    server::{Parts, Server, webhooks::Neighbours},
+    server::{Limits, Parts, Server, webhooks::Neighbours},
 };
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ pub async fn run(folder: &Path, cluster: &str) {
     }
     let (_polled, polled) = watch::channel(true);
     let (_stop, stopping) = watch::channel(false);
+    let (_end, ending) = watch::channel(false);
     let parts = Parts {
         table: table.clone(),
         client: Client::try_from(Config::new(cluster.parse().unwrap())).unwrap(),
@@ -34,6 +35,8 @@ pub async fn run(folder: &Path, cluster: &str) {
         },
         polled,
         stopping,
+        ending,
+        limits: Limits::default(),
     };
     let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -101,7 +101,7 @@ impl Api {
         let peer = request.extensions.get::<Arc<Peer>>();
         let answer = self.webhooks.answer(hook, request, body).await;
         if let (Some(peer), Ok(_)) = (peer, &answer) {
-            peer.reviewed();
+            peer.guest.reviewed();
         }
         answer
     }
@@ -124,7 +124,7 @@ impl Api {
         let user = user.map_err(|_| Failure::unauthorized())?;
         let asked = Attributes::of(&request.method, path, &request.uri);
         self.authorizer.allow(&user, &asked).await?;
-        peer.let_in();
+        peer.guest.let_in();
         if path.route == Route::Unknown && !path.text.starts_with("/apis/") {
             return Ok(about::paths(StatusCode::NOT_FOUND));
         }

@@ -4,10 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -19,7 +16,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{reviews::Digest, tokens::Tokens, trust::Trust};
+use super::{guest::Guest, reviews::Digest, tokens::Tokens, trust::Trust};
 
 /// Certificates expire while connections last.
 const STANDS: Duration = Duration::from_secs(30);
@@ -66,8 +63,7 @@ pub(super) struct Peer {
     chain: Vec<CertificateDer<'static>>,
     subject: OnceLock<Subject>,
     judged: arc_swap::ArcSwapOption<(Arc<Trust>, Judgement)>,
-    let_in: AtomicBool,
-    reviewed: AtomicBool,
+    pub guest: Arc<Guest>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -91,31 +87,12 @@ pub(super) struct Refused;
 
 impl Peer {
     /// A connection whose client showed `chain`.
-    pub fn new(chain: Vec<CertificateDer<'static>>) -> Self {
+    pub fn new(chain: Vec<CertificateDer<'static>>, guest: Arc<Guest>) -> Self {
         Self {
             chain,
+            guest,
             ..Self::default()
         }
-    }
-
-    /// Remembers that a request of this connection was allowed.
-    pub fn let_in(&self) {
-        self.let_in.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether any request of this connection was allowed.
-    pub fn was_let_in(&self) -> bool {
-        self.let_in.load(Ordering::Relaxed)
-    }
-
-    /// Remembers that a review of this connection was answered.
-    pub fn reviewed(&self) {
-        self.reviewed.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether one was since this was asked last.
-    pub fn was_reviewed(&self) -> bool {
-        self.reviewed.swap(false, Ordering::Relaxed)
     }
 
     fn subject(&self) -> &Subject {

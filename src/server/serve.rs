@@ -3,52 +3,53 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
-use axum::{Router, extract::Request};
+use axum::{Router, extract::Request, response::Response};
+use http::StatusCode;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use kube::Client;
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::{
+    accept::Format,
     api::{self, Api},
     authorization::Authorizer,
+    guest::{Guest, Limits, Places},
     health::Readiness,
     identity::{Authenticator, Peer},
-    tls::{self, TlsError},
+    reply::Failure,
+    serving::{Files, PairError, Serving},
+    tls,
     tokens::Tokens,
     trust,
     webhooks::{Neighbours, Webhooks},
 };
 use crate::scaling::table::Table;
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADERS: Duration = Duration::from_secs(30);
-/// How long a connection may last on which no request was allowed.
-const UNPROVEN: Duration = Duration::from_secs(60);
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(15);
 /// kube-apiserver multiplexes over one connection; its own backends allow at least as many.
 const STREAMS: u32 = 250;
 const HEADER_BYTES: u32 = 64 * 1024;
-/// At most this many connections at once; the next one waits in the kernel's queue.
-const CONNECTIONS: usize = 1024;
-/// How long answers may take to finish once the process is told to end.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// Why the server cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The certificate.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Pair(#[from] PairError),
+    /// TLS as such.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
     /// The address.
     #[error("--listen={address}: {error}")]
     Listen {
@@ -72,8 +73,12 @@ pub struct Parts {
     pub neighbours: Neighbours,
     /// Becomes true once the first polls are over.
     pub polled: watch::Receiver<bool>,
-    /// Becomes true when the process is told to end.
+    /// Becomes true when the process is told to end: it is not ready any more, and serves on.
     pub stopping: watch::Receiver<bool>,
+    /// Becomes true when serving ends.
+    pub ending: watch::Receiver<bool>,
+    /// What connections may cost.
+    pub limits: Limits,
 }
 
 /// An HTTPS server that listens already.
@@ -82,10 +87,12 @@ pub struct Server {
     tls: TlsAcceptor,
     router: Router,
     readiness: Readiness,
+    ending: watch::Receiver<bool>,
+    limits: Arc<Limits>,
 }
 
 impl Server {
-    /// Reads the certificate, binds the address, and begins to follow the cluster's trust.
+    /// Reads the certificate, binds the address, and begins to follow the files and the cluster's trust.
     pub async fn bind(
         address: SocketAddr,
         certificate: &Path,
@@ -93,7 +100,16 @@ impl Server {
         parts: Parts,
         registry: &Registry,
     ) -> Result<Self, ServeError> {
-        let tls = TlsAcceptor::from(Arc::new(tls::config(certificate, key)?));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let expires = IntGauge::new(
+            "lagscale_api_certificate_expiry_timestamp_seconds",
+            "When the serving certificate ends, in seconds since 1970.",
+        )?;
+        registry.register(Box::new(expires.clone()))?;
+        let files = Files::new(certificate, key);
+        let contents = files.read()?;
+        let serving = Serving::new(files.pair(&contents, &provider)?, expires);
+        let tls = TlsAcceptor::from(Arc::new(tls::config(serving.clone(), provider.clone())?));
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| ServeError::Listen { address, error })?;
@@ -124,12 +140,15 @@ impl Server {
             readiness: readiness.clone(),
             requests,
         });
+        tokio::spawn(files.follow(contents, serving, provider));
         let router = Router::new().fallback(api::answer).with_state(state);
         Ok(Self {
             listener,
             tls,
             router,
             readiness,
+            ending: parts.ending,
+            limits: Arc::new(parts.limits),
         })
     }
 
@@ -146,100 +165,117 @@ impl Server {
 
     /// Serves until told to end, then lets the answers under way finish.
     pub async fn serve(self) {
-        let mut stopping = self.readiness.stopping.clone();
-        let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut ending = self.ending.clone();
+        let (places, requests) = (
+            Places::new(&self.limits),
+            Arc::new(Semaphore::new(self.limits.requests as usize)),
+        );
         loop {
+            let guest = Arc::<Guest>::default();
             let next = async {
-                let place = places.clone().acquire_owned().await;
-                (place, self.listener.accept().await)
+                let accepted = self.listener.accept().await;
+                (places.take(&guest).await, accepted)
             };
             let (place, accepted) = tokio::select! {
                 next = next => next,
-                _ = stopping.wait_for(|s| *s) => break,
+                _ = ending.wait_for(|ending| *ending) => break,
             };
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file descriptors, most likely: others have to end first.
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
-            let (tls, router) = (self.tls.clone(), self.router.clone());
-            let watcher = graceful.watcher();
+            let connection = Connection {
+                tls: self.tls.clone(),
+                router: self.router.clone(),
+                requests: requests.clone(),
+                guest: guest.clone(),
+                limits: self.limits.clone(),
+                ending: self.ending.clone(),
+            };
             tokio::spawn(async move {
-                connection(stream, tls, router, watcher).await;
+                tokio::select! {
+                    () = connection.serve(stream) => {}
+                    () = guest.sent_away() => {}
+                }
                 drop(place);
             });
         }
         drop(self.listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some answers were still under way at the end");
-        }
+        places.empty(&self.limits).await;
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+struct Connection {
     tls: TlsAcceptor,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
-        return;
-    };
-    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let chain = stream.get_ref().1.peer_certificates();
-    let chain = chain
-        .unwrap_or_default()
-        .iter()
-        .map(|c| c.clone().into_owned());
-    let peer = Arc::new(Peer::new(chain.collect()));
-    let stranger = stranger(peer.clone());
-    let service = hyper::service::service_fn(move |request| {
-        let router = router.clone();
-        let request: Request = api::with_peer(request, &peer);
-        router.oneshot(request)
-    });
-    let builder = auto::Builder::new(TokioExecutor::new());
-    // By what was negotiated: guessing from the first bytes would wait for them for ever.
-    let mut builder = if is_h2 {
-        builder.http2_only()
-    } else {
-        builder.http1_only()
-    };
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADER_BYTES)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_ANSWER);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        // A client that goes away in the middle is no event for anybody here.
-        _ = watcher.watch(connection.into_owned()) => {}
-        () = stranger => {}
+    requests: Arc<Semaphore>,
+    guest: Arc<Guest>,
+    limits: Arc<Limits>,
+    ending: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(mut self, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let shaken = timeout(self.limits.handshake, self.tls.accept(stream));
+        let Ok(Ok(stream)) = shaken.await else {
+            return;
+        };
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let chain = stream.get_ref().1.peer_certificates();
+        let chain = chain.unwrap_or_default().iter();
+        let chain = chain.map(|c| c.clone().into_owned()).collect();
+        let peer = Arc::new(Peer::new(chain, self.guest.clone()));
+        let (router, requests) = (self.router.clone(), self.requests.clone());
+        let most = self.limits.requests;
+        let service = hyper::service::service_fn(move |request| {
+            let (router, requests, peer) = (router.clone(), requests.clone(), peer.clone());
+            async move {
+                let _busy = peer.guest.asks();
+                let Ok(_place) = requests.try_acquire() else {
+                    return Ok(too_many(most));
+                };
+                let request: Request = api::with_peer(request, &peer);
+                router.oneshot(request).await
+            }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        // By what was negotiated: guessing from the first bytes would wait for them for ever.
+        builder = if is_h2 {
+            builder.http2_only()
+        } else {
+            builder.http1_only()
+        };
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.headers)
+            .max_buf_size(HEADER_BYTES as usize)
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEADER_BYTES)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_ANSWER);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            // A client that goes away in the middle is no event for anybody here.
+            _ = connection.as_mut() => return,
+            () = self.guest.lives(&self.limits, &mut self.ending) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(self.limits.drain, connection).await;
     }
 }
 
-/// Returns once a connection had its time and nobody on it was let in: there are only so many places. Reviews, which
-/// anybody may ask for, give it the same time again.
-async fn stranger(peer: Arc<Peer>) {
-    tokio::time::sleep(UNPROVEN).await;
-    while peer.was_reviewed() {
-        tokio::time::sleep(UNPROVEN).await;
-    }
-    if peer.was_let_in() {
-        std::future::pending::<()>().await;
-    }
+fn too_many(most: u32) -> Response {
+    let said = format!("too many requests at once: {most} are being answered");
+    let code = StatusCode::SERVICE_UNAVAILABLE;
+    Failure::new(code, "ServiceUnavailable", said).reply(Format::Json, false)
 }

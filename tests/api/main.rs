@@ -9,8 +9,13 @@
 )]
 
 mod authorization;
+mod connections;
 mod discovery;
+mod hostile;
 mod identity;
 mod metric;
+mod process;
 mod rig;
+mod stopping;
+mod tls;
 mod trust;

@@ -23,6 +23,8 @@ pub use surroundings::{Neighbours, Surroundings, Template};
 const LARGEST: usize = 3 * 1024 * 1024;
 /// kube-apiserver goes on without us after ten seconds.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// kube-apiserver sends a review in one go; who dawdles holds one of few places.
+const BODY: Duration = Duration::from_secs(2);
 /// Reviews at once; their bodies are all the memory that strangers can make us use.
 const AT_ONCE: usize = 16;
 
@@ -99,8 +101,9 @@ impl Webhooks {
     async fn review(&self, hook: Hook, body: Body) -> Result<Response, Failure> {
         // Never closed.
         let _place = self.places.acquire().await;
-        let body = axum::body::to_bytes(body, LARGEST);
-        let body = body.await.map_err(|_| too_large())?;
+        let body = tokio::time::timeout(BODY, axum::body::to_bytes(body, LARGEST));
+        let body = body.await.map_err(|_| too_slow())?;
+        let body = body.map_err(|_| too_large())?;
         let request = Request::parse(&body)
             .map_err(|e| Failure::bad_request(format!("no AdmissionReview v1: {e}")))?;
         let subject = Subject::of(hook, &request);
@@ -114,6 +117,11 @@ impl Webhooks {
         let verdict = subject.verdict(&around);
         Ok(json(StatusCode::OK, &request.reply(&verdict)))
     }
+}
+
+fn too_slow() -> Failure {
+    let text = format!("no whole review within {} s", BODY.as_secs());
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "Timeout", text)
 }
 
 fn too_large() -> Failure {

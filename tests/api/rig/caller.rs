@@ -62,12 +62,42 @@ impl Answer {
 
 impl Caller {
     pub async fn connect(address: SocketAddr, ca: &str, identity: Option<&Identity>) -> Self {
-        let stream = tls(address, config(ca, identity, &[b"h2"])).await.unwrap();
-        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+        Self::try_connect(address, ca, identity).await.unwrap()
+    }
+
+    /// The same where there may be no server any more.
+    pub async fn try_connect(
+        address: SocketAddr,
+        ca: &str,
+        identity: Option<&Identity>,
+    ) -> std::io::Result<Self> {
+        let stream = tls(address, config(ca, identity, &[b"h2"])).await?;
+        let shaken = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(std::io::Error::other)?;
         tokio::spawn(connection);
-        Self { sender }
+        Ok(Self { sender })
+    }
+
+    /// Whether the server ended it, or is about to.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Sends a request and takes it back before its answer.
+    pub async fn send_and_reset(&self, path: &str) {
+        let request = Request::get(format!("https://{NAME}{path}"));
+        let request = request.body(Full::default()).unwrap();
+        let mut sender = self.sender.clone();
+        if sender.ready().await.is_ok() {
+            let mut answer = std::pin::pin!(sender.send_request(request));
+            let _ = futures::poll!(&mut answer);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until a request may be sent; false once it will never be.
+    pub async fn is_ready(&self) -> bool {
+        self.sender.clone().ready().await.is_ok()
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {

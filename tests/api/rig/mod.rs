@@ -2,6 +2,7 @@
 
 mod caller;
 mod cluster;
+mod load;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -9,13 +10,14 @@ use bed::{Ca, Identity};
 use jiff::Timestamp;
 use lagscale::{
     scaling::table::{Entry, Outcome, Owner, Table},
-    server::{Parts, Server, webhooks::Neighbours},
+    server::{Limits, Parts, Server, webhooks::Neighbours},
 };
 use prometheus::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 
-pub use caller::{Answer, Caller, MASTERS, user};
+pub use caller::{Answer, Caller, MASTERS, config, tls, user};
 pub use cluster::{Cluster, Reply, published};
+pub use load::Load;
 
 /// The name that the serving certificate is for.
 pub const NAME: &str = "lagscale.lagscale.svc";
@@ -33,6 +35,8 @@ pub struct Rig {
     pub polled: watch::Sender<bool>,
     /// Whether the process was told to end.
     pub stop: watch::Sender<bool>,
+    /// Whether serving ends.
+    pub end: watch::Sender<bool>,
     /// Signs the serving certificate.
     pub serving: Ca,
     /// Signs the front proxy's.
@@ -49,15 +53,28 @@ impl Rig {
     pub async fn start() -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);
-        Self::begun(proxies, clients, Some(data)).await
+        Self::begun(proxies, clients, Some(data), Limits::default()).await
+    }
+
+    /// The same with other limits.
+    pub async fn limited(limits: Limits) -> Self {
+        let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
+        let data = published(&proxies, &clients);
+        Self::begun(proxies, clients, Some(data), limits).await
     }
 
     /// A server of a cluster that publishes this, ready or not.
     pub async fn start_with(data: Option<BTreeMap<String, String>>) -> Self {
-        Self::begun(Ca::new("proxies"), Ca::new("clients"), data).await
+        let limits = Limits::default();
+        Self::begun(Ca::new("proxies"), Ca::new("clients"), data, limits).await
     }
 
-    async fn begun(proxies: Ca, clients: Ca, data: Option<BTreeMap<String, String>>) -> Self {
+    async fn begun(
+        proxies: Ca,
+        clients: Ca,
+        data: Option<BTreeMap<String, String>>,
+        limits: Limits,
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let serving = Ca::new("serving");
         let is_published = data.is_some();
@@ -70,6 +87,7 @@ impl Rig {
         let registry = Registry::new();
         let (polled, polled_seen) = watch::channel(true);
         let (stop, stopping) = watch::channel(false);
+        let (end, ending) = watch::channel(false);
         let parts = Parts {
             table: table.clone(),
             client: cluster.client(),
@@ -79,6 +97,8 @@ impl Rig {
             },
             polled: polled_seen,
             stopping,
+            ending,
+            limits,
         };
         let server = bind(folder.path(), parts, &registry).await;
         let address = server.local_addr().unwrap();
@@ -98,6 +118,7 @@ impl Rig {
             registry,
             polled,
             stop,
+            end,
             serving,
             proxies,
             clients,

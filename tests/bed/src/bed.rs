@@ -255,6 +255,8 @@ impl Bed {
                 "--tls-private-key-file={}",
                 dir.join("serving.key").display()
             ))
+            // Nobody but the balancer leads here, and it knows at once.
+            .arg("--shutdown-delay=0s")
             .args(args)
             .env("KUBECONFIG", self.control_plane.lagscale_kubeconfig())
             .envs(env);

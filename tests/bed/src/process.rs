@@ -128,9 +128,19 @@ impl Child {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// SIGTERM.
+    pub fn tell_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// SIGTERM, and SIGKILL when `grace` has passed; returns how it ended.
     pub fn terminate(&mut self, grace: Duration) -> ExitStatus {
-        self.signal(Signal::TERM);
+        self.tell_to_end();
         let until = Instant::now() + grace;
         while Instant::now() < until {
             if let Some(status) = self.ended() {
