@@ -8,6 +8,7 @@ use super::{
     credentials::Reference,
     engine::{Controller, sample_key},
     index::Index,
+    lag_metrics::LagPart,
     lookup::Lookup,
     object::Object,
     release::{end, is_held, release},
@@ -76,6 +77,7 @@ impl Controller {
                 dirty
                     .plan
                     .extend(self.watches.objects.state().into_iter().map(key));
+                dirty.plan.extend(self.lag_metric_keys());
                 dirty.plan.extend(self.objects.keys().cloned());
                 for held in self.watches.authentications.state() {
                     let key = (held.namespace().unwrap_or_default(), held.name_any());
@@ -91,10 +93,11 @@ impl Controller {
     /// Resolves an object anew, and begins or ends what is done for it.
     pub(super) fn plan(&mut self, key: &ObjectKey) {
         let (namespace, name) = key;
-        let found = self
-            .watches
-            .objects
-            .get(&ObjectRef::new(name).within(namespace));
+        let reference = ObjectRef::new(name).within(namespace);
+        let (metric, found) = match self.lag_metric(key) {
+            Some((metric, object)) => (Some(metric), Some(object)),
+            None => (None, self.watches.objects.get(&reference)),
+        };
         let Some(object) = found.filter(|o| !self.ends(key, o)) else {
             return self.forget(key);
         };
@@ -130,6 +133,13 @@ impl Controller {
         let (pictures, manager) = (&self.pictures, &mut self.manager);
         self.asked.set(key, Some(&plan), pictures, manager);
         self.adopt(key, plan, origins);
+        let Some((object, metric)) = self.objects.get_mut(key).zip(metric) else {
+            return;
+        };
+        match &mut object.lag {
+            Some(part) => part.adopt(metric),
+            None => object.lag = Some(LagPart::new(metric)),
+        }
     }
 
     fn adopt(&mut self, key: &ObjectKey, plan: Plan, origins: Origins) {
@@ -182,6 +192,9 @@ impl Controller {
         self.unpolled.remove(key);
         self.parts.table.replace(&key.0, &object.entries, &[]);
         self.parts.samples.set(&sample_key(key), None);
+        if object.lag.is_some() {
+            return;
+        }
         let deleted = Event::warning("ScaledObjectDeleted", "ScaledObject was deleted");
         self.teller.tell(&object.plan.object, deleted);
     }

@@ -20,6 +20,7 @@ use super::{
     credentials::{CredentialRules, Credentials, News},
     dependents::{Dependents, Dirty},
     hpas::owns,
+    lag_metrics::Told,
     object::Object,
     publish::{entries, foreign},
     teller::Teller,
@@ -88,6 +89,8 @@ pub struct Controller {
     pub(super) releasing: BTreeSet<String>,
     /// Authentications that it was taken off while they live: a KEDA that puts it on again is not fought.
     pub(super) unheld: BTreeSet<String>,
+    /// Statuses of LagMetrics that were written.
+    pub(super) told: (mpsc::UnboundedSender<Told>, mpsc::UnboundedReceiver<Told>),
     pub(super) released: (
         mpsc::UnboundedSender<String>,
         mpsc::UnboundedReceiver<String>,
@@ -120,6 +123,7 @@ impl Controller {
             places: Places::default(),
             releasing: BTreeSet::new(),
             unheld: BTreeSet::new(),
+            told: mpsc::unbounded_channel(),
             released: mpsc::unbounded_channel(),
             teller: Teller::new(parts.client.clone()),
             parts,
@@ -154,6 +158,7 @@ impl Controller {
                 Some((key, picture)) = self.arrived.recv() => self.read(key, picture, &mut dirty),
                 Some(outcome) = self.done.1.recv() => self.finished(outcome, &mut dirty),
                 Some(uid) = self.released.1.recv() => drop(self.releasing.remove(&uid)),
+                Some(told) = self.told.1.recv() => self.was_told(told),
                 _ = beat.tick() => {
                     self.credentials.refresh();
                     // Time has passed for all of them: cool-downs, ages, retries.
@@ -230,6 +235,10 @@ impl Controller {
         let evaluation = evaluate(&plan, pictures, &around, &mut object.memory, settings, now);
         if evaluation.polled || plan.problem.is_some() {
             self.unpolled.remove(key);
+        }
+        if object.lag.is_some() {
+            self.publish_lag_metric(key, &evaluation);
+            return self.renew(key, &evaluation.renewed);
         }
         let foreign = foreign(&plan, hpa.as_deref());
         let entries = entries(&plan, &evaluation, &foreign, now.wall);

@@ -7,6 +7,7 @@ mod dependents;
 mod engine;
 mod hpas;
 mod index;
+mod lag_metrics;
 mod lookup;
 mod metadata;
 mod object;

@@ -11,6 +11,7 @@ use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAu
 
 use super::{
     hpas::{foreign, owns},
+    lag_metrics::LagPart,
     metadata::Tidied,
     rotation::Origins,
     target::Target,
@@ -37,6 +38,8 @@ const STANDS: Duration = Duration::from_secs(20);
 /// The engine's record of one ScaledObject.
 pub(super) struct Object {
     pub(super) plan: Arc<Plan>,
+    /// Where it is a LagMetric, of which nothing else here is used but plan, memory and entries.
+    pub(super) lag: Option<LagPart>,
     pub(super) origins: Option<Origins>,
     pub(super) memory: Memory,
     pub(super) target: Option<Result<Target, String>>,
@@ -89,6 +92,7 @@ impl Object {
             .map(|_| now);
         Self {
             plan,
+            lag: None,
             origins: None,
             memory: Memory::default(),
             target: None,

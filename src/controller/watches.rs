@@ -14,15 +14,21 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
+use super::lag_metrics;
 use super::work::ObjectKey;
-use crate::resources::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
+use crate::resources::{
+    ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication,
+};
 
 /// What a watch brought.
 #[derive(Debug)]
 pub(super) enum Change {
-    /// A ScaledObject, by namespace and name.
+    /// A ScaledObject, by namespace and name; or a LagMetric, by a key of its own.
     Object(ObjectKey),
     /// A TriggerAuthentication.
     Authentication(ObjectKey),
@@ -40,6 +46,9 @@ pub(super) struct Watches {
     pub(super) authentications: Store<TriggerAuthentication>,
     pub(super) cluster_authentications: Store<ClusterTriggerAuthentication>,
     pub(super) hpas: Store<HorizontalPodAutoscaler>,
+    pub(super) lag_metrics: Store<LagMetric>,
+    /// The API server does not know the kind: its CRD is not applied, and nobody waits for it.
+    lag_metrics_unknown: watch::Receiver<bool>,
     tasks: JoinSet<()>,
 }
 
@@ -52,26 +61,45 @@ impl Watches {
     ) -> Self {
         let mut tasks = JoinSet::new();
         let all = Api::all(client.clone());
+        let (unknown, lag_metrics_unknown) = watch::channel(false);
+        let (nowhere, _) = watch::channel(false);
         Self {
             objects: reflect(
                 scoped(client, namespace),
                 Change::Object,
                 changes,
+                &nowhere,
                 &mut tasks,
             ),
+            lag_metrics: reflect(
+                scoped(client, namespace),
+                |key| Change::Object(lag_metrics::key_of(key)),
+                changes,
+                &unknown,
+                &mut tasks,
+            ),
+            lag_metrics_unknown,
             authentications: reflect(
                 scoped(client, namespace),
                 Change::Authentication,
                 changes,
+                &nowhere,
                 &mut tasks,
             ),
             cluster_authentications: reflect(
                 all,
                 |(_, name)| Change::ClusterAuthentication(name),
                 changes,
+                &nowhere,
                 &mut tasks,
             ),
-            hpas: reflect(scoped(client, namespace), Change::Hpa, changes, &mut tasks),
+            hpas: reflect(
+                scoped(client, namespace),
+                Change::Hpa,
+                changes,
+                &nowhere,
+                &mut tasks,
+            ),
             tasks,
         }
     }
@@ -84,6 +112,11 @@ impl Watches {
             self.hpas.wait_until_ready(),
             self.cluster_authentications.wait_until_ready(),
         );
+        let mut unknown = self.lag_metrics_unknown.clone();
+        tokio::select! {
+            _ = self.lag_metrics.wait_until_ready() => {}
+            _ = unknown.wait_for(|unknown| *unknown) => {}
+        }
         a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && !self.tasks.is_empty()
     }
 }
@@ -102,13 +135,14 @@ fn reflect<K>(
     api: Api<DeserializeGuard<K>>,
     change: fn(ObjectKey) -> Change,
     changes: &mpsc::UnboundedSender<Change>,
+    unknown: &watch::Sender<bool>,
     tasks: &mut JoinSet<()>,
 ) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + DeserializeOwned + 'static,
 {
     let (store, writer) = reflector::store();
-    let changes = changes.clone();
+    let (changes, unknown) = (changes.clone(), unknown.clone());
     let events = watcher(api, watcher::Config::default()).default_backoff();
     let events = events.filter_map(|event| ready(event.map(readable).transpose()));
     // Half of an object's size, and nobody reads it.
@@ -121,7 +155,10 @@ where
             Ok(Event::InitDone) => Some(Change::Everything),
             Ok(Event::Init | Event::InitApply(_)) => None,
             Err(error) => {
-                tracing::warn!(%error, "watching {}", K::plural(&()));
+                let first = is_unknown(error) && !unknown.send_replace(true);
+                if first || !is_unknown(error) {
+                    tracing::warn!(%error, "watching {}", K::plural(&()));
+                }
                 None
             }
         };
@@ -132,6 +169,16 @@ where
         ready(())
     }));
     store
+}
+
+/// Whether the API server has no such kind.
+fn is_unknown(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
+        error
+    else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// One object that a foreign CRD let through although it can't be read must not hold up the others.

@@ -1,7 +1,8 @@
-//! The custom resources as types, field by field what KEDA 2.20 serves, so that nobody changes a manifest.
+//! The custom resources as types, field by field what KEDA 2.20 serves, so that nobody changes a manifest; and one of our own.
 
 mod authentication;
 pub mod conditions;
+mod lag_metric;
 mod scaled_object;
 mod status;
 
@@ -10,6 +11,7 @@ pub use authentication::{
     TriggerAuthentication, TriggerAuthenticationSpec, TriggerAuthenticationStatus,
 };
 pub use conditions::Condition;
+pub use lag_metric::{LagMetric, LagMetricSpec, LagMetricStatus};
 pub use scaled_object::{
     Advanced, AuthenticationRef, Fallback, HorizontalPodAutoscalerConfig, ScaleTarget,
     ScaledObject, ScaledObjectSpec, ScalingModifiers, Trigger,
@@ -27,6 +29,7 @@ pub fn crds() -> Result<String, serde_saphyr::ser::Error> {
         ScaledObject::crd(),
         TriggerAuthentication::crd(),
         ClusterTriggerAuthentication::crd(),
+        LagMetric::crd(),
     ];
     for crd in crds {
         text.push_str("---\n");

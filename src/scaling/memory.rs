@@ -86,6 +86,11 @@ impl Identity {
 }
 
 impl Memory {
+    /// How many partitions the trigger at `index` may read; `None` while that is not known.
+    pub(super) fn partitions(&self, index: usize) -> Option<i64> {
+        self.triggers.get(&index)?.bound.value()
+    }
+
     /// Of the trigger at `index`; anew where that is another one than it was.
     pub(super) fn of(
         &mut self,

@@ -9,6 +9,7 @@ mod events;
 mod fallback;
 mod formula;
 mod hpa;
+pub mod lag_metric;
 mod live;
 mod memory;
 mod metric;

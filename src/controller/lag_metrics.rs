@@ -1,0 +1,176 @@
+//! LagMetrics beside ScaledObjects: planned and evaluated alike, but what comes of it is a metric and a status, and nothing is
+//! scaled.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::SignedDuration;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::reflector::ObjectRef,
+};
+use serde_json::json;
+
+use super::{engine::Controller, work::ObjectKey};
+use crate::{
+    resources::{LagMetric, LagMetricStatus, ScaledObject},
+    scaling::{Evaluation, lag_metric},
+};
+
+/// No name of an object has a slash, so a LagMetric is not taken for the ScaledObject of its name.
+const PREFIX: &str = "lagmetrics/";
+/// A status that could not be written is tried again after this.
+const RETRY: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Under which a LagMetric is kept beside ScaledObjects.
+pub(super) fn key_of((namespace, name): ObjectKey) -> ObjectKey {
+    (namespace, format!("{PREFIX}{name}"))
+}
+
+/// A LagMetric's own part of an object's record.
+pub(super) struct LagPart {
+    metric: Arc<LagMetric>,
+    told: Option<(LagMetricStatus, Instant)>,
+    working: bool,
+    retry_at: Option<Instant>,
+}
+
+/// What came of writing a status.
+pub(super) struct Told {
+    key: ObjectKey,
+    uid: Option<String>,
+    written: Result<(), String>,
+}
+
+impl LagPart {
+    pub(super) fn new(metric: Arc<LagMetric>) -> Self {
+        Self {
+            metric,
+            told: None,
+            working: false,
+            retry_at: None,
+        }
+    }
+
+    /// Goes on with a newer version.
+    pub(super) fn adopt(&mut self, metric: Arc<LagMetric>) {
+        if self.metric.spec != metric.spec {
+            self.retry_at = None;
+        }
+        self.metric = metric;
+    }
+}
+
+impl Controller {
+    /// The LagMetric of this key, and what it is as a ScaledObject.
+    pub(super) fn lag_metric(
+        &self,
+        (namespace, name): &ObjectKey,
+    ) -> Option<(Arc<LagMetric>, Arc<ScaledObject>)> {
+        let name = name.strip_prefix(PREFIX)?;
+        let reference = ObjectRef::new(name).within(namespace);
+        let metric = self.watches.lag_metrics.get(&reference)?;
+        let object = Arc::new(lag_metric::as_object(&metric));
+        Some((metric, object))
+    }
+
+    /// The keys of all of them.
+    pub(super) fn lag_metric_keys(&self) -> impl Iterator<Item = ObjectKey> {
+        let all = self.watches.lag_metrics.state().into_iter();
+        all.map(|m| key_of((m.namespace().unwrap_or_default(), m.name_any())))
+    }
+
+    /// Publishes an evaluated one, and tells of it where that is due.
+    pub(super) fn publish_lag_metric(&mut self, key: &ObjectKey, evaluation: &Evaluation) {
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
+        let Some(part) = &mut object.lag else {
+            return;
+        };
+        let plan = &object.plan;
+        let items = lag_metric::items(&part.metric, plan, evaluation);
+        self.parts
+            .table
+            .replace(&plan.namespace, &object.entries, &items);
+        object.entries = items;
+        let due = part.retry_at.is_none_or(|at| Instant::now() >= at);
+        let known_yet = evaluation.answered || object.since.elapsed() >= RETRY;
+        if part.working || !due || !known_yet {
+            return;
+        }
+        let next = lag_metric::status(&part.metric, plan, evaluation, &object.memory);
+        let stored = part.metric.status.clone().unwrap_or_default();
+        let (known, age) = match &part.told {
+            Some((told, at)) => (told, Some(at.elapsed())),
+            None => (&stored, age_of(&stored)),
+        };
+        if !lag_metric::is_worth_a_write(known, &next, age) {
+            return;
+        }
+        part.working = true;
+        part.told = Some((next.clone(), Instant::now()));
+        let api = Api::namespaced(self.parts.client.clone(), &plan.namespace);
+        let (metric, done, key) = (part.metric.clone(), self.told.0.clone(), key.clone());
+        tokio::spawn(async move {
+            let written = write(api, &metric, &next).await;
+            let uid = metric.uid();
+            // The engine is gone when nobody listens.
+            let _ = done.send(Told { key, uid, written });
+        });
+    }
+
+    /// Takes note of a status that was written, or was not.
+    pub(super) fn was_told(&mut self, told: Told) {
+        let part = self.objects.get_mut(&told.key);
+        let Some(part) = part.and_then(|o| o.lag.as_mut()) else {
+            return;
+        };
+        if part.metric.uid() != told.uid {
+            return;
+        }
+        part.working = false;
+        part.retry_at = None;
+        if let Err(error) = told.written {
+            let (namespace, name) = (part.metric.namespace(), part.metric.name_any());
+            tracing::warn!(%error, namespace, name, "cannot write the status of a LagMetric");
+            part.told = None;
+            part.retry_at = Some(Instant::now() + RETRY);
+        }
+    }
+}
+
+/// After a restart the time of the reading stands for the time of the write.
+fn age_of(status: &LagMetricStatus) -> Option<Duration> {
+    let read = status.last_read_time.as_ref()?;
+    let read: jiff::Timestamp = read.parse().ok()?;
+    let age: SignedDuration = jiff::Timestamp::now().duration_since(read);
+    Some(Duration::try_from(age).unwrap_or_default())
+}
+
+/// Every field is in the patch, so that what is not known any more goes.
+async fn write(
+    api: Api<LagMetric>,
+    metric: &LagMetric,
+    status: &LagMetricStatus,
+) -> Result<(), String> {
+    let patch = json!({
+        "metadata": {"uid": metric.uid()},
+        "status": {
+            "observedGeneration": status.observed_generation, "value": status.value,
+            "partitions": status.partitions, "lastReadTime": status.last_read_time,
+            "conditions": status.conditions,
+        },
+    });
+    let (name, params) = (metric.name_any(), PatchParams::default());
+    let patch = Patch::Merge(&patch);
+    let written = api.patch_status(&name, &params, &patch);
+    match tokio::time::timeout(DEADLINE, written).await {
+        Ok(written) => written.map(drop).map_err(|e| e.to_string()),
+        Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
+    }
+}
