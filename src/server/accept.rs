@@ -151,7 +151,7 @@ pub(super) fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Format, Una
 
 /// Whether a person reads it: `?pretty`, a browser or curl.
 pub(super) fn pretty(asked: Option<&str>, headers: &HeaderMap) -> bool {
-    if let Some(asked) = asked {
+    if let Some(asked) = asked.filter(|a| !a.is_empty()) {
         return matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True");
     }
     let accepted = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
@@ -258,6 +258,7 @@ mod tests {
         assert!(!pretty(Some("false"), &agent("curl/8.5.0")));
         assert!(!pretty(None, &agent("kubectl/v1.36.2")));
         assert!(pretty(Some("1"), &agent("kubectl/v1.36.2")));
+        assert!(pretty(Some(""), &agent("curl/8.5.0")));
         assert!(pretty(None, &accepting("application/json;pretty=1")));
     }
 

@@ -127,7 +127,7 @@ impl Failure {
         self
     }
 
-    /// The reply in this format; a table becomes JSON, and what could not be negotiated is always indented.
+    /// The reply in this format; a table becomes JSON, and what could not be negotiated is always indented JSON.
     pub(super) fn reply(&self, format: Format, pretty: bool) -> Response {
         if self.reason.is_empty() {
             return text(self.code, format!("{}\n", self.message));
@@ -142,7 +142,9 @@ impl Failure {
             details: self.details.as_deref(),
             code: self.code.as_u16(),
         };
-        let indented = pretty || self.code == StatusCode::NOT_ACCEPTABLE;
+        let unacceptable = self.code == StatusCode::NOT_ACCEPTABLE;
+        let format = if unacceptable { Format::Json } else { format };
+        let indented = pretty || unacceptable;
         let mut reply = match format {
             Format::Protobuf => protobuf_reply(self.code, protobuf::status(self)),
             Format::Yaml => object(self.code, &status, Format::Yaml, indented),

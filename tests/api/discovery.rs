@@ -129,8 +129,12 @@ async fn without_a_word_about_its_form_the_list_of_groups_is_plain() {
     let read: Value = serde_saphyr::from_str(answer.text()).unwrap();
     assert_eq!(read["resources"][0]["name"], "externalmetrics");
     let protobuf = [("accept", "application/vnd.kubernetes.protobuf")];
-    let answer = asked(&rig, BASE, &protobuf).await;
-    assert_eq!(answer.code, StatusCode::NOT_ACCEPTABLE);
+    for path in ["/apis", BASE] {
+        let answer = asked(&rig, path, &protobuf).await;
+        assert_eq!(answer.code, StatusCode::NOT_ACCEPTABLE, "{path}");
+        assert_eq!(answer.header("content-type"), "application/json", "{path}");
+        assert!(answer.text().starts_with("{\n"), "{answer:?}");
+    }
 }
 
 #[tokio::test]
