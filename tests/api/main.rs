@@ -16,6 +16,7 @@ mod identity;
 mod metric;
 mod process;
 mod rig;
+mod selector;
 mod stopping;
 mod tls;
 mod trust;
