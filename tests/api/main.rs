@@ -3,8 +3,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    dead_code,
-    unused_imports,
     reason = "test code without #[test]"
 )]
 

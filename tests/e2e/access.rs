@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, World, root},
+    world::{PATIENCE, World, root, series},
 };
 
 const BASE: &str = "/apis/external.metrics.k8s.io/v1beta1";
@@ -186,7 +186,7 @@ async fn documents(world: &World) {
     for (path, code) in [
         (format!("{BASE}/namespaces/default"), 404),
         (format!("{BASE}/x"), 404),
-        ("/".into(), 404),
+        ("/".into(), 200),
     ] {
         assert_eq!(get(&admin, &path, &[]).await.0, code, "{path}");
     }
@@ -205,10 +205,37 @@ async fn documents(world: &World) {
         .map(drop)
     })
     .await;
+    let listed = kubectl(&["api-resources", "--api-group=external.metrics.k8s.io"]).await;
+    let listed = listed.unwrap();
+    assert!(listed.contains("externalmetrics"), "{listed}");
+    assert!(listed.contains("ExternalMetricValueList"), "{listed}");
+    // Each minute it looks again; a complaint would come with each look.
+    let looks = async || series(&world.lagscale, "lagscale_api_requests_total").await;
+    let openapi = |all: &std::collections::BTreeMap<String, f64>| {
+        let of = all
+            .iter()
+            .filter(|(labels, _)| labels.contains("kind=\"openapi\""));
+        of.map(|(_, count)| count).sum::<f64>()
+    };
+    let before = openapi(&looks().await);
+    wait::until(
+        "kube-apiserver to look at OpenAPI again",
+        PATIENCE,
+        async || {
+            let now = openapi(&looks().await);
+            if now >= before + 4.0 {
+                Ok(())
+            } else {
+                Err(now)
+            }
+        },
+    )
+    .await;
     let log = world.bed.control_plane.apiserver_log();
     let complaints: Vec<&str> = log
         .lines()
-        .filter(|l| l.contains("v1beta1.external.metrics.k8s.io") && l.contains("OpenAPI"))
+        .filter(|l| l.contains("v1beta1.external.metrics.k8s.io"))
+        .filter(|l| l.contains("OpenAPI") || l.contains("openapi"))
         .filter(|l| l.starts_with('E'))
         // Said while the APIService is registered and nobody is behind it yet.
         .filter(|l| !l.contains("could not get list of group versions"))

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bed::{BedOptions, Kafka, KafkaOptions, Observer, Seen, wait};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, api::DeleteParams};
 use lagscale::server::API_SERVICE;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -201,7 +203,8 @@ async fn faults() {
     stage.recovered().await;
 
     stage.world.bed.kafka.kill(0);
-    stage.restart_lagscale().await;
+    let doomed = stage.world.bed.namespace("doomed").await;
+    stage.restart_lagscale(Some(&doomed)).await;
     let broker = stage.world.bed.kafka.bootstrap();
     let said = stage
         .scene()
@@ -215,6 +218,7 @@ async fn faults() {
 
     stage.killed_in_the_middle().await;
     stage.recovered().await;
+    stage.is_gone(&doomed).await;
 
     let history = stage.observer.history();
     let scaled_out = history
@@ -247,7 +251,7 @@ impl Stage {
             scene.bed.kafka.produce(&topic, partition, 40).await;
         }
         scene.reaches(&observer, 5).await;
-        self.restart_lagscale().await;
+        self.restart_lagscale(None).await;
         let scene = self.scene();
         let metric = format!("s0-kafka-{topic}");
         // kube-apiserver may still hold a connection to the one that was killed.
@@ -266,8 +270,21 @@ impl Stage {
         assert_eq!(observer.highest(), 5, "{:?}", observer.history());
     }
 
-    /// SIGKILL; once the HPA controller noticed, another process.
-    async fn restart_lagscale(&mut self) {
+    /// A namespace whose deletion began while nobody answered for the group goes once somebody does.
+    async fn is_gone(&self, namespace: &str) {
+        let api: Api<Namespace> = Api::all(self.world.bed.client());
+        wait::until("the namespace to go", PATIENCE, async || {
+            match api.get_opt(namespace).await.map_err(|e| e.to_string())? {
+                None => Ok(()),
+                Some(found) => Err(format!("{:?}", found.status)),
+            }
+        })
+        .await;
+    }
+
+    /// SIGKILL; once the HPA controller noticed, another process. `doomed` is a namespace to be deleted while kube-apiserver
+    /// knows that nobody is there.
+    async fn restart_lagscale(&mut self, doomed: Option<&str>) {
         self.world.lagscale.child.kill();
         self.world.bed.balancer.remove(self.world.lagscale.address);
         wait::until("the HPA controller to notice", PATIENCE, async || {
@@ -286,6 +303,21 @@ impl Stage {
             }
         })
         .await;
+        if let Some(namespace) = doomed {
+            wait::until(
+                "the APIService to be unavailable",
+                PATIENCE,
+                async || match self.world.bed.availability(API_SERVICE).await {
+                    Err(_) => Ok(()),
+                    Ok(()) => Err("available"),
+                },
+            )
+            .await;
+            let api: Api<Namespace> = Api::all(self.world.bed.client());
+            api.delete(namespace, &DeleteParams::default())
+                .await
+                .unwrap();
+        }
         self.world.lagscale = run(&self.world.bed, &[]);
         self.world.lagscale.ready().await;
         self.world.bed.available(API_SERVICE).await;

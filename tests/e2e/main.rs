@@ -19,6 +19,7 @@ mod expiry;
 mod faults;
 mod groups;
 mod lag;
+mod lag_metrics;
 mod objects;
 mod options;
 mod ownership;
@@ -145,6 +146,7 @@ fn main() {
         elections::trials,
         groups::trials,
         lag::trials,
+        lag_metrics::trials,
         objects::trials,
         ownership::trials,
         story::trials,
