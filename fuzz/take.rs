@@ -1,8 +1,9 @@
-//! What every fuzz target does with an input, and what `tests/answers` does with the corpora: the first byte says the
-//! version, the rest is a frame.
+//! What every fuzz target does with an input, and what `tests/answers` does with the corpora. Of an answer the first byte says
+//! the version, the rest is a frame; what is sent to the API is text.
 
 use std::ops::RangeInclusive;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use kafka_protocol::{
     messages::{
         ApiVersionsRequest, ConsumerGroupDescribeRequest, DescribeGroupsRequest, FetchRequest,
@@ -11,17 +12,58 @@ use kafka_protocol::{
     },
     protocol::Request,
 };
-use lagscale::kafka::{
-    reader::{Malformed, Reader, read},
-    requests::{
-        Isolation, commits, coordinators, layout, login, members, offsets,
-        tail::{self, Positions},
-        versions,
+use lagscale::{
+    kafka::{
+        reader::{Malformed, Reader, read},
+        requests::{
+            Isolation, commits, coordinators, layout, login, members, offsets,
+            tail::{self, Positions},
+            versions,
+        },
     },
+    selector::Selector,
+    server::inputs,
 };
 
-/// Takes the answer that `target` is about out of `input`. Panics for a target that there is none of.
+/// Takes what `target` is about out of `input`. Panics for a target that there is none of.
 pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
+    let text = String::from_utf8_lossy(input);
+    match target {
+        "selector" => drop(Selector::parse(&text)),
+        "path" => inputs::path(&text),
+        "query" => inputs::query(&text),
+        "accept" => inputs::accept(&headers(text.lines().map(|line| ("accept", line)))),
+        "headers" => {
+            let lines = text.lines().filter_map(|line| line.split_once(':'));
+            inputs::headers(&headers(lines));
+        }
+        "protobuf" => {
+            let mut parts = text.splitn(3, '\n');
+            let mut next = || parts.next().unwrap_or_default();
+            let (metric, value, topic) = (next(), next(), next());
+            let seconds = i64::try_from(input.len()).unwrap_or(0) << 16;
+            let topic = (!topic.is_empty()).then_some(topic);
+            let written = inputs::protobuf(metric, topic, seconds, value);
+            assert!(written.starts_with(b"k8s\0") && written.ends_with(&[0x1a, 0, 0x22, 0]));
+        }
+        _ => return answered(target, input),
+    }
+    Ok(())
+}
+
+fn headers<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_bytes(value.trim().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+fn answered(target: &str, input: &[u8]) -> Result<(), Malformed> {
     let [selector, frame @ ..] = input else {
         return Ok(());
     };

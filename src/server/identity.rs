@@ -191,7 +191,7 @@ impl Authenticator {
 }
 
 /// A bearer token; any other credential of this header is ignored, as the reference does.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.trim().split_once(' ')?;
     let token = token.trim_start().split(' ').next().unwrap_or_default();
@@ -229,7 +229,7 @@ fn own(peer: &Peer) -> Option<User> {
     })
 }
 
-fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
+pub(super) fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
     let all = |names: &[String]| -> Vec<String> {
         let values = names.iter().flat_map(|n| headers.get_all(n.as_str()));
         let texts = values.filter_map(|v| v.to_str().ok());

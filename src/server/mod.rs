@@ -10,6 +10,7 @@ mod external_metrics;
 mod guest;
 mod health;
 mod identity;
+pub mod inputs;
 mod openapi;
 mod plain;
 mod protobuf;
