@@ -102,14 +102,18 @@ async fn by_hand(world: &World) {
         .apply(&[hpa(&scene, "both", &both), hpa(&scene, "single", &single)])
         .await;
     tokio::join!(scaled_to(&scene, "both", 5), scaled_to(&scene, "single", 2));
-    let found = scene
-        .api::<HorizontalPodAutoscaler>()
-        .get("both")
-        .await
-        .unwrap();
-    let status = serde_json::to_value(found.status).unwrap();
-    let current = &status["currentMetrics"][0]["external"]["current"];
-    assert_eq!(current["averageValue"], "10", "{status}");
+    wait::until("the HPA to count ten for each", PATIENCE, async || {
+        let api = scene.api::<HorizontalPodAutoscaler>();
+        let found = api.get("both").await.map_err(|e| e.to_string())?;
+        let status = serde_json::to_value(found.status).unwrap_or_default();
+        let current = &status["currentMetrics"][0]["external"]["current"];
+        if current["averageValue"] == "10" {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
+    })
+    .await;
 
     let kubectl = async |args: &[&str]| {
         let args = [args, &["-n", &scene.namespace]].concat();
