@@ -27,17 +27,20 @@ use lagscale::{
 
 /// Takes what `target` is about out of `input`. Panics for a target that there is none of.
 pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
-    let text = String::from_utf8_lossy(input);
+    // What an answer costs is counted, so nothing else is made of it.
+    let text = || String::from_utf8_lossy(input);
     match target {
-        "selector" => drop(Selector::parse(&text)),
-        "path" => inputs::path(&text),
-        "query" => inputs::query(&text),
-        "accept" => inputs::accept(&headers(text.lines().map(|line| ("accept", line)))),
+        "selector" => drop(Selector::parse(&text())),
+        "path" => inputs::path(&text()),
+        "query" => inputs::query(&text()),
+        "accept" => inputs::accept(&headers(text().lines().map(|line| ("accept", line)))),
         "headers" => {
+            let text = text();
             let lines = text.lines().filter_map(|line| line.split_once(':'));
             inputs::headers(&headers(lines));
         }
         "protobuf" => {
+            let text = text();
             let mut parts = text.splitn(3, '\n');
             let mut next = || parts.next().unwrap_or_default();
             let (metric, value, topic) = (next(), next(), next());

@@ -1,6 +1,6 @@
 //! Who asks is verified, and the registration is what kube-apiserver and kubectl expect.
 
-use bed::wait;
+use bed::{Bed, Lagscale, wait};
 use kube::{Client, Config};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -22,10 +22,10 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
 }
 
 /// A client that speaks to lagscale itself, past kube-apiserver; `identity`: certificate and key as PEM.
-pub fn direct(world: &World, identity: Option<&str>) -> Client {
-    let uri = format!("https://localhost:{}", world.lagscale.address.port());
+pub fn direct(bed: &Bed, lagscale: &Lagscale, identity: Option<&str>) -> Client {
+    let uri = format!("https://localhost:{}", lagscale.address.port());
     let mut config = Config::new(uri.parse().unwrap());
-    let ca = world.bed.control_plane.serving_ca.pem.as_bytes();
+    let ca = bed.control_plane.serving_ca.pem.as_bytes();
     let ca = rustls_pem(ca);
     config.root_cert = Some(ca);
     config.default_retry = false;
@@ -37,6 +37,14 @@ pub fn direct(world: &World, identity: Option<&str>) -> Client {
         config.auth_info.client_key_data = Some(encoded.into());
     }
     Client::try_from(config).unwrap()
+}
+
+/// Certificate and key of an administrator, as PEM.
+pub fn admin(bed: &Bed) -> String {
+    let certificate = bed.control_plane.kubeconfig().with_file_name("admin.crt");
+    let key = certificate.with_extension("key");
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+    format!("{}{}", read(&certificate), read(&key))
 }
 
 fn rustls_pem(pem: &[u8]) -> Vec<Vec<u8>> {
@@ -76,7 +84,7 @@ async fn who(world: &World) {
         ("X-Remote-Group", "system:masters"),
     ];
 
-    let nobody = direct(world, None);
+    let nobody = direct(&world.bed, &world.lagscale, None);
     let (code, said) = get(&nobody, &path, &[]).await;
     assert_eq!(code, 403, "{said}");
     assert!(
@@ -95,7 +103,11 @@ async fn who(world: &World) {
         assert_eq!(get(&nobody, open, &[]).await, (200, "ok".into()));
     }
 
-    let alice = direct(world, Some(&world.bed.control_plane.user("alice")));
+    let alice = direct(
+        &world.bed,
+        &world.lagscale,
+        Some(&world.bed.control_plane.user("alice")),
+    );
     let (code, said) = get(&alice, &path, &forged).await;
     assert_eq!(
         (code, said.contains("User \"alice\"")),
@@ -103,7 +115,11 @@ async fn who(world: &World) {
         "{said}"
     );
     let stranger = bed::Ca::new("stranger").sign("front-proxy-client", None, &[]);
-    let stranger = direct(world, Some(&format!("{}{}", stranger.cert, stranger.key)));
+    let stranger = direct(
+        &world.bed,
+        &world.lagscale,
+        Some(&format!("{}{}", stranger.cert, stranger.key)),
+    );
     let (code, said) = get(&stranger, &path, &forged).await;
     assert_eq!(code, 401, "{said}");
 
@@ -141,14 +157,7 @@ async fn who(world: &World) {
 }
 
 async fn documents(world: &World) {
-    let master = world
-        .bed
-        .control_plane
-        .kubeconfig()
-        .with_file_name("admin.crt");
-    let key = master.with_extension("key");
-    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
-    let admin = direct(world, Some(&format!("{}{}", read(&master), read(&key))));
+    let admin = direct(&world.bed, &world.lagscale, Some(&admin(&world.bed)));
     let json = async |path: &str, accept: &str| -> Value {
         let (code, body) = get(&admin, path, &[("Accept", accept)]).await;
         assert_eq!(code, 200, "{path}: {body}");

@@ -193,7 +193,7 @@ async fn stored(world: &World) {
 }
 
 async fn open(world: &World) {
-    let nobody = direct(world, None);
+    let nobody = direct(&world.bed, &world.lagscale, None);
     let path = Hook::TriggerAuthentication.path();
     let send = async |method: &str, path: &str, body: Vec<u8>| {
         let request = Request::builder().method(method).uri(path).body(body);

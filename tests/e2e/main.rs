@@ -23,6 +23,7 @@ mod lag_metrics;
 mod objects;
 mod options;
 mod ownership;
+mod replicas;
 mod restarts;
 mod rotation;
 mod scene;
@@ -159,7 +160,12 @@ fn main() {
     let first = libtest_mimic::run(&args, trials);
     shared.end(first.has_failed());
     // Whoever counts writes has the machine for himself.
-    let counting = [expiry::trials, restarts::trials, writes::trials];
+    let counting = [
+        expiry::trials,
+        replicas::trials,
+        restarts::trials,
+        writes::trials,
+    ];
     let trials = counting.iter().flat_map(|file| file(&shared)).collect();
     let second = libtest_mimic::run(&args, trials);
     shared.end(second.has_failed());
