@@ -224,7 +224,7 @@ async fn refused(world: &World) {
     }
     // What only a parser can tell is a condition, and an error of the metric.
     let mut object = lag_metric(&scene, "lag", &["t"]);
-    object["spec"]["partitionLimitation"] = "5-1".into();
+    object["spec"]["partitionLimitation"] = "one".into();
     create(object).await.unwrap();
     wait::until("the condition to say it", PATIENCE, async || {
         let status = api.get("lag").await.map_err(|e| e.to_string())?.status;
