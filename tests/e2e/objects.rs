@@ -245,6 +245,33 @@ async fn password(world: &World) {
     assert_eq!(observer.highest(), 5, "{:?}", observer.history());
 }
 
+/// On a busy machine the HPA controller scales by an HPA that is gone, until its watch has come that far: to one made later.
+async fn hpa_controller_is_up_to_date(scene: &Scene<'_>) {
+    let marker = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "marker", "namespace": scene.namespace},
+        "spec": {
+            "maxReplicas": 1, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "nothing"},
+        },
+    });
+    scene.bed.apply(&[marker]).await;
+    wait::until(
+        "the HPA controller to see a later HPA",
+        PATIENCE,
+        async || {
+            let api = scene.api::<HorizontalPodAutoscaler>();
+            let found = api.get("marker").await.map_err(|e| e.to_string())?;
+            let seen = found.status.and_then(|s| s.conditions);
+            if seen.is_some_and(|c| !c.is_empty()) {
+                Ok(())
+            } else {
+                Err("no condition".to_owned())
+            }
+        },
+    )
+    .await;
+}
+
 async fn paused(world: &World) {
     let scene = Scene::new(&world.bed, "paused").await;
     let (topic, observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
@@ -264,6 +291,7 @@ async fn paused(world: &World) {
         .condition("app", "Paused", "True", "ScaledObject is paused")
         .await;
     wait::until("no HPA while it is paused", PATIENCE, no_hpa).await;
+    hpa_controller_is_up_to_date(&scene).await;
     scene.commit_lag("g", &topic, 5, 10, 50).await;
     scene.keeps(&observer, 3, Duration::from_secs(10)).await;
     annotate("paused-replicas", "7".into()).await;
