@@ -153,6 +153,13 @@ impl Row<'_> {
     /// DESIGN section 5: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
     async fn excluded(&self, replicas: i32) {
         eprintln!("departs: persistent lag: it counts for one pollingInterval, then no more");
+        // What the HPA says of itself may be from before there was a lag.
+        let hpa = self.scene.hpa("app").await.and_then(|h| h.spec?.metrics);
+        let external = hpa.into_iter().flatten().filter_map(|m| m.external);
+        for external in external {
+            let metric = external.metric.name;
+            self.scene.value_is("app", &metric, "0").await;
+        }
         // The HPA itself has to have seen that: until then it may still act on the lag.
         let wanted = Some(replicas);
         wait::until("the HPA to leave the lag out", PATIENCE, async || {
