@@ -159,42 +159,70 @@ fn integer(tokens: &mut Tokens<'_>, key: &str) -> Result<i64, String> {
     })
 }
 
+const QUALIFIED: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/// As `validation.IsQualifiedName` of apimachinery says it: everything that is wrong, in its order.
 fn check_key(key: &str) -> Result<(), String> {
-    let invalid = |why: &str| Err(format!("<nil>: Invalid value: {key:?}: {why}"));
-    let (prefix, name) = match key.split_once('/') {
-        Some(("", _)) => return invalid("prefix part must be non-empty"),
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    let dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    let ends = |p: &str| {
-        p.split('.')
-            .all(|l| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-'))
-    };
-    if prefix.is_some_and(|p| p.len() > 253 || !p.chars().all(dns) || !ends(p)) {
-        return invalid("prefix part must be a lowercase RFC 1123 subdomain");
+    let mut wrong = Vec::new();
+    match key.split('/').collect::<Vec<_>>()[..] {
+        [name] => check_name(name, &mut wrong),
+        [prefix, name] => {
+            check_prefix(prefix, &mut wrong);
+            check_name(name, &mut wrong);
+        }
+        _ => wrong.push(format!(
+            "a qualified name {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        )),
     }
-    match name {
-        "" => invalid("name part must be non-empty"),
-        _ if name.len() > 63 => invalid("name part must be no more than 63 bytes"),
-        _ if !is_qualified(name) => invalid(
-            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
-        ),
-        _ => Ok(()),
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let why = wrong.join("; ");
+    Err(format!("<nil>: Invalid value: {key:?}: {why}"))
+}
+
+fn check_prefix(prefix: &str, wrong: &mut Vec<String>) {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let label = |l: &str| {
+        !l.is_empty() && l.chars().all(inside) && !l.starts_with('-') && !l.ends_with('-')
+    };
+    if prefix.is_empty() {
+        return wrong.push("prefix part must be non-empty".into());
+    }
+    if prefix.len() > 253 {
+        wrong.push("prefix part must be no more than 253 bytes".into());
+    }
+    if !prefix.split('.').all(label) {
+        wrong.push(format!("prefix part {SUBDOMAIN}"));
+    }
+}
+
+fn check_name(name: &str, wrong: &mut Vec<String>) {
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".into());
+    } else if name.len() > 63 {
+        wrong.push("name part must be no more than 63 bytes".into());
+    }
+    if !is_qualified(name) {
+        wrong.push(format!("name part {QUALIFIED}"));
     }
 }
 
 fn check_value(key: &str, value: &str) -> Result<(), String> {
-    let invalid = |why: &str| Err(format!("values[0][{key}]: Invalid value: {value:?}: {why}"));
+    let mut wrong = Vec::new();
     if value.len() > 63 {
-        return invalid("must be no more than 63 bytes");
+        wrong.push("must be no more than 63 bytes");
     }
     if !value.is_empty() && !is_qualified(value) {
-        return invalid(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
-        );
+        wrong.push(VALUE);
     }
-    Ok(())
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let why = wrong.join("; ");
+    Err(format!("values[0][{key}]: Invalid value: {value:?}: {why}"))
 }
 
 /// Alphanumeric at both ends, `-_.` besides in between.

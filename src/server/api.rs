@@ -144,7 +144,7 @@ impl Api {
             Route::Resources => Ok(discovery::resources(written(Offer::Document)?, pretty)),
             Route::OpenApi2 => Ok(openapi::v2(headers)),
             Route::OpenApi3 => Ok(openapi::v3(headers)),
-            Route::OpenApi3Version => Ok(openapi::v3_version(query)),
+            Route::OpenApi3Version => Ok(openapi::v3_version(query, headers)),
             Route::Version => Ok(about::version()),
             Route::Check(probe, name) => self.readiness.check(probe, name),
             Route::Metric { namespace, metric } => {

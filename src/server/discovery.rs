@@ -1,15 +1,21 @@
 //! Discovery: the group, its version and the one resource, in the old documents and in the aggregated one
 //! (KEP-3352), whose absence makes `kubectl api-resources` show nothing.
 
+use std::sync::LazyLock;
+
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
     accept::{self, Format, Offer},
-    reply::{Failure, object, set, with_type},
+    document::Document,
+    reply::{Failure, object, set},
     route::{GROUP, VERSION},
 };
+
+const V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const V2BETA1: &str = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
 
 fn group_version() -> String {
     format!("{GROUP}/{VERSION}")
@@ -26,8 +32,8 @@ pub(super) fn groups(headers: &HeaderMap, pretty: bool) -> Result<Response, Fail
             && clause.parameter("as") == "APIGroupDiscoveryList"
             && clause.parameter("g") == "apidiscovery.k8s.io";
         match (aggregated, clause.parameter("v")) {
-            (true, "v2") => return Ok(aggregated_reply("v2", headers)),
-            (true, "v2beta1") => return Ok(aggregated_reply("v2beta1", headers)),
+            (true, "v2") => return Ok(aggregated_reply(&AGGREGATED[0], V2, headers)),
+            (true, "v2beta1") => return Ok(aggregated_reply(&AGGREGATED[1], V2BETA1, headers)),
             _ if clause.takes_json() && !clause.converts() => break,
             _ => {}
         }
@@ -65,8 +71,13 @@ fn group_document() -> Value {
     json!({"name": GROUP, "versions": [version()], "preferredVersion": version()})
 }
 
-fn aggregated_reply(version: &str, headers: &HeaderMap) -> Response {
-    let document = json!({
+static AGGREGATED: [LazyLock<Document>; 2] = [
+    LazyLock::new(|| aggregated("v2")),
+    LazyLock::new(|| aggregated("v2beta1")),
+];
+
+fn aggregated(version: &str) -> Document {
+    Document::new(&json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {},
         "items": [{
             "metadata": {"name": GROUP, "creationTimestamp": null},
@@ -80,47 +91,16 @@ fn aggregated_reply(version: &str, headers: &HeaderMap) -> Response {
                 "freshness": "Current",
             }],
         }],
-    });
-    let content_type = if version == "v2" {
-        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-    } else {
-        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
-    };
-    let mut reply = cacheable(&document, content_type, headers);
-    set(&mut reply, header::VARY, "Accept");
-    set(&mut reply, header::CACHE_CONTROL, "public");
-    reply
+    }))
 }
 
-/// A document with an ETag; 304 to a client that has it.
-pub(super) fn cacheable(
-    document: &Value,
+fn aggregated_reply(
+    document: &Document,
     content_type: &'static str,
     headers: &HeaderMap,
 ) -> Response {
-    let body = document.to_string();
-    let etag = format!("\"{}\"", hash(body.as_bytes()));
-    let known = headers.get(header::IF_NONE_MATCH);
-    let mut reply = if known.is_some_and(|k| k.as_bytes() == etag.as_bytes()) {
-        let mut reply = Response::default();
-        *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        reply
-    } else {
-        with_type(StatusCode::OK, content_type, body)
-    };
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        reply.headers_mut().insert(header::ETAG, etag);
-    }
+    let mut reply = document.reply(content_type, headers);
+    set(&mut reply, header::VARY, "Accept");
+    set(&mut reply, header::CACHE_CONTROL, "public");
     reply
-}
-
-/// Upper-case hexadecimal SHA-512, as the reference names its documents.
-pub(super) fn hash(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA512, bytes);
-    let mut text = String::with_capacity(128);
-    for byte in digest.as_ref() {
-        use std::fmt::Write;
-        let _ = write!(text, "{byte:02X}");
-    }
-    text
 }

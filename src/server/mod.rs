@@ -6,6 +6,7 @@ mod accept;
 mod api;
 mod authorization;
 mod discovery;
+mod document;
 mod external_metrics;
 mod guest;
 mod health;

@@ -1,15 +1,17 @@
 //! OpenAPI v2 and v3. Both are always served: a missing v3 makes kube-apiserver convert v2 itself, and an operation
 //! without `responses` crashes it there (external-metrics-api.md, fact 10).
 
+use std::sync::LazyLock;
+
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
     accept,
-    discovery::{cacheable, hash},
+    document::Document,
     query,
-    reply::{json as reply_json, set},
+    reply::set,
     route::{GROUP, VERSION},
 };
 
@@ -22,6 +24,26 @@ fn info() -> Value {
     json!({"title": "lagscale", "version": env!("CARGO_PKG_VERSION")})
 }
 
+static V2: LazyLock<Document> = LazyLock::new(|| {
+    Document::new(&json!({
+        "swagger": "2.0", "info": info(),
+        "paths": paths("#/definitions/", false),
+        "definitions": schemas("#/definitions/"),
+    }))
+});
+static V3_VERSION: LazyLock<Document> = LazyLock::new(|| {
+    Document::new(&json!({
+        "openapi": "3.0.0", "info": info(),
+        "paths": paths("#/components/schemas/", true),
+        "components": {"schemas": schemas("#/components/schemas/")},
+    }))
+});
+static V3: LazyLock<Document> = LazyLock::new(|| {
+    let path = v3_path();
+    let url = format!("/openapi/v3/{path}?hash={}", V3_VERSION.hash);
+    Document::new(&json!({"paths": {path: {"serverRelativeURL": url}}}))
+});
+
 /// `/openapi/v2`; only JSON, and 406 without a body to whoever can't read it, as the reference does.
 pub(super) fn v2(headers: &HeaderMap) -> Response {
     let clauses = accept::clauses(headers);
@@ -30,44 +52,23 @@ pub(super) fn v2(headers: &HeaderMap) -> Response {
         *reply.status_mut() = StatusCode::NOT_ACCEPTABLE;
         return reply;
     }
-    let document = json!({
-        "swagger": "2.0", "info": info(),
-        "paths": paths("#/definitions/", false),
-        "definitions": schemas("#/definitions/"),
-    });
-    cacheable(&document, "application/json", headers)
+    V2.reply("application/json", headers)
 }
 
 /// `/openapi/v3`.
 pub(super) fn v3(headers: &HeaderMap) -> Response {
-    let hash = v3_hash();
-    let path = v3_path();
-    let url = format!("/openapi/v3/{path}?hash={hash}");
-    let document = json!({"paths": {path: {"serverRelativeURL": url}}});
-    cacheable(&document, "application/json", headers)
+    V3.reply("application/json", headers)
 }
 
 /// `/openapi/v3/apis/external.metrics.k8s.io/v1beta1`; whatever hash was asked for, since a redirect would be refused. Under
 /// its own hash it never changes.
-pub(super) fn v3_version(query: &str) -> Response {
-    let mut reply = reply_json(StatusCode::OK, &v3_document());
-    if query::first(query, "hash").is_some_and(|h| *h == v3_hash()) {
+pub(super) fn v3_version(query: &str, headers: &HeaderMap) -> Response {
+    let mut reply = V3_VERSION.reply("application/json", headers);
+    if query::first(query, "hash").is_some_and(|h| *h == *V3_VERSION.hash) {
         let for_a_year = "public, immutable, max-age=31536000";
         set(&mut reply, header::CACHE_CONTROL, for_a_year);
     }
     reply
-}
-
-fn v3_hash() -> String {
-    hash(v3_document().to_string().as_bytes())
-}
-
-fn v3_document() -> Value {
-    json!({
-        "openapi": "3.0.0", "info": info(),
-        "paths": paths("#/components/schemas/", true),
-        "components": {"schemas": schemas("#/components/schemas/")},
-    })
 }
 
 const LIST: &str = "io.k8s.metrics.pkg.apis.external_metrics.v1beta1.ExternalMetricValueList";

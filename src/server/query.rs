@@ -89,6 +89,7 @@ fn duration(text: &str) -> Result<(), String> {
     if rest.is_empty() {
         return Err(invalid());
     }
+    let mut nanoseconds = 0u64;
     while !rest.is_empty() {
         let number = rest
             .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -102,11 +103,24 @@ fn duration(text: &str) -> Result<(), String> {
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
-        match unit {
+        let one: u64 = match unit {
             "" => return Err(format!("missing unit in duration {text:?}")),
-            "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h" => rest = after,
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
             _ => return Err(format!("unknown unit {unit:?} in duration {text:?}")),
-        }
+        };
+        let whole = digits.split('.').next().filter(|w| !w.is_empty());
+        let whole = whole.unwrap_or("0").parse::<u64>().ok();
+        let span = whole.and_then(|whole| whole.checked_mul(one)?.checked_add(nanoseconds));
+        // Go counts in 63 bits.
+        nanoseconds = span
+            .filter(|n| i64::try_from(*n).is_ok())
+            .ok_or_else(invalid)?;
+        rest = after;
     }
     Ok(())
 }
@@ -196,6 +210,10 @@ mod tests {
             (
                 "timeout=5q",
                 r#"invalid timeout specified in the request URL - time: unknown unit "q" in duration "5q""#,
+            ),
+            (
+                "timeout=2562048h",
+                r#"invalid timeout specified in the request URL - time: invalid duration "2562048h""#,
             ),
             (
                 "fieldSelector=foo%3Dx",

@@ -6,6 +6,7 @@
     reason = "test code without #[test]"
 )]
 
+mod allocations;
 mod authorization;
 mod connections;
 mod discovery;
