@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Where its credentials may come from.
     #[command(flatten)]
     pub credentials: CredentialArgs,
+    /// Which replica writes.
+    #[command(flatten)]
+    pub election: ElectionArgs,
     /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
     #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
     pub hpa_tolerance: Tolerance,
@@ -103,6 +106,44 @@ pub struct CredentialArgs {
         value_parser = hours
     )]
     pub bound_service_account_token_expiry: Duration,
+}
+
+/// Flags about leadership. The environment names are KEDA's.
+#[derive(Debug, Args)]
+pub struct ElectionArgs {
+    /// Name of the Lease, in the namespace it runs in, whose holder writes.
+    #[arg(long, env = "LAGSCALE_LEADER_ELECTION_ID", default_value = "lagscale")]
+    pub leader_election_id: String,
+    /// What this replica is called in the Lease; the host's name where it is not set.
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<String>,
+    /// For how long nobody else takes a Lease that is not renewed, 1s to 10m; longer than the renew deadline.
+    #[arg(
+        long,
+        env = "KEDA_OPERATOR_LEADER_ELECTION_LEASE_DURATION",
+        default_value = "15s",
+        value_parser = delay
+    )]
+    pub leader_election_lease_duration: Duration,
+    /// For how long the leader writes without a renewal; longer than the retry period.
+    #[arg(
+        long,
+        env = "KEDA_OPERATOR_LEADER_ELECTION_RENEW_DEADLINE",
+        default_value = "10s",
+        value_parser = delay
+    )]
+    pub leader_election_renew_deadline: Duration,
+    /// Between two tries to take or renew the Lease.
+    #[arg(
+        long,
+        env = "KEDA_OPERATOR_LEADER_ELECTION_RETRY_PERIOD",
+        default_value = "2s",
+        value_parser = delay
+    )]
+    pub leader_election_retry_period: Duration,
+    /// Write although a KEDA operator holds the Lease operator.keda.sh: two controllers on the same objects.
+    #[arg(long, env = "LAGSCALE_WRITE_BESIDE_KEDA", value_parser = FalseyValueParser::new())]
+    pub write_beside_keda: bool,
 }
 
 /// Flags of `certs`.

@@ -11,12 +11,12 @@ use tokio::{
 };
 
 use crate::{
-    args::{CredentialArgs, RunArgs},
-    controller::{self, Controller, CredentialRules},
+    args::{CredentialArgs, ElectionArgs, RunArgs},
+    controller::{self, Controller, CredentialRules, ElectionRules, Terms},
     poll::Timing,
     scaling::{Settings, table::Table},
     server::{self, Limits, Server, plain, webhooks::Neighbours},
-    telemetry::{self, Collector, Samples},
+    telemetry::{self, Collector, Leading, Samples},
 };
 
 /// Runs until SIGTERM or SIGINT; an error says which part could not begin.
@@ -38,6 +38,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (stop, stopping) = watch::channel(false);
     let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
+    let election = election(args.election, own_namespace(&args.credentials))?;
+    let lead = controller::stand(&client, election, stopping.clone());
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
     let registry = Registry::new();
@@ -45,6 +47,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     registry.register(Box::new(
         prometheus::process_collector::ProcessCollector::for_self(),
     ))?;
+    registry.register(Box::new(Leading::new(lead.clone())?))?;
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
         rules: rules(args.namespace, args.credentials),
@@ -53,6 +56,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             tolerance_milli: args.hpa_tolerance.0,
         },
         timing: Timing::default(),
+        lead,
         table: table.clone(),
         samples,
         ready,
@@ -115,18 +119,52 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 
 /// Where credentials may come from. An empty value of a flag is none: charts set the environment either way.
 fn rules(namespace: Option<String>, args: CredentialArgs) -> CredentialRules {
-    let set = |value: Option<String>| value.filter(|v| !v.is_empty());
-    let told = || std::fs::read_to_string(NAMESPACE_FILE).ok();
-    let own = || set(args.pod_namespace).or_else(|| set(told().map(|n| n.trim().to_owned())));
+    let own = own_namespace(&args);
     CredentialRules {
         namespace: set(namespace),
-        cluster_namespace: set(args.cluster_object_namespace)
-            .or_else(own)
-            .unwrap_or_else(|| "lagscale".to_owned()),
+        cluster_namespace: set(args.cluster_object_namespace).unwrap_or(own),
         restricted: args.restrict_secret_access,
         files: args.filepath_auth_root_path,
         token_life: args.bound_service_account_token_expiry,
     }
+}
+
+fn set(value: Option<String>) -> Option<String> {
+    value.filter(|v| !v.is_empty())
+}
+
+/// The namespace it runs in.
+fn own_namespace(args: &CredentialArgs) -> String {
+    let told = || std::fs::read_to_string(NAMESPACE_FILE).ok();
+    set(args.pod_namespace.clone())
+        .or_else(|| set(told().map(|n| n.trim().to_owned())))
+        .unwrap_or_else(|| "lagscale".to_owned())
+}
+
+/// Which replica writes. No two processes have one identity, whatever they are called.
+fn election(args: ElectionArgs, namespace: String) -> Result<ElectionRules, String> {
+    let terms = Terms {
+        lease: args.leader_election_lease_duration,
+        renew: args.leader_election_renew_deadline,
+        retry: args.leader_election_retry_period,
+    };
+    let second = Duration::from_secs(1);
+    if terms.lease < second || terms.lease <= terms.renew || terms.renew <= terms.retry {
+        return Err(format!(
+            "--leader-election-lease-duration={:?} must be at least a second and longer than --leader-election-renew-deadline={:?}, and that longer than --leader-election-retry-period={:?}",
+            terms.lease, terms.renew, terms.retry
+        ));
+    }
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = set(args.pod_name).or_else(|| set(host().map(|h| h.trim().to_owned())));
+    let name = name.unwrap_or_else(|| "lagscale".to_owned());
+    Ok(ElectionRules {
+        namespace,
+        name: args.leader_election_id,
+        identity: format!("{name}_{:032x}", fastrand::u128(..)),
+        terms,
+        beside_keda: args.write_beside_keda,
+    })
 }
 
 /// Returns once a signal says so, with how long to serve on: `delay` after SIGTERM, which Kubernetes sends.

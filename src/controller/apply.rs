@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
+    leadership::Lead,
     target,
     teller::Teller,
     work::{HpaWrite, ObjectKey, Outcome, Step, Work},
@@ -40,9 +41,22 @@ impl Default for Places {
     }
 }
 
-/// Does `work` and reports.
+/// What a task that writes needs.
+pub(super) struct Writers {
+    pub(super) client: Client,
+    pub(super) teller: Teller,
+    pub(super) places: Places,
+    pub(super) lead: Lead,
+}
+
+/// Does `work` and reports. Whoever does not lead any more leaves it undone, from one write to the next.
 pub(super) async fn apply(
-    (client, teller, places): (Client, Teller, Places),
+    Writers {
+        client,
+        teller,
+        places,
+        lead,
+    }: Writers,
     key: ObjectKey,
     work: Work,
     done: mpsc::UnboundedSender<Outcome>,
@@ -68,9 +82,12 @@ pub(super) async fn apply(
         outcome.target = Some(target::read(&client, plan, work.count_pods).await);
     }
     let _place = places.writes.acquire().await;
-    if let Some(patch) = &work.metadata {
+    let turn = lead.turn().await;
+    let may = || turn.is_some() && lead.holds();
+    let mut known = plan.object.resource_version();
+    if let Some(patch) = work.metadata.as_ref().filter(|_| may()) {
         match write_metadata(&client, plan, patch).await {
-            Ok(()) => {}
+            Ok(version) => known = version,
             Err(error) if is_conflict(&error) => outcome.conflict = true,
             Err(error) => {
                 outcome.failed = true;
@@ -79,8 +96,8 @@ pub(super) async fn apply(
         }
     }
     // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
-    if let Some(status) = work.status {
-        match write_status(&client, plan, &status).await {
+    if let Some(status) = work.status.filter(|_| may()) {
+        match write_status(&client, plan, &status, known.filter(|_| !work.confirmed)).await {
             Ok(stored) => {
                 outcome.version = stored.as_ref().and_then(ResourceExt::resource_version);
                 outcome.status = stored.and_then(|object| object.status);
@@ -88,6 +105,7 @@ pub(super) async fn apply(
                     teller.tell(&plan.object, event);
                 }
             }
+            Err(error) if is_conflict(&error) => outcome.conflict = true,
             Err(error) => {
                 outcome.failed = true;
                 tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
@@ -99,11 +117,13 @@ pub(super) async fn apply(
         .status
         .as_ref()
         .and_then(|s| s.original_replica_count);
-    let unknown = plan.restores() && original.is_none() && outcome.failed;
-    if let Some(write) = work.hpa.filter(|_| !unknown) {
+    // What the status could not tell must not happen.
+    let untold = outcome.failed || outcome.conflict;
+    let unknown = plan.restores() && original.is_none() && untold;
+    if let Some(write) = work.hpa.filter(|_| !unknown && may()) {
         outcome.wrote_hpa(write_hpa(&client, plan, &write).await);
     }
-    if let Some(step) = work.step.as_ref().filter(|_| !unknown) {
+    if let Some(step) = work.step.as_ref().filter(|_| !unknown && may()) {
         outcome.stepped(
             target::set(&client, plan, step.from, step.to).await,
             plan,
@@ -111,6 +131,8 @@ pub(super) async fn apply(
             &teller,
         );
     }
+    // Left undone: whoever leads looks again.
+    outcome.conflict |= !may();
     // The engine is gone when nobody listens.
     let _ = done.send(outcome);
 }
@@ -168,17 +190,18 @@ fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists())
 }
 
+/// The object's version since.
 async fn write_metadata(
     client: &Client,
     plan: &Plan,
     patch: &serde_json::Value,
-) -> Result<(), kube::Error> {
+) -> Result<Option<String>, kube::Error> {
     let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
     let params = PatchParams::default();
     match bounded(api.patch_metadata(&plan.name, &params, &Patch::Merge(patch))).await {
         // Deleted meanwhile.
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        result => result.map(drop),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        result => result.map(|object| object.resource_version()),
     }
 }
 
@@ -225,15 +248,19 @@ pub(super) async fn delete_hpa(
     Ok(())
 }
 
-/// The object as it is then; nothing where it is gone.
+/// The object as it is then; nothing where it is gone. With a `version`, over no other than that.
 async fn write_status(
     client: &Client,
     plan: &Plan,
     status: &ScaledObjectStatus,
+    version: Option<String>,
 ) -> Result<Option<ScaledObject>, kube::Error> {
     let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
     let mut next = serde_json::json!({ "status": status });
     name_what_goes(&serde_json::json!(plan.object.status), &mut next["status"]);
+    if let Some(version) = version {
+        next["metadata"] = serde_json::json!({ "resourceVersion": version });
+    }
     let params = PatchParams::default();
     match bounded(api.patch_status(&plan.name, &params, &Patch::Merge(next))).await {
         // Deleted meanwhile.

@@ -168,8 +168,9 @@ impl Controller {
         }
         if self.may_release(&**object) {
             let api = Api::namespaced(self.parts.client.clone(), namespace);
-            let (client, done) = (self.parts.client.clone(), self.released.0.clone());
-            tokio::spawn(end(client, api, object.clone(), done));
+            let (client, lead) = (self.parts.client.clone(), self.parts.lead.clone());
+            let done = self.released.0.clone();
+            tokio::spawn(end((client, lead), api, object.clone(), done));
         }
         true
     }
@@ -195,6 +196,9 @@ impl Controller {
         if object.lag.is_some() {
             return;
         }
+        if !self.parts.lead.holds() {
+            return;
+        }
         let deleted = Event::warning("ScaledObjectDeleted", "ScaledObject was deleted");
         self.teller.tell(&object.plan.object, deleted);
     }
@@ -202,6 +206,7 @@ impl Controller {
     fn may_release(&mut self, object: &impl ResourceExt) -> bool {
         let uid = || object.uid().unwrap_or_default();
         is_held(object)
+            && self.parts.lead.holds()
             && (object.meta().deletion_timestamp.is_some() || self.unheld.insert(uid()))
             && self.releasing.insert(uid())
     }
@@ -211,7 +216,8 @@ impl Controller {
         let found = self.watches.authentications.get(&reference);
         if let Some(held) = found.filter(|a| self.may_release(&**a)) {
             let api = Api::namespaced(self.parts.client.clone(), namespace);
-            tokio::spawn(release(api, held, self.released.0.clone()));
+            let lead = self.parts.lead.clone();
+            tokio::spawn(release(api, held, lead, self.released.0.clone()));
         }
     }
 
@@ -222,7 +228,8 @@ impl Controller {
             .get(&ObjectRef::new(name));
         if let Some(held) = found.filter(|a| self.may_release(&**a)) {
             let api = Api::all(self.parts.client.clone());
-            tokio::spawn(release(api, held, self.released.0.clone()));
+            let lead = self.parts.lead.clone();
+            tokio::spawn(release(api, held, lead, self.released.0.clone()));
         }
     }
 }

@@ -15,12 +15,13 @@ use kube::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    apply::{Places, apply},
+    apply::{Places, Writers, apply},
     asked::Asked,
     credentials::{CredentialRules, Credentials, News},
     dependents::{Dependents, Dirty},
     hpas::owns,
     lag_metrics::Told,
+    leadership::Lead,
     object::Object,
     publish::{entries, foreign},
     teller::Teller,
@@ -51,6 +52,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Of every poll.
     pub timing: Timing,
+    /// Whether this replica writes.
+    pub lead: Lead,
     /// Where the external metrics API reads.
     pub table: Arc<Table>,
     /// Where `/metrics` reads.
@@ -144,7 +147,10 @@ impl Controller {
         }
         tracing::info!("watches are synced");
         let every = self.parts.rules.namespace.is_none();
-        let _users = users::keep(&self.parts.client, &self.watches, every);
+        let lead = self.parts.lead.clone();
+        let _users = users::keep(&self.parts.client, &self.watches, every, lead);
+        let mut lead = self.parts.lead.clone();
+        let mut wrote = lead.holds();
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut dirty = Dirty::default();
@@ -164,6 +170,7 @@ impl Controller {
                     // Time has passed for all of them: cool-downs, ages, retries.
                     dirty.evaluate.extend(self.objects.keys().cloned());
                 }
+                () = lead.changed() => {}
                 _ = stop.wait_for(|s| *s) => return,
             }
             tokio::time::sleep(TOGETHER).await;
@@ -179,8 +186,23 @@ impl Controller {
             while let Ok(outcome) = self.done.1.try_recv() {
                 self.finished(outcome, &mut dirty);
             }
+            let leads = lead.holds();
+            if leads && !wrote {
+                self.take_over(&mut dirty);
+            }
+            wrote = leads;
             self.turn(&dirty);
         }
+    }
+
+    /// From here on this replica writes: what it goes on from is what the objects say.
+    fn take_over(&mut self, dirty: &mut Dirty) {
+        let now = Moment::now().wall;
+        for object in self.objects.values_mut() {
+            object.take_over(now);
+        }
+        self.unheld.clear();
+        self.changed(Change::Everything, dirty);
     }
 
     fn news(&mut self, news: News, dirty: &mut Dirty) {
@@ -254,10 +276,16 @@ impl Controller {
             found.find(|hpa| owns(&plan, hpa))
         };
         let (hpa, former) = (hpa.as_deref(), former.as_deref());
-        if let Some(work) = object.work(&evaluation, hpa, former, pictures, now) {
+        let leads = self.parts.lead.holds();
+        if let Some(work) = object.work(&evaluation, (hpa, former), pictures, leads, now) {
             object.working = true;
             let (client, done) = (self.parts.client.clone(), self.done.0.clone());
-            let with = (client, self.teller.clone(), self.places.clone());
+            let with = Writers {
+                client,
+                teller: self.teller.clone(),
+                places: self.places.clone(),
+                lead: self.parts.lead.clone(),
+            };
             tokio::spawn(apply(with, key.clone(), work, done));
         }
         self.renew(key, &evaluation.renewed);

@@ -56,6 +56,11 @@ impl LagPart {
         }
     }
 
+    /// Of one who begins to write.
+    pub(super) fn taken_over(self) -> Self {
+        Self::new(self.metric)
+    }
+
     /// Goes on with a newer version.
     pub(super) fn adopt(&mut self, metric: Arc<LagMetric>) {
         if self.metric.spec != metric.spec {
@@ -100,7 +105,8 @@ impl Controller {
         object.entries = items;
         let due = part.retry_at.is_none_or(|at| Instant::now() >= at);
         let known_yet = evaluation.answered || object.since.elapsed() >= RETRY;
-        if part.working || !due || !known_yet {
+        let leads = self.parts.lead.holds();
+        if part.working || !due || !known_yet || !leads {
             return;
         }
         let next = lag_metric::status(&part.metric, plan, evaluation, &object.memory);
@@ -116,8 +122,12 @@ impl Controller {
         part.told = Some((next.clone(), Instant::now()));
         let api = Api::namespaced(self.parts.client.clone(), &plan.namespace);
         let (metric, done, key) = (part.metric.clone(), self.told.0.clone(), key.clone());
+        let lead = self.parts.lead.clone();
         tokio::spawn(async move {
-            let written = write(api, &metric, &next).await;
+            let written = match lead.turn().await {
+                Some(_turn) => write(api, &metric, &next).await,
+                None => Err("this replica does not lead any more".into()),
+            };
             let uid = metric.uid();
             // The engine is gone when nobody listens.
             let _ = done.send(Told { key, uid, written });

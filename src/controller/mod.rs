@@ -8,6 +8,7 @@ mod engine;
 mod hpas;
 mod index;
 mod lag_metrics;
+mod leadership;
 mod lookup;
 mod metadata;
 mod object;
@@ -25,3 +26,4 @@ mod work;
 
 pub use credentials::CredentialRules;
 pub use engine::{Controller, Parts};
+pub use leadership::{ElectionRules, Keda, Lead, Terms, stand};

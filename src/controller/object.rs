@@ -146,6 +146,18 @@ impl Object {
         self.plan = plan;
     }
 
+    /// Begins to write: whoever did so before has told in the status what matters, and knows nothing of what is under way here.
+    pub(super) fn take_over(&mut self, now: Timestamp) {
+        let fresh = Self::new(self.plan.clone(), now);
+        let before = std::mem::replace(self, fresh);
+        self.memory = before.memory.taken_over(&self.plan);
+        self.lag = before.lag.map(LagPart::taken_over);
+        self.origins = before.origins;
+        self.entries = before.entries;
+        // A look that is under way reports to us.
+        self.working = before.working;
+    }
+
     /// What is watched around it.
     pub(super) fn surroundings(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Surroundings {
         let target = self.target.as_ref().and_then(|t| t.as_ref().ok());
@@ -160,9 +172,12 @@ impl Object {
     pub(super) fn work(
         &mut self,
         evaluation: &Evaluation,
-        hpa: Option<&HorizontalPodAutoscaler>,
-        former: Option<&HorizontalPodAutoscaler>,
+        (hpa, former): (
+            Option<&HorizontalPodAutoscaler>,
+            Option<&HorizontalPodAutoscaler>,
+        ),
         pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+        leads: bool,
         now: Moment,
     ) -> Option<Work> {
         if self.working {
@@ -181,6 +196,10 @@ impl Object {
         self.counts_pods =
             plan.divides_by_pods() && evaluation.metrics.iter().any(|m| m.value.is_err());
         let look = self.should_look(hpa, now);
+        if !leads {
+            let work = Work::look(plan, self.counts_pods);
+            return look.then_some(work);
+        }
         let step = match self.replicas(hpa) {
             Some(replicas) if plan.problem.is_none() && steps => {
                 next_move(&plan, &activity, replicas, self.last_active, now.wall)
@@ -248,6 +267,7 @@ impl Object {
             hpa: hpa_write,
             step,
             status,
+            confirmed: self.status_version.is_some(),
             events: events.unwrap_or_default(),
             plan,
         };

@@ -27,6 +27,9 @@ impl Object {
         if let Some(tried) = &outcome.hpa {
             self.write_error = tried.clone().err();
         }
+        if outcome.conflict {
+            self.status_written = None;
+        }
         if outcome.failed {
             self.status_written = None;
             self.tidied = Tidied::default();

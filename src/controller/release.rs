@@ -10,7 +10,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{apply, hpas::owns, metadata::FINALIZER, object::ECHO, target};
+use super::{apply, hpas::owns, leadership::Lead, metadata::FINALIZER, object::ECHO, target};
 use crate::{resources::ScaledObject, scaling::Plan};
 
 const RETRY: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(super) fn is_held(object: &impl ResourceExt) -> bool {
 /// Ends a ScaledObject that is being deleted: its workload gets back the replicas it had, where that is asked for, and the
 /// finalizer goes. Tells its uid when there is nothing left to do.
 pub(super) async fn end(
-    client: Client,
+    (client, lead): (Client, Lead),
     api: Api<ScaledObject>,
     object: Arc<ScaledObject>,
     done: UnboundedSender<String>,
@@ -38,6 +38,9 @@ pub(super) async fn end(
     if let Some(original) = original.filter(|_| plan.restores()) {
         // What can't be scaled any more must not keep its namespace from going.
         for _ in 0..TRIES {
+            let Some(_turn) = lead.turn().await else {
+                break;
+            };
             let Err(error) = restore(&client, &plan, original).await else {
                 break;
             };
@@ -45,7 +48,7 @@ pub(super) async fn end(
             tokio::time::sleep(RETRY).await;
         }
     }
-    release(api, object, done).await;
+    release(api, object, lead, done).await;
 }
 
 async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), String> {
@@ -65,14 +68,19 @@ async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), Stri
 }
 
 /// Takes the finalizer off, as often as it takes. Tells the uid when there is nothing left to do.
-pub(super) async fn release<K>(api: Api<K>, object: Arc<K>, done: UnboundedSender<String>)
-where
+pub(super) async fn release<K>(
+    api: Api<K>,
+    object: Arc<K>,
+    lead: Lead,
+    done: UnboundedSender<String>,
+) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let mut found: Result<_, String> = Ok(Some((*object).clone()));
     let mut taken = false;
-    loop {
+    // Whoever takes over begins anew.
+    while let Some(turn) = lead.turn().await {
         let error = match &found {
             Ok(Some(now)) if now.uid() == object.uid() && is_held(now) => {
                 // A KEDA that puts it on again is not fought, but nobody's deletion hangs.
@@ -90,6 +98,7 @@ where
             taken = true;
             tracing::info!(namespace, name, "KEDA's finalizer taken off");
         }
+        drop(turn);
         // Until the watch tells of it nobody is to begin again.
         tokio::time::sleep(ECHO).await;
         found = api.get_opt(&name).await.map_err(|e| e.to_string());

@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::watches::Watches;
+use super::{leadership::Lead, watches::Watches};
 use crate::resources::{
     ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication, TriggerAuthenticationStatus,
 };
@@ -34,10 +34,11 @@ type Written = BTreeMap<String, String>;
 
 /// Keeps the lists for as long as what it returns lives. The cluster's kind only where `every` namespace is watched: of one
 /// namespace nobody else's users are known.
-pub(super) fn keep(client: &Client, watches: &Watches, every: bool) -> JoinSet<()> {
+pub(super) fn keep(client: &Client, watches: &Watches, every: bool, lead: Lead) -> JoinSet<()> {
     let mut task = JoinSet::new();
     let keeper = Keeper {
         client: client.clone(),
+        lead,
         objects: watches.objects.clone(),
         authentications: watches.authentications.clone(),
         cluster: every.then(|| watches.cluster_authentications.clone()),
@@ -48,6 +49,7 @@ pub(super) fn keep(client: &Client, watches: &Watches, every: bool) -> JoinSet<(
 
 struct Keeper {
     client: Client,
+    lead: Lead,
     objects: Store<ScaledObject>,
     authentications: Store<TriggerAuthentication>,
     cluster: Option<Store<ClusterTriggerAuthentication>>,
@@ -58,6 +60,10 @@ impl Keeper {
         let mut written = Written::new();
         loop {
             tokio::time::sleep(EVERY).await;
+            let Some(_turn) = self.lead.turn().await else {
+                written.clear();
+                continue;
+            };
             let users = users(&self.objects.state());
             let before = std::mem::take(&mut written);
             for found in self.authentications.state() {

@@ -34,6 +34,8 @@ pub(super) struct Work {
     pub(super) hpa: Option<HpaWrite>,
     pub(super) step: Option<Step>,
     pub(super) status: Option<ScaledObjectStatus>,
+    /// Whether this process wrote a status of it before. Where it did not, another may just have done so.
+    pub(super) confirmed: bool,
     /// Told once the status is written.
     pub(super) events: Vec<Event>,
 }
@@ -46,6 +48,21 @@ pub(super) struct Step {
 }
 
 impl Work {
+    /// Of one who does not write.
+    pub(super) fn look(plan: Arc<Plan>, count_pods: bool) -> Self {
+        Self {
+            plan,
+            look: true,
+            count_pods,
+            metadata: None,
+            hpa: None,
+            step: None,
+            status: None,
+            confirmed: true,
+            events: Vec::new(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         !self.look
             && self.metadata.is_none()

@@ -24,6 +24,15 @@ impl Failures {
         }
     }
 
+    /// Of two counts of the same, the higher one.
+    pub(super) fn or_more(self, other: Self) -> Self {
+        if other.count > self.count {
+            other
+        } else {
+            self
+        }
+    }
+
     /// Takes what is known now.
     pub(super) fn take(&mut self, failed: bool, every: Duration, now: Moment) {
         if !failed {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failures};
+use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, Source, fallback::Failures};
 use crate::{
     kafka::{Address, Topics},
     lag::Moment,
@@ -86,6 +86,19 @@ impl Identity {
 }
 
 impl Memory {
+    /// What one who begins to write goes on from: of failures he counted himself, or those the status tells, the more.
+    #[must_use]
+    pub fn taken_over(mut self, plan: &Plan) -> Self {
+        for (index, known) in &mut self.triggers {
+            if let Some(Ok(Source::Kafka { metric, .. })) =
+                plan.triggers.get(*index).map(|t| &t.source)
+            {
+                known.failures = known.failures.or_more(Failures::restored(plan, metric));
+            }
+        }
+        self
+    }
+
     /// How many partitions the trigger at `index` may read; `None` while that is not known.
     pub(super) fn partitions(&self, index: usize) -> Option<i64> {
         self.triggers.get(&index)?.bound.value()

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, Yard, run, series, ticks},
+    world::{PATIENCE, Yard, leads, run, series, ticks},
 };
 
 const POLICIES: [&str; 2] = ["earliest", "latest"];
@@ -76,6 +76,7 @@ async fn launch(scene: &Scene<'_>) -> Lagscale {
     let mut lagscale = run(scene.bed, &[&namespace]);
     scene.bed.balancer.remove(lagscale.address);
     lagscale.ready().await;
+    leads(&lagscale).await;
     lagscale
 }
 

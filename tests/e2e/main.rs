@@ -20,6 +20,7 @@ mod faults;
 mod groups;
 mod lag;
 mod lag_metrics;
+mod leadership;
 mod objects;
 mod options;
 mod ownership;
@@ -162,6 +163,7 @@ fn main() {
     // Whoever counts writes has the machine for himself.
     let counting = [
         expiry::trials,
+        leadership::trials,
         replicas::trials,
         restarts::trials,
         writes::trials,

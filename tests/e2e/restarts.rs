@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, Yard, run_behind, ticks},
+    world::{PATIENCE, Yard, leads, run_behind, ticks},
 };
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
@@ -265,6 +265,7 @@ async fn launch<S: Story>(scene: &Scene<'_>, gate: &Gate) -> Lagscale {
         scene.bed.balancer.remove(lagscale.address);
     }
     lagscale.ready().await;
+    leads(&lagscale).await;
     if S::SERVED {
         scene.bed.available(API_SERVICE).await;
     }

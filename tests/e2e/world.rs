@@ -8,6 +8,7 @@ use std::{
 
 use bed::{Bed, BedOptions, Gate, Lagscale, wait};
 use lagscale::server::API_SERVICE;
+use serde_json::json;
 use tokio::sync::Mutex;
 
 /// How long anything may take on a busy machine.
@@ -43,6 +44,23 @@ impl Yard {
     pub async fn start() -> Self {
         let bed = Bed::start(&BedOptions::default()).await;
         bed.install(&root().join("manifests")).await;
+        // Each namespace elects its own, which no cluster of a user has.
+        let name = "yard-leases";
+        bed.apply(&[
+            json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
+                "rules": [{
+                    "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+                    "verbs": ["create", "get", "update"],
+                }],
+            }),
+            json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": "lagscale", "namespace": "lagscale"}],
+            }),
+        ])
+        .await;
         let balancer = Mutex::default();
         Self { bed, balancer }
     }
@@ -56,6 +74,16 @@ pub async fn series(lagscale: &Lagscale, family: &str) -> BTreeMap<String, f64> 
     let series =
         series.filter_map(|(labels, value)| Some((labels.to_owned(), value.parse().ok()?)));
     series.collect()
+}
+
+/// Waits until it is this one that writes.
+pub async fn leads(lagscale: &Lagscale) {
+    wait::until("the lease to be taken", PATIENCE, async || {
+        let (_, text) = bed::get(&lagscale.plain.to_string(), "/metrics").await;
+        let leads = text.lines().any(|line| line == "lagscale_leader 1");
+        if leads { Ok(()) } else { Err("another leads") }
+    })
+    .await;
 }
 
 /// Waits until the readings behind all values were replaced by newer ones this often.
@@ -89,7 +117,19 @@ pub fn run_behind(bed: &Bed, gate: &Gate, args: &[&str]) -> Lagscale {
 fn run_with(bed: &Bed, args: &[&str], mut env: BTreeMap<String, String>) -> Lagscale {
     let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
     env.insert("LAGSCALE_LOG".into(), "info,lagscale=debug".into());
-    bed.lagscale(binary, args, &env)
+    let mut args = args.to_vec();
+    let namespace = args.iter().find_map(|a| a.strip_prefix("--namespace="));
+    let elects = namespace.map(|n| format!("--leader-election-id=lagscale-{n}"));
+    if let Some(elects) = &elects {
+        // Who takes over from one that was killed is not waited for that long.
+        args.extend([
+            elects,
+            "--leader-election-lease-duration=4s",
+            "--leader-election-renew-deadline=3s",
+            "--leader-election-retry-period=500ms",
+        ]);
+    }
+    bed.lagscale(binary, &args, &env)
 }
 
 /// The checkout.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, Yard, run_behind, series, ticks},
+    world::{PATIENCE, Yard, leads, run_behind, series, ticks},
 };
 
 const TOPICS: usize = 20;
@@ -333,6 +333,7 @@ async fn launch(scene: &Scene<'_>, gate: &Gate) -> Lagscale {
     let mut lagscale = run_behind(scene.bed, gate, &[&namespace, "--max-sample-age=10"]);
     scene.bed.balancer.remove(lagscale.address);
     lagscale.ready().await;
+    leads(&lagscale).await;
     lagscale
 }
 

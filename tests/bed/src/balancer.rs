@@ -14,9 +14,12 @@ use crate::http::get;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::timeout,
 };
 
 const CHECK: Duration = Duration::from_millis(200);
+/// A kubelet's probe waits as long.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// Listens until it is dropped.
 pub struct Balancer {
@@ -115,7 +118,9 @@ async fn check(backends: Arc<Mutex<Vec<Backend>>>) {
     loop {
         let now: Vec<_> = backends.lock().expect("not poisoned").clone();
         for backend in now {
-            let ready = get(&backend.health.to_string(), "/readyz").await.0 == 200;
+            let health = backend.health.to_string();
+            let answer = timeout(ANSWER, get(&health, "/readyz")).await;
+            let ready = answer.is_ok_and(|(code, _)| code == 200);
             let mut backends = backends.lock().expect("not poisoned");
             for known in backends.iter_mut().filter(|b| b.address == backend.address) {
                 known.ready = ready;

@@ -255,11 +255,13 @@ impl Bed {
                 "--tls-private-key-file={}",
                 dir.join("serving.key").display()
             ))
-            // Nobody but the balancer leads here, and it knows at once.
-            .arg("--shutdown-delay=0s")
             .args(args)
             .env("KUBECONFIG", self.control_plane.lagscale_kubeconfig())
             .envs(env);
+        if !args.iter().any(|a| a.starts_with("--shutdown-delay=")) {
+            // Nobody but the balancer leads here, and it knows at once.
+            command.arg("--shutdown-delay=0s");
+        }
         let child = Child::spawn(&name, &mut command, &dir.join(format!("{name}.log")));
         self.balancer.add(address, plain);
         Lagscale {

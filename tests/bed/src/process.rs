@@ -133,6 +133,16 @@ impl Child {
         self.process.id()
     }
 
+    /// SIGSTOP.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// SIGTERM.
     pub fn tell_to_end(&self) {
         self.signal(Signal::TERM);

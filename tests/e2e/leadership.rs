@@ -1,0 +1,223 @@
+//! Two processes behind one Service: the leader is told to end, killed and frozen. Whoever is left serves on and takes over,
+//! and no scale action is lost or done twice.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bed::{Lagscale, Observer, Seen, wait};
+use kube::Client;
+use lagscale::server::API_SERVICE;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::{
+    Shared,
+    scene::Scene,
+    world::{PATIENCE, Yard, leads, run},
+};
+
+/// An endpoint that is not ready any more is not asked any more before this is over.
+const DELAY: &str = "--shutdown-delay=3s";
+
+pub fn trials(shared: &Shared) -> Vec<Trial> {
+    vec![shared.counted(
+        "a leader that is told to end, killed or frozen is replaced, and no scale action is lost or done twice",
+        succession,
+    )]
+}
+
+async fn succession(yard: &Yard) {
+    let _balancer = yard.balancer.lock().await;
+    let scene = Scene::new(&yard.bed, "succession").await;
+    let topic = scene.filled_topic("t", 5, 10).await;
+    scene.commit_lag("app", &topic, 5, 10, 12).await;
+    scene.idle("app", 3).await;
+    let metric = format!("s0-kafka-{topic}");
+    let trigger = scene.trigger(&topic, "app", &json!({}));
+    scene.scaled_object("app", &[trigger], &json!({})).await;
+    let mut sleepers = Vec::new();
+    for name in ["ended", "killed", "frozen"] {
+        sleepers.push(Sleeper::new(&scene, &topic, name).await);
+    }
+
+    let namespace = format!("--namespace={}", scene.namespace);
+    let begin = async || {
+        let mut lagscale = run(&yard.bed, &[&namespace, DELAY]);
+        lagscale.ready().await;
+        lagscale
+    };
+    let mut first = begin().await;
+    leads(&first).await;
+    let second = begin().await;
+    yard.bed.available(API_SERVICE).await;
+    scene.value_is("app", &metric, "12").await;
+    for sleeper in &sleepers {
+        sleeper.is_made().await;
+    }
+
+    let load = Load::begin(&scene, &metric);
+    load.goes_on().await;
+    first.child.tell_to_end();
+    sleepers[0].gets_work().await;
+    leads(&second).await;
+    sleepers[0].is_awake().await;
+    wait::until("the first to end", PATIENCE, async || {
+        first.child.ended().ok_or("it runs")
+    })
+    .await;
+    yard.bed.balancer.remove(first.address);
+    load.goes_on().await;
+    assert_eq!(load.end().await, Vec::<String>::new(), "told to end");
+
+    let third = begin().await;
+    let load = Load::begin(&scene, &metric);
+    load.goes_on().await;
+    sleepers[1].gets_work_while(second).await;
+    leads(&third).await;
+    sleepers[1].is_awake().await;
+    load.goes_on().await;
+    let failed = load.end().await;
+    // One request is under way at a time, and kube-apiserver dials what a Service leads to until that is not ready any more.
+    assert!(failed.len() <= 3, "killed: {failed:?}");
+
+    let fourth = begin().await;
+    third.child.freeze();
+    sleepers[2].gets_work().await;
+    leads(&fourth).await;
+    sleepers[2].is_awake().await;
+    // kube-apiserver pings what does not answer.
+    scene.value_is("app", &metric, "12").await;
+    third.child.thaw();
+    wait::until("the third to know", PATIENCE, async || {
+        let (_, text) = bed::get(&third.plain.to_string(), "/metrics").await;
+        let follows = text.lines().any(|line| line == "lagscale_leader 0");
+        if follows { Ok(()) } else { Err(text) }
+    })
+    .await;
+    for sleeper in &sleepers {
+        sleeper.was_woken_once();
+    }
+    drop(fourth);
+    yard.bed.balancer.remove(third.address);
+}
+
+/// An object whose workload sleeps until there is work.
+struct Sleeper<'a> {
+    scene: &'a Scene<'a>,
+    topic: String,
+    name: &'static str,
+    observer: Observer,
+}
+
+impl<'a> Sleeper<'a> {
+    async fn new(scene: &'a Scene<'a>, topic: &str, name: &'static str) -> Self {
+        scene.commit_lag(name, topic, 5, 10, 0).await;
+        scene.idle(name, 0).await;
+        let observer = scene.observe(name).await;
+        let trigger = scene.trigger(topic, name, &json!({}));
+        let spec = json!({"minReplicaCount": 0, "cooldownPeriod": 3600});
+        scene.scaled_object(name, &[trigger], &spec).await;
+        Self {
+            scene,
+            topic: topic.to_owned(),
+            name,
+            observer,
+        }
+    }
+
+    async fn is_made(&self) {
+        self.scene.condition(self.name, "Ready", "True", "").await;
+        wait::until("its HPA", PATIENCE, async || {
+            self.scene.hpa(self.name).await.ok_or("none")
+        })
+        .await;
+    }
+
+    async fn gets_work(&self) {
+        self.scene
+            .commit_lag(self.name, &self.topic, 5, 10, 3)
+            .await;
+    }
+
+    /// And nobody tells the one who leads.
+    async fn gets_work_while(&self, mut killed: Lagscale) {
+        killed.child.kill();
+        self.gets_work().await;
+        // As its pod's end takes its endpoint away.
+        self.scene.bed.balancer.remove(killed.address);
+    }
+
+    async fn is_awake(&self) {
+        self.scene.reaches(&self.observer, 1).await;
+    }
+
+    fn was_woken_once(&self) {
+        let replicas = self.observer.history().into_iter();
+        let replicas = replicas.filter(|seen| matches!(seen, Seen::Replicas(_)));
+        let replicas: Vec<_> = replicas.collect();
+        assert_eq!(
+            replicas,
+            [Seen::Replicas(0), Seen::Replicas(1)],
+            "{}",
+            self.name
+        );
+    }
+}
+
+/// One GET after the other through kube-apiserver, and what failed of them.
+struct Load {
+    stop: Arc<AtomicBool>,
+    done: Arc<Mutex<(usize, Vec<String>)>>,
+    task: JoinHandle<()>,
+}
+
+impl Load {
+    fn begin(scene: &Scene<'_>, metric: &str) -> Self {
+        let path = format!(
+            "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3Dapp",
+            scene.namespace
+        );
+        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<Mutex<_>>::default());
+        let task = tokio::spawn(get(scene.bed.client(), path, stop.clone(), done.clone()));
+        Self { stop, done, task }
+    }
+
+    /// Waits for fifty answers more.
+    async fn goes_on(&self) {
+        let answered = || self.done.lock().unwrap().0;
+        let begin = answered();
+        wait::until("answers", PATIENCE, async || {
+            let more = answered() - begin;
+            if more >= 50 { Ok(()) } else { Err(more) }
+        })
+        .await;
+    }
+
+    /// What failed.
+    async fn end(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        self.done.lock().unwrap().1.clone()
+    }
+}
+
+async fn get(
+    client: Client,
+    path: String,
+    stop: Arc<AtomicBool>,
+    done: Arc<Mutex<(usize, Vec<String>)>>,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let request = http::Request::get(&path).body(Vec::new()).unwrap();
+        let answer = client.request::<Value>(request).await;
+        let mut done = done.lock().unwrap();
+        match answer {
+            Ok(list) if list["items"][0]["value"] == "12" => done.0 += 1,
+            Ok(list) => done.1.push(list.to_string()),
+            Err(error) => done.1.push(error.to_string()),
+        }
+    }
+}
