@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::telemetry::Format;
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -36,16 +38,9 @@ pub struct RunArgs {
     /// Address of /metrics and of health over plain HTTP.
     #[arg(long, env = "LAGSCALE_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
     pub metrics_listen: SocketAddr,
-    /// PEM file with the serving certificate and its intermediates.
-    #[arg(long, env = "LAGSCALE_TLS_CERT_FILE", default_value = "certs/tls.crt")]
-    pub tls_cert_file: PathBuf,
-    /// PEM file with the certificate's private key.
-    #[arg(
-        long,
-        env = "LAGSCALE_TLS_PRIVATE_KEY_FILE",
-        default_value = "certs/tls.key"
-    )]
-    pub tls_private_key_file: PathBuf,
+    /// The serving certificate.
+    #[command(flatten)]
+    pub serving: ServingArgs,
     /// The one namespace to watch; all where it is not set.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub namespace: Option<String>,
@@ -106,6 +101,58 @@ pub struct CredentialArgs {
         value_parser = hours
     )]
     pub bound_service_account_token_expiry: Duration,
+}
+
+/// Flags about the serving certificate, and about what leads here.
+#[derive(Debug, Args)]
+pub struct ServingArgs {
+    /// PEM file with the serving certificate and its intermediates, which somebody else renews. Without it the leader makes
+    /// and renews one of its own.
+    #[arg(
+        long,
+        env = "LAGSCALE_TLS_CERT_FILE",
+        requires = "tls_private_key_file"
+    )]
+    pub tls_cert_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(
+        long,
+        env = "LAGSCALE_TLS_PRIVATE_KEY_FILE",
+        requires = "tls_cert_file"
+    )]
+    pub tls_private_key_file: Option<PathBuf>,
+    /// Name of the Secret, in the namespace it runs in, that keeps the certificate which it makes itself.
+    #[arg(
+        long,
+        env = "LAGSCALE_CERT_SECRET_NAME",
+        default_value = "lagscale-serving"
+    )]
+    pub cert_secret_name: String,
+    /// How long a CA of its own lasts; it is replaced when a third of that is left.
+    #[arg(long, env = "LAGSCALE_CA_LIFETIME", default_value = "17520h", value_parser = lifetime)]
+    pub ca_lifetime: Duration,
+    /// How long a serving certificate of its own lasts; it is replaced when a third of that is left.
+    #[arg(long, env = "LAGSCALE_CERT_LIFETIME", default_value = "2160h", value_parser = lifetime)]
+    pub cert_lifetime: Duration,
+    /// For how long a new CA is trusted before it is used, and the one before afterwards.
+    #[arg(long, env = "LAGSCALE_CERT_OVERLAP", default_value = "1m", value_parser = delay)]
+    pub cert_overlap: Duration,
+    /// Name of its Service, in the namespace it runs in.
+    #[arg(long, env = "LAGSCALE_SERVICE_NAME", default_value = "lagscale")]
+    pub service_name: String,
+    /// The Service's port.
+    #[arg(long, env = "LAGSCALE_SERVICE_PORT", default_value_t = 443)]
+    pub service_port: u16,
+    /// Name of the ValidatingWebhookConfiguration that is told whom to trust.
+    #[arg(
+        long,
+        env = "LAGSCALE_WEBHOOK_CONFIGURATION",
+        default_value = "lagscale-admission"
+    )]
+    pub webhook_configuration: String,
+    /// Take over the APIService v1beta1.external.metrics.k8s.io from whoever serves it.
+    #[arg(long, env = "LAGSCALE_TAKE_APISERVICE", value_parser = FalseyValueParser::new())]
+    pub take_apiservice: bool,
 }
 
 /// Flags about leadership. The environment names are KEDA's.
@@ -187,6 +234,14 @@ fn delay(text: &str) -> Result<Duration, String> {
     match span.and_then(|span| Duration::try_from(span).ok()) {
         Some(span) if span <= Duration::from_secs(600) => Ok(span),
         _ => Err("expected a duration such as 10s, 0s to 10m".into()),
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    match span.and_then(|span| Duration::try_from(span).ok()) {
+        Some(span) if (Duration::from_secs(10)..=20 * YEAR).contains(&span) => Ok(span),
+        _ => Err("expected a duration such as 2160h, 10s to 175200h".into()),
     }
 }
 

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod args;
+pub mod certificates;
 pub mod cli;
 pub mod controller;
 pub mod kafka;

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use kube::Client;
-use prometheus::Registry;
+use prometheus::{IntGauge, Registry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -11,11 +11,12 @@ use tokio::{
 };
 
 use crate::{
-    args::{CredentialArgs, ElectionArgs, RunArgs},
-    controller::{self, Controller, CredentialRules, ElectionRules, Terms},
+    args::{CredentialArgs, ElectionArgs, RunArgs, ServingArgs},
+    certificates::{self, Keeping, Registration, Spans},
+    controller::{self, Controller, CredentialRules, ElectionRules, Lead, Terms},
     poll::Timing,
     scaling::{Settings, table::Table},
-    server::{self, Limits, Server, plain, webhooks::Neighbours},
+    server::{self, Limits, Server, Source, plain, webhooks::Neighbours},
     telemetry::{self, Collector, Leading, Samples},
 };
 
@@ -38,7 +39,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (stop, stopping) = watch::channel(false);
     let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
-    let election = election(args.election, own_namespace(&args.credentials))?;
+    let namespace = own_namespace(&args.credentials);
+    let election = election(args.election, namespace.clone())?;
     let lead = controller::stand(&client, election, stopping.clone());
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
@@ -56,7 +58,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             tolerance_milli: args.hpa_tolerance.0,
         },
         timing: Timing::default(),
-        lead,
+        lead: lead.clone(),
         table: table.clone(),
         samples,
         ready,
@@ -64,21 +66,15 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (objects, hpas) = controller.stores();
     let parts = server::Parts {
         table,
-        client,
+        client: client.clone(),
         neighbours: Neighbours { objects, hpas },
         polled,
         stopping,
         ending: ending.clone(),
         limits: Limits::default(),
     };
-    let server = Server::bind(
-        args.listen,
-        &args.tls_cert_file,
-        &args.tls_private_key_file,
-        parts,
-        &registry,
-    )
-    .await?;
+    let source = serving(&client, args.serving, namespace, &lead, &registry)?;
+    let server = Server::bind(args.listen, source, parts, &registry).await?;
     let plain_listener = TcpListener::bind(args.metrics_listen)
         .await
         .map_err(|e| format!("--metrics-listen={}: {e}", args.metrics_listen))?;
@@ -139,6 +135,54 @@ fn own_namespace(args: &CredentialArgs) -> String {
     set(args.pod_namespace.clone())
         .or_else(|| set(told().map(|n| n.trim().to_owned())))
         .unwrap_or_else(|| "lagscale".to_owned())
+}
+
+/// Where the serving certificate comes from. One of its own is kept by the leader and loaded by every replica.
+fn serving(
+    client: &Client,
+    args: ServingArgs,
+    namespace: String,
+    lead: &Lead,
+    registry: &Registry,
+) -> Result<Source, prometheus::Error> {
+    if let Some((certificate, key)) = args.tls_cert_file.zip(args.tls_private_key_file) {
+        return Ok(Source::Files { certificate, key });
+    }
+    let (told, pairs) = watch::channel(None);
+    let secret = args.cert_secret_name;
+    tokio::spawn(certificates::load(
+        client.clone(),
+        namespace.clone(),
+        secret.clone(),
+        told,
+    ));
+    let keeping = Keeping {
+        secret,
+        registration: Registration {
+            namespace,
+            service: args.service_name,
+            port: args.service_port.into(),
+            webhooks: args.webhook_configuration,
+            take: args.take_apiservice,
+        },
+        spans: Spans {
+            authority: args.ca_lifetime,
+            leaf: args.cert_lifetime.min(args.ca_lifetime),
+            overlap: args.cert_overlap,
+        },
+    };
+    let registered = IntGauge::new(
+        "lagscale_registered",
+        "1 where this replica is the leader and the APIService leads to its Service and trusts its CA.",
+    )?;
+    registry.register(Box::new(registered.clone()))?;
+    tokio::spawn(certificates::keep(
+        client.clone(),
+        keeping,
+        lead.clone(),
+        registered,
+    ));
+    Ok(Source::Told(pairs))
 }
 
 /// Which replica writes. No two processes have one identity, whatever they are called.

@@ -26,8 +26,9 @@ fn the_crds_are_what_the_types_generate() {
 
 #[test]
 fn the_deployment_s_arguments_are_flags_of_the_binary() {
-    let deployment: serde_json::Value =
-        serde_saphyr::from_str(&read("manifests/base/deployment.yaml")).unwrap();
+    let objects: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(&read("manifests/base/deployment.yaml")).unwrap();
+    let deployment = &objects[0];
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let args = container["args"].as_array().unwrap();
     let args = args.iter().map(|a| a.as_str().unwrap());

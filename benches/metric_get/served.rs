@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::{Client, Config};
 use lagscale::{
     scaling::table::{Entry, Outcome, Owner, Table},
-    server::{Limits, Parts, Server, webhooks::Neighbours},
+    server::{Limits, Parts, Server, Source, webhooks::Neighbours},
 };
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -38,12 +38,13 @@ pub async fn run(folder: &Path, cluster: &str) {
         ending,
         limits: Limits::default(),
     };
-    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    let source = Source::Files {
+        certificate: folder.join("tls.crt"),
+        key: folder.join("tls.key"),
+    };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let registry = Registry::new();
-    let server = Server::bind(any, &certificate, &key, parts, &registry)
-        .await
-        .unwrap();
+    let server = Server::bind(any, source, parts, &registry).await.unwrap();
     let address = server.local_addr().unwrap();
     let mut trust = server.readiness().trust;
     tokio::spawn(server.serve());

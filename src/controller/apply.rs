@@ -87,7 +87,10 @@ pub(super) async fn apply(
     let mut known = plan.object.resource_version();
     if let Some(patch) = work.metadata.as_ref().filter(|_| may()) {
         match write_metadata(&client, plan, patch).await {
-            Ok(version) => known = version,
+            Ok(version) => {
+                outcome.version.clone_from(&version);
+                known = version;
+            }
             Err(error) if is_conflict(&error) => outcome.conflict = true,
             Err(error) => {
                 outcome.failed = true;

@@ -63,8 +63,7 @@ pub(super) struct Object {
     pub(super) hpa_asking: Option<HorizontalPodAutoscalerSpec>,
     pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
     pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
-    /// The object's version since: what the watch still shows of an older one is the past.
-    pub(super) status_version: Option<u64>,
+    pub(super) written: Written,
     /// Since when the HPA says another thing of itself than the status tells.
     pub(super) turned_at: Option<Instant>,
     /// How often in a row only the words of conditions were worth a write.
@@ -81,6 +80,15 @@ pub(super) struct Object {
     pub(super) counts_pods: bool,
     pub(super) tidied: Tidied,
     pub(super) since: Instant,
+}
+
+/// What this process wrote of the object itself.
+#[derive(Default)]
+pub(super) struct Written {
+    /// Its version since: what the watch still shows of an older one is the past.
+    pub(super) version: Option<u64>,
+    /// A status.
+    pub(super) confirmed: bool,
 }
 
 impl Object {
@@ -111,7 +119,7 @@ impl Object {
             hpa_stored: None,
             status_written: None,
             status_stored: None,
-            status_version: None,
+            written: Written::default(),
             last_active,
             active_before: false,
             former_hpas: BTreeSet::new(),
@@ -238,7 +246,9 @@ impl Object {
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
-        let status = if writes && self.target.is_some() && self.is_known(evaluation) {
+        // Over no other version than the one that was seen, and that is to be the present one.
+        let seen = self.written.confirmed || !self.is_past();
+        let status = if writes && seen && self.target.is_some() && self.is_known(evaluation) {
             let replicas = self.replicas(hpa);
             let remembered = self.remembered(evaluation, pictures, step.to(), replicas);
             self.status(evaluation, conditions, named, &activity, remembered, now)
@@ -267,7 +277,7 @@ impl Object {
             hpa: hpa_write,
             step,
             status,
-            confirmed: self.status_version.is_some(),
+            confirmed: self.written.confirmed,
             events: events.unwrap_or_default(),
             plan,
         };
@@ -293,11 +303,11 @@ impl Object {
         known || evaluation.polled && self.since.elapsed() >= patience
     }
 
-    /// Whether the watch has not come to our last status yet, as on a busy machine.
+    /// Whether the watch has not come to our last write yet, as on a busy machine.
     pub(super) fn is_past(&self) -> bool {
         let live = self.plan.object.metadata.resource_version.as_ref();
         let live = live.and_then(|version| version.parse::<u64>().ok());
-        let written = live.zip(self.status_version);
+        let written = live.zip(self.written.version);
         written.is_some_and(|(live, written)| live < written)
     }
 

@@ -17,8 +17,9 @@ impl Object {
     /// When what failed is tried again; what was not tried stays as it is.
     pub(super) fn settle(&mut self, outcome: &Outcome) {
         if let Some(version) = &outcome.version {
-            self.status_version = version.parse().ok();
+            self.written.version = version.parse().ok();
         }
+        self.written.confirmed |= outcome.status.is_some();
         let soon = Some(Instant::now() + Duration::from_secs(1));
         let unwritten = matches!(outcome.hpa, Some(Err(_)));
         if unwritten || outcome.conflict {

@@ -19,6 +19,8 @@ pub struct Readiness {
     pub polled: watch::Receiver<bool>,
     /// The cluster's trust is read.
     pub trust: watch::Receiver<bool>,
+    /// There is a serving certificate.
+    pub certificate: watch::Receiver<bool>,
     /// The process was told to end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -32,6 +34,7 @@ impl Readiness {
                 ping,
                 ("informer-sync", *self.polled.borrow()),
                 ("front-proxy-trust", *self.trust.borrow()),
+                ("serving-certificate", *self.certificate.borrow()),
                 ("shutdown", !*self.stopping.borrow()),
             ],
         }

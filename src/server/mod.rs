@@ -32,4 +32,4 @@ pub use health::Readiness;
 pub use plain::plain;
 pub use route::{API_SERVICE, GROUP, VERSION};
 pub use serve::{Parts, ServeError, Server};
-pub use serving::PairError;
+pub use serving::{PairError, PemPair, Source};

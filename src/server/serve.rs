@@ -1,6 +1,6 @@
 //! The listener: TLS handshakes, HTTP/2 and HTTP/1.1 connections with bounds, and an end that lets answers finish.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use axum::{Router, extract::Request, response::Response};
@@ -27,7 +27,7 @@ use super::{
     health::Readiness,
     identity::{Authenticator, Peer},
     reply::Failure,
-    serving::{Files, PairError, Serving},
+    serving::{PairError, Serving, Source},
     tls,
     tokens::Tokens,
     trust,
@@ -92,11 +92,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the certificate, binds the address, and begins to follow the files and the cluster's trust.
+    /// Takes the certificate, binds the address, and begins to follow where that comes from, and the cluster's trust.
     pub async fn bind(
         address: SocketAddr,
-        certificate: &Path,
-        key: &Path,
+        source: Source,
         parts: Parts,
         registry: &Registry,
     ) -> Result<Self, ServeError> {
@@ -106,9 +105,7 @@ impl Server {
             "When the serving certificate ends, in seconds since 1970.",
         )?;
         registry.register(Box::new(expires.clone()))?;
-        let files = Files::new(certificate, key);
-        let contents = files.read()?;
-        let serving = Serving::new(files.pair(&contents, &provider)?, expires);
+        let (serving, read) = Serving::begin(&source, &provider, expires)?;
         let tls = TlsAcceptor::from(Arc::new(tls::config(serving.clone(), provider.clone())?));
         let listener = TcpListener::bind(address)
             .await
@@ -127,6 +124,7 @@ impl Server {
         let readiness = Readiness {
             polled: parts.polled,
             trust: trust_known,
+            certificate: serving.has_one(),
             stopping: parts.stopping,
         };
         let state = Arc::new(Api {
@@ -140,7 +138,7 @@ impl Server {
             readiness: readiness.clone(),
             requests,
         });
-        tokio::spawn(files.follow(contents, serving, provider));
+        tokio::spawn(serving.follow(source, read, provider));
         let router = Router::new().fallback(api::answer).with_state(state);
         Ok(Self {
             listener,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, World, root, series},
+    world::{PATIENCE, World, series},
 };
 
 const BASE: &str = "/apis/external.metrics.k8s.io/v1beta1";
@@ -17,7 +17,6 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("nobody gets a value without a right to it, and nobody is believed who says whose proxy he is", who),
         shared.trial("the documents of discovery and OpenAPI are what kube-apiserver merges", documents),
-        shared.trial("kubectl apply -k takes the manifests, with the CA that make certs wrote", manifests),
     ]
 }
 
@@ -250,69 +249,4 @@ async fn documents(world: &World) {
         .filter(|l| !l.contains("could not get list of group versions"))
         .collect();
     assert!(complaints.is_empty(), "{complaints:?}");
-}
-
-async fn manifests(world: &World) {
-    let dir = world.bed.dir().join("install");
-    let copy = |from: &str| {
-        let (from, to) = (root().join(from), dir.join(from));
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(from, to).unwrap();
-    };
-    let base = [
-        "apiservice",
-        "crds",
-        "deployment",
-        "kustomization",
-        "namespace",
-        "rbac",
-        "service",
-        "webhook",
-    ];
-    for file in base {
-        copy(&format!("manifests/base/{file}.yaml"));
-    }
-    copy("manifests/kustomization.yaml");
-    copy("certs/kustomization.yaml");
-    let lagscale = std::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
-        .args(["certs", "--directory"])
-        .arg(dir.join("certs"))
-        .output()
-        .unwrap();
-    assert!(lagscale.status.success());
-    let path = dir.join("manifests").display().to_string();
-    let kubectl = async |args: &[&str]| world.bed.control_plane.kubectl(args).await.unwrap();
-    let built = kubectl(&["kustomize", &path]).await;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&built).unwrap();
-    let of = |kind: &str| objects.iter().find(|o| o["kind"] == kind).unwrap();
-    let ca = std::fs::read(dir.join("certs/ca.crt")).unwrap();
-    let ca = serde_json::to_value(k8s_openapi::ByteString(ca)).unwrap();
-    // kustomize folds long lines; the API server reads over that.
-    let bundle = of("APIService")["spec"]["caBundle"].as_str().unwrap();
-    assert_eq!(bundle.replace('\n', ""), ca);
-    for webhook in of("ValidatingWebhookConfiguration")["webhooks"]
-        .as_array()
-        .unwrap()
-    {
-        let bundle = webhook["clientConfig"]["caBundle"].as_str().unwrap();
-        assert_eq!(bundle.replace('\n', ""), ca);
-    }
-    assert_eq!(of("Secret")["metadata"]["namespace"], "lagscale");
-    let said = kubectl(&[
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--dry-run=server",
-        "-k",
-        &path,
-    ])
-    .await;
-    for object in [
-        "deployment.apps/lagscale",
-        "apiservice.apiregistration.k8s.io",
-        "validatingwebhookconfiguration.admissionregistration.k8s.io/lagscale-admission",
-        "secret/lagscale-serving",
-    ] {
-        assert!(said.contains(object), "{said}");
-    }
 }

@@ -1,20 +1,14 @@
 //! Two processes behind one Service: the leader is told to end, killed and frozen. Whoever is left serves on and takes over,
 //! and no scale action is lost or done twice.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
-};
-
 use bed::{Lagscale, Observer, Seen, wait};
-use kube::Client;
 use lagscale::server::API_SERVICE;
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use serde_json::json;
 
 use crate::{
     Shared,
+    load::Load,
     scene::Scene,
     world::{PATIENCE, Yard, leads, run},
 };
@@ -164,60 +158,5 @@ impl<'a> Sleeper<'a> {
             "{}",
             self.name
         );
-    }
-}
-
-/// One GET after the other through kube-apiserver, and what failed of them.
-struct Load {
-    stop: Arc<AtomicBool>,
-    done: Arc<Mutex<(usize, Vec<String>)>>,
-    task: JoinHandle<()>,
-}
-
-impl Load {
-    fn begin(scene: &Scene<'_>, metric: &str) -> Self {
-        let path = format!(
-            "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3Dapp",
-            scene.namespace
-        );
-        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<Mutex<_>>::default());
-        let task = tokio::spawn(get(scene.bed.client(), path, stop.clone(), done.clone()));
-        Self { stop, done, task }
-    }
-
-    /// Waits for fifty answers more.
-    async fn goes_on(&self) {
-        let answered = || self.done.lock().unwrap().0;
-        let begin = answered();
-        wait::until("answers", PATIENCE, async || {
-            let more = answered() - begin;
-            if more >= 50 { Ok(()) } else { Err(more) }
-        })
-        .await;
-    }
-
-    /// What failed.
-    async fn end(self) -> Vec<String> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.task.await.unwrap();
-        self.done.lock().unwrap().1.clone()
-    }
-}
-
-async fn get(
-    client: Client,
-    path: String,
-    stop: Arc<AtomicBool>,
-    done: Arc<Mutex<(usize, Vec<String>)>>,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        let request = http::Request::get(&path).body(Vec::new()).unwrap();
-        let answer = client.request::<Value>(request).await;
-        let mut done = done.lock().unwrap();
-        match answer {
-            Ok(list) if list["items"][0]["value"] == "12" => done.0 += 1,
-            Ok(list) => done.1.push(list.to_string()),
-            Err(error) => done.1.push(error.to_string()),
-        }
     }
 }

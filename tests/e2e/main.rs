@@ -18,9 +18,11 @@ mod elections;
 mod expiry;
 mod faults;
 mod groups;
+mod install;
 mod lag;
 mod lag_metrics;
 mod leadership;
+mod load;
 mod objects;
 mod options;
 mod ownership;
@@ -155,6 +157,7 @@ fn main() {
         transactions::trials,
         truth::trials,
         faults::trials,
+        install::trials,
         options::trials,
     ];
     let trials = files.iter().flat_map(|file| file(&shared)).collect();

@@ -10,7 +10,7 @@ use bed::{Ca, Identity};
 use jiff::Timestamp;
 use lagscale::{
     scaling::table::{Entry, Outcome, Owner, Table},
-    server::{Limits, Parts, Server, webhooks::Neighbours},
+    server::{Limits, Parts, Server, Source, webhooks::Neighbours},
 };
 use prometheus::Registry;
 use tokio::{sync::watch, task::JoinHandle};
@@ -167,9 +167,10 @@ impl Rig {
 }
 
 async fn bind(folder: &Path, parts: Parts, registry: &Registry) -> Server {
-    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    let source = Source::Files {
+        certificate: folder.join("tls.crt"),
+        key: folder.join("tls.key"),
+    };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Server::bind(any, &certificate, &key, parts, registry)
-        .await
-        .unwrap()
+    Server::bind(any, source, parts, registry).await.unwrap()
 }

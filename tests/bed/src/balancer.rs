@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Listens until it is dropped.
 pub struct Balancer {
     address: SocketAddr,
-    backends: Arc<Mutex<Vec<Backend>>>,
+    backends: Backends,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -49,7 +49,7 @@ impl Balancer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let backends = Arc::new(Mutex::new(Vec::new()));
+        let backends = Backends::default();
         let tasks = [
             tokio::spawn(accept(listener, backends.clone())),
             tokio::spawn(check(backends.clone())),
@@ -68,32 +68,51 @@ impl Balancer {
 
     /// Adds a replica: where it serves, and where its plain `/readyz` is.
     pub fn add(&self, address: SocketAddr, health: SocketAddr) {
-        let ready = false;
-        let backend = Backend {
-            address,
-            health,
-            ready,
-        };
-        self.backends.lock().expect("not poisoned").push(backend);
+        self.backends.add(address, health);
     }
 
     /// Takes a replica out.
     pub fn remove(&self, address: SocketAddr) {
-        self.backends
-            .lock()
-            .expect("not poisoned")
-            .retain(|b| b.address != address);
+        self.backends.remove(address);
+    }
+
+    /// For whoever adds and removes beside its owner.
+    pub(crate) fn backends(&self) -> Backends {
+        self.backends.clone()
     }
 }
 
-async fn accept(listener: TcpListener, backends: Arc<Mutex<Vec<Backend>>>) {
+/// The replicas of a balancer.
+#[derive(Clone, Default)]
+pub(crate) struct Backends(Arc<Mutex<Vec<Backend>>>);
+
+impl Backends {
+    pub fn add(&self, address: SocketAddr, health: SocketAddr) {
+        let ready = false;
+        self.all().push(Backend {
+            address,
+            health,
+            ready,
+        });
+    }
+
+    pub fn remove(&self, address: SocketAddr) {
+        self.all().retain(|b| b.address != address);
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Backend>> {
+        self.0.lock().expect("not poisoned")
+    }
+}
+
+async fn accept(listener: TcpListener, backends: Backends) {
     let next = AtomicUsize::new(0);
     loop {
         let Ok((mut from, _)) = listener.accept().await else {
             continue;
         };
         let ready: Vec<_> = {
-            let backends = backends.lock().expect("not poisoned");
+            let backends = backends.all();
             backends
                 .iter()
                 .filter(|b| b.ready)
@@ -114,14 +133,14 @@ async fn accept(listener: TcpListener, backends: Arc<Mutex<Vec<Backend>>>) {
     }
 }
 
-async fn check(backends: Arc<Mutex<Vec<Backend>>>) {
+async fn check(backends: Backends) {
     loop {
-        let now: Vec<_> = backends.lock().expect("not poisoned").clone();
+        let now: Vec<_> = backends.all().clone();
         for backend in now {
             let health = backend.health.to_string();
             let answer = timeout(ANSWER, get(&health, "/readyz")).await;
             let ready = answer.is_ok_and(|(code, _)| code == 200);
-            let mut backends = backends.lock().expect("not poisoned");
+            let mut backends = backends.all();
             for known in backends.iter_mut().filter(|b| b.address == backend.address) {
                 known.ready = ready;
             }

@@ -22,7 +22,7 @@ use crate::{
     control_plane::{ControlPlane, ControlPlaneOptions},
     http,
     kafka::{Kafka, KafkaOptions},
-    kubelet::Kubelet,
+    kubelet::{Image, Kubelet},
     pod_metrics::PodMetrics,
     process::{Child, free_port},
     wait,
@@ -39,7 +39,7 @@ pub struct BedOptions {
 
 /// Everything, running. Fields end in the order they are written.
 pub struct Bed {
-    _kubelet: Kubelet,
+    kubelet: Kubelet,
     /// cpu for tests.
     pub pod_metrics: PodMetrics,
     /// In front of lagscale's replicas.
@@ -101,7 +101,7 @@ impl Bed {
         let pod_metrics = PodMetrics::start(&control_plane).await;
         let balancer = Balancer::start().await;
         let bed = Self {
-            _kubelet: kubelet,
+            kubelet,
             pod_metrics,
             balancer,
             control_plane,
@@ -110,7 +110,9 @@ impl Bed {
         };
         bed.create_namespace("lagscale").await;
         let port = bed.pod_metrics.port();
-        bed.register("v1beta1.metrics.k8s.io", "metrics", port)
+        // Whoever uninstalls lagscale takes its namespace.
+        bed.create_namespace("parts").await;
+        bed.register("v1beta1.metrics.k8s.io", ("parts", "metrics"), port)
             .await;
         bed
     }
@@ -196,26 +198,63 @@ impl Bed {
         }
     }
 
-    /// An ExternalName service `localhost` in `lagscale` and an APIService that reaches `port` through it.
-    pub async fn register(&self, api_service: &str, service: &str, port: u16) {
+    /// A Service, by namespace and name, that leads to this machine, and an APIService that reaches `port` through it.
+    pub async fn register(&self, api_service: &str, (namespace, service): (&str, &str), port: u16) {
         let (version, group) = api_service.split_once('.').expect("version.group");
         let ca = base64(&self.control_plane.serving_ca.pem);
+        self.service(namespace, service).await;
         self.apply(&[
-            json!({
-                "apiVersion": "v1", "kind": "Service",
-                "metadata": {"name": service, "namespace": "lagscale"},
-                "spec": {"type": "ExternalName", "externalName": "localhost"},
-            }),
             json!({
                 "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
                 "metadata": {"name": api_service},
                 "spec": {
                     "group": group, "version": version, "groupPriorityMinimum": 100, "versionPriority": 100,
-                    "service": {"name": service, "namespace": "lagscale", "port": port}, "caBundle": ca,
+                    "service": {"name": service, "namespace": namespace, "port": port}, "caBundle": ca,
                 },
             }),
         ])
         .await;
+    }
+
+    /// A Service that leads to this machine.
+    pub async fn service(&self, namespace: &str, name: &str) {
+        self.apply(&[json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"type": "ExternalName", "externalName": "localhost"},
+        })])
+        .await;
+    }
+
+    /// A kubeconfig with a token of lagscale's ServiceAccount and nothing else.
+    pub async fn token_kubeconfig(&self, path: &Path) {
+        let create = [
+            "create",
+            "token",
+            "lagscale",
+            "-n",
+            "lagscale",
+            "--duration=1h",
+        ];
+        let token = wait::until("a token", Duration::from_secs(30), async || {
+            self.control_plane.kubectl(&create).await
+        })
+        .await;
+        self.control_plane
+            .write_token_kubeconfig(path, token.trim());
+    }
+
+    /// From now on the stand-in kubelet runs `program` for lagscale's image, with this kubeconfig, behind the balancer.
+    pub fn load_image(&self, program: &Path, kubeconfig: &Path, args: &[&str]) {
+        let port = self.balancer.address().port();
+        let mut args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+        args.push(format!("--service-port={port}"));
+        self.kubelet.load(Image {
+            program: program.to_owned(),
+            kubeconfig: kubeconfig.to_owned(),
+            backends: self.balancer.backends(),
+            args,
+        });
     }
 
     /// Starts one process of lagscale behind the balancer; `args` come after the bed's own.

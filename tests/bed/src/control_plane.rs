@@ -140,6 +140,14 @@ impl ControlPlane {
         format!("{}{}", identity.cert, identity.key)
     }
 
+    /// A kubeconfig with nothing but a token.
+    pub(crate) fn write_token_kubeconfig(&self, path: &Path, token: &str) {
+        let text = fs::read_to_string(&self.kubeconfig).expect("our kubeconfig");
+        let mut config: serde_json::Value = serde_json::from_str(&text).expect("our kubeconfig");
+        config["users"][0]["user"] = json!({ "token": token });
+        fs::write(path, config.to_string()).expect("a kubeconfig");
+    }
+
     /// The kubectl of the same version.
     pub fn kubectl_path(&self) -> &Path {
         &self.kubectl

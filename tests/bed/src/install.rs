@@ -21,7 +21,8 @@ impl Bed {
         let wait = "wait --for=condition=Established crd --all --timeout=60s";
         self.must(&wait.split(' ').collect::<Vec<_>>()).await;
         let port = self.balancer.address().port();
-        self.register(API_SERVICE, "lagscale", port).await;
+        self.register(API_SERVICE, ("lagscale", "lagscale"), port)
+            .await;
         self.webhooks(manifests, port).await;
     }
 

@@ -3,8 +3,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -18,11 +20,25 @@ use kube::{
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::process::Child;
+use crate::{
+    balancer::Backends,
+    process::{Child, free_port},
+};
 
 /// Runs until it is dropped, and its processes with it.
 pub struct Kubelet {
     task: JoinHandle<()>,
+    image: Arc<Mutex<Option<Image>>>,
+}
+
+/// What stands for lagscale's image: its program, with what a container's network and mounts would give it.
+#[derive(Clone)]
+pub(crate) struct Image {
+    pub program: PathBuf,
+    pub kubeconfig: PathBuf,
+    pub backends: Backends,
+    /// Further arguments, in place of those of the same name.
+    pub args: Vec<String>,
 }
 
 impl Drop for Kubelet {
@@ -35,11 +51,28 @@ impl Kubelet {
     /// Begins to watch all Pods; a Pod writes to `logs/<namespace>_<name>.log`.
     pub fn start(client: Client, logs: &Path) -> Self {
         std::fs::create_dir_all(logs).expect("a folder");
-        let logs = logs.to_owned();
+        let node = Node {
+            client,
+            logs: logs.to_owned(),
+            image: Arc::default(),
+        };
         Self {
-            task: tokio::spawn(run(client, logs)),
+            image: node.image.clone(),
+            task: tokio::spawn(run(node)),
         }
     }
+
+    /// From now on containers of lagscale's image run this.
+    pub(crate) fn load(&self, image: Image) {
+        *self.image.lock().expect("not poisoned") = Some(image);
+    }
+}
+
+#[derive(Clone)]
+struct Node {
+    client: Client,
+    logs: PathBuf,
+    image: Arc<Mutex<Option<Image>>>,
 }
 
 struct Running {
@@ -57,8 +90,8 @@ impl Drop for Running {
     }
 }
 
-async fn run(client: Client, logs: PathBuf) {
-    let pods: Api<Pod> = Api::all(client.clone());
+async fn run(node: Node) {
+    let pods: Api<Pod> = Api::all(node.client.clone());
     let mut running: HashMap<String, Running> = HashMap::new();
     let mut events = watcher(pods, watcher::Config::default())
         .default_backoff()
@@ -71,16 +104,16 @@ async fn run(client: Client, logs: PathBuf) {
                     if let Some(running) = running.get(&uid) {
                         let _ = running.stop.send(true);
                     } else {
-                        remove(&client, &pod).await;
+                        remove(&node.client, &pod).await;
                     }
                 } else if let Entry::Vacant(place) = running.entry(uid) {
                     let (stop, stopped) = watch::channel(false);
-                    let log = logs.join(format!(
+                    let log = node.logs.join(format!(
                         "{}_{}.log",
                         pod.namespace().unwrap_or_default(),
                         pod.name_any()
                     ));
-                    let task = tokio::spawn(live(client.clone(), pod, log, stopped));
+                    let task = tokio::spawn(live(node.clone(), pod, log, stopped));
                     place.insert(Running { stop, task });
                 }
             }
@@ -94,7 +127,8 @@ async fn run(client: Client, logs: PathBuf) {
 }
 
 /// One Pod from its binding to its end.
-async fn live(client: Client, pod: Pod, log: PathBuf, mut stop: watch::Receiver<bool>) {
+async fn live(node: Node, pod: Pod, log: PathBuf, mut stop: watch::Receiver<bool>) {
+    let client = node.client.clone();
     let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let name = pod.name_any();
     // A Pod on a node is deleted with grace; one without is gone at once.
@@ -105,7 +139,14 @@ async fn live(client: Client, pod: Pod, log: PathBuf, mut stop: watch::Receiver<
     let _: Result<serde_json::Value, _> = pods
         .create_subresource("binding", &name, &PostParams::default(), &binding)
         .await;
-    let mut command = command(&client, &pod).await;
+    let mut served = None;
+    let mut command = match node.of_lagscale(&pod).await {
+        Some((command, image, address)) => {
+            served = Some((image, address));
+            Some(command)
+        }
+        None => command(&client, &pod).await,
+    };
     let mut child = command.as_mut().map(|c| Child::spawn(&name, c, &log));
     let now = jiff::Timestamp::now();
     let now = jiff::Timestamp::from_second(now.as_second())
@@ -146,7 +187,38 @@ async fn live(client: Client, pod: Pod, log: PathBuf, mut stop: watch::Receiver<
         let grace = Duration::from_secs(u64::try_from(grace.unwrap_or(30)).unwrap_or(30));
         let _ = tokio::task::spawn_blocking(move || child.terminate(grace)).await;
     }
+    if let Some((image, address)) = served {
+        image.backends.remove(address);
+    }
     remove(&client, &pod).await;
+}
+
+impl Node {
+    /// A container of lagscale's image, on ports of its own behind the balancer.
+    async fn of_lagscale(&self, pod: &Pod) -> Option<(Command, Image, SocketAddr)> {
+        let container = pod.spec.as_ref()?.containers.first()?;
+        let name = container.image.as_deref().unwrap_or_default();
+        let image = self.image.lock().expect("not poisoned").clone();
+        let image = image.filter(|_| name.starts_with("lagscale:"))?;
+        let [address, plain] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let mut own = image.args.clone();
+        own.push(format!("--listen={address}"));
+        own.push(format!("--metrics-listen={plain}"));
+        let flag = |arg: &str| arg.split('=').next().unwrap_or_default().to_owned();
+        let replaced: Vec<String> = own.iter().map(|arg| flag(arg)).collect();
+        let theirs = container.args.iter().flatten();
+        let theirs = theirs.filter(|arg| !replaced.contains(&flag(arg)));
+        let mut command = Command::new(&image.program);
+        command.args(theirs).args(&own).env_clear();
+        for variable in container.env.iter().flatten() {
+            if let Some(value) = value_of(&self.client, pod, variable).await {
+                command.env(&variable.name, value);
+            }
+        }
+        command.env("KUBECONFIG", &image.kubeconfig);
+        image.backends.add(address, plain);
+        Some((command, image, address))
+    }
 }
 
 async fn remove(client: &Client, pod: &Pod) {
@@ -177,6 +249,13 @@ async fn value_of(client: &Client, pod: &Pod, variable: &EnvVar) -> Option<Strin
     let Some(from) = &variable.value_from else {
         return variable.value.clone();
     };
+    if let Some(field) = &from.field_ref {
+        return match field.field_path.as_str() {
+            "metadata.name" => pod.metadata.name.clone(),
+            "metadata.namespace" => pod.namespace(),
+            _ => None,
+        };
+    }
     let reference = from.secret_key_ref.as_ref()?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &pod.namespace()?);
     let secret = secrets.get(&reference.name).await.ok()?;

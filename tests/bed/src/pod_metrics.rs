@@ -44,7 +44,7 @@ struct Shared {
 }
 
 impl PodMetrics {
-    /// Starts under the control plane's serving CA, as service `metrics` of the namespace `lagscale`.
+    /// Starts under the control plane's serving CA, as service `metrics` of the namespace `parts`.
     pub async fn start(control_plane: &ControlPlane) -> Self {
         let cpu = Arc::new(Mutex::new(HashMap::new()));
         let shared = Shared {
@@ -59,7 +59,7 @@ impl PodMetrics {
         let identity =
             control_plane
                 .serving_ca
-                .sign("metrics", None, &["metrics.lagscale.svc", "localhost"]);
+                .sign("metrics", None, &["metrics.parts.svc", "localhost"]);
         let chain =
             vec![CertificateDer::from_pem_slice(identity.cert.as_bytes()).expect("a certificate")];
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");

@@ -1,0 +1,142 @@
+//! What the leader does: makes and renews the pair in the Secret, and tells whom to trust.
+
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, api::PostParams, core::ObjectMeta};
+use prometheus::IntGauge;
+
+use super::{Kept, Registration, Spans, Step, names};
+use crate::controller::Lead;
+
+/// Between two looks; a change of the CA takes a few of them.
+const EVERY: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is kept, and where.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// The Secret's name, in the namespace of the Service.
+    pub secret: String,
+    /// What leads here.
+    pub registration: Registration,
+    /// How long things last.
+    pub spans: Spans,
+}
+
+/// Keeps it for as long as the process runs, while `lead` says that this replica is the leader. `registered`: whether HPAs
+/// ask here.
+pub async fn keep(client: Client, keeping: Keeping, mut lead: Lead, registered: IntGauge) {
+    let every = EVERY.min(keeping.spans.overlap / 4);
+    let keeper = Keeper { client, keeping };
+    let mut said = String::new();
+    loop {
+        if lead.is_elected() {
+            let looked = tokio::time::timeout(PATIENCE, keeper.look(&lead)).await;
+            let looked = looked.unwrap_or_else(|_| Err("the API server does not answer".into()));
+            registered.set(looked.is_ok().into());
+            match looked {
+                Ok(()) => said.clear(),
+                Err(error) if error != said => {
+                    tracing::warn!(
+                        error,
+                        "keeping the serving certificate and its registration"
+                    );
+                    said = error;
+                }
+                Err(_) => {}
+            }
+        }
+        if !lead.is_elected() {
+            registered.set(0);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = lead.changed() => {}
+        }
+    }
+}
+
+struct Keeper {
+    client: Client,
+    keeping: Keeping,
+}
+
+impl Keeper {
+    /// One look, and at most one step.
+    async fn look(&self, lead: &Lead) -> Result<(), String> {
+        let Registration {
+            namespace, service, ..
+        } = &self.keeping.registration;
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let name = &self.keeping.secret;
+        let found = api
+            .get_opt(name)
+            .await
+            .map_err(|e| format!("Secret {namespace}/{name}: {e}"))?;
+        let data = found.as_ref().and_then(|s| s.data.clone());
+        let mut kept = Kept::read(&data.unwrap_or_default());
+        // Told before it is judged: what is trusted is what was told, not what is about to be.
+        let mut told = Ok(());
+        if found.is_some() {
+            told = self.tell(&kept, lead).await;
+        }
+        let names = names(service, namespace);
+        let next = kept.next(&names, told.is_ok(), self.keeping.spans, SystemTime::now());
+        let next = next.map_err(|e| format!("making a certificate: {e}"))?;
+        if let Some((next, step)) = next {
+            self.write(&api, found, &next).await?;
+            let what = match step {
+                Step::Begin => "a CA and a serving certificate are made",
+                Step::Trust => "a new CA is trusted beside the one before",
+                Step::Issue => "a new serving certificate is made",
+                Step::Drop => "the CA before is not trusted any more",
+            };
+            tracing::info!(namespace, secret = name, "{what}");
+            kept = next;
+            told = self.tell(&kept, lead).await;
+        }
+        told
+    }
+
+    async fn write(
+        &self,
+        api: &Api<Secret>,
+        found: Option<Secret>,
+        kept: &Kept,
+    ) -> Result<(), String> {
+        let (name, params) = (&self.keeping.secret, PostParams::default());
+        // With the version it was read at: what another leader wrote meanwhile stands.
+        let written = if let Some(mut secret) = found {
+            secret.data.get_or_insert_default().extend(kept.write());
+            api.replace(name, &params, &secret).await
+        } else {
+            let labels = [("app.kubernetes.io/name".into(), "lagscale".into())];
+            let secret = Secret {
+                metadata: ObjectMeta {
+                    name: Some(name.clone()),
+                    labels: Some(labels.into()),
+                    ..ObjectMeta::default()
+                },
+                data: Some(kept.write()),
+                type_: Some("kubernetes.io/tls".into()),
+                ..Secret::default()
+            };
+            api.create(&params, &secret).await
+        };
+        written.map(drop).map_err(|e| format!("Secret {name}: {e}"))
+    }
+
+    /// Beside a KEDA that is alive nobody is led here.
+    async fn tell(&self, kept: &Kept, lead: &Lead) -> Result<(), String> {
+        let registration = &self.keeping.registration;
+        registration.webhooks(&self.client, kept).await?;
+        if !lead.holds() {
+            return Err(format!(
+                "the APIService is left alone, a KEDA operator is {}",
+                lead.keda()
+            ));
+        }
+        registration.api_service(&self.client, kept).await
+    }
+}

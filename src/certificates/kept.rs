@@ -1,0 +1,361 @@
+//! Pure: what the Secret holds, and what it is to hold next. A change of the CA takes three steps, each of which every client
+//! and every replica can follow before the next: the new CA is trusted beside the old one, then the certificate is its, then
+//! the old one goes. How far a change has come is told by the certificates' own times, so whoever leads goes on with it.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use k8s_openapi::ByteString;
+use rcgen::{KeyPair, PublicKeyData};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use super::issue::{self, BACKDATED, Issued};
+
+/// How long things last.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans {
+    /// A CA.
+    pub authority: Duration,
+    /// A serving certificate; not longer than its CA.
+    pub leaf: Duration,
+    /// From one step of a change to the next: for kube-apiservers to trust a new CA, and for replicas to load a certificate.
+    pub overlap: Duration,
+}
+
+/// The content of the Secret. Its first CA is the one that signs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// PEM, one after the other.
+    pub bundle: String,
+    /// Of the first one in the bundle.
+    pub ca_key: String,
+    /// What is served.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
+const KEYS: [&str; 4] = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
+
+impl Kept {
+    /// As a Secret holds it; what is missing is empty.
+    #[must_use]
+    pub fn read(data: &BTreeMap<String, ByteString>) -> Self {
+        let text = |key: &str| {
+            let bytes = data.get(key).map(|b| b.0.clone()).unwrap_or_default();
+            String::from_utf8(bytes).unwrap_or_default()
+        };
+        let [bundle, ca_key, certificate, key] = KEYS.map(text);
+        Self {
+            bundle,
+            ca_key,
+            certificate,
+            key,
+        }
+    }
+
+    /// As a Secret is to hold it.
+    #[must_use]
+    pub fn write(&self) -> BTreeMap<String, ByteString> {
+        let texts = [&self.bundle, &self.ca_key, &self.certificate, &self.key];
+        let pairs = KEYS.iter().zip(texts);
+        let pairs = pairs.map(|(k, t)| ((*k).to_owned(), ByteString(t.clone().into_bytes())));
+        pairs.collect()
+    }
+
+    /// What it is to be now, and why; `None` where it is as it should be. `trusted`: whether everybody who is told whom to
+    /// trust was told of the first CA.
+    pub fn next(
+        &self,
+        names: &[String],
+        trusted: bool,
+        spans: Spans,
+        now: SystemTime,
+    ) -> Result<Option<(Self, Step)>, rcgen::Error> {
+        let authorities = pems(&self.bundle);
+        let newest = authorities.first().map(|pem| (pem, Facts::of(pem)));
+        let Some((newest_pem, Some(newest))) = newest else {
+            return Self::begin(names, spans, now).map(Some);
+        };
+        let leaf = Facts::of(&self.certificate).filter(|leaf| {
+            leaf.ends > now && leaf.is_for(names) && holds(&self.key, &self.certificate)
+        });
+        let signer = leaf.as_ref().and_then(|leaf| {
+            let signed = |pem: &String| is_signed_by(&self.certificate, pem);
+            authorities.iter().position(signed).map(|of| (leaf, of))
+        });
+        let signs = holds(&self.ca_key, newest_pem) && newest.ends > now;
+        match signer {
+            // Nobody can be served with what is there.
+            None if signs => self
+                .issue(newest_pem, newest.ends, names, spans, now)
+                .map(Some),
+            None => Self::begin(names, spans, now).map(Some),
+            Some((leaf, 0)) => {
+                if !signs || is_late(newest.ends, spans.authority, now) {
+                    return self.add(newest_pem, spans, now).map(Some);
+                }
+                if is_late(leaf.ends, spans.leaf, now) && leaf.ends < newest.ends {
+                    return self
+                        .issue(newest_pem, newest.ends, names, spans, now)
+                        .map(Some);
+                }
+                if authorities.len() > 1 && leaf.age(now) >= spans.overlap {
+                    let kept = Self {
+                        bundle: newest_pem.clone(),
+                        ..self.clone()
+                    };
+                    return Ok(Some((kept, Step::Drop)));
+                }
+                Ok(None)
+            }
+            Some(_) if !signs => Self::begin(names, spans, now).map(Some),
+            Some(_) if trusted && newest.age(now) >= spans.overlap => self
+                .issue(newest_pem, newest.ends, names, spans, now)
+                .map(Some),
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// All anew.
+    fn begin(
+        names: &[String],
+        spans: Spans,
+        now: SystemTime,
+    ) -> Result<(Self, Step), rcgen::Error> {
+        let ca = issue::authority(now, spans.authority)?;
+        let made = Self {
+            bundle: ca.certificate.clone(),
+            ca_key: ca.key,
+            ..Self::default()
+        };
+        let (made, _) = made.issue(&ca.certificate, now + spans.authority, names, spans, now)?;
+        Ok((made, Step::Begin))
+    }
+
+    fn add(
+        &self,
+        before: &str,
+        spans: Spans,
+        now: SystemTime,
+    ) -> Result<(Self, Step), rcgen::Error> {
+        let ca = issue::authority(now, spans.authority)?;
+        let kept = Self {
+            bundle: format!("{}{before}", ca.certificate),
+            ca_key: ca.key,
+            ..self.clone()
+        };
+        Ok((kept, Step::Trust))
+    }
+
+    fn issue(
+        &self,
+        ca: &str,
+        ca_ends: SystemTime,
+        names: &[String],
+        spans: Spans,
+        now: SystemTime,
+    ) -> Result<(Self, Step), rcgen::Error> {
+        let until = ca_ends.min(now + spans.leaf);
+        let Issued { certificate, key } = issue::leaf(ca, &self.ca_key, names, now, until)?;
+        let kept = Self {
+            certificate,
+            key,
+            ..self.clone()
+        };
+        Ok((kept, Step::Issue))
+    }
+
+    /// Whether `bundle`, as somebody was told it, has the CA that signs.
+    #[must_use]
+    pub fn is_trusted_by(&self, bundle: &str) -> bool {
+        let first = pems(&self.bundle).into_iter().next();
+        first.is_some_and(|first| pems(bundle).contains(&first))
+    }
+}
+
+/// What a change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing, or nothing of use.
+    Begin,
+    /// A new CA, beside the one before.
+    Trust,
+    /// A new certificate of the first CA.
+    Issue,
+    /// The CA before is not trusted any more.
+    Drop,
+}
+
+/// Two thirds of its life are over.
+fn is_late(ends: SystemTime, life: Duration, now: SystemTime) -> bool {
+    ends < now + life / 3
+}
+
+struct Facts {
+    begins: SystemTime,
+    ends: SystemTime,
+    names: Vec<String>,
+}
+
+impl Facts {
+    fn of(pem: &str) -> Option<Self> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+        let (_, found) = X509Certificate::from_der(&der).ok()?;
+        let at = |seconds: i64| {
+            let since = Duration::from_secs(u64::try_from(seconds).ok()?);
+            SystemTime::UNIX_EPOCH.checked_add(since)
+        };
+        let names = found.subject_alternative_name().ok().flatten();
+        let names = names.iter().flat_map(|names| &names.value.general_names);
+        Some(Self {
+            begins: at(found.validity().not_before.timestamp())?,
+            ends: at(found.validity().not_after.timestamp())?,
+            names: names
+                .filter_map(|name| match name {
+                    GeneralName::DNSName(name) => Some((*name).to_owned()),
+                    _ => None,
+                })
+                .collect(),
+        })
+    }
+
+    fn age(&self, now: SystemTime) -> Duration {
+        now.duration_since(self.begins + BACKDATED)
+            .unwrap_or_default()
+    }
+
+    fn is_for(&self, names: &[String]) -> bool {
+        names.iter().all(|name| self.names.contains(name))
+    }
+}
+
+/// Each certificate of a bundle as PEM of its own, in one spelling.
+fn pems(bundle: &str) -> Vec<String> {
+    let all = CertificateDer::pem_slice_iter(bundle.as_bytes()).filter_map(Result::ok);
+    let all = all.map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der.to_vec())));
+    all.map(|text| text.replace("\r\n", "\n")).collect()
+}
+
+/// Whether this is the key of that certificate.
+fn holds(key: &str, certificate: &str) -> bool {
+    let of = || {
+        let key = KeyPair::from_pem(key).ok()?;
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
+        let (_, found) = X509Certificate::from_der(&der).ok()?;
+        Some(key.subject_public_key_info() == found.tbs_certificate.subject_pki.raw)
+    };
+    of().unwrap_or(false)
+}
+
+fn is_signed_by(certificate: &str, authority: &str) -> bool {
+    let of = || {
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
+        let (_, found) = X509Certificate::from_der(&der).ok()?;
+        let der = CertificateDer::from_pem_slice(authority.as_bytes()).ok()?;
+        let (_, authority) = X509Certificate::from_der(&der).ok()?;
+        let key = authority.public_key();
+        Some(found.verify_signature(Some(key)).is_ok())
+    };
+    of().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPANS: Spans = Spans {
+        authority: Duration::from_secs(900),
+        leaf: Duration::from_secs(300),
+        overlap: Duration::from_secs(60),
+    };
+
+    fn names() -> Vec<String> {
+        issue::names("lagscale", "lagscale")
+    }
+
+    /// A whole second: certificates have no smaller ones.
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+    }
+
+    fn step(kept: &mut Kept, trusted: bool, seconds: u64) -> Option<Step> {
+        let next = kept.next(&names(), trusted, SPANS, at(seconds)).unwrap();
+        next.map(|(next, step)| {
+            *kept = next;
+            step
+        })
+    }
+
+    #[test]
+    fn a_ca_is_replaced_in_three_steps_and_no_certificate_is_served_that_is_not_trusted() {
+        let mut kept = Kept::default();
+        assert_eq!(step(&mut kept, false, 0), Some(Step::Begin));
+        assert_eq!(step(&mut kept, false, 199), None);
+        assert_eq!(step(&mut kept, false, 201), Some(Step::Issue));
+        assert_eq!(step(&mut kept, true, 300), None);
+        assert_eq!(step(&mut kept, true, 402), Some(Step::Issue));
+        let old = kept.clone();
+        assert_eq!(step(&mut kept, true, 601), Some(Step::Trust));
+        assert_eq!(pems(&kept.bundle).len(), 2);
+        assert_eq!(kept.certificate, old.certificate, "still the old one's");
+        assert!(!kept.is_trusted_by(&old.bundle) && kept.is_trusted_by(&kept.bundle));
+        assert_eq!(step(&mut kept, true, 660), None, "a moment for all to know");
+        assert_eq!(step(&mut kept, false, 680), None, "somebody was not told");
+        assert_eq!(step(&mut kept, true, 680), Some(Step::Issue));
+        assert_ne!(kept.certificate, old.certificate);
+        assert!(is_signed_by(&kept.certificate, &pems(&kept.bundle)[0]));
+        assert_eq!(step(&mut kept, true, 739), None);
+        assert_eq!(step(&mut kept, true, 740), Some(Step::Drop));
+        assert_eq!(pems(&kept.bundle).len(), 1);
+        assert_eq!(step(&mut kept, true, 741), None);
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_made_anew_at_once_and_nothing_else_is_touched() {
+        let mut good = Kept::default();
+        step(&mut good, false, 0);
+        let spoilt = |change: fn(&mut Kept)| {
+            let mut kept = good.clone();
+            change(&mut kept);
+            let done = step(&mut kept, false, 1);
+            (done, kept)
+        };
+        let (done, kept) = spoilt(|k| k.certificate = "no PEM".into());
+        assert_eq!(
+            (done, kept.bundle == good.bundle),
+            (Some(Step::Issue), true)
+        );
+        let (done, _) = spoilt(|k| k.key.clear());
+        assert_eq!(done, Some(Step::Issue));
+        // Somebody else's files, whose CA key was kept elsewhere: trusted on, and replaced step by step.
+        let (done, kept) = spoilt(|k| k.ca_key.clear());
+        assert_eq!(done, Some(Step::Trust));
+        assert_eq!(kept.certificate, good.certificate);
+        let (done, _) = spoilt(|k| k.bundle.clear());
+        assert_eq!(done, Some(Step::Begin));
+        let other = issue::names("other", "lagscale");
+        let next = good.next(&other, true, SPANS, at(1)).unwrap();
+        assert_eq!(next.map(|n| n.1), Some(Step::Issue), "for other names");
+        let mut late = good.clone();
+        assert_eq!(step(&mut late, true, 901), Some(Step::Begin), "all is over");
+    }
+
+    #[test]
+    fn a_secret_holds_it_as_it_is_and_debug_tells_nothing_of_it() {
+        let mut kept = Kept::default();
+        step(&mut kept, false, 0);
+        assert!(kept == Kept::read(&kept.write()));
+        assert!(!format!("{kept:?}").contains("PRIVATE"));
+    }
+}
