@@ -4,13 +4,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
-use crate::telemetry::Format;
+use crate::{cli, telemetry::Format};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
+///
+/// Without a command it runs: as a controller of ScaledObjects and LagMetrics, and as the API server that HPAs ask. The commands
+/// are for people: they look at Kafka or at a cluster, and change nothing.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// Without one: run.
     #[command(subcommand)]
@@ -23,10 +26,29 @@ pub struct Cli {
 /// What else it can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// What consumer groups have yet to do, partition by partition. Needs no Kubernetes.
+    Lag(cli::LagArgs),
+    /// The record that a consumer group stands before on a partition. Needs no Kubernetes.
+    Peek(cli::PeekArgs),
+    /// Whether the installation works, one line each, with what to do where it does not.
+    Check(cli::CheckArgs),
+    /// Why a ScaledObject has the replicas it has, and what would change that.
+    Explain(cli::ExplainArgs),
     /// Print the custom resource definitions, generated from the types, as YAML.
-    Crds,
+    #[command(visible_alias = "crds")]
+    Crd,
     /// Write a CA and a serving certificate for the API server's Service.
     Certs(CertsArgs),
+    /// Print what a shell reads to complete commands and flags.
+    Completions(CompletionsArgs),
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 /// Flags of a run.

@@ -1,11 +1,12 @@
 //! The binary: installs the crypto provider, parses, runs, exits with a code.
 
-use std::process::ExitCode;
+use std::{future::Future, process::ExitCode};
 
 use clap::Parser;
 use lagscale::{
     args::{Cli, Command},
-    cli, run,
+    cli::{self, Done},
+    run,
 };
 
 fn main() -> ExitCode {
@@ -18,15 +19,32 @@ fn main() -> ExitCode {
     }
     let args = Cli::parse();
     let done = match args.command {
-        None => run::run(args.run),
-        Some(Command::Crds) => cli::crds(),
-        Some(Command::Certs(certs)) => cli::certs(&certs),
+        None => run::run(args.run).map(|()| true),
+        Some(Command::Lag(args)) => waited(cli::lag(&args)),
+        Some(Command::Peek(args)) => waited(cli::peek(&args)),
+        Some(Command::Check(args)) => waited(cli::check(&args)),
+        Some(Command::Explain(args)) => waited(cli::explain(&args)),
+        Some(Command::Crd) => cli::crds(),
+        Some(Command::Certs(certs)) => cli::certs(&certs).map(|()| true),
+        Some(Command::Completions(args)) => Ok(cli::completions(&args)),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("lagscale: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does a command's work on this thread.
+fn waited(work: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(work);
+    // A dial under way is nobody's answer any more.
+    runtime.shutdown_background();
+    done
 }

@@ -64,10 +64,12 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         ready,
     });
     let (objects, hpas) = controller.stores();
+    let questions = controller.questions();
     let parts = server::Parts {
         table,
         client: client.clone(),
         neighbours: Neighbours { objects, hpas },
+        questions,
         polled,
         stopping,
         ending: ending.clone(),

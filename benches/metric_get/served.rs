@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::{Client, Config};
 use lagscale::{
+    controller::Questions,
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
 };
@@ -33,6 +34,7 @@ pub async fn run(folder: &Path, cluster: &str) {
             objects: kube::runtime::reflector::store().0,
             hpas: kube::runtime::reflector::store().0,
         },
+        questions: Questions::unanswered(),
         polled,
         stopping,
         ending,

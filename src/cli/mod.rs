@@ -1,14 +1,77 @@
-//! What the binary does besides running: print the CRDs, write certificates.
+//! What the binary does besides running: looking at groups and records from a terminal, saying why, checking, and printing what
+//! an installation needs.
 
+mod brokers;
 mod certs;
+mod check;
+mod explain;
+mod lag;
+mod peek;
+mod properties;
 
-use std::{error::Error, io::Write};
+use std::{error::Error, fmt::Write as _, io::Write as _};
 
+use clap::{CommandFactory, ValueEnum};
+
+pub use brokers::ClusterArgs;
 pub use certs::certs;
+pub use check::{CheckArgs, check};
+pub use explain::{ExplainArgs, explain};
+pub use lag::{LagArgs, lag};
+pub use peek::{PeekArgs, peek};
+
+use crate::args::{Cli, CompletionsArgs};
+
+/// Whether all is well; an error is neither yes nor no.
+pub type Done = Result<bool, Box<dyn Error>>;
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For scripts.
+    Json,
+}
+
+/// A client of the cluster that the kubeconfig leads to.
+async fn cluster() -> Result<kube::Client, String> {
+    kube::Client::try_default().await.map_err(|e| {
+        format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
+    })
+}
 
 /// Prints the custom resource definitions as YAML.
-pub fn crds() -> Result<(), Box<dyn Error>> {
+pub fn crds() -> Done {
     let yaml = crate::resources::crds()?;
     std::io::stdout().write_all(yaml.as_bytes())?;
-    Ok(())
+    Ok(true)
+}
+
+/// Prints what a shell reads to complete commands and flags.
+#[must_use]
+pub fn completions(args: &CompletionsArgs) -> bool {
+    clap_complete::generate(
+        args.shell,
+        &mut Cli::command(),
+        "lagscale",
+        &mut std::io::stdout(),
+    );
+    true
+}
+
+/// Columns as wide as their widest cell, two blanks apart.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }

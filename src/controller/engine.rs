@@ -24,6 +24,7 @@ use super::{
     leadership::Lead,
     object::Object,
     publish::{entries, foreign},
+    questions::{Question, Questions},
     teller::Teller,
     users,
     watches::{Change, Watches},
@@ -82,6 +83,7 @@ pub struct Controller {
     pub(super) waiting: BTreeSet<ObjectKey>,
     /// Objects whose first poll is not over.
     pub(super) unpolled: BTreeSet<ObjectKey>,
+    questions: (Questions, mpsc::Receiver<Question>),
     done: (
         mpsc::UnboundedSender<Outcome>,
         mpsc::UnboundedReceiver<Outcome>,
@@ -122,6 +124,7 @@ impl Controller {
             unfollowed: false,
             waiting: BTreeSet::new(),
             unpolled: BTreeSet::new(),
+            questions: Questions::new(),
             done: mpsc::unbounded_channel(),
             places: Places::default(),
             releasing: BTreeSet::new(),
@@ -137,6 +140,12 @@ impl Controller {
     #[must_use]
     pub fn stores(&self) -> (Store<ScaledObject>, Store<HorizontalPodAutoscaler>) {
         (self.watches.objects.clone(), self.watches.hpas.clone())
+    }
+
+    /// Where it is asked for reasons.
+    #[must_use]
+    pub fn questions(&self) -> Questions {
+        self.questions.0.clone()
     }
 
     /// Runs until `stop` turns true.
@@ -171,6 +180,10 @@ impl Controller {
                     dirty.evaluate.extend(self.objects.keys().cloned());
                 }
                 () = lead.changed() => {}
+                Some(question) = self.questions.1.recv() => {
+                    self.answer(question);
+                    continue;
+                }
                 _ = stop.wait_for(|s| *s) => return,
             }
             tokio::time::sleep(TOGETHER).await;

@@ -92,6 +92,25 @@ pub struct TriggerAuthenticationSpec {
     pub oauth2: Option<Map<String, Value>>,
 }
 
+impl TriggerAuthenticationSpec {
+    /// Sources of it that are not supported, by the names of their fields.
+    #[must_use]
+    pub fn unsupported(&self) -> Vec<&'static str> {
+        // `podIdentity` with the provider `none` is what leaving it out is.
+        let identity = self.pod_identity.as_ref();
+        let identity = identity.filter(|v| v.get("provider").is_some_and(|p| p != "none"));
+        let sources = [
+            ("podIdentity", identity),
+            ("hashiCorpVault", self.hashi_corp_vault.as_ref()),
+            ("azureKeyVault", self.azure_key_vault.as_ref()),
+            ("gcpSecretManager", self.gcp_secret_manager.as_ref()),
+            ("awsSecretManager", self.aws_secret_manager.as_ref()),
+        ];
+        let named = sources.into_iter().filter(|(_, value)| value.is_some());
+        named.map(|(source, _)| source).collect()
+    }
+}
+
 /// The same for triggers of every namespace; what it names is looked for in the cluster object namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

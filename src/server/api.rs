@@ -19,11 +19,11 @@ use super::{
     identity::{Authenticator, Peer},
     openapi,
     query::{self, Query},
-    reply::{Details, Failure},
+    reply::{Details, Failure, object},
     route::{self, GROUP, Path, Route},
     webhooks::{Hook, Webhooks},
 };
-use crate::scaling::table::Table;
+use crate::{controller::Questions, scaling::table::Table};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
@@ -34,6 +34,7 @@ pub(super) struct Api {
     pub authorizer: Authorizer,
     pub readiness: Readiness,
     pub webhooks: Webhooks,
+    pub questions: Questions,
     pub requests: IntCounterVec,
 }
 
@@ -86,6 +87,7 @@ fn kind(route: &Route<'_>) -> &'static str {
     match route {
         Route::Health(_) | Route::Check(..) => "health",
         Route::Metric { .. } | Route::Everywhere => "metric",
+        Route::Explanation { .. } => "explanation",
         Route::OpenApi2 | Route::OpenApi3 | Route::OpenApi3Version => "openapi",
         Route::Index | Route::Groups | Route::Group | Route::Resources | Route::Version => {
             "discovery"
@@ -152,6 +154,15 @@ impl Api {
                 let query = list_options(query)?;
                 let place = (namespace, metric);
                 external_metrics::get(&self.table, place, &query.selector, format, pretty)
+            }
+            Route::Explanation { namespace, name } => {
+                let found = self.questions.explain(namespace, name).await;
+                let found = found.ok_or_else(|| {
+                    Failure::not_found(format!(
+                        "no ScaledObject {name} in namespace {namespace} is known here"
+                    ))
+                })?;
+                Ok(object(StatusCode::OK, &found, Format::Json, pretty))
             }
             Route::Everywhere => {
                 let format = written(Offer::Metrics)?;

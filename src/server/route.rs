@@ -30,6 +30,8 @@ pub(super) enum Route<'a> {
     Resources,
     /// The values of one metric in one namespace.
     Metric { namespace: &'a str, metric: &'a str },
+    /// Why a ScaledObject has the replicas it has.
+    Explanation { namespace: &'a str, name: &'a str },
     /// The metrics of all namespaces, for a person.
     Everywhere,
     /// `/openapi/v2`.
@@ -118,6 +120,15 @@ fn route<'a>(text: &'a str, words: &[&'a str]) -> Route<'a> {
         {
             Route::Metric { namespace, metric }
         }
+        [
+            "apis",
+            GROUP,
+            VERSION,
+            "namespaces",
+            namespace,
+            "scaledobjects",
+            name,
+        ] if !namespace.is_empty() && !name.is_empty() => Route::Explanation { namespace, name },
         ["openapi", "v2"] => Route::OpenApi2,
         ["openapi", "v3"] => Route::OpenApi3,
         ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,

@@ -33,7 +33,7 @@ use super::{
     trust,
     webhooks::{Neighbours, Webhooks},
 };
-use crate::scaling::table::Table;
+use crate::{controller::Questions, scaling::table::Table};
 
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(15);
@@ -71,6 +71,8 @@ pub struct Parts {
     pub client: Client,
     /// What webhooks judge among.
     pub neighbours: Neighbours,
+    /// Who knows reasons.
+    pub questions: Questions,
     /// Becomes true once the first polls are over.
     pub polled: watch::Receiver<bool>,
     /// Becomes true when the process is told to end: it is not ready any more, and serves on.
@@ -134,6 +136,7 @@ impl Server {
                 tokens: Tokens::new(parts.client.clone()),
             },
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours),
+            questions: parts.questions,
             authorizer: Authorizer::new(parts.client),
             readiness: readiness.clone(),
             requests,

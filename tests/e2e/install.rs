@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Shared,
+    ask::ask,
     load::Load,
     scene::Scene,
     world::{PATIENCE, root},
@@ -104,6 +105,12 @@ async fn install() {
     scene.reaches(&observer, 3).await;
     rotation(&scene, &format!("s0-kafka-{topic}")).await;
     any_user(&bed).await;
+    let (code, said, error) = ask(bed.control_plane.kubeconfig(), &["check"]).await;
+    assert_eq!((code, error.as_str()), (0, ""), "{said}");
+    assert!(
+        said.contains("ok    Deployment lagscale/lagscale: 2 of 2 replicas are ready"),
+        "{said}"
+    );
     uninstall(&scene).await;
 }
 

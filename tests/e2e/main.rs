@@ -10,6 +10,7 @@
 
 mod access;
 mod admission;
+mod ask;
 mod authentication;
 mod bad_input;
 mod bounds;
@@ -145,6 +146,7 @@ fn main() {
         rotation::trials,
         access::trials,
         admission::trials,
+        ask::trials,
         authentication::trials,
         bad_input::trials,
         elections::trials,

@@ -77,6 +77,11 @@ impl Kind {
 async fn writes(yard: &Yard) {
     let scene = Scene::new(&yard.bed, "fleet").await;
     let mut fleet = Fleet::set(&scene).await;
+    // An HPA that can't read says so after a while, and that is told.
+    let _balancer = yard.balancer.lock().await;
+    let (address, plain) = (fleet.lagscale.address, fleet.lagscale.plain);
+    yard.bed.balancer.add(address, plain);
+    yard.bed.available(API_SERVICE).await;
     let begin = fleet.gate.writes().len();
     fleet.make().await;
     fleet.all("Ready", "True").await;
@@ -86,10 +91,6 @@ async fn writes(yard: &Yard) {
     assert_eq!(made.len(), OBJECTS + 1);
     fleet.most("to make", begin, 5);
 
-    let _balancer = yard.balancer.lock().await;
-    let (address, plain) = (fleet.lagscale.address, fleet.lagscale.plain);
-    yard.bed.balancer.add(address, plain);
-    yard.bed.available(API_SERVICE).await;
     fleet.every_hpa_reads().await;
     fleet.hpas_are_told().await;
     fleet.quiet(2).await;

@@ -1,7 +1,6 @@
 //! From an authentication to parameters: each source in KEDA's order, a later one over an earlier one.
 
 use kube::ResourceExt;
-use serde_json::{Map, Value};
 
 use super::{Gather, Lookup, hosts};
 use crate::{
@@ -82,17 +81,9 @@ impl<L: Lookup> Gather<'_, L> {
 
     fn sources(&mut self, spec: &TriggerAuthenticationSpec, of: &Of<'_>) -> Parameters {
         // oauth2 is for triggers that ask over HTTP: KEDA's kafka does not read it either.
-        for (source, value) in [
-            ("podIdentity", &spec.pod_identity),
-            ("hashiCorpVault", &spec.hashi_corp_vault),
-            ("azureKeyVault", &spec.azure_key_vault),
-            ("gcpSecretManager", &spec.gcp_secret_manager),
-            ("awsSecretManager", &spec.aws_secret_manager),
-        ] {
-            if value.as_ref().is_some_and(|v| !says_nothing(source, v)) {
-                self.notes
-                    .push(format!("{}: {source} is not supported", of.what));
-            }
+        for source in spec.unsupported() {
+            self.notes
+                .push(format!("{}: {source} is not supported", of.what));
         }
         let mut parameters = Parameters::new();
         for variable in &spec.env {
@@ -184,9 +175,4 @@ impl<L: Lookup> Gather<'_, L> {
         self.notes.push(note);
         None
     }
-}
-
-/// `podIdentity` with the provider `none` is what leaving it out is.
-fn says_nothing(source: &str, value: &Map<String, Value>) -> bool {
-    source == "podIdentity" && value.get("provider").is_none_or(|p| p == "none")
 }

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::D
 use bed::{Ca, Identity};
 use jiff::Timestamp;
 use lagscale::{
+    controller::Questions,
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
 };
@@ -95,6 +96,7 @@ impl Rig {
                 objects: kube::runtime::reflector::store().0,
                 hpas: kube::runtime::reflector::store().0,
             },
+            questions: Questions::unanswered(),
             polled: polled_seen,
             stopping,
             ending,

@@ -1,0 +1,123 @@
+//! `lagscale check`: whether an installation works, one line each, with what to do where it does not.
+
+mod installation;
+mod objects;
+mod rights;
+mod switch;
+
+use std::fmt::Write;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Done, Output};
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: nothing failed. 1: something did, or the cluster could not be asked. 2: the arguments are wrong."
+)]
+pub struct CheckArgs {
+    /// Where lagscale is installed.
+    #[arg(long, default_value = "lagscale")]
+    pub installed_in: String,
+    /// Before KEDA is replaced: what would not be served here, and what its uninstall would take along.
+    #[arg(long)]
+    pub before_switch: bool,
+    /// Lines or JSON.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// What was found of one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    level: Level,
+    what: String,
+    found: String,
+    /// What a person does about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            level: Level::Ok,
+            what: what.into(),
+            found: found.into(),
+            fix: None,
+        }
+    }
+
+    fn warn(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warn,
+            fix: Some(fix.into()),
+            ..Self::ok(what, found)
+        }
+    }
+
+    fn fail(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Fail,
+            ..Self::warn(what, found, fix)
+        }
+    }
+
+    /// What can't be looked at, and why.
+    fn unseen(what: impl Into<String>, error: &kube::Error) -> Self {
+        let said = match error {
+            kube::Error::Api(status) => status.message.clone(),
+            error => error.to_string(),
+        };
+        let fix = "check with the rights of a cluster administrator";
+        Self::warn(what, format!("it can't be looked at: {said}"), fix)
+    }
+}
+
+/// Runs it.
+pub async fn check(args: &CheckArgs) -> Done {
+    let client = super::cluster().await?;
+    let version = client.apiserver_version().await;
+    let version = version.map_err(|e| format!("the API server does not answer: {e}"))?;
+    let mut findings = vec![Finding::ok("API server", version.git_version)];
+    if args.before_switch {
+        findings.extend(switch::look(&client).await);
+    } else {
+        findings.extend(installation::look(&client, &args.installed_in).await);
+        findings.extend(rights::look(&client, &args.installed_in).await);
+        findings.extend(objects::look(&client).await);
+    }
+    print!("{}", written(&findings, args.output)?);
+    Ok(findings.iter().all(|f| f.level != Level::Fail))
+}
+
+fn written(findings: &[Finding], output: Output) -> Result<String, String> {
+    if output == Output::Json {
+        return Ok(serde_json::to_string_pretty(findings).map_err(|e| e.to_string())? + "\n");
+    }
+    let mut text = String::new();
+    for finding in findings {
+        let level = match finding.level {
+            Level::Ok => "ok   ",
+            Level::Warn => "warn ",
+            Level::Fail => "FAIL ",
+        };
+        let _ = write!(text, "{level} {}: {}", finding.what, finding.found);
+        if let Some(fix) = &finding.fix {
+            let _ = write!(text, " -> {fix}");
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}

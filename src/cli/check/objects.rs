@@ -1,0 +1,114 @@
+//! What is scaled: ScaledObjects with Kafka behind them as their conditions tell it, and their HPAs.
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::{Api, Client, ResourceExt, api::ListParams};
+
+use super::Finding;
+use crate::resources::{Condition, LagMetric, ScaledObject};
+
+/// Of one kind: more would hide the rest.
+const MOST: usize = 20;
+
+pub(super) async fn look(client: &Client) -> Vec<Finding> {
+    let mut findings = scaled_objects(client).await;
+    findings.extend(lag_metrics(client).await);
+    findings.extend(hpas(client).await);
+    findings
+}
+
+async fn scaled_objects(client: &Client) -> Vec<Finding> {
+    let what = "ScaledObjects";
+    let api: Api<ScaledObject> = Api::all(client.clone());
+    let objects = match api.list(&ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(error) => return vec![Finding::unseen(what, &error)],
+    };
+    let count = objects.len();
+    let told = objects.iter().map(|o| {
+        let conditions = o.status.as_ref().map(|s| s.conditions.as_slice());
+        (full_name(o), conditions.unwrap_or_default())
+    });
+    of_conditions(what, count, told.collect())
+}
+
+async fn lag_metrics(client: &Client) -> Vec<Finding> {
+    let what = "LagMetrics";
+    let api: Api<LagMetric> = Api::all(client.clone());
+    let Ok(list) = api.list(&ListParams::default()).await else {
+        // The CRD has its own line.
+        return Vec::new();
+    };
+    let told = list.items.iter().map(|o| {
+        let conditions = o.status.as_ref().map(|s| s.conditions.as_slice());
+        (full_name(o), conditions.unwrap_or_default())
+    });
+    of_conditions(what, list.items.len(), told.collect())
+}
+
+fn full_name(object: &impl ResourceExt) -> String {
+    format!(
+        "{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
+}
+
+/// Their `Ready` condition has broker and cause: reachability, logins and ACLs are told there.
+fn of_conditions(what: &str, count: usize, told: Vec<(String, &[Condition])>) -> Vec<Finding> {
+    let ready = |conditions: &[Condition]| conditions.iter().find(|c| c.kind == "Ready").cloned();
+    let bad = told
+        .into_iter()
+        .filter_map(|(name, conditions)| match ready(conditions) {
+            Some(c) if c.status == "True" => None,
+            Some(c) => Some((name, format!("{}: {}", c.reason, c.message))),
+            None => Some((name, "nobody has looked at it yet".to_owned())),
+        });
+    let bad: Vec<_> = bad.collect();
+    let good = count - bad.len();
+    let mut findings = vec![Finding::ok(what, format!("{good} of {count} are ready"))];
+    let more = bad.len().saturating_sub(MOST);
+    findings.extend(bad.into_iter().take(MOST).map(|(name, why)| {
+        let (namespace, object) = name.split_once('/').unwrap_or(("", &name));
+        let fix = format!("lagscale explain -n {namespace} {object}; docs/troubleshooting.md");
+        Finding::fail(format!("{what} {name}"), why, fix)
+    }));
+    if more > 0 {
+        findings.push(Finding::fail(
+            what,
+            format!("{more} more are not ready"),
+            "kubectl get scaledobjects -A",
+        ));
+    }
+    findings
+}
+
+async fn hpas(client: &Client) -> Vec<Finding> {
+    let what = "HPAs";
+    let api: Api<HorizontalPodAutoscaler> = Api::all(client.clone());
+    let params = ListParams::default().labels("scaledobject.keda.sh/name");
+    let hpas = match api.list(&params).await {
+        Ok(list) => list.items,
+        Err(error) => return vec![Finding::unseen(what, &error)],
+    };
+    let count = hpas.len();
+    let bad = hpas.iter().filter_map(|hpa| {
+        let conditions = hpa.status.as_ref()?.conditions.as_ref()?;
+        let active = conditions.iter().find(|c| c.type_ == "ScalingActive")?;
+        let reason = active.reason.as_deref().unwrap_or_default();
+        let bad = active.status == "False" && reason != "ScalingDisabled";
+        bad.then(|| (full_name(hpa), active.message.clone().unwrap_or_default()))
+    });
+    let bad: Vec<_> = bad.collect();
+    let mut findings = vec![Finding::ok(
+        what,
+        format!("{} of {count} read their metrics", count - bad.len()),
+    )];
+    findings.extend(bad.into_iter().take(MOST).map(|(name, why)| {
+        Finding::fail(
+            format!("HPA {name}"),
+            why,
+            "the message names the metric; `lagscale explain` says why it is withheld",
+        )
+    }));
+    findings
+}

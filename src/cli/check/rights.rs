@@ -1,0 +1,125 @@
+//! RBAC: whether lagscale may do what it does, and whether the HPA controller may ask it.
+
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::{Api, Client, api::PostParams};
+
+use super::Finding;
+
+/// Verb, group and resource; a resource may have a subresource behind a slash, and a name behind a space.
+const OURS: [(&str, &str, &str); 22] = [
+    ("list", "keda.sh", "scaledobjects"),
+    ("watch", "keda.sh", "scaledobjects"),
+    ("patch", "keda.sh", "scaledobjects"),
+    ("patch", "keda.sh", "scaledobjects/status"),
+    ("watch", "keda.sh", "triggerauthentications"),
+    ("watch", "keda.sh", "clustertriggerauthentications"),
+    ("watch", "lagscale.io", "lagmetrics"),
+    ("patch", "lagscale.io", "lagmetrics/status"),
+    ("watch", "autoscaling", "horizontalpodautoscalers"),
+    ("create", "autoscaling", "horizontalpodautoscalers"),
+    ("update", "autoscaling", "horizontalpodautoscalers"),
+    ("delete", "autoscaling", "horizontalpodautoscalers"),
+    ("watch", "", "secrets"),
+    ("get", "", "secrets"),
+    ("patch", "apps", "deployments/scale"),
+    ("get", "apps", "deployments/scale"),
+    ("create", "events.k8s.io", "events"),
+    ("list", "coordination.k8s.io", "leases operator.keda.sh"),
+    ("create", "authentication.k8s.io", "tokenreviews"),
+    ("create", "authorization.k8s.io", "subjectaccessreviews"),
+    (
+        "update",
+        "apiregistration.k8s.io",
+        "apiservices v1beta1.external.metrics.k8s.io",
+    ),
+    (
+        "update",
+        "admissionregistration.k8s.io",
+        "validatingwebhookconfigurations lagscale-admission",
+    ),
+];
+
+pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
+    let account = format!("system:serviceaccount:{namespace}:lagscale");
+    let what = "RBAC of lagscale";
+    let mut missing = Vec::new();
+    let mut unseen = None;
+    for (verb, group, resource) in OURS {
+        match may(client, &account, None, (verb, group, resource)).await {
+            Ok(true) => {}
+            Ok(false) => missing.push(format!("{verb} {resource} ({group})")),
+            Err(error) => unseen = Some(Finding::unseen(what, &error)),
+        }
+    }
+    for verb in ["get", "update"] {
+        match may(
+            client,
+            &account,
+            Some(namespace),
+            (verb, "coordination.k8s.io", "leases lagscale"),
+        )
+        .await
+        {
+            Ok(true) => {}
+            Ok(false) => missing.push(format!("{verb} leases lagscale in {namespace}")),
+            Err(error) => unseen = Some(Finding::unseen(what, &error)),
+        }
+    }
+    let own = match (unseen, missing.as_slice()) {
+        (Some(unseen), _) => unseen,
+        (None, []) => Finding::ok(what, "it may do everything it does, in all namespaces"),
+        (None, some) => {
+            let fix = "apply manifests/base/rbac.yaml; where one namespace is watched, RoleBindings there may grant it";
+            Finding::warn(what, format!("it may not {}", some.join(", ")), fix)
+        }
+    };
+    let what = "RBAC of the HPA controller";
+    let hpa = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
+    let hpa = match may(client, hpa, None, ("get", "external.metrics.k8s.io", "*")).await {
+        Ok(true) => Finding::ok(what, "it may read external metrics"),
+        Ok(false) => {
+            let fix = "apply manifests/base/rbac.yaml, or grant it to the identity that your controller manager has";
+            Finding::fail(what, "it may not read external metrics", fix)
+        }
+        Err(error) => Finding::unseen(what, &error),
+    };
+    vec![own, hpa]
+}
+
+async fn may(
+    client: &Client,
+    user: &str,
+    namespace: Option<&str>,
+    (verb, group, resource): (&str, &str, &str),
+) -> Result<bool, kube::Error> {
+    let (resource, name) = resource.split_once(' ').unwrap_or((resource, ""));
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let some = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
+    let groups = ["system:serviceaccounts", "system:authenticated"].map(str::to_owned);
+    let own = user
+        .split(':')
+        .nth(2)
+        .map(|n| format!("system:serviceaccounts:{n}"));
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: some(user),
+            groups: Some(groups.into_iter().chain(own).collect()),
+            resource_attributes: Some(ResourceAttributes {
+                verb: some(verb),
+                group: some(group),
+                resource: some(resource),
+                subresource: some(subresource),
+                name: some(name),
+                namespace: namespace.map(str::to_owned),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let api: Api<SubjectAccessReview> = Api::all(client.clone());
+    let answer = api.create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|s| s.allowed))
+}

@@ -1,0 +1,226 @@
+//! Before KEDA is replaced: what would not be served here, and what its uninstall would take along.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams},
+    core::GroupVersionKind,
+};
+
+use super::Finding;
+use crate::{
+    resources::{ClusterTriggerAuthentication, ScaledObject, Trigger, TriggerAuthentication},
+    server::webhooks::{Subject, Surroundings},
+};
+
+const KINDS: [&str; 5] = ["kafka", "apache-kafka", "cpu", "memory", "cron"];
+const RELEASE: &str = "meta.helm.sh/release-name";
+const OTHERS: [(&str, &str, &str); 3] = [
+    ("keda.sh", "v1alpha1", "ScaledJob"),
+    ("eventing.keda.sh", "v1alpha1", "CloudEventSource"),
+    ("eventing.keda.sh", "v1alpha1", "ClusterCloudEventSource"),
+];
+const KEEP: &str = "leave it to KEDA for now: docs/from-keda.md has what is missing";
+
+pub(super) async fn look(client: &Client) -> Vec<Finding> {
+    let mut findings = vec![crds(client).await];
+    findings.extend(scaled_objects(client).await);
+    for (group, version, kind) in OTHERS {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let Ok(list) = api.list(&ListParams::default()).await else {
+            continue;
+        };
+        findings.extend(list.items.iter().map(|object| {
+            let name = format!(
+                "{}/{}",
+                object.namespace().unwrap_or_default(),
+                object.name_any()
+            );
+            Finding::fail(
+                format!("{kind} {name}"),
+                "this kind is not looked at here",
+                KEEP,
+            )
+        }));
+    }
+    findings
+}
+
+/// The trap: they are part of the Helm release, and with them go all objects and their HPAs.
+async fn crds(client: &Client) -> Finding {
+    let what = "CRDs of KEDA";
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let found = match api.get_opt("scaledobjects.keda.sh").await {
+        Err(error) => return Finding::unseen(what, &error),
+        Ok(found) => found,
+    };
+    let Some(crd) = found else {
+        return Finding::ok(what, "there are none");
+    };
+    match crd.annotations().get(RELEASE) {
+        None => Finding::ok(
+            what,
+            "no Helm release has them, so no uninstall takes them along",
+        ),
+        Some(release) => Finding::warn(
+            what,
+            format!(
+                "Helm release {release} has them: `helm uninstall` deletes them, every ScaledObject and every HPA with them, unless the release itself says keep"
+            ),
+            "docs/from-keda.md, step 1, before anything is uninstalled",
+        ),
+    }
+}
+
+async fn scaled_objects(client: &Client) -> Vec<Finding> {
+    let what = "ScaledObjects";
+    let api: Api<ScaledObject> = Api::all(client.clone());
+    let objects = match api.list(&ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(error) => return vec![Finding::unseen(what, &error)],
+    };
+    let known = Authentications::list(client).await;
+    let bad = objects.iter().filter_map(|object| {
+        let why = why_not(object, &known);
+        (!why.is_empty()).then(|| (object, why.join("; ")))
+    });
+    let bad: Vec<_> = bad.collect();
+    let (count, served) = (objects.len(), objects.len() - bad.len());
+    let mut findings = vec![Finding::ok(
+        what,
+        format!("{served} of {count} would be served here as they are"),
+    )];
+    findings.extend(bad.into_iter().map(|(object, why)| {
+        let name = format!(
+            "{}/{}",
+            object.namespace().unwrap_or_default(),
+            object.name_any()
+        );
+        Finding::fail(format!("ScaledObject {name}"), why, KEEP)
+    }));
+    findings
+}
+
+#[derive(Default)]
+struct Authentications {
+    /// What is not supported of each, by namespace, empty for the cluster's kind, and name.
+    unsupported: BTreeMap<(String, String), Vec<&'static str>>,
+}
+
+impl Authentications {
+    async fn list(client: &Client) -> Self {
+        let mut known = Self::default();
+        let params = ListParams::default();
+        let own: Api<TriggerAuthentication> = Api::all(client.clone());
+        for found in own.list(&params).await.into_iter().flatten() {
+            let key = (found.namespace().unwrap_or_default(), found.name_any());
+            known.unsupported.insert(key, found.spec.unsupported());
+        }
+        let cluster: Api<ClusterTriggerAuthentication> = Api::all(client.clone());
+        for found in cluster.list(&params).await.into_iter().flatten() {
+            let key = (String::new(), found.name_any());
+            known.unsupported.insert(key, found.spec.0.unsupported());
+        }
+        known
+    }
+}
+
+fn why_not(object: &ScaledObject, known: &Authentications) -> Vec<String> {
+    let subject = Subject::ScaledObject(Box::new(object.clone()));
+    let refused = subject.verdict(&Surroundings::default()).err();
+    let triggers = object.spec.triggers.iter().enumerate();
+    let triggers = triggers.flat_map(|(index, trigger)| {
+        let namespace = object.namespace().unwrap_or_default();
+        of_trigger(trigger, &namespace, known)
+            .into_iter()
+            .map(move |why| format!("trigger {index}: {why}"))
+    });
+    triggers.chain(refused).collect()
+}
+
+fn of_trigger(trigger: &Trigger, namespace: &str, known: &Authentications) -> Vec<String> {
+    let mut why = Vec::new();
+    if !KINDS.contains(&trigger.kind.as_str()) {
+        why.push(format!("type {} is not read here", trigger.kind));
+        return why;
+    }
+    let written = |name: &str| trigger.metadata.get(name).map(|v| v.trim().to_owned());
+    for (field, value) in [
+        ("sasl", "gssapi"),
+        ("sasl", "aws_msk_iam"),
+        ("saslTokenProvider", "aws_msk_iam"),
+    ] {
+        if written(field).as_deref() == Some(value) {
+            why.push(format!("{field} {value} can't be connected with"));
+        }
+    }
+    if let Some(reference) = &trigger.authentication_ref {
+        let namespace = match reference.kind.as_deref() {
+            Some("ClusterTriggerAuthentication") => "",
+            _ => namespace,
+        };
+        let key = (namespace.to_owned(), reference.name.clone());
+        let unsupported = known.unsupported.get(&key).into_iter().flatten();
+        why.extend(
+            unsupported.map(|source| format!("{source} of {} is not supported", reference.name)),
+        );
+    }
+    why
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_would_not_be_served_is_told_with_its_reason() {
+        let object = |trigger: serde_json::Value| -> ScaledObject {
+            serde_json::from_value(json!({
+                "metadata": {"name": "o", "namespace": "shop"},
+                "spec": {"scaleTargetRef": {"name": "app"}, "triggers": [trigger]},
+            }))
+            .unwrap()
+        };
+        let kafka = |more: serde_json::Value| {
+            let mut metadata =
+                json!({"bootstrapServers": "b:9092", "consumerGroup": "g", "topic": "t"});
+            metadata
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            json!({"type": "kafka", "metadata": metadata, "authenticationRef": {"name": "a"}})
+        };
+        let mut known = Authentications::default();
+        assert!(why_not(&object(kafka(json!({}))), &known).is_empty());
+        let why =
+            |object: &ScaledObject, known: &Authentications| why_not(object, known).join("; ");
+        let said = why(
+            &object(json!({"type": "prometheus", "metadata": {}})),
+            &known,
+        );
+        assert!(
+            said.contains("trigger 0: type prometheus is not read here"),
+            "{said}"
+        );
+        let said = why(&object(kafka(json!({"sasl": "gssapi"}))), &known);
+        assert!(
+            said.contains("sasl gssapi can't be connected with"),
+            "{said}"
+        );
+        let said = why(&object(kafka(json!({"lagThreshold": "x"}))), &known);
+        assert!(said.contains("lagThreshold"), "{said}");
+        known
+            .unsupported
+            .insert(("shop".into(), "a".into()), vec!["hashiCorpVault"]);
+        let said = why(&object(kafka(json!({}))), &known);
+        assert!(
+            said.contains("hashiCorpVault of a is not supported"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! `lagscale explain`: why a ScaledObject has the replicas it has, asked of a running lagscale through the API server.
+
+use std::fmt::Write;
+
+use clap::Args;
+use kube::Client;
+
+use super::{Done, Output};
+use crate::{
+    scaling::Explanation,
+    server::{GROUP, VERSION},
+};
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 0: told. 1: it could not be asked. 2: the arguments are wrong.")]
+pub struct ExplainArgs {
+    /// The namespace; that of the kubeconfig's context where it is not set.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+    /// The ScaledObject.
+    pub name: String,
+    /// Text or JSON.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// Runs it.
+pub async fn explain(args: &ExplainArgs) -> Done {
+    let client = super::cluster().await?;
+    let namespace = args.namespace.as_deref();
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace());
+    let found = ask(&client, namespace, &args.name).await?;
+    print!("{}", written(&found, args.output)?);
+    Ok(true)
+}
+
+async fn ask(client: &Client, namespace: &str, name: &str) -> Result<Explanation, String> {
+    let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/scaledobjects/{name}");
+    let request = http::Request::get(path).body(Vec::new());
+    let answer = client.request(request.map_err(|e| e.to_string())?).await;
+    answer.map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 503 => format!(
+            "nobody answers for {GROUP}: {}; `lagscale check` says more",
+            status.message
+        ),
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
+    })
+}
+
+fn written(found: &Explanation, output: Output) -> Result<String, String> {
+    if output == Output::Json {
+        return Ok(serde_json::to_string_pretty(found).map_err(|e| e.to_string())? + "\n");
+    }
+    let Explanation {
+        namespace,
+        name,
+        target,
+        ..
+    } = found;
+    let replicas = found
+        .replicas
+        .map_or_else(|| "an unknown number of".to_owned(), |r| r.to_string());
+    let mut text = format!("{namespace}/{name}: {target} has {replicas} replicas\n\nbecause\n");
+    for sentence in &found.because {
+        let _ = writeln!(text, "- {sentence}");
+    }
+    if !found.would_change.is_empty() {
+        text.push_str("\nwhat would change it\n");
+        for sentence in &found.would_change {
+            let _ = writeln!(text, "- {sentence}");
+        }
+    }
+    Ok(text)
+}

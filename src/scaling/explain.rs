@@ -1,0 +1,412 @@
+//! Why an object has the replicas it has: the readings, the bounds and the HPA's own arithmetic, as data and as sentences. Pure:
+//! it decides nothing, it retells what was decided.
+
+use std::{fmt::Write, sync::Arc};
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use serde::{Deserialize, Serialize};
+
+use super::{Activity, Evaluation, Memory, Metric, Move, Plan, Source, Surroundings};
+use crate::{
+    lag::Moment,
+    triggers::{Kafka, MetricType},
+};
+
+/// The controller manager's default where an HPA has none of its own.
+const STABILIZATION_SECONDS: i64 = 300;
+
+/// An object's account of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Explanation {
+    /// Of the object.
+    pub namespace: String,
+    /// Of the object.
+    pub name: String,
+    /// Kind and name of the workload.
+    pub target: String,
+    /// What it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// `minReplicaCount`.
+    pub min_replica_count: i32,
+    /// `maxReplicaCount`.
+    pub max_replica_count: i32,
+    /// maxReplicas that the HPA is to have.
+    pub wanted_max_replicas: i32,
+    /// maxReplicas that it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_max_replicas: Option<i32>,
+    /// What is read for it.
+    pub triggers: Vec<ExplainedTrigger>,
+    /// What led to the replicas, a sentence each.
+    pub because: Vec<String>,
+    /// What would change them.
+    pub would_change: Vec<String>,
+}
+
+/// One trigger of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExplainedTrigger {
+    /// Its place in the object.
+    pub index: usize,
+    /// `kafka`, ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The name it is served under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// The true lag, in records; of cron in replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<i64>,
+    /// What the HPA is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served: Option<i64>,
+    /// What one replica is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<i64>,
+    /// How many consumers can work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i64>,
+    /// Since the reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// Whether it is above its activation threshold.
+    pub active: bool,
+    /// What is in the way of a reading, or of a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// What an account is about.
+pub struct Account<'a> {
+    /// The object.
+    pub plan: &'a Plan,
+    /// What its readings come to.
+    pub evaluation: &'a Evaluation,
+    /// Its HPA and workload.
+    pub around: &'a Surroundings,
+    /// Its HPA as it is.
+    pub hpa: Option<&'a HorizontalPodAutoscaler>,
+    /// What is remembered of it.
+    pub memory: &'a Memory,
+    /// Whether there is work.
+    pub activity: &'a Activity,
+    /// What is done about it.
+    pub step: &'a Move,
+    /// Of the controller manager, in thousandths.
+    pub tolerance_milli: i64,
+}
+
+/// Tells it.
+#[must_use]
+pub fn explain(account: &Account<'_>, now: Moment) -> Explanation {
+    let Account {
+        plan,
+        evaluation,
+        around,
+        ..
+    } = account;
+    let target = &plan.object.spec.scale_target_ref;
+    let kind = target.kind.as_deref().filter(|k| !k.is_empty());
+    let mut explanation = Explanation {
+        namespace: plan.namespace.to_string(),
+        name: plan.name.to_string(),
+        target: format!("{} {}", kind.unwrap_or("Deployment"), target.name),
+        replicas: around.replicas,
+        min_replica_count: plan.min,
+        max_replica_count: plan.max,
+        wanted_max_replicas: evaluation.max,
+        live_max_replicas: around.live.as_ref().map(|live| live.max),
+        ..Explanation::default()
+    };
+    let because = &mut explanation.because;
+    if let Some(problem) = &plan.problem {
+        because.push(format!("nothing is scaled: {problem}"));
+    }
+    if plan.pause.whole {
+        let at = plan.pause.replicas;
+        let at = at.map_or_else(|| "where it is".to_owned(), |at| format!("at {at}"));
+        because.push(format!(
+            "it is paused {at} by an annotation, and has no HPA"
+        ));
+    }
+    for index in 0..plan.triggers.len() {
+        let (trigger, sentence) = trigger(account, index, now);
+        explanation.triggers.push(trigger);
+        because.push(sentence);
+    }
+    because.extend(bounds(account));
+    because.extend(hpa(account));
+    because.extend(step(account));
+    explanation.would_change = would_change(account);
+    explanation
+}
+
+fn trigger(account: &Account<'_>, index: usize, now: Moment) -> (ExplainedTrigger, String) {
+    let Account {
+        plan,
+        evaluation,
+        memory,
+        ..
+    } = account;
+    let planned = &plan.triggers[index];
+    let metric = evaluation.metrics.iter().find(|m| m.index == index);
+    let mut told = ExplainedTrigger {
+        index,
+        kind: planned.kind.clone(),
+        active: metric.is_some_and(|m| m.active),
+        ..ExplainedTrigger::default()
+    };
+    let place = format!("trigger {index} ({})", planned.kind);
+    let source = match &planned.source {
+        Ok(source) => source,
+        Err(why) => {
+            told.trouble = Some(why.to_string());
+            return (told, format!("{place} can't be read: {why}"));
+        }
+    };
+    let Some(external) = source.external() else {
+        return (told, format!("{place} is read by the HPA itself"));
+    };
+    told.metric = Some(external.metric.to_string());
+    told.threshold = Some(external.threshold);
+    let Some(metric) = metric else {
+        return (told, format!("{place} is not read"));
+    };
+    let partial = metric.partial.as_ref();
+    told.trouble = partial
+        .map(|t| t.text.to_string())
+        .or_else(|| metric.notice.clone());
+    let value = match &metric.value {
+        Ok(value) => value,
+        Err(trouble) => {
+            told.trouble = Some(trouble.text.to_string());
+            let instead = match metric.fallback {
+                Some(milli) => format!("its fallback of {} stands in for it", milli / 1000),
+                None => "the HPA is told an error and holds".to_owned(),
+            };
+            return (
+                told,
+                format!("{place} is withheld ({}): {instead}", trouble.text),
+            );
+        }
+    };
+    told.lag = Some(value.lag);
+    told.served = Some(value.served);
+    let age = value.at.age(now).as_secs();
+    told.age_seconds = Some(age);
+    let Source::Kafka {
+        kafka, metric_type, ..
+    } = source
+    else {
+        let wish = format!("{place} asks for {} replicas now", value.lag);
+        return (told, wish);
+    };
+    told.partitions = memory.partitions(index);
+    let sentence = lag_sentence(kafka, *metric_type, metric, &told);
+    (told, format!("{place}: {sentence}, read {age} s ago"))
+}
+
+fn lag_sentence(
+    kafka: &Kafka,
+    kind: MetricType,
+    metric: &Metric,
+    told: &ExplainedTrigger,
+) -> String {
+    let (lag, served) = (told.lag.unwrap_or(0), told.served.unwrap_or(0));
+    let threshold = kafka.threshold;
+    let topic = kafka
+        .topic
+        .as_deref()
+        .map_or_else(|| "its topics".to_owned(), |t| format!("topic {t}"));
+    let some = if metric.partial.is_some() {
+        "at least "
+    } else {
+        ""
+    };
+    let mut said = format!(
+        "group {} has {some}{lag} records to do on {topic}",
+        kafka.group
+    );
+    if kind == MetricType::AverageValue {
+        let _ = write!(
+            said,
+            ": ceil({lag} / {threshold}) = {} replicas",
+            ceil(lag, threshold)
+        );
+    } else {
+        let _ = write!(said, ", compared with {threshold} as a whole");
+    }
+    let consumers = told.partitions.map_or_else(
+        || "the consumers that can work".to_owned(),
+        |p| format!("the {p} partitions"),
+    );
+    if served < lag {
+        let _ = write!(
+            said,
+            "; the HPA is told {served}, as much as {consumers} are for"
+        );
+    } else if served > lag {
+        let _ = write!(
+            said,
+            "; the HPA is told {served}, so that its tolerance does not hold it one short"
+        );
+    }
+    if lag <= kafka.activation && kafka.activation > 0 {
+        let _ = write!(
+            said,
+            "; that is not above the activation threshold {}",
+            kafka.activation
+        );
+    }
+    said
+}
+
+fn bounds(account: &Account<'_>) -> Option<String> {
+    let Account {
+        plan,
+        evaluation,
+        around,
+        ..
+    } = account;
+    if evaluation.max < plan.max {
+        return Some(format!(
+            "maxReplicas is {}, not {}: more consumers than partitions would have nothing to do",
+            evaluation.max, plan.max
+        ));
+    }
+    let live = around
+        .live
+        .as_ref()
+        .map(|l| l.max)
+        .filter(|max| *max != evaluation.max)?;
+    Some(format!(
+        "maxReplicas of the HPA is still {live}, and becomes {}",
+        evaluation.max
+    ))
+}
+
+fn hpa(account: &Account<'_>) -> Vec<String> {
+    let Account { plan, hpa, .. } = account;
+    let Some(hpa) = hpa else {
+        return vec![format!("there is no HPA {} yet", plan.hpa_name)];
+    };
+    let status = hpa.status.as_ref();
+    let mut said = Vec::new();
+    if let Some(status) = status {
+        said.push(format!(
+            "HPA {} has {} and wants {}",
+            plan.hpa_name,
+            status.current_replicas.unwrap_or(0),
+            status.desired_replicas
+        ));
+    }
+    let conditions = status
+        .into_iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    for condition in conditions {
+        let message = condition.message.as_deref().unwrap_or_default();
+        match (condition.type_.as_str(), condition.status.as_str()) {
+            ("ScalingLimited", "True") | ("ScalingActive" | "AbleToScale", "False") => {
+                said.push(format!("the HPA says: {message}"));
+            }
+            ("AbleToScale", "True")
+                if condition.reason.as_deref() == Some("ScaleDownStabilized") =>
+            {
+                said.push(format!("the HPA says: {message}"));
+            }
+            _ => {}
+        }
+    }
+    said
+}
+
+fn step(account: &Account<'_>) -> Option<String> {
+    let plan = account.plan;
+    Some(match account.step {
+        Move::Stay if *account.activity == Activity::Unknown => {
+            "not everything is known, so nothing is put to sleep".to_owned()
+        }
+        Move::Stay => return None,
+        Move::CoolDown => format!(
+            "there is no work; it sleeps once that was so for cooldownPeriod, {} s",
+            plan.cooldown.as_secs()
+        ),
+        Move::Wake(to, metrics) => {
+            let metrics: Vec<&str> = metrics.iter().map(Arc::as_ref).collect();
+            format!("it is woken to {to}, because of {}", metrics.join(", "))
+        }
+        Move::Sleep(to) => format!("the cool-down is over, it goes to {to}"),
+        Move::Floor(to) => format!("it goes up to minReplicaCount, {to}"),
+        Move::Hold(to) => format!("it goes to {to}, at which it is paused"),
+    })
+}
+
+/// For an object of one lag trigger, which is what most are, in records; else what can be said without numbers.
+fn would_change(account: &Account<'_>) -> Vec<String> {
+    let Account {
+        plan,
+        evaluation,
+        around,
+        hpa,
+        ..
+    } = account;
+    let mut said = Vec::new();
+    let stabilized = hpa.and_then(|h| {
+        let down = h.spec.as_ref()?.behavior.as_ref()?.scale_down.as_ref()?;
+        down.stabilization_window_seconds
+    });
+    let window = stabilized.map_or(STABILIZATION_SECONDS, i64::from);
+    let replicas = i64::from(around.replicas.unwrap_or(0));
+    let one = match plan.triggers.as_slice() {
+        [one] if plan.modifiers.is_none() => one.source.as_ref().ok(),
+        _ => None,
+    };
+    if let Some(Source::Kafka {
+        kafka,
+        metric_type: MetricType::AverageValue,
+        ..
+    }) = one
+        && replicas > 0
+    {
+        let live = around.live.as_ref();
+        let tolerance = live
+            .and_then(|l| l.tolerance_milli)
+            .unwrap_or(account.tolerance_milli);
+        let (threshold, max) = (kafka.threshold, i64::from(evaluation.max));
+        if replicas < max {
+            let held = (replicas * threshold).saturating_mul(1000 + tolerance) / 1000;
+            said.push(format!(
+                "more replicas: a lag above {}",
+                held.max(replicas * threshold)
+            ));
+        } else {
+            said.push(
+                "more replicas: more partitions, or a higher maxReplicaCount if that is the limit"
+                    .to_owned(),
+            );
+        }
+        let floor = i64::from(plan.min.max(1));
+        if replicas > floor {
+            let held = (replicas * threshold).saturating_mul(1000 - account.tolerance_milli) / 1000;
+            let below = held.min((replicas - 1) * threshold);
+            said.push(format!("fewer replicas: a lag of {below} or less for {window} s, the HPA's stabilization window"));
+        }
+    }
+    if plan.sleeps() && replicas > 0 {
+        said.push(format!(
+            "sleep: no trigger above its activation threshold for {} s",
+            plan.cooldown.as_secs()
+        ));
+    }
+    if plan.pause.whole {
+        said.push("anything: without the annotation that pauses it".to_owned());
+    }
+    said
+}
+
+fn ceil(lag: i64, threshold: i64) -> i64 {
+    lag.div_euclid(threshold) + i64::from(lag.rem_euclid(threshold) > 0)
+}
