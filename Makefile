@@ -8,13 +8,20 @@ FORCE ?= 0
 # How long `make fuzz` throws at each target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test quick lint fmt bed crds certs deny fuzz corpora
+IMAGE ?= lagscale:0.1.0
+SAMPLE_IMAGE ?= lagscale-sample:0.1.0
+DOCKER ?= docker
+TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: help demo test quick lint fmt bed crds certs deny fuzz corpora static static-path image sample-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
 	@echo "make test          every test, real parts included"
 	@echo "make quick         fmt, clippy, and the tests that need no real part"
 	@echo "make lint          fmt and clippy"
+	@echo "make static        the static binary, stripped, for an empty image"
+	@echo "make image         that in an image (IMAGE=$(IMAGE)); make sample-image: the story's pump and consumer"
 	@echo "make certs         serving CA and certificate for a cluster, into certs/ (FORCE=1: anew)"
 	@echo "make crds          manifests/base/crds.yaml from the types"
 	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
@@ -48,6 +55,19 @@ crds:
 
 certs:
 	$(CARGO) run --locked -q --bin lagscale -- certs --directory certs $(if $(filter 1,$(FORCE)),--force)
+
+# Nothing is linked at run time, so that it runs where there is nothing else.
+static:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --bin lagscale --target $(TARGET)
+
+static-path:
+	@echo target/$(TARGET)/release/lagscale
+
+image:
+	$(DOCKER) build --build-arg REVISION=$$(git rev-parse HEAD 2> /dev/null || echo unknown) -t $(IMAGE) .
+
+sample-image:
+	$(DOCKER) build -f examples/Dockerfile -t $(SAMPLE_IMAGE) .
 
 deny:
 	$(CARGO) deny --locked check

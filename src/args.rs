@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
-use crate::{cli, telemetry::Format};
+use crate::{
+    cli,
+    telemetry::{Format, Names, Times, level},
+};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -60,6 +63,17 @@ pub struct RunArgs {
     /// Address of /metrics and of health over plain HTTP.
     #[arg(long, env = "LAGSCALE_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
     pub metrics_listen: SocketAddr,
+    /// Series for each partition in /metrics too; by default there is one for each topic of a group.
+    #[arg(long, env = "LAGSCALE_METRICS_PER_PARTITION", value_parser = FalseyValueParser::new())]
+    pub metrics_per_partition: bool,
+    /// Metric names of others in /metrics too, so that their dashboards and alerts go on.
+    #[arg(
+        long,
+        env = "LAGSCALE_METRICS_NAMES",
+        value_delimiter = ',',
+        value_enum
+    )]
+    pub metrics_names: Vec<Names>,
     /// The serving certificate.
     #[command(flatten)]
     pub serving: ServingArgs,
@@ -95,9 +109,16 @@ pub struct RunArgs {
         long,
         env = "LAGSCALE_LOG_FORMAT",
         value_enum,
+        visible_alias = "zap-encoder",
         default_value = "console"
     )]
     pub log_format: Format,
+    /// What to log, as KEDA's flag has it: debug, info, error, panic or a number. It goes before --log.
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub zap_log_level: Option<String>,
+    /// How the time of a log line looks.
+    #[arg(long, value_enum, default_value = "rfc3339nano")]
+    pub zap_time_encoding: Times,
 }
 
 /// Flags about credentials.

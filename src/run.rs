@@ -17,12 +17,13 @@ use crate::{
     poll::Timing,
     scaling::{Settings, table::Table},
     server::{self, Limits, Server, Source, plain, webhooks::Neighbours},
-    telemetry::{self, Collector, Leading, Samples},
+    telemetry::{self, Collector, Compatible, Counts, Leading, Samples},
 };
 
 /// Runs until SIGTERM or SIGINT; an error says which part could not begin.
 pub fn run(args: RunArgs) -> Result<(), Box<dyn Error>> {
-    telemetry::init(&args.log, args.log_format);
+    let log = args.zap_log_level.as_ref().unwrap_or(&args.log);
+    telemetry::init(log, args.log_format, args.zap_time_encoding);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -45,7 +46,11 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
     let registry = Registry::new();
-    registry.register(Box::new(Collector::new(samples.clone())?))?;
+    let collector = Collector::new(samples.clone(), args.metrics_per_partition)?;
+    registry.register(Box::new(collector))?;
+    for names in args.metrics_names {
+        registry.register(Box::new(Compatible::new(samples.clone(), names)?))?;
+    }
     registry.register(Box::new(
         prometheus::process_collector::ProcessCollector::for_self(),
     ))?;
@@ -61,6 +66,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         lead: lead.clone(),
         table: table.clone(),
         samples,
+        counts: Counts::new(&registry)?,
         ready,
     });
     let (objects, hpas) = controller.stores();

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
     scaling::{Plan, step_event},
+    telemetry::Counts,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +48,7 @@ pub(super) struct Writers {
     pub(super) teller: Teller,
     pub(super) places: Places,
     pub(super) lead: Lead,
+    pub(super) counts: Counts,
 }
 
 /// Does `work` and reports. Whoever does not lead any more leaves it undone, from one write to the next.
@@ -56,6 +58,7 @@ pub(super) async fn apply(
         teller,
         places,
         lead,
+        counts,
     }: Writers,
     key: ObjectKey,
     work: Work,
@@ -86,7 +89,9 @@ pub(super) async fn apply(
     let may = || turn.is_some() && lead.holds();
     let mut known = plan.object.resource_version();
     if let Some(patch) = work.metadata.as_ref().filter(|_| may()) {
-        match write_metadata(&client, plan, patch).await {
+        let written = write_metadata(&client, plan, patch).await;
+        counts.wrote("scaledobjects", &written);
+        match written {
             Ok(version) => {
                 outcome.version.clone_from(&version);
                 known = version;
@@ -100,7 +105,9 @@ pub(super) async fn apply(
     }
     // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
     if let Some(status) = work.status.filter(|_| may()) {
-        match write_status(&client, plan, &status, known.filter(|_| !work.confirmed)).await {
+        let written = write_status(&client, plan, &status, known.filter(|_| !work.confirmed)).await;
+        counts.wrote("scaledobjects/status", &written);
+        match written {
             Ok(stored) => {
                 outcome.version = stored.as_ref().and_then(ResourceExt::resource_version);
                 outcome.status = stored.and_then(|object| object.status);
@@ -124,15 +131,14 @@ pub(super) async fn apply(
     let untold = outcome.failed || outcome.conflict;
     let unknown = plan.restores() && original.is_none() && untold;
     if let Some(write) = work.hpa.filter(|_| !unknown && may()) {
-        outcome.wrote_hpa(write_hpa(&client, plan, &write).await);
+        let written = write_hpa(&client, plan, &write).await;
+        counts.wrote("horizontalpodautoscalers", &written);
+        outcome.wrote_hpa(written);
     }
     if let Some(step) = work.step.as_ref().filter(|_| !unknown && may()) {
-        outcome.stepped(
-            target::set(&client, plan, step.from, step.to).await,
-            plan,
-            step,
-            &teller,
-        );
+        let stepped = target::set(&client, plan, step.from, step.to).await;
+        counts.stepped(&stepped);
+        outcome.stepped(stepped, plan, step, &teller);
     }
     // Left undone: whoever leads looks again.
     outcome.conflict |= !may();
@@ -174,7 +180,7 @@ impl Outcome {
                 if now != step.to {
                     return;
                 }
-                tracing::info!(%namespace, %name, from = step.from, to = step.to, "scaled");
+                tracing::info!(%namespace, %name, from = step.from, to = step.to, why = ?step.why, "scaled");
                 step_event(plan, &step.why, kind, step.from, None)
             }
             Err(error) => {
@@ -226,7 +232,9 @@ async fn write_hpa(
         }
     };
     let max = stored.spec.as_ref().map(|s| s.max_replicas);
-    tracing::info!(%namespace, %name, max, "HPA {verb}");
+    // Where the two differ, no more consumers than this can work.
+    let asked = plan.max;
+    tracing::info!(%namespace, %name, max_replicas = max, max_replica_count = asked, "HPA {verb}");
     Ok(Some(stored))
 }
 

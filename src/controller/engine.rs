@@ -34,8 +34,8 @@ use crate::{
     lag::Moment,
     poll::{ClusterKey, Manager, Picture, Timing},
     resources::ScaledObject,
-    scaling::{Settings, evaluate, table::Table},
-    telemetry::{Sample, Samples},
+    scaling::{Evaluation, Plan, Settings, Source, evaluate, known, table::Table},
+    telemetry::{Counts, ObjectSample, Samples},
 };
 
 /// Changes that come in a burst are looked at together.
@@ -59,6 +59,8 @@ pub struct Parts {
     pub table: Arc<Table>,
     /// Where `/metrics` reads.
     pub samples: Arc<Samples>,
+    /// What is counted.
+    pub counts: Counts,
     /// Becomes true once: caches are synced and every cluster's first poll is over.
     pub ready: watch::Sender<bool>,
 }
@@ -280,9 +282,15 @@ impl Controller {
         let table = &self.parts.table;
         table.replace(&plan.namespace, &object.entries, &entries);
         object.entries = entries;
-        let samples: Arc<[Sample]> = Sample::of(&plan, &evaluation).collect();
-        let samples = Some(samples).filter(|s| !s.is_empty());
-        self.parts.samples.set(&sample_key(key), samples);
+        let place = sample_key(key);
+        let before = self.parts.samples.get(&place);
+        let group = |source: &Source| match source {
+            Source::Kafka { kafka, cluster, .. } => known(pictures, cluster, &kafka.group).cloned(),
+            Source::Cron { .. } | Source::Resource(_) => None,
+        };
+        let sample = ObjectSample::of(&plan, &evaluation, before.as_deref(), group);
+        self.parts.samples.set(&place, Some(sample.into()));
+        self.parts.counts.evaluated(outcome(&plan, &evaluation));
         let former = {
             let names = object.former_hpas();
             let mut found = names.filter_map(|name| self.watches.hpas.get(&of(name)));
@@ -298,6 +306,7 @@ impl Controller {
                 teller: self.teller.clone(),
                 places: self.places.clone(),
                 lead: self.parts.lead.clone(),
+                counts: self.parts.counts.clone(),
             };
             tokio::spawn(apply(with, key.clone(), work, done));
         }
@@ -330,6 +339,21 @@ impl Controller {
             target.replicas = replicas;
             target.at = Instant::now();
         }
+    }
+}
+
+/// What an evaluation came to, in a word.
+fn outcome(plan: &Plan, evaluation: &Evaluation) -> &'static str {
+    if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
+        "problem"
+    } else if evaluation.fails() {
+        "withheld"
+    } else if evaluation.falls_back() {
+        "fallback"
+    } else if evaluation.metrics.iter().any(|m| m.partial.is_some()) {
+        "partial"
+    } else {
+        "served"
     }
 }
 

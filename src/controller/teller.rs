@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::{
-    Client, Resource,
+    Client, Resource, ResourceExt,
     runtime::events::{Event as Told, EventType, Recorder, Reporter},
 };
 
@@ -29,6 +29,13 @@ impl Teller {
 
     /// Tells `event` of `object`. One that can't be told is logged: an event is no state.
     pub(super) fn tell(&self, object: &ScaledObject, event: Event) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        // One line for each decision, with its reason, whether the event can be told or not.
+        if event.warning {
+            tracing::warn!(namespace, name, reason = event.reason, "{}", event.note);
+        } else {
+            tracing::info!(namespace, name, reason = event.reason, "{}", event.note);
+        }
         let recorder = self.0.clone();
         let about = object.object_ref(&());
         let told = Told {

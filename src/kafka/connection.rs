@@ -27,6 +27,7 @@ use super::{
     reader::{self, Malformed, Reader},
     requests::versions::{self, Versions},
     room::Room,
+    traffic::{self, Open},
 };
 
 /// Largest answer that is read, in bytes. A hundred groups with 5 000 offsets take about a tenth of it.
@@ -70,6 +71,7 @@ pub struct Connection {
     /// The login is over.
     greeted: bool,
     room: Room,
+    _open: Open,
 }
 
 impl Connection {
@@ -92,12 +94,13 @@ impl Connection {
             Some(sasl) => Some(Login::prepared(sasl).await.map_err(at)?),
             None => None,
         };
-        match timeout(
+        let dialled = timeout(
             deadlines.dial,
             Self::establish(address, tls, login, deadlines),
         )
-        .await
-        {
+        .await;
+        traffic::dialled(matches!(dialled, Ok(Ok(_))));
+        match dialled {
             Ok(result) => result.map_err(at),
             Err(_) => Err(at(Cause::Timeout {
                 doing: "the dial (TCP, TLS, versions, login)",
@@ -149,6 +152,7 @@ impl Connection {
             }),
         };
         self.fresh = false;
+        traffic::asked(R::KEY, result.is_ok());
         result.map_err(|cause| self.error(cause))
     }
 
@@ -178,6 +182,7 @@ impl Connection {
             deadlines,
             correlation: 0,
             redial_at: None,
+            _open: traffic::open(),
             fresh: true,
             anonymous: login.is_none(),
             greeted: false,

@@ -23,6 +23,7 @@ use super::{
         tail::Positions,
     },
     room::Room,
+    traffic,
 };
 use crate::lag::Moment;
 
@@ -265,6 +266,7 @@ impl Worker {
     /// Takes an answer, and notes for how long the broker wants to hear nothing more.
     fn heed<T>(&mut self, answer: Throttled<T>) -> T {
         let silence = Duration::from_millis(answer.throttle_ms.into()).min(LONGEST_SILENCE);
+        traffic::throttled(silence.as_millis().try_into().unwrap_or(u64::MAX));
         self.quiet_until = (!silence.is_zero()).then(|| Instant::now() + silence);
         answer.answer
     }

@@ -20,6 +20,7 @@ pub mod security;
 pub mod tls;
 mod token;
 pub mod topics;
+mod traffic;
 mod verify;
 
 pub use address::Address;
@@ -27,3 +28,4 @@ pub use connection::Connection;
 pub use error::{Cause, Error};
 pub use security::Security;
 pub use topics::Topics;
+pub use traffic::Traffic;

@@ -93,10 +93,9 @@ impl Tls {
         made.map_err(|e| Cause::Setting(e.to_string()))
     }
 
-    /// The system's roots with the user's, and the user's alone.
+    /// The system's roots, or Mozilla's where there is no system, as in an empty image; with the user's, and the user's alone.
     fn roots(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut roots = public(rustls_native_certs::load_native_certs().certs);
         let own = match &self.ca {
             Some(ca) => certificates("ca", ca)?,
             None => Vec::new(),
@@ -108,6 +107,15 @@ impl Tls {
         }
         Ok((roots, own))
     }
+}
+
+fn public(system: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(system);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
 }
 
 fn certificates(

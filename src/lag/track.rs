@@ -91,6 +91,12 @@ impl Track {
         track
     }
 
+    /// Whether the last reading was not believed, so that the good one before it stands.
+    #[must_use]
+    pub const fn is_doubted(&self) -> bool {
+        self.doubts > 0
+    }
+
     /// Takes a further reading. A commit beyond the end leaves the last good pair standing for two ticks.
     pub fn take(&mut self, mut reading: Reading) {
         let recreated = reading.topic_id.is_some()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Composite, Cut, External, Live, Metric, Plan, Recalled, Source,
+    Composite, Cut, External, Live, Metric, Plan, Recalled, SHORTEST_SAMPLE, Source,
     memory::Memory,
     reading::{Readout, read},
     rotation,
@@ -132,7 +132,8 @@ pub fn evaluate(
         .retain(|index, _| *index < plan.triggers.len());
     let live = around.live.as_ref();
     let max = max_replicas(plan, live, memory);
-    let settled = memory.settled_max(live, max, plan.sample_interval(), now);
+    // The HPA controller's own view of its HPA may be older than a short sample interval.
+    let settled = memory.settled_max(live, max, SHORTEST_SAMPLE, now);
     let bare = Cut {
         threshold: 1,
         bound: None,

@@ -160,12 +160,12 @@ impl Memory {
         }
     }
 
-    /// The live maxReplicas once it has been the wanted one for a sample interval.
+    /// The live maxReplicas once it has been the wanted one for this long.
     pub(super) fn settled_max(
         &mut self,
         live: Option<&Live>,
         wanted: i32,
-        interval: Duration,
+        long: Duration,
         now: Moment,
     ) -> Option<i32> {
         let max = live?.max;
@@ -177,6 +177,6 @@ impl Memory {
             }
         };
         // A max above the wanted one cuts by itself; at or below it the lift must wait.
-        (max == wanted && since.age(now) >= interval).then_some(max)
+        (max == wanted && since.age(now) >= long).then_some(max)
     }
 }

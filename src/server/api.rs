@@ -1,6 +1,6 @@
 //! One request from its arrival to its answer: who, may they, what.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
-use prometheus::IntCounterVec;
+use prometheus::{HistogramVec, IntCounterVec};
 
 use super::{
     about,
@@ -36,10 +36,12 @@ pub(super) struct Api {
     pub webhooks: Webhooks,
     pub questions: Questions,
     pub requests: IntCounterVec,
+    pub took: HistogramVec,
 }
 
 /// Answers a request; every answer is counted and carries the audit id it came with, or one of its own.
 pub(super) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let begun = Instant::now();
     let (request, body) = request.into_parts();
     let text = route::decode(request.uri.path());
     let path = Path::of(&text);
@@ -59,6 +61,8 @@ pub(super) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Res
     let code = reply.status();
     let counted = [kind(&path.route), code.as_str()];
     api.requests.with_label_values(&counted).inc();
+    let took = begun.elapsed().as_secs_f64();
+    api.took.with_label_values(&counted[..1]).observe(took);
     let headers = reply.headers_mut();
     headers
         .entry(header::CACHE_CONTROL)

@@ -10,7 +10,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use kube::Client;
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -120,6 +120,17 @@ impl Server {
             &["kind", "code"],
         )?;
         registry.register(Box::new(requests.clone()))?;
+        let took = HistogramVec::new(
+            HistogramOpts::new(
+                "lagscale_api_request_duration_seconds",
+                "From a request's arrival to its answer.",
+            )
+            .buckets(vec![
+                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0,
+            ]),
+            &["kind"],
+        )?;
+        registry.register(Box::new(took.clone()))?;
         let trusted = Arc::new(ArcSwapOption::empty());
         let (known, trust_known) = watch::channel(false);
         tokio::spawn(trust::follow(parts.client.clone(), trusted.clone(), known));
@@ -140,6 +151,7 @@ impl Server {
             authorizer: Authorizer::new(parts.client),
             readiness: readiness.clone(),
             requests,
+            took,
         });
         tokio::spawn(serving.follow(source, read, provider));
         let router = Router::new().fallback(api::answer).with_state(state);

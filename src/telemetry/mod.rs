@@ -1,9 +1,17 @@
 //! What can be seen from outside: logs and Prometheus families.
 
+mod collector;
+mod compatible;
+mod counts;
+mod families;
 mod leading;
 mod logs;
+mod offsets;
 mod samples;
 
+pub use collector::Collector;
+pub use compatible::{Compatible, Names};
+pub use counts::Counts;
 pub use leading::Leading;
-pub use logs::{Format, init};
-pub use samples::{Collector, Sample, Samples};
+pub use logs::{Format, Times, init, level};
+pub use samples::{MetricSample, ObjectSample, Samples};

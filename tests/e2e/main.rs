@@ -24,6 +24,7 @@ mod lag;
 mod lag_metrics;
 mod leadership;
 mod load;
+mod metrics;
 mod objects;
 mod options;
 mod ownership;
@@ -31,6 +32,7 @@ mod replicas;
 mod restarts;
 mod rotation;
 mod scene;
+mod secrets;
 mod security;
 mod story;
 mod token_endpoint;
@@ -63,7 +65,11 @@ impl Shared {
         let shared = self.clone();
         timed(name, move || {
             shared.runtime.clone().block_on(async {
-                let start = || World::start(BedOptions::default(), &[]);
+                let args = [
+                    "--metrics-names=kafka_exporter,keda",
+                    "--metrics-per-partition",
+                ];
+                let start = || World::start(BedOptions::default(), &args);
                 scenario(shared.world.get_or_init(start).await).await;
             });
         })
@@ -142,6 +148,7 @@ fn main() {
     let files = [
         bounds::trials,
         brokers::trials,
+        secrets::trials,
         security::trials,
         rotation::trials,
         access::trials,
@@ -153,6 +160,7 @@ fn main() {
         groups::trials,
         lag::trials,
         lag_metrics::trials,
+        metrics::trials,
         objects::trials,
         ownership::trials,
         story::trials,

@@ -115,7 +115,7 @@ pub async fn play(kafka: &Kafka, play: &Play) -> Vec<Verdict> {
                 let partition = usize::try_from(*id).expect("an id");
                 let produced = produced[partition].lock().expect("not poisoned");
                 let committed = committed[partition].lock().expect("not poisoned");
-                judges[partition].look(slot, found.read, received, &produced, &committed);
+                judges[partition].look(slot, received, &produced, &committed);
             }
         }
     }

@@ -43,8 +43,8 @@ impl Ledger {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Judge {
     last: Option<Moment>,
-    /// Commits that were read and have made no pair.
-    left: Option<Moment>,
+    /// A reading was not believed.
+    left: bool,
     verdict: Verdict,
 }
 
@@ -73,11 +73,10 @@ pub struct Verdict {
 }
 
 impl Judge {
-    /// `read` is when the group's commits were read the last time, `received` when the picture was there.
+    /// `received` is when the picture was there.
     pub(crate) fn look(
         &mut self,
         slot: &Slot,
-        read: Option<Moment>,
         received: Instant,
         produced: &Ledger,
         committed: &Ledger,
@@ -86,16 +85,15 @@ impl Judge {
             return;
         };
         if self.last.is_some_and(|last| last.at == track.at.at) {
-            // A commit beyond its end is not believed at once: the pair before stands, without any trouble.
-            let left = read.filter(|r| slot.trouble.is_none() && r.at > track.at.at);
-            self.left = left.or(self.left);
+            // A commit beyond its end is not believed at once: the pair before stands.
+            self.left |= track.is_doubted();
             return;
         }
         let verdict = &mut self.verdict;
         let before = self.last.replace(track.at);
         let (at, commit) = (track.at.at, track.committed.unwrap_or(-1));
         verdict.readings += 1;
-        let doubted = self.left.take().is_some_and(|left| left.at != at);
+        let doubted = std::mem::take(&mut self.left);
         verdict.negative += usize::from(commit > track.end || doubted);
         let lag = track.end - commit;
         let least = produced.lowest(at) - committed.highest(at);
@@ -179,7 +177,7 @@ mod tests {
                 ..Slot::default()
             };
             let received = at.at + Duration::from_millis(100);
-            judge.look(&slot, Some(at), received, &produced, &committed);
+            judge.look(&slot, received, &produced, &committed);
         }
         Verdict::of(vec![judge])
     }

@@ -1,0 +1,227 @@
+//! lagscale's own families over the last samples, and what goes to brokers.
+
+use std::sync::Arc;
+
+use prometheus::{
+    core::{self, Desc},
+    proto::MetricFamily,
+};
+
+use super::{
+    families::{Family, Series},
+    offsets::by_topic,
+    samples::{MetricSample, ObjectSample, Samples},
+};
+use crate::kafka::Traffic;
+
+const METRIC: &[&str] = &["namespace", "scaledObject", "metric", "group", "topic"];
+const TOPIC: &[&str] = &["cluster", "group", "topic"];
+const PARTITION: &[&str] = &["cluster", "group", "topic", "partition"];
+
+const OF_METRICS: [Family; 6] = [
+    Family::gauge(
+        "lagscale_lag_records",
+        METRIC,
+        "True lag of a trigger, in records.",
+    ),
+    Family::gauge(
+        "lagscale_signal_records",
+        METRIC,
+        "Value served to the HPA: the lag, cut or lifted as the docs say.",
+    ),
+    Family::gauge(
+        "lagscale_sample_age_seconds",
+        METRIC,
+        "Age of the reading behind the value.",
+    ),
+    Family::gauge(
+        "lagscale_withheld",
+        METRIC,
+        "1 while the value is withheld, so that the HPA holds.",
+    ),
+    Family::gauge(
+        "lagscale_partial",
+        METRIC,
+        "1 while a part of the reading is missing.",
+    ),
+    Family::gauge(
+        "lagscale_wanted_max_replicas",
+        METRIC,
+        "maxReplicas wanted for the HPA.",
+    ),
+];
+const OF_TOPICS: [Family; 3] = [
+    Family::gauge(
+        "lagscale_topic_lag_records",
+        TOPIC,
+        "Lag of a group on a topic, in records.",
+    ),
+    Family::gauge(
+        "lagscale_topic_committed_offset_sum",
+        TOPIC,
+        "Committed offsets of a group on a topic, added up over the partitions that have one.",
+    ),
+    Family::gauge(
+        "lagscale_topic_log_end_offset_sum",
+        TOPIC,
+        "Log end offsets of a topic, added up.",
+    ),
+];
+const OF_PARTITIONS: [Family; 3] = [
+    Family::gauge(
+        "lagscale_partition_lag_records",
+        PARTITION,
+        "Lag of a group on a partition, in records.",
+    ),
+    Family::gauge(
+        "lagscale_partition_committed_offset",
+        PARTITION,
+        "Committed offset of a group on a partition.",
+    ),
+    Family::gauge(
+        "lagscale_partition_log_end_offset",
+        PARTITION,
+        "Log end offset of a partition.",
+    ),
+];
+const OF_TRAFFIC: [Family; 4] = [
+    Family::counter(
+        "lagscale_kafka_requests_total",
+        &["api", "outcome"],
+        "Requests to brokers. Error codes inside an answer are answers.",
+    ),
+    Family::counter(
+        "lagscale_kafka_dials_total",
+        &["outcome"],
+        "Dials of brokers, with TLS and login.",
+    ),
+    Family::gauge(
+        "lagscale_kafka_connections",
+        &[],
+        "Connections to brokers that are open.",
+    ),
+    Family::counter(
+        "lagscale_kafka_throttle_seconds_total",
+        &[],
+        "Silence that brokers asked for because of quotas.",
+    ),
+];
+
+/// Reads the last samples at each scrape.
+pub struct Collector {
+    samples: Arc<Samples>,
+    per_partition: bool,
+    descs: Vec<Desc>,
+}
+
+impl Collector {
+    /// A collector over `samples`; series for each partition only where that is asked for.
+    pub fn new(samples: Arc<Samples>, per_partition: bool) -> Result<Self, prometheus::Error> {
+        let all = OF_METRICS.iter().chain(&OF_TOPICS).chain(&OF_TRAFFIC);
+        let all = all.chain(OF_PARTITIONS.iter().filter(|_| per_partition));
+        Ok(Self {
+            descs: all.map(Family::desc).collect::<Result<_, _>>()?,
+            samples,
+            per_partition,
+        })
+    }
+}
+
+impl core::Collector for Collector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let samples = self.samples.all();
+        let samples: Vec<&ObjectSample> = samples.iter().map(AsRef::as_ref).collect();
+        let mut families = of_metrics(&samples);
+        families.extend(of_offsets(&samples, self.per_partition));
+        families.extend(of_traffic(&Traffic::now()));
+        // Prometheus' text has no family without series.
+        families.retain(|family| !family.get_metric().is_empty());
+        families
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn of_metrics(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
+    let series = |value: &dyn Fn(&ObjectSample, &MetricSample) -> Option<f64>| -> Series {
+        let all = samples
+            .iter()
+            .flat_map(|s| s.metrics.iter().map(move |m| (*s, m)));
+        let all = all.filter_map(|(s, m)| Some((labels(s, m), value(s, m)?)));
+        all.collect()
+    };
+    let flag = |set: bool| Some(f64::from(u8::from(set)));
+    let all = [
+        series(&|_, m| m.value.map(|v| v.0 as f64)),
+        series(&|_, m| m.value.map(|v| v.1 as f64)),
+        series(&|_, m| m.value.map(|v| v.2.elapsed().as_secs_f64())),
+        series(&|_, m| flag(m.value.is_none())),
+        series(&|_, m| flag(m.partial)),
+        series(&|s, _| Some(f64::from(s.max))),
+    ];
+    OF_METRICS.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+}
+
+fn labels(sample: &ObjectSample, metric: &MetricSample) -> Vec<String> {
+    let topic = metric.kafka.topic.as_deref().unwrap_or_default();
+    [
+        &sample.namespace,
+        &sample.name,
+        &metric.name,
+        &metric.kafka.group,
+    ]
+    .map(ToString::to_string)
+    .into_iter()
+    .chain([topic.to_owned()])
+    .collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn of_offsets(samples: &[&ObjectSample], per_partition: bool) -> Vec<MetricFamily> {
+    let mut topics: [Series; 3] = Default::default();
+    let mut partitions: [Series; 3] = Default::default();
+    for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
+        let place = vec![cluster.to_owned(), group.to_owned(), topic.to_owned()];
+        let total = |value: fn(&super::offsets::Offsets) -> i64| {
+            offsets.iter().map(value).fold(0i64, i64::saturating_add) as f64
+        };
+        topics[0].push((place.clone(), total(|o| o.lag)));
+        topics[1].push((place.clone(), total(|o| o.committed.unwrap_or(0))));
+        topics[2].push((place.clone(), total(|o| o.end)));
+        for one in offsets.iter().filter(|_| per_partition) {
+            let labels = [place.clone(), vec![one.partition.to_string()]].concat();
+            partitions[0].push((labels.clone(), one.lag as f64));
+            if let Some(committed) = one.committed {
+                partitions[1].push((labels.clone(), committed as f64));
+            }
+            partitions[2].push((labels, one.end as f64));
+        }
+    }
+    let topics = OF_TOPICS.iter().zip(topics);
+    let all = topics.chain(OF_PARTITIONS.iter().zip(partitions));
+    all.map(|(family, series)| family.with(series)).collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn of_traffic(traffic: &Traffic) -> Vec<MetricFamily> {
+    let outcomes = |well: u64, badly: u64, place: Vec<String>| {
+        [("answered", well), ("failed", badly)].map(|(outcome, count)| {
+            let labels = [place.clone(), vec![outcome.to_owned()]].concat();
+            (labels, count as f64)
+        })
+    };
+    let requests = traffic.requests.iter();
+    let requests =
+        requests.flat_map(|(api, well, badly)| outcomes(*well, *badly, vec![api.clone()]));
+    let dials = outcomes(traffic.dials.0, traffic.dials.1, Vec::new());
+    let all: [Series; 4] = [
+        requests.collect(),
+        dials.into(),
+        vec![(Vec::new(), traffic.connections as f64)],
+        vec![(Vec::new(), traffic.throttled)],
+    ];
+    OF_TRAFFIC.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+}

@@ -1,0 +1,237 @@
+//! The metric names that people have dashboards and alerts for already: those of kafka_exporter and of KEDA's operator, for
+//! whoever asks for them. What has no counterpart here is left out, not invented.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use prometheus::{
+    core::{self, Desc},
+    proto::MetricFamily,
+};
+
+use super::{
+    families::{Family, Series},
+    offsets::by_topic,
+    samples::{MetricSample, ObjectSample, Samples},
+};
+
+/// Whose names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Names {
+    /// `kafka_consumergroup_lag` and its like, with a label `cluster` beside its own.
+    #[value(name = "kafka_exporter")]
+    KafkaExporter,
+    /// `keda_scaler_metrics_value` and its like.
+    Keda,
+}
+
+const GROUP: &[&str] = &["consumergroup", "topic", "cluster"];
+const GROUP_PARTITION: &[&str] = &["consumergroup", "topic", "partition", "cluster"];
+const TOPIC_PARTITION: &[&str] = &["topic", "partition", "cluster"];
+const EXPORTER: [Family; 6] = [
+    Family::gauge(
+        "kafka_consumergroup_lag",
+        GROUP_PARTITION,
+        "Current approximate lag of a consumer group at topic/partition.",
+    ),
+    Family::gauge(
+        "kafka_consumergroup_current_offset",
+        GROUP_PARTITION,
+        "Current offset of a consumer group at topic/partition.",
+    ),
+    Family::gauge(
+        "kafka_topic_partition_current_offset",
+        TOPIC_PARTITION,
+        "Current offset of a broker at topic/partition.",
+    ),
+    Family::gauge(
+        "kafka_topic_partition_oldest_offset",
+        TOPIC_PARTITION,
+        "Oldest offset of a broker at topic/partition.",
+    ),
+    Family::gauge(
+        "kafka_consumergroup_lag_sum",
+        GROUP,
+        "Current approximate lag of a consumer group at topic for all partitions.",
+    ),
+    Family::gauge(
+        "kafka_consumergroup_current_offset_sum",
+        GROUP,
+        "Current offset of a consumer group at topic for all partitions.",
+    ),
+];
+const SCALER: &[&str] = &[
+    "namespace",
+    "metric",
+    "scaledObject",
+    "scaler",
+    "triggerIndex",
+    "type",
+];
+const KEDA: [Family; 7] = [
+    Family::gauge(
+        "keda_scaler_metrics_value",
+        SCALER,
+        "The current value for each scaler's metric that would be used by the HPA in computing the target average.",
+    ),
+    Family::gauge(
+        "keda_scaler_active",
+        SCALER,
+        "Indicates whether a scaler is active (1), or not (0).",
+    ),
+    Family::counter(
+        "keda_scaler_detail_errors_total",
+        SCALER,
+        "The total number of errors encountered for each scaler.",
+    ),
+    Family::counter(
+        "keda_scaled_object_errors_total",
+        &["namespace", "scaledObject"],
+        "The number of errors that have occurred for each ScaledObject.",
+    ),
+    Family::gauge(
+        "keda_scaled_object_paused",
+        &["namespace", "scaledObject"],
+        "Indicates whether a ScaledObject is paused (1), or not (0).",
+    ),
+    Family::gauge(
+        "keda_trigger_registered_total",
+        &["type"],
+        "Total number of triggers per trigger type.",
+    ),
+    Family::gauge(
+        "keda_resource_registered_total",
+        &["type", "namespace"],
+        "Total number of custom resources per namespace for each type.",
+    ),
+];
+
+/// Reads the last samples under other names.
+pub struct Compatible {
+    samples: Arc<Samples>,
+    names: Names,
+    descs: Vec<Desc>,
+}
+
+impl Compatible {
+    /// Over `samples`.
+    pub fn new(samples: Arc<Samples>, names: Names) -> Result<Self, prometheus::Error> {
+        let families: &[Family] = match names {
+            Names::KafkaExporter => &EXPORTER,
+            Names::Keda => &KEDA,
+        };
+        Ok(Self {
+            descs: families
+                .iter()
+                .map(Family::desc)
+                .collect::<Result<_, _>>()?,
+            samples,
+            names,
+        })
+    }
+}
+
+impl core::Collector for Compatible {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let samples = self.samples.all();
+        let samples: Vec<&ObjectSample> = samples.iter().map(AsRef::as_ref).collect();
+        let mut families = match self.names {
+            Names::KafkaExporter => exporter(&samples),
+            Names::Keda => keda(&samples),
+        };
+        families.retain(|family| !family.get_metric().is_empty());
+        families
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
+    let mut all: [Series; 6] = Default::default();
+    let mut ends = BTreeMap::new();
+    for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
+        let text = str::to_owned;
+        let (mut lag, mut committed) = (0i64, 0i64);
+        for one in &offsets {
+            let labels = vec![
+                text(group),
+                text(topic),
+                one.partition.to_string(),
+                text(cluster),
+            ];
+            all[0].push((labels.clone(), one.lag as f64));
+            if let Some(offset) = one.committed {
+                all[1].push((labels, offset as f64));
+            }
+            ends.insert((topic, one.partition, cluster), (one.end, one.start));
+            lag = lag.saturating_add(one.lag);
+            committed = committed.saturating_add(one.committed.unwrap_or(0));
+        }
+        let labels = vec![text(group), text(topic), text(cluster)];
+        all[4].push((labels.clone(), lag as f64));
+        all[5].push((labels, committed as f64));
+    }
+    for ((topic, partition, cluster), (end, start)) in ends {
+        let labels = vec![topic.to_owned(), partition.to_string(), cluster.to_owned()];
+        all[2].push((labels.clone(), end as f64));
+        if let Some(start) = start {
+            all[3].push((labels, start as f64));
+        }
+    }
+    EXPORTER.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+fn keda(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
+    let mut all: [Series; 7] = Default::default();
+    let mut triggers: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut objects: BTreeMap<&str, u32> = BTreeMap::new();
+    for sample in samples {
+        let object = || vec![sample.namespace.to_string(), sample.name.to_string()];
+        for metric in &sample.metrics {
+            let labels = scaler(sample, metric);
+            if let Some((_, served, _)) = metric.value {
+                all[0].push((labels.clone(), served as f64));
+            }
+            all[1].push((labels.clone(), f64::from(u8::from(metric.active))));
+            all[2].push((labels, metric.errors as f64));
+        }
+        let errors: u64 = sample.metrics.iter().map(|m| m.errors).sum();
+        all[3].push((object(), errors as f64));
+        all[4].push((object(), f64::from(u8::from(sample.paused))));
+        for kind in &sample.kinds {
+            *triggers.entry(kind).or_default() += 1;
+        }
+        *objects.entry(&sample.namespace).or_default() += 1;
+    }
+    let of = |kind: &str| vec![kind.to_owned()];
+    all[5] = triggers
+        .into_iter()
+        .map(|(k, n)| (of(k), f64::from(n)))
+        .collect();
+    let of = |namespace: &str| vec!["scaled_object".to_owned(), namespace.to_owned()];
+    all[6] = objects
+        .into_iter()
+        .map(|(k, n)| (of(k), f64::from(n)))
+        .collect();
+    KEDA.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+}
+
+/// KEDA names a scaler by the trigger's name, else by the type in its code.
+fn scaler(sample: &ObjectSample, metric: &MetricSample) -> Vec<String> {
+    let kind = match metric.kind.as_str() {
+        "apache-kafka" => "apacheKafkaScaler",
+        _ => "kafkaScaler",
+    };
+    let name = Some(&*metric.trigger).filter(|name| !name.is_empty());
+    vec![
+        sample.namespace.to_string(),
+        metric.name.to_string(),
+        sample.name.to_string(),
+        name.unwrap_or(kind).to_owned(),
+        metric.index.to_string(),
+        "scaledobject".to_owned(),
+    ]
+}
