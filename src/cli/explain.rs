@@ -31,7 +31,7 @@ pub async fn explain(args: &ExplainArgs) -> Done {
     let namespace = args.namespace.as_deref();
     let namespace = namespace.unwrap_or_else(|| client.default_namespace());
     let found = ask(&client, namespace, &args.name).await?;
-    print!("{}", written(&found, args.output)?);
+    super::say(&written(&found, args.output)?)?;
     Ok(true)
 }
 

@@ -92,7 +92,7 @@ pub async fn lag(args: &LagArgs) -> Done {
     if !args.watch {
         let look = brokers.look().await;
         let groups = groups(&brokers, &look);
-        print!("{}", written(&groups, args.output)?);
+        super::say(&written(&groups, args.output)?)?;
         return Ok(groups.iter().all(|g| g.complete));
     }
     let mut looks = brokers.watch();
@@ -103,10 +103,11 @@ pub async fn lag(args: &LagArgs) -> Done {
             .await;
         let said = written(&groups(&brokers, &look), args.output)?;
         if last.as_ref() != Some(&said) {
-            println!(
-                "{}\n{said}",
-                jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%:z")
-            );
+            let now = jiff::Zoned::now();
+            super::say(&format!(
+                "{}\n{said}\n",
+                now.strftime("%Y-%m-%d %H:%M:%S%:z")
+            ))?;
         }
         last = Some(said);
         tokio::select! {

@@ -9,7 +9,7 @@ mod lag;
 mod peek;
 mod properties;
 
-use std::{error::Error, fmt::Write as _, io::Write as _};
+use std::{error::Error, fmt::Write as _, io::Write as _, time::Duration};
 
 use clap::{CommandFactory, ValueEnum};
 
@@ -34,17 +34,29 @@ pub enum Output {
     Json,
 }
 
-/// A client of the cluster that the kubeconfig leads to.
+/// A client of the cluster that the kubeconfig leads to; it does not wait for ever.
 async fn cluster() -> Result<kube::Client, String> {
-    kube::Client::try_default().await.map_err(|e| {
+    let none = |e: &dyn Error| {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
-    })
+    };
+    let mut config = kube::Config::infer().await.map_err(|e| none(&e))?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.read_timeout = Some(Duration::from_secs(15));
+    kube::Client::try_from(config).map_err(|e| none(&e))
+}
+
+/// Writes to standard output. Whoever listened and has heard enough, as `head` does, is no error.
+fn say(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result,
+    }
 }
 
 /// Prints the custom resource definitions as YAML.
 pub fn crds() -> Done {
     let yaml = crate::resources::crds()?;
-    std::io::stdout().write_all(yaml.as_bytes())?;
+    say(&yaml)?;
     Ok(true)
 }
 

@@ -81,10 +81,10 @@ pub async fn peek(args: &PeekArgs) -> Done {
         eprintln!("offset {committed} of {place} was deleted: the log begins at {start}");
     }
     if committed >= track.end {
-        println!(
-            "{} stands at the log end of {place}: {committed}",
+        super::say(&format!(
+            "{} stands at the log end of {place}: {committed}\n",
             args.group
-        );
+        ))?;
         return Ok(false);
     }
     let fetched = tokio::time::timeout(
@@ -95,13 +95,13 @@ pub async fn peek(args: &PeekArgs) -> Done {
         .await
         .map_err(|_| format!("{place}: no answer in time"))??;
     let Some(record) = record else {
-        println!(
-            "between {committed} and the log end {} of {place} there is no record: compacted away, or marks of transactions",
+        super::say(&format!(
+            "between {committed} and the log end {} of {place} there is no record: compacted away, or marks of transactions\n",
             track.end
-        );
+        ))?;
         return Ok(false);
     };
-    print!("{}", written(args, committed, track.end, &record)?);
+    super::say(&written(args, committed, track.end, &record)?)?;
     Ok(true)
 }
 

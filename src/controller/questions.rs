@@ -1,7 +1,12 @@
 //! Why an object has the replicas it has, asked from outside and answered between two turns.
 
+use std::time::Duration;
+
 use kube::runtime::reflector::ObjectRef;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{engine::Controller, work::ObjectKey};
 use crate::{
@@ -11,6 +16,7 @@ use crate::{
 
 /// Questions under way; one more waits.
 const MOST: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where questions are asked.
 #[derive(Clone, Debug)]
@@ -38,8 +44,12 @@ impl Questions {
     pub async fn explain(&self, namespace: &str, name: &str) -> Option<Explanation> {
         let (answer, answered) = oneshot::channel();
         let key = (namespace.to_owned(), name.to_owned());
-        self.0.send(Question { key, answer }).await.ok()?;
-        answered.await.ok()?
+        let asked = async {
+            self.0.send(Question { key, answer }).await.ok()?;
+            answered.await.ok()?
+        };
+        // Before the first lists are in nobody answers.
+        timeout(PATIENCE, asked).await.ok()?
     }
 }
 

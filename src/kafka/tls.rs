@@ -148,6 +148,15 @@ mod tests {
     }
 
     #[test]
+    fn without_a_system_the_public_roots_are_trusted_and_with_one_it_decides() {
+        assert!(public(Vec::new()).len() > 50);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["us".to_owned()]).unwrap();
+        let own = params.self_signed(&key).unwrap().der().clone();
+        assert_eq!(public(vec![own]).len(), 1);
+    }
+
+    #[test]
     fn wrong_bytes_are_refused_by_their_parameter() {
         let key = rcgen::KeyPair::generate().unwrap();
         let other = rcgen::KeyPair::generate().unwrap();

@@ -209,6 +209,25 @@ async fn overlays(bed: &Bed) {
         let given = overlay.ends_with("files") || overlay.ends_with("manager");
         assert_eq!(registers, given, "{overlay}: {said}");
     }
+    let workload = dir.join("manifests/samples/workload.yaml");
+    let workload = workload.display().to_string();
+    let dry = [
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+    ];
+    let said = kubectl(bed, &[&dry[..], &[&workload]].concat()).await;
+    assert!(
+        said.contains("deployment.apps/pump") && said.contains("service/pump"),
+        "{said}"
+    );
+    own_files(bed, &dir).await;
+}
+
+/// A CA of one's own is told to whoever has to trust it.
+async fn own_files(bed: &Bed, dir: &Path) {
     let built = kubectl(
         bed,
         &[

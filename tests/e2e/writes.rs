@@ -96,8 +96,10 @@ async fn writes(yard: &Yard) {
     fleet.quiet(2).await;
 
     let begin = fleet.gate.writes().len();
+    let said = fleet.said();
     ticks(&fleet.lagscale, 4).await;
     fleet.most("in four polls", begin, 0);
+    assert_eq!(fleet.said(), said, "what is logged while nothing happens");
 
     let begin = fleet.gate.writes().len();
     let patch = json!({"spec": {"maxReplicaCount": 2}});
@@ -294,6 +296,13 @@ impl<'a> Fleet<'a> {
             }
         })
         .await;
+    }
+
+    /// The lines it logged for people.
+    fn said(&self) -> Vec<String> {
+        let log = self.lagscale.child.output();
+        let lines = log.lines().filter(|l| !l.contains(" DEBUG "));
+        lines.map(str::to_owned).collect()
     }
 
     /// Waits until this many polls brought no write.

@@ -9,7 +9,6 @@ use k8s_openapi::{
         apps::v1::Deployment,
         coordination::v1::{Lease, LeaseSpec},
     },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kube::{Api, Client, ResourceExt, api::ListParams};
@@ -42,7 +41,7 @@ pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
 }
 
 async fn crds(client: &Client) -> Vec<Finding> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let api = super::crds(client);
     let mut findings = Vec::new();
     for name in CRDS {
         let what = format!("CRD {name}");
@@ -54,10 +53,11 @@ async fn crds(client: &Client) -> Vec<Finding> {
                 "lagscale crd | kubectl apply --server-side -f -",
             ),
             Ok(Some(crd)) => {
-                let conditions = crd.status.and_then(|s| s.conditions).unwrap_or_default();
-                let established = conditions
-                    .iter()
-                    .any(|c| c.type_ == "Established" && c.status == "True");
+                let conditions = crd.data["status"]["conditions"].as_array().cloned();
+                let established = conditions.is_some_and(|all| {
+                    let mut all = all.iter();
+                    all.any(|c| c["type"] == "Established" && c["status"] == "True")
+                });
                 if established {
                     Finding::ok(what, "established")
                 } else {

@@ -8,6 +8,11 @@ mod switch;
 use std::fmt::Write;
 
 use clap::Args;
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject},
+    core::GroupVersionKind,
+};
 use serde::Serialize;
 
 use super::{Done, Output};
@@ -98,8 +103,14 @@ pub async fn check(args: &CheckArgs) -> Done {
         findings.extend(rights::look(&client, &args.installed_in).await);
         findings.extend(objects::look(&client).await);
     }
-    print!("{}", written(&findings, args.output)?);
+    super::say(&written(&findings, args.output)?)?;
     Ok(findings.iter().all(|f| f.level != Level::Fail))
+}
+
+/// CRDs as they come: their schemas are nobody's business here.
+fn crds(client: &Client) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 
 fn written(findings: &[Finding], output: Output) -> Result<String, String> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams},
@@ -52,7 +51,7 @@ pub(super) async fn look(client: &Client) -> Vec<Finding> {
 /// The trap: they are part of the Helm release, and with them go all objects and their HPAs.
 async fn crds(client: &Client) -> Finding {
     let what = "CRDs of KEDA";
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let api = super::crds(client);
     let found = match api.get_opt("scaledobjects.keda.sh").await {
         Err(error) => return Finding::unseen(what, &error),
         Ok(found) => found,
