@@ -42,7 +42,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (ready, polled) = watch::channel(false);
     let namespace = own_namespace(&args.credentials);
     let election = election(args.election, namespace.clone())?;
-    let lead = controller::stand(&client, election, stopping.clone());
+    let (lead, handing_over) = controller::stand(&client, election, stopping.clone());
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
     let registry = Registry::new();
@@ -99,7 +99,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         told = told_to_end(Duration::ZERO) => drop(told?),
     }
     end.send_replace(true);
-    let _ = tokio::join!(controlling, serving, plain);
+    let _ = tokio::join!(controlling, serving, plain, handing_over);
     Ok(())
 }
 

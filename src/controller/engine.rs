@@ -23,7 +23,7 @@ use super::{
     lag_metrics::Told,
     leadership::Lead,
     object::Object,
-    publish::{entries, foreign},
+    publish::{entries, foreign, outcome_of},
     questions::{Question, Questions},
     teller::Teller,
     users,
@@ -34,7 +34,7 @@ use crate::{
     lag::Moment,
     poll::{ClusterKey, Manager, Picture, Timing},
     resources::ScaledObject,
-    scaling::{Evaluation, Plan, Settings, Source, evaluate, known, table::Table},
+    scaling::{Settings, Source, evaluate, known, table::Table},
     telemetry::{Counts, ObjectSample, Samples},
 };
 
@@ -290,7 +290,7 @@ impl Controller {
         };
         let sample = ObjectSample::of(&plan, &evaluation, before.as_deref(), group);
         self.parts.samples.set(&place, Some(sample.into()));
-        self.parts.counts.evaluated(outcome(&plan, &evaluation));
+        self.parts.counts.evaluated(outcome_of(&plan, &evaluation));
         let former = {
             let names = object.former_hpas();
             let mut found = names.filter_map(|name| self.watches.hpas.get(&of(name)));
@@ -339,21 +339,6 @@ impl Controller {
             target.replicas = replicas;
             target.at = Instant::now();
         }
-    }
-}
-
-/// What an evaluation came to, in a word.
-fn outcome(plan: &Plan, evaluation: &Evaluation) -> &'static str {
-    if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
-        "problem"
-    } else if evaluation.fails() {
-        "withheld"
-    } else if evaluation.falls_back() {
-        "fallback"
-    } else if evaluation.metrics.iter().any(|m| m.partial.is_some()) {
-        "partial"
-    } else {
-        "served"
     }
 }
 

@@ -78,3 +78,18 @@ fn why_foreign(plan: &Plan, name: &str) -> Option<String> {
     let why = trigger.source.as_ref().err()?;
     Some(format!("trigger {place} of type {}: {why}", trigger.kind))
 }
+
+/// What an evaluation came to, in a word.
+pub(super) fn outcome_of(plan: &Plan, evaluation: &Evaluation) -> &'static str {
+    if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
+        "problem"
+    } else if evaluation.fails() {
+        "withheld"
+    } else if evaluation.falls_back() {
+        "fallback"
+    } else if evaluation.metrics.iter().any(|m| m.partial.is_some()) {
+        "partial"
+    } else {
+        "served"
+    }
+}

@@ -142,7 +142,7 @@ impl Connection {
         version: i16,
         decode: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
-        let after = self.deadlines.call;
+        let (after, begun) = (self.deadlines.call, Instant::now());
         let result = match timeout(after, self.exchange(request, version, decode)).await {
             Ok(Err(Cause::Closed)) if self.fresh && self.anonymous => Err(Cause::WantsSasl),
             Ok(result) => result,
@@ -152,7 +152,7 @@ impl Connection {
             }),
         };
         self.fresh = false;
-        traffic::asked(R::KEY, result.is_ok());
+        traffic::asked(R::KEY, result.is_ok(), begun.elapsed());
         result.map_err(|cause| self.error(cause))
     }
 

@@ -1,7 +1,10 @@
 //! What goes to brokers and comes back, counted for the whole process: requests by API and outcome, connections, and the
 //! silence that quotas asked for.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use kafka_protocol::messages::ApiKey;
 
@@ -10,6 +13,7 @@ const APIS: usize = 128;
 
 static ANSWERED: [AtomicU64; APIS] = [const { AtomicU64::new(0) }; APIS];
 static FAILED: [AtomicU64; APIS] = [const { AtomicU64::new(0) }; APIS];
+static TOOK_US: [AtomicU64; APIS] = [const { AtomicU64::new(0) }; APIS];
 static DIALLED: AtomicU64 = AtomicU64::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 static OPEN: AtomicI64 = AtomicI64::new(0);
@@ -36,12 +40,28 @@ pub(super) fn open() -> Open {
     Open(())
 }
 
-/// Notes how a request of this API ended.
-pub(super) fn asked(api: i16, well: bool) {
+/// Notes how a request of this API ended, and how long that took.
+pub(super) fn asked(api: i16, well: bool, took: Duration) {
     let counts = if well { &ANSWERED } else { &FAILED };
-    if let Some(count) = usize::try_from(api).ok().and_then(|api| counts.get(api)) {
-        count.fetch_add(1, Relaxed);
-    }
+    let Some(api) = usize::try_from(api).ok().filter(|api| *api < APIS) else {
+        return;
+    };
+    counts[api].fetch_add(1, Relaxed);
+    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    TOOK_US[api].fetch_add(microseconds, Relaxed);
+}
+
+/// Requests of one API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requests {
+    /// Its name.
+    pub api: String,
+    /// Those that were answered. An error code inside an answer is an answer.
+    pub answered: u64,
+    /// Those that failed: closed, late or malformed.
+    pub failed: u64,
+    /// How long they took together, in seconds.
+    pub seconds: f64,
 }
 
 /// Notes for how long a broker wanted to hear nothing, in milliseconds.
@@ -52,9 +72,8 @@ pub(super) fn throttled(milliseconds: u64) {
 /// Everything counted since the process began.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
-    /// Name of the API, requests answered, requests that failed: closed, late or malformed. Errors inside an answer are
-    /// answers.
-    pub requests: Vec<(String, u64, u64)>,
+    /// By API.
+    pub requests: Vec<Requests>,
     /// Dials that ended in a connection, and those that did not.
     pub dials: (u64, u64),
     /// Connections that are open.
@@ -71,7 +90,12 @@ impl Traffic {
         let requests = (0..APIS).filter_map(|api| {
             let (well, badly) = (ANSWERED[api].load(Relaxed), FAILED[api].load(Relaxed));
             let name = ApiKey::try_from(i16::try_from(api).ok()?).ok()?;
-            (well + badly > 0).then(|| (format!("{name:?}"), well, badly))
+            (well + badly > 0).then(|| Requests {
+                api: format!("{name:?}"),
+                answered: well,
+                failed: badly,
+                seconds: TOOK_US[api].load(Relaxed) as f64 / 1e6,
+            })
         });
         Self {
             requests: requests.collect(),

@@ -84,11 +84,16 @@ const OF_PARTITIONS: [Family; 3] = [
         "Log end offset of a partition.",
     ),
 ];
-const OF_TRAFFIC: [Family; 4] = [
+const OF_TRAFFIC: [Family; 5] = [
     Family::counter(
         "lagscale_kafka_requests_total",
         &["api", "outcome"],
         "Requests to brokers. Error codes inside an answer are answers.",
+    ),
+    Family::counter(
+        "lagscale_kafka_request_seconds_total",
+        &["api"],
+        "How long requests to brokers took together, failures too.",
     ),
     Family::counter(
         "lagscale_kafka_dials_total",
@@ -214,11 +219,13 @@ fn of_traffic(traffic: &Traffic) -> Vec<MetricFamily> {
         })
     };
     let requests = traffic.requests.iter();
-    let requests =
-        requests.flat_map(|(api, well, badly)| outcomes(*well, *badly, vec![api.clone()]));
+    let requests = requests.flat_map(|r| outcomes(r.answered, r.failed, vec![r.api.clone()]));
+    let took = traffic.requests.iter();
+    let took = took.map(|r| (vec![r.api.clone()], r.seconds));
     let dials = outcomes(traffic.dials.0, traffic.dials.1, Vec::new());
-    let all: [Series; 4] = [
+    let all: [Series; 5] = [
         requests.collect(),
+        took.collect(),
         dials.into(),
         vec![(Vec::new(), traffic.connections as f64)],
         vec![(Vec::new(), traffic.throttled)],

@@ -84,6 +84,10 @@ impl Stage {
         scene.idle("timed", 0).await;
         let timed = scene.observe("timed").await;
         scene.reaches(&observer, 5).await;
+        // Cut at the partitions until maxReplicas has been live for a while.
+        scene
+            .value_is("app", &format!("s0-kafka-{topic}"), "50")
+            .await;
         scene.reaches(&other, 2).await;
         scene.reaches(&fallen, 2).await;
         let namespace = scene.namespace.clone();

@@ -8,7 +8,10 @@ mod lease;
 use std::{sync::Arc, time::Instant};
 
 use kube::Client;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, watch},
+    task::JoinHandle,
+};
 
 pub use keda::Keda;
 pub use lease::Terms;
@@ -81,9 +84,13 @@ impl Lead {
 }
 
 /// Begins to stand for election and to look for KEDA, until `stopping` turns true: then the Lease is given up as soon as the
-/// writes under way have ended.
+/// writes under way have ended, and the task with it.
 #[must_use]
-pub fn stand(client: &Client, rules: ElectionRules, stopping: watch::Receiver<bool>) -> Lead {
+pub fn stand(
+    client: &Client,
+    rules: ElectionRules,
+    stopping: watch::Receiver<bool>,
+) -> (Lead, JoinHandle<()>) {
     let (elected, until) = watch::channel(None);
     let (seen, keda) = watch::channel(Keda::Unknown);
     let writers = Arc::new(Semaphore::new(WRITERS as usize));
@@ -97,6 +104,6 @@ pub fn stand(client: &Client, rules: ElectionRules, stopping: watch::Receiver<bo
     } else {
         tokio::spawn(keda::look(client.clone(), rules.identity.clone(), seen));
     }
-    tokio::spawn(election::Election::new(client, rules, elected, writers).run(stopping));
-    lead
+    let election = election::Election::new(client, rules, elected, writers);
+    (lead, tokio::spawn(election.run(stopping)))
 }

@@ -1,0 +1,179 @@
+//! Every flag, its default and its environment name.
+
+mod parts;
+mod values;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
+
+use crate::{
+    cli,
+    telemetry::{Format, Names, Times, level},
+};
+
+pub use parts::{CredentialArgs, ElectionArgs, ServingArgs};
+pub use values::Tolerance;
+use values::{delay, seconds, tolerance};
+
+/// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
+///
+/// Without a command it runs: as a controller of ScaledObjects and LagMetrics, and as the API server that HPAs ask. The commands
+/// are for people: they look at Kafka or at a cluster, and change nothing.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// Without one: run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Of the run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What else it can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What consumer groups have yet to do, partition by partition. Needs no Kubernetes.
+    Lag(cli::LagArgs),
+    /// The record that a consumer group stands before on a partition. Needs no Kubernetes.
+    Peek(cli::PeekArgs),
+    /// Whether the installation works, one line each, with what to do where it does not.
+    Check(cli::CheckArgs),
+    /// Why a ScaledObject has the replicas it has, and what would change that.
+    Explain(cli::ExplainArgs),
+    /// Print the custom resource definitions, generated from the types, as YAML.
+    #[command(visible_alias = "crds")]
+    Crd,
+    /// Write a CA and a serving certificate for the API server's Service.
+    Certs(CertsArgs),
+    /// Print what a shell reads to complete commands and flags.
+    Completions(CompletionsArgs),
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of a run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Address of the external metrics API (HTTPS).
+    #[arg(long, env = "LAGSCALE_LISTEN", default_value = "0.0.0.0:6443")]
+    pub listen: SocketAddr,
+    /// Address of /metrics and of health over plain HTTP.
+    #[arg(long, env = "LAGSCALE_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
+    pub metrics_listen: SocketAddr,
+    /// Series for each partition in /metrics too; by default there is one for each topic of a group.
+    #[arg(long, env = "LAGSCALE_METRICS_PER_PARTITION", value_parser = FalseyValueParser::new())]
+    pub metrics_per_partition: bool,
+    /// Metric names of others in /metrics too, so that their dashboards and alerts go on.
+    #[arg(
+        long,
+        env = "LAGSCALE_METRICS_NAMES",
+        value_delimiter = ',',
+        value_enum
+    )]
+    pub metrics_names: Vec<Names>,
+    /// The serving certificate.
+    #[command(flatten)]
+    pub serving: ServingArgs,
+    /// The one namespace to watch; all where it is not set.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Where its credentials may come from.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
+    /// Which replica writes.
+    #[command(flatten)]
+    pub election: ElectionArgs,
+    /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
+    #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
+    pub hpa_tolerance: Tolerance,
+    /// Seconds without a reading after which a value is withheld, 10 (two sample intervals) to 3600.
+    #[arg(long, env = "LAGSCALE_MAX_SAMPLE_AGE", default_value = "20", value_parser = seconds)]
+    pub max_sample_age: Duration,
+    /// How long it serves on after SIGTERM, no longer ready, until the endpoints that lead here are gone; with ten seconds for
+    /// what is under way then it has to fit into the pod's terminationGracePeriodSeconds. SIGINT, or a second signal, does
+    /// not wait.
+    #[arg(long, env = "LAGSCALE_SHUTDOWN_DELAY", default_value = "10s", value_parser = delay)]
+    pub shutdown_delay: Duration,
+    /// What to log: a level, or directives such as lagscale=debug.
+    #[arg(
+        long,
+        env = "LAGSCALE_LOG",
+        default_value = "info,kube_client=warn,kube_runtime=warn"
+    )]
+    pub log: String,
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "LAGSCALE_LOG_FORMAT",
+        value_enum,
+        visible_alias = "zap-encoder",
+        default_value = "console"
+    )]
+    pub log_format: Format,
+    /// What to log, as KEDA's flag has it: debug, info, error, panic or a number. It goes before --log.
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub zap_log_level: Option<String>,
+    /// How the time of a log line looks.
+    #[arg(long, value_enum, default_value = "rfc3339nano")]
+    pub zap_time_encoding: Times,
+}
+
+/// Flags of `certs`.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Folder to write to.
+    #[arg(long, default_value = "certs")]
+    pub directory: PathBuf,
+    /// Namespace of the Service.
+    #[arg(long, default_value = "lagscale")]
+    pub namespace: String,
+    /// Name of the Service.
+    #[arg(long, default_value = "lagscale")]
+    pub service: String,
+    /// Write anew over what is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Tolerance};
+
+    #[test]
+    fn the_flags_make_sense_to_clap() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_with_the_range() {
+        let cli = Cli::try_parse_from(["lagscale", "--hpa-tolerance=0.2"]).unwrap();
+        assert_eq!(cli.run.hpa_tolerance, Tolerance(200));
+        let flag = "--bound-service-account-token-expiry=1h30m";
+        let cli = Cli::try_parse_from(["lagscale", flag]).unwrap();
+        let expiry = cli.run.credentials.bound_service_account_token_expiry;
+        assert_eq!(expiry.as_secs(), 5400);
+        for (flag, said) in [
+            ("--hpa-tolerance=1", "0 to 0.999"),
+            ("--hpa-tolerance=x", "quantities must match"),
+            ("--max-sample-age=9", "10 to 3600"),
+            ("--shutdown-delay=11m", "0s to 10m"),
+            ("--bound-service-account-token-expiry=59m", "1h to 6h"),
+            ("--bound-service-account-token-expiry=-2h", "1h to 6h"),
+        ] {
+            let error = Cli::try_parse_from(["lagscale", flag])
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

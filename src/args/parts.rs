@@ -1,0 +1,122 @@
+//! Flags by what they are about.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, builder::FalseyValueParser};
+
+use super::values::{delay, hours, lifetime};
+
+/// Flags about credentials.
+#[derive(Debug, Args)]
+pub struct CredentialArgs {
+    /// The namespace it runs in; the service account's where it is not set.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub pod_namespace: Option<String>,
+    /// Where a ClusterTriggerAuthentication's references are looked for; the namespace it runs in where it is not set.
+    #[arg(long, env = "KEDA_CLUSTER_OBJECT_NAMESPACE")]
+    pub cluster_object_namespace: Option<String>,
+    /// Read Secrets of the cluster object namespace only.
+    #[arg(long, env = "KEDA_RESTRICT_SECRET_ACCESS", value_parser = FalseyValueParser::new())]
+    pub restrict_secret_access: bool,
+    /// The folder below which a filePath of a ClusterTriggerAuthentication leads; there is none where it is not set.
+    #[arg(long, env = "LAGSCALE_FILEPATH_AUTH_ROOT_PATH")]
+    pub filepath_auth_root_path: Option<PathBuf>,
+    /// For how long a boundServiceAccountToken is asked for, 1h to 6h.
+    #[arg(
+        long,
+        env = "KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY",
+        default_value = "1h",
+        value_parser = hours
+    )]
+    pub bound_service_account_token_expiry: Duration,
+}
+
+/// Flags about the serving certificate, and about what leads here.
+#[derive(Debug, Args)]
+pub struct ServingArgs {
+    /// PEM file with the serving certificate and its intermediates, which somebody else renews. Without it the leader makes
+    /// and renews one of its own.
+    #[arg(
+        long,
+        env = "LAGSCALE_TLS_CERT_FILE",
+        requires = "tls_private_key_file"
+    )]
+    pub tls_cert_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(
+        long,
+        env = "LAGSCALE_TLS_PRIVATE_KEY_FILE",
+        requires = "tls_cert_file"
+    )]
+    pub tls_private_key_file: Option<PathBuf>,
+    /// Name of the Secret, in the namespace it runs in, that keeps the certificate which it makes itself.
+    #[arg(
+        long,
+        env = "LAGSCALE_CERT_SECRET_NAME",
+        default_value = "lagscale-serving"
+    )]
+    pub cert_secret_name: String,
+    /// How long a CA of its own lasts; it is replaced when a third of that is left.
+    #[arg(long, env = "LAGSCALE_CA_LIFETIME", default_value = "17520h", value_parser = lifetime)]
+    pub ca_lifetime: Duration,
+    /// How long a serving certificate of its own lasts; it is replaced when a third of that is left.
+    #[arg(long, env = "LAGSCALE_CERT_LIFETIME", default_value = "2160h", value_parser = lifetime)]
+    pub cert_lifetime: Duration,
+    /// For how long a new CA is trusted before it is used, and the one before afterwards.
+    #[arg(long, env = "LAGSCALE_CERT_OVERLAP", default_value = "1m", value_parser = delay)]
+    pub cert_overlap: Duration,
+    /// Name of its Service, in the namespace it runs in.
+    #[arg(long, env = "LAGSCALE_SERVICE_NAME", default_value = "lagscale")]
+    pub service_name: String,
+    /// The Service's port.
+    #[arg(long, env = "LAGSCALE_SERVICE_PORT", default_value_t = 443)]
+    pub service_port: u16,
+    /// Name of the ValidatingWebhookConfiguration that is told whom to trust.
+    #[arg(
+        long,
+        env = "LAGSCALE_WEBHOOK_CONFIGURATION",
+        default_value = "lagscale-admission"
+    )]
+    pub webhook_configuration: String,
+    /// Take over the APIService v1beta1.external.metrics.k8s.io from whoever serves it.
+    #[arg(long, env = "LAGSCALE_TAKE_APISERVICE", value_parser = FalseyValueParser::new())]
+    pub take_apiservice: bool,
+}
+
+/// Flags about leadership. The environment names are KEDA's.
+#[derive(Debug, Args)]
+pub struct ElectionArgs {
+    /// Name of the Lease, in the namespace it runs in, whose holder writes.
+    #[arg(long, env = "LAGSCALE_LEADER_ELECTION_ID", default_value = "lagscale")]
+    pub leader_election_id: String,
+    /// What this replica is called in the Lease; the host's name where it is not set.
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<String>,
+    /// For how long nobody else takes a Lease that is not renewed, 1s to 10m; longer than the renew deadline.
+    #[arg(
+        long,
+        env = "KEDA_OPERATOR_LEADER_ELECTION_LEASE_DURATION",
+        default_value = "15s",
+        value_parser = delay
+    )]
+    pub leader_election_lease_duration: Duration,
+    /// For how long the leader writes without a renewal; longer than the retry period.
+    #[arg(
+        long,
+        env = "KEDA_OPERATOR_LEADER_ELECTION_RENEW_DEADLINE",
+        default_value = "10s",
+        value_parser = delay
+    )]
+    pub leader_election_renew_deadline: Duration,
+    /// Between two tries to take or renew the Lease.
+    #[arg(
+        long,
+        env = "KEDA_OPERATOR_LEADER_ELECTION_RETRY_PERIOD",
+        default_value = "2s",
+        value_parser = delay
+    )]
+    pub leader_election_retry_period: Duration,
+    /// Write although a KEDA operator holds the Lease operator.keda.sh: two controllers on the same objects.
+    #[arg(long, env = "LAGSCALE_WRITE_BESIDE_KEDA", value_parser = FalseyValueParser::new())]
+    pub write_beside_keda: bool,
+}

@@ -1,0 +1,52 @@
+//! What the values of flags may be.
+
+use std::time::Duration;
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A tolerance in thousandths, 0 to 999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance(pub i64);
+
+pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
+    let milli = crate::quantity::parse_milli(text).map_err(|e| e.to_string())?;
+    if !(0..1000).contains(&milli) {
+        return Err("expected a number from 0 to 0.999".into());
+    }
+    Ok(Tolerance(milli))
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 10..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected whole seconds, 10 to 3600".into()),
+    }
+}
+
+pub(super) fn delay(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    match span.and_then(|span| Duration::try_from(span).ok()) {
+        Some(span) if span <= Duration::from_secs(600) => Ok(span),
+        _ => Err("expected a duration such as 10s, 0s to 10m".into()),
+    }
+}
+
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    match span.and_then(|span| Duration::try_from(span).ok()) {
+        Some(span) if (Duration::from_secs(10)..=20 * YEAR).contains(&span) => Ok(span),
+        _ => Err("expected a duration such as 2160h, 10s to 175200h".into()),
+    }
+}
+
+pub(super) fn hours(text: &str) -> Result<Duration, String> {
+    let hour = Duration::from_secs(3600);
+    if text.is_empty() {
+        return Ok(hour);
+    }
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    match span.and_then(|span| Duration::try_from(span).ok()) {
+        Some(span) if (hour..=6 * hour).contains(&span) => Ok(span),
+        _ => Err("expected a duration such as 1h30m, 1h to 6h".into()),
+    }
+}

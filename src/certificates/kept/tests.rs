@@ -1,0 +1,86 @@
+use super::*;
+
+const SPANS: Spans = Spans {
+    authority: Duration::from_secs(900),
+    leaf: Duration::from_secs(300),
+    overlap: Duration::from_secs(60),
+};
+
+fn names() -> Vec<String> {
+    issue::names("lagscale", "lagscale")
+}
+
+/// A whole second: certificates have no smaller ones.
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+}
+
+fn step(kept: &mut Kept, trusted: bool, seconds: u64) -> Option<Step> {
+    let next = kept.next(&names(), trusted, SPANS, at(seconds)).unwrap();
+    next.map(|(next, step)| {
+        *kept = next;
+        step
+    })
+}
+
+#[test]
+fn a_ca_is_replaced_in_three_steps_and_no_certificate_is_served_that_is_not_trusted() {
+    let mut kept = Kept::default();
+    assert_eq!(step(&mut kept, false, 0), Some(Step::Begin));
+    assert_eq!(step(&mut kept, false, 199), None);
+    assert_eq!(step(&mut kept, false, 201), Some(Step::Issue));
+    assert_eq!(step(&mut kept, true, 300), None);
+    assert_eq!(step(&mut kept, true, 402), Some(Step::Issue));
+    let old = kept.clone();
+    assert_eq!(step(&mut kept, true, 601), Some(Step::Trust));
+    assert_eq!(pems(&kept.bundle).len(), 2);
+    assert_eq!(kept.certificate, old.certificate, "still the old one's");
+    assert!(!kept.is_trusted_by(&old.bundle) && kept.is_trusted_by(&kept.bundle));
+    assert_eq!(step(&mut kept, true, 660), None, "a moment for all to know");
+    assert_eq!(step(&mut kept, false, 680), None, "somebody was not told");
+    assert_eq!(step(&mut kept, true, 680), Some(Step::Issue));
+    assert_ne!(kept.certificate, old.certificate);
+    assert!(is_signed_by(&kept.certificate, &pems(&kept.bundle)[0]));
+    assert_eq!(step(&mut kept, true, 739), None);
+    assert_eq!(step(&mut kept, true, 740), Some(Step::Drop));
+    assert_eq!(pems(&kept.bundle).len(), 1);
+    assert_eq!(step(&mut kept, true, 741), None);
+}
+
+#[test]
+fn what_is_of_no_use_is_made_anew_at_once_and_nothing_else_is_touched() {
+    let mut good = Kept::default();
+    step(&mut good, false, 0);
+    let spoilt = |change: fn(&mut Kept)| {
+        let mut kept = good.clone();
+        change(&mut kept);
+        let done = step(&mut kept, false, 1);
+        (done, kept)
+    };
+    let (done, kept) = spoilt(|k| k.certificate = "no PEM".into());
+    assert_eq!(
+        (done, kept.bundle == good.bundle),
+        (Some(Step::Issue), true)
+    );
+    let (done, _) = spoilt(|k| k.key.clear());
+    assert_eq!(done, Some(Step::Issue));
+    // Somebody else's files, whose CA key was kept elsewhere: trusted on, and replaced step by step.
+    let (done, kept) = spoilt(|k| k.ca_key.clear());
+    assert_eq!(done, Some(Step::Trust));
+    assert_eq!(kept.certificate, good.certificate);
+    let (done, _) = spoilt(|k| k.bundle.clear());
+    assert_eq!(done, Some(Step::Begin));
+    let other = issue::names("other", "lagscale");
+    let next = good.next(&other, true, SPANS, at(1)).unwrap();
+    assert_eq!(next.map(|n| n.1), Some(Step::Issue), "for other names");
+    let mut late = good.clone();
+    assert_eq!(step(&mut late, true, 901), Some(Step::Begin), "all is over");
+}
+
+#[test]
+fn a_secret_holds_it_as_it_is_and_debug_tells_nothing_of_it() {
+    let mut kept = Kept::default();
+    step(&mut kept, false, 0);
+    assert!(kept == Kept::read(&kept.write()));
+    assert!(!format!("{kept:?}").contains("PRIVATE"));
+}
