@@ -32,7 +32,7 @@ demo: bed
 	$(CARGO) build --locked --bin lagscale --examples
 	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
 
-test: bed
+test: bed static
 	$(CARGO) test --locked --workspace
 
 quick: lint
