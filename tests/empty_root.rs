@@ -26,6 +26,9 @@ impl Root {
     fn new() -> Self {
         let made = Command::new("make")
             .args(["-s", "static-path"])
+            // What another make says to its own.
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .unwrap();

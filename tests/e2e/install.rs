@@ -1,4 +1,4 @@
-//! What a platform team does on day one: installs by kustomize beside somebody else's APIService, lives through changes of the
+//! What a platform team does on day one: installs by kustomize beside somebody else's APIService, takes that over, lives through changes of the
 //! CA, and uninstalls. Two replicas run from the manifests, with the token of their ServiceAccount and nothing else.
 
 use std::{
@@ -97,8 +97,17 @@ async fn install() {
     let found = apis(&bed).get(API_SERVICE).await.unwrap();
     let leads_to = found.spec.unwrap().service.unwrap().namespace;
     assert_eq!(leads_to.as_deref(), Some("keda"), "taken unasked");
-    kubectl(&bed, &["delete", "apiservice", API_SERVICE]).await;
+    // Told to, it takes it.
+    let program = Path::new(env!("CARGO_BIN_EXE_lagscale"));
+    let told = [&SHORT[..], &["--take-apiservice"]].concat();
+    bed.load_image(program, &kubeconfig, &told);
+    let restart = "rollout restart -n lagscale deployment/lagscale";
+    kubectl(&bed, &restart.split(' ').collect::<Vec<_>>()).await;
     bed.available(API_SERVICE).await;
+    let found = apis(&bed).get(API_SERVICE).await.unwrap().spec.unwrap();
+    let leads_to = found.service.unwrap().namespace;
+    assert_eq!(leads_to.as_deref(), Some("lagscale"));
+    assert_eq!(found.insecure_skip_tls_verify, None);
 
     let scene = Scene::new(&bed, "installed").await;
     let (topic, observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
