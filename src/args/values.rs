@@ -1,7 +1,9 @@
 //! What the values of flags may be.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A tolerance in thousandths, 0 to 999.
@@ -23,30 +25,27 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration of this range, if it is one.
+fn span(text: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+    let span = text.parse::<jiff::SignedDuration>().ok()?;
+    let span = Duration::try_from(span).ok()?;
+    range.contains(&span).then_some(span)
+}
+
 pub(super) fn delay(text: &str) -> Result<Duration, String> {
-    let span = text.parse::<jiff::SignedDuration>().ok();
-    match span.and_then(|span| Duration::try_from(span).ok()) {
-        Some(span) if span <= Duration::from_secs(600) => Ok(span),
-        _ => Err("expected a duration such as 10s, 0s to 10m".into()),
-    }
+    let found = span(text, Duration::ZERO..=10 * MINUTE);
+    found.ok_or_else(|| "expected a duration such as 10s, 0s to 10m".into())
 }
 
 pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
-    let span = text.parse::<jiff::SignedDuration>().ok();
-    match span.and_then(|span| Duration::try_from(span).ok()) {
-        Some(span) if (Duration::from_secs(10)..=20 * YEAR).contains(&span) => Ok(span),
-        _ => Err("expected a duration such as 2160h, 10s to 175200h".into()),
-    }
+    let found = span(text, Duration::from_secs(10)..=20 * YEAR);
+    found.ok_or_else(|| "expected a duration such as 2160h, 10s to 175200h".into())
 }
 
 pub(super) fn hours(text: &str) -> Result<Duration, String> {
-    let hour = Duration::from_secs(3600);
     if text.is_empty() {
-        return Ok(hour);
+        return Ok(HOUR);
     }
-    let span = text.parse::<jiff::SignedDuration>().ok();
-    match span.and_then(|span| Duration::try_from(span).ok()) {
-        Some(span) if (hour..=6 * hour).contains(&span) => Ok(span),
-        _ => Err("expected a duration such as 1h30m, 1h to 6h".into()),
-    }
+    let found = span(text, HOUR..=6 * HOUR);
+    found.ok_or_else(|| "expected a duration such as 1h30m, 1h to 6h".into())
 }

@@ -7,7 +7,7 @@ use kube::{Api, Client, api::PostParams, core::ObjectMeta};
 use prometheus::IntGauge;
 
 use super::{Kept, Registration, Spans, Step, names};
-use crate::controller::Lead;
+use crate::{controller::Lead, telemetry::Said};
 
 /// Between two looks; a change of the CA takes a few of them.
 const EVERY: Duration = Duration::from_secs(10);
@@ -29,25 +29,21 @@ pub struct Keeping {
 pub async fn keep(client: Client, keeping: Keeping, mut lead: Lead, registered: IntGauge) {
     let every = EVERY.min(keeping.spans.overlap / 4);
     let keeper = Keeper { client, keeping };
-    let mut said = String::new();
+    let mut said = Said::default();
     loop {
         if lead.is_elected() {
             let looked = tokio::time::timeout(PATIENCE, keeper.look(&lead)).await;
             let looked = looked.unwrap_or_else(|_| Err("the API server does not answer".into()));
             registered.set(looked.is_ok().into());
             match looked {
-                Ok(()) => said.clear(),
-                Err(error) if error != said => {
-                    tracing::warn!(
-                        error,
-                        "keeping the serving certificate and its registration"
-                    );
-                    said = error;
-                }
+                Ok(()) => said.forget(),
+                Err(error) if said.is_news(&error) => tracing::warn!(
+                    error,
+                    "keeping the serving certificate and its registration"
+                ),
                 Err(_) => {}
             }
-        }
-        if !lead.is_elected() {
+        } else {
             registered.set(0);
         }
         tokio::select! {

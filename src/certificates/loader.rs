@@ -9,7 +9,7 @@ use kube::{
 use tokio::sync::watch;
 
 use super::Kept;
-use crate::server::PemPair;
+use crate::{server::PemPair, telemetry::Said};
 
 /// Follows the Secret for as long as somebody takes pairs from it. One that is deleted or emptied changes nothing: what was
 /// loaded serves on.
@@ -22,14 +22,14 @@ pub async fn load(
     let api: Api<Secret> = Api::namespaced(client, &namespace);
     let seen = watcher::watch_object(api, &name).default_backoff();
     let mut seen = std::pin::pin!(seen);
-    let mut said = String::new();
+    let mut said = Said::default();
     while let Some(found) = seen.next().await {
         if to.is_closed() {
             return;
         }
         match found {
             Ok(Some(secret)) => {
-                said.clear();
+                said.forget();
                 let kept = Kept::read(&secret.data.unwrap_or_default());
                 let pair = PemPair::new(kept.certificate, kept.key);
                 to.send_if_modified(|known| {
@@ -43,14 +43,13 @@ pub async fn load(
             Ok(None) => {}
             Err(error) => {
                 let error = error.to_string();
-                if error != said {
+                if said.is_news(&error) {
                     tracing::warn!(
                         error,
                         namespace,
                         secret = name,
                         "reading the serving certificate"
                     );
-                    said = error;
                 }
             }
         }

@@ -11,4 +11,4 @@ pub use issue::{Issued, authority, leaf, names};
 pub use keeper::{Keeping, keep};
 pub use kept::{Kept, Spans, Step};
 pub use loader::load;
-pub use registration::{Owner, Registration};
+pub use registration::{Owner, RELEASE, Registration};

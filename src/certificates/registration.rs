@@ -14,7 +14,7 @@ use super::Kept;
 use crate::server::{API_SERVICE, GROUP, VERSION};
 
 /// Under which Helm notes who installed something.
-const RELEASE: &str = "meta.helm.sh/release-name";
+pub const RELEASE: &str = "meta.helm.sh/release-name";
 
 /// What leads to this Service, and from where.
 #[derive(Clone, Debug)]

@@ -44,7 +44,8 @@ pub struct ClusterArgs {
 pub(super) struct Asked {
     pub groups: Vec<String>,
     pub topics: Vec<String>,
-    pub isolation: Option<String>,
+    /// As Kafka's clients name it.
+    pub isolation_level: Option<String>,
     pub policy: Option<String>,
 }
 
@@ -78,9 +79,13 @@ impl Brokers {
             "--bootstrap-server is missing, and no bootstrap.servers is in --command-config",
         )?;
         let isolation = asked
-            .isolation
+            .isolation_level
             .as_deref()
-            .or_else(|| properties.isolation());
+            .or_else(|| properties.isolation_level())
+            .map(|level| match level {
+                "read_committed" => "readCommitted",
+                _ => "readUncommitted",
+            });
         let triggers = asked.groups.iter().map(|group| {
             let metadata = [
                 ("bootstrapServers", Some(servers)),
@@ -110,8 +115,13 @@ impl Brokers {
         })
     }
 
-    /// Begins to read; every picture comes over the channel for as long as the manager lives.
-    fn begin(&self) -> (Manager, mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>) {
+    /// Looks until everything was tried, or patience is over.
+    pub async fn look(&self) -> Look {
+        self.watch().next(&self.triggers).await
+    }
+
+    /// Begins to look again and again.
+    pub fn watch(&self) -> Looks {
         let (pictures, arrived) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), pictures);
         for kafka in &self.triggers {
@@ -119,20 +129,6 @@ impl Brokers {
             let group = &kafka.group;
             manager.ask(&self.cluster, group, Some(demand), &kafka.security, None);
         }
-        (manager, arrived)
-    }
-
-    /// Looks until everything was tried, or patience is over.
-    pub async fn look(&self) -> Look {
-        let mut looks = self.watch();
-        looks
-            .next(|look| self.triggers.iter().all(|k| look.of(k).tried))
-            .await
-    }
-
-    /// Begins to look again and again.
-    pub fn watch(&self) -> Looks {
-        let (manager, arrived) = self.begin();
         Looks {
             _manager: manager,
             arrived,
@@ -151,8 +147,8 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// The next picture that is `enough`, or the last one when patience is over.
-    pub async fn next(&mut self, enough: impl Fn(&Look) -> bool) -> Look {
+    /// The next picture in which all of these were tried, or the last one when patience is over.
+    pub async fn next(&mut self, triggers: &[Kafka]) -> Look {
         let end = Instant::now() + self.patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -165,7 +161,7 @@ impl Looks {
                 picture: self.last.clone(),
                 now: Moment::now(),
             };
-            if !came || enough(&look) {
+            if !came || triggers.iter().all(|k| look.of(k).tried) {
                 return look;
             }
         }

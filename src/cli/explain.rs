@@ -44,14 +44,13 @@ async fn ask(client: &Client, namespace: &str, name: &str) -> Result<Explanation
             "nobody answers for {GROUP}: {}; `lagscale check` says more",
             status.message
         ),
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
+        error => super::said(&error),
     })
 }
 
 fn written(found: &Explanation, output: Output) -> Result<String, String> {
     if output == Output::Json {
-        return Ok(serde_json::to_string_pretty(found).map_err(|e| e.to_string())? + "\n");
+        return super::json(found);
     }
     let Explanation {
         namespace,

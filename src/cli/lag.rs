@@ -9,10 +9,7 @@ use super::{
     Done, Output,
     brokers::{Asked, Brokers, ClusterArgs, EVERY, Look},
 };
-use crate::{
-    lag::{Counting, sum},
-    triggers::Kafka,
-};
+use crate::{lag::sum, triggers::Kafka};
 
 /// Flags of `lag`.
 #[derive(Debug, Args)]
@@ -75,17 +72,12 @@ struct Partition<'a> {
 
 /// Runs it.
 pub async fn lag(args: &LagArgs) -> Done {
-    let isolation = args.isolation_level.as_deref();
-    let isolation = isolation.map(|level| match level {
-        "read_committed" => "readCommitted".to_owned(),
-        _ => "readUncommitted".to_owned(),
-    });
     let brokers = Brokers::new(
         &args.cluster,
         &Asked {
             groups: args.group.clone(),
             topics: args.topic.clone(),
-            isolation,
+            isolation_level: args.isolation_level.clone(),
             policy: args.offset_reset_policy.clone(),
         },
     )?;
@@ -98,9 +90,7 @@ pub async fn lag(args: &LagArgs) -> Done {
     let mut looks = brokers.watch();
     let mut last = None;
     loop {
-        let look = looks
-            .next(|look| brokers.triggers.iter().all(|k| look.of(k).tried))
-            .await;
+        let look = looks.next(&brokers.triggers).await;
         let said = written(&groups(&brokers, &look), args.output)?;
         if last.as_ref() != Some(&said) {
             let now = jiff::Zoned::now();
@@ -127,15 +117,9 @@ fn groups<'a>(brokers: &'a Brokers, look: &'a Look) -> Vec<Group<'a>> {
 
 fn group<'a>(kafka: &'a Kafka, look: &'a Look) -> Group<'a> {
     let readout = look.of(kafka);
-    let counting = Counting {
-        policy: kafka.policy,
-        isolation: kafka.isolation,
-        zero_without_commit: false,
-        exclude_persistent_after: None,
-    };
     let found = look.picture.groups.get(&kafka.group);
     let topics = found.iter().flat_map(|found| &found.topics);
-    let topics = topics.filter(|(name, _)| kafka.topics.are_all() || kafka.topics.take(name));
+    let topics = topics.filter(|(name, _)| kafka.topics.mean(name));
     let mut partitions = Vec::new();
     for (topic, slots) in topics {
         for (id, slot) in slots {
@@ -146,7 +130,7 @@ fn group<'a>(kafka: &'a Kafka, look: &'a Look) -> Group<'a> {
                 committed_offset: track.and_then(|t| t.committed),
                 log_start_offset: track.and_then(|t| t.start),
                 log_end_offset: track.map(|t| t.end),
-                lag: track.map(|t| sum([t], counting, look.now).lag),
+                lag: track.map(|t| sum([t], kafka.counting(), look.now).lag),
                 trouble: slot.trouble.as_ref().map(|t| t.text.to_string()),
             });
         }
@@ -165,8 +149,7 @@ fn group<'a>(kafka: &'a Kafka, look: &'a Look) -> Group<'a> {
 
 fn written(groups: &[Group<'_>], output: Output) -> Result<String, String> {
     if output == Output::Json {
-        let json = serde_json::to_string_pretty(groups).map_err(|e| e.to_string())?;
-        return Ok(json + "\n");
+        return super::json(groups);
     }
     let mut rows = vec![
         [

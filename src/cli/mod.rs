@@ -12,6 +12,7 @@ mod properties;
 use std::{error::Error, fmt::Write as _, io::Write as _, time::Duration};
 
 use clap::{CommandFactory, ValueEnum};
+use serde::Serialize;
 
 pub use brokers::ClusterArgs;
 pub use certs::certs;
@@ -50,6 +51,20 @@ fn say(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => result,
+    }
+}
+
+/// What scripts read.
+fn json(value: &(impl Serialize + ?Sized)) -> Result<String, String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
+    Ok(text + "\n")
+}
+
+/// What an API server said, or why it said nothing.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
     }
 }
 

@@ -188,7 +188,7 @@ fn written(
         whole["value"] = shown(record.value.as_deref());
     }
     if args.output == Output::Json {
-        return Ok(serde_json::to_string_pretty(&whole).map_err(|e| e.to_string())? + "\n");
+        return super::json(&whole);
     }
     let mut text = String::new();
     for (name, value) in whole.as_object().into_iter().flatten() {

@@ -55,13 +55,10 @@ impl Properties {
         self.get("bootstrap.servers")
     }
 
-    /// `isolation.level` as a trigger has it.
+    /// `isolation.level`.
     #[must_use]
-    pub fn isolation(&self) -> Option<&'static str> {
-        match self.get("isolation.level")? {
-            "read_committed" => Some("readCommitted"),
-            _ => Some("readUncommitted"),
-        }
+    pub fn isolation_level(&self) -> Option<&str> {
+        self.get("isolation.level")
     }
 
     /// TLS and SASL as an authentication's parameters.
@@ -275,7 +272,7 @@ mod tests {
         assert_eq!(found["tls"], "enable");
         let properties = Properties::parse(text);
         assert_eq!(properties.bootstrap(), Some("a:9092,b:9092"));
-        assert_eq!(properties.isolation(), Some("readCommitted"));
+        assert_eq!(properties.isolation_level(), Some("read_committed"));
     }
 
     #[test]

@@ -34,8 +34,9 @@ use crate::{
     lag::Moment,
     poll::{ClusterKey, Manager, Picture, Timing},
     resources::ScaledObject,
-    scaling::{Settings, Source, evaluate, known, table::Table},
+    scaling::{Settings, evaluate, known, table::Table},
     telemetry::{Counts, ObjectSample, Samples},
+    triggers::Kafka,
 };
 
 /// Changes that come in a burst are looked at together.
@@ -284,10 +285,8 @@ impl Controller {
         object.entries = entries;
         let place = sample_key(key);
         let before = self.parts.samples.get(&place);
-        let group = |source: &Source| match source {
-            Source::Kafka { kafka, cluster, .. } => known(pictures, cluster, &kafka.group).cloned(),
-            Source::Cron { .. } | Source::Resource(_) => None,
-        };
+        let group =
+            |cluster: &ClusterKey, kafka: &Kafka| known(pictures, cluster, &kafka.group).cloned();
         let sample = ObjectSample::of(&plan, &evaluation, before.as_deref(), group);
         self.parts.samples.set(&place, Some(sample.into()));
         self.parts.counts.evaluated(outcome_of(&plan, &evaluation));

@@ -100,6 +100,12 @@ impl Topics {
         self.names.is_empty() && self.patterns.is_empty()
     }
 
+    /// Whether a topic that the group has committed is meant: any is, where none is named.
+    #[must_use]
+    pub fn mean(&self, name: &str) -> bool {
+        self.are_all() || self.take(name)
+    }
+
     /// Whether this topic is named or fits a pattern.
     #[must_use]
     pub fn take(&self, name: &str) -> bool {

@@ -101,10 +101,8 @@ pub fn read(
         scan.trouble = scan.trouble.or_else(|| scan.empty.take());
     }
     let counting = Counting {
-        policy: kafka.policy,
-        isolation: kafka.isolation,
-        zero_without_commit: kafka.zero_without_commit,
         exclude_persistent_after: kafka.exclude_persistent_lag.then_some(persistent_after),
+        ..kafka.counting()
     };
     let unseen = || {
         // The broker leaves out what may not be described, and says nothing of it.

@@ -43,7 +43,7 @@ pub fn remember(
         let known_before = Recalled::restored(plan, kafka, metric);
         let mut topics = BTreeMap::new();
         for (name, slots) in &group.topics {
-            if !kafka.topics.are_all() && !kafka.topics.take(name) {
+            if !kafka.topics.mean(name) {
                 continue;
             }
             let recalled = |id: i32, track: &Track| known_before.of(name, id, track);

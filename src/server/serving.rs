@@ -19,6 +19,8 @@ use rustls::{
 use tokio::sync::watch;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::telemetry::Said;
+
 /// How often the files are looked at.
 const LOOKED_AT: Duration = Duration::from_secs(2);
 
@@ -184,7 +186,7 @@ impl Serving {
         mut read: Option<PemPair>,
         provider: Arc<CryptoProvider>,
     ) {
-        let mut said = String::new();
+        let mut said = Said::default();
         loop {
             source.changed().await;
             let asked = source.clone();
@@ -202,14 +204,13 @@ impl Serving {
             match taken {
                 Some(Ok(pair)) => {
                     self.replace(pair);
-                    said.clear();
+                    said.forget();
                     let expires = self.expires.get();
                     tracing::info!(expires, "a new serving certificate is in use");
                 }
                 // Half of a change, most likely; the other half follows.
-                Some(Err(error)) if error.to_string() != said => {
+                Some(Err(error)) if said.is_news(&error.to_string()) => {
                     tracing::error!(%error, "the former serving certificate stays in use");
-                    said = error.to_string();
                 }
                 Some(Err(_)) | None => {}
             }

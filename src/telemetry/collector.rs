@@ -8,9 +8,9 @@ use prometheus::{
 };
 
 use super::{
-    families::{Family, Series},
+    families::{Family, Series, filled, flag},
     offsets::by_topic,
-    samples::{MetricSample, ObjectSample, Samples},
+    samples::{ObjectSample, Samples, Told},
 };
 use crate::kafka::Traffic;
 
@@ -143,45 +143,41 @@ impl core::Collector for Collector {
         let mut families = of_metrics(&samples);
         families.extend(of_offsets(&samples, self.per_partition));
         families.extend(of_traffic(&Traffic::now()));
-        // Prometheus' text has no family without series.
-        families.retain(|family| !family.get_metric().is_empty());
         families
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
 fn of_metrics(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
-    let series = |value: &dyn Fn(&ObjectSample, &MetricSample) -> Option<f64>| -> Series {
-        let all = samples
-            .iter()
-            .flat_map(|s| s.metrics.iter().map(move |m| (*s, m)));
-        let all = all.filter_map(|(s, m)| Some((labels(s, m), value(s, m)?)));
-        all.collect()
+    let series = |value: &dyn Fn(&Told<'_>) -> Option<f64>| -> Series {
+        let all = samples.iter().flat_map(|s| s.metrics());
+        all.filter_map(|told| Some((labels(&told), value(&told)?)))
+            .collect()
     };
-    let flag = |set: bool| Some(f64::from(u8::from(set)));
-    let all = [
-        series(&|_, m| m.value.map(|v| v.0 as f64)),
-        series(&|_, m| m.value.map(|v| v.1 as f64)),
-        series(&|_, m| m.value.map(|v| v.2.elapsed().as_secs_f64())),
-        series(&|_, m| flag(m.value.is_none())),
-        series(&|_, m| flag(m.partial)),
-        series(&|s, _| Some(f64::from(s.max))),
-    ];
-    OF_METRICS.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+    filled(
+        &OF_METRICS,
+        [
+            series(&|t| t.metric.value.map(|v| v.0 as f64)),
+            series(&|t| t.metric.value.map(|v| v.1 as f64)),
+            series(&|t| t.metric.value.map(|v| v.2.elapsed().as_secs_f64())),
+            series(&|t| Some(flag(t.metric.value.is_none()))),
+            series(&|t| Some(flag(t.metric.partial))),
+            series(&|t| Some(f64::from(t.object.max))),
+        ],
+    )
 }
 
-fn labels(sample: &ObjectSample, metric: &MetricSample) -> Vec<String> {
-    let topic = metric.kafka.topic.as_deref().unwrap_or_default();
-    [
-        &sample.namespace,
-        &sample.name,
-        &metric.name,
-        &metric.kafka.group,
-    ]
-    .map(ToString::to_string)
-    .into_iter()
-    .chain([topic.to_owned()])
-    .collect()
+fn labels(told: &Told<'_>) -> Vec<String> {
+    let (plan, kafka) = (&told.object.plan, told.kafka);
+    let topic = kafka.topic.as_deref().unwrap_or_default();
+    let all: [&str; 5] = [
+        &plan.namespace,
+        &plan.name,
+        &told.metric.name,
+        &kafka.group,
+        topic,
+    ];
+    all.map(str::to_owned).into()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
@@ -189,7 +185,7 @@ fn of_offsets(samples: &[&ObjectSample], per_partition: bool) -> Vec<MetricFamil
     let mut topics: [Series; 3] = Default::default();
     let mut partitions: [Series; 3] = Default::default();
     for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
-        let place = vec![cluster.to_owned(), group.to_owned(), topic.to_owned()];
+        let place = vec![cluster, group.to_owned(), topic.to_owned()];
         let total = |value: fn(&super::offsets::Offsets) -> i64| {
             offsets.iter().map(value).fold(0i64, i64::saturating_add) as f64
         };
@@ -205,9 +201,9 @@ fn of_offsets(samples: &[&ObjectSample], per_partition: bool) -> Vec<MetricFamil
             partitions[2].push((labels, one.end as f64));
         }
     }
-    let topics = OF_TOPICS.iter().zip(topics);
-    let all = topics.chain(OF_PARTITIONS.iter().zip(partitions));
-    all.map(|(family, series)| family.with(series)).collect()
+    let mut families = filled(&OF_TOPICS, topics);
+    families.extend(filled(&OF_PARTITIONS, partitions));
+    families
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
@@ -230,5 +226,5 @@ fn of_traffic(traffic: &Traffic) -> Vec<MetricFamily> {
         vec![(Vec::new(), traffic.connections as f64)],
         vec![(Vec::new(), traffic.throttled)],
     ];
-    OF_TRAFFIC.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+    filled(&OF_TRAFFIC, all)
 }

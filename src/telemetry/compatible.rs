@@ -9,9 +9,9 @@ use prometheus::{
 };
 
 use super::{
-    families::{Family, Series},
+    families::{Family, Series, filled, flag},
     offsets::by_topic,
-    samples::{MetricSample, ObjectSample, Samples},
+    samples::{ObjectSample, Samples, Told},
 };
 
 /// Whose names.
@@ -138,12 +138,10 @@ impl core::Collector for Compatible {
     fn collect(&self) -> Vec<MetricFamily> {
         let samples = self.samples.all();
         let samples: Vec<&ObjectSample> = samples.iter().map(AsRef::as_ref).collect();
-        let mut families = match self.names {
+        match self.names {
             Names::KafkaExporter => exporter(&samples),
             Names::Keda => keda(&samples),
-        };
-        families.retain(|family| !family.get_metric().is_empty());
-        families
+        }
     }
 }
 
@@ -159,28 +157,31 @@ fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
                 text(group),
                 text(topic),
                 one.partition.to_string(),
-                text(cluster),
+                cluster.clone(),
             ];
             all[0].push((labels.clone(), one.lag as f64));
             if let Some(offset) = one.committed {
                 all[1].push((labels, offset as f64));
             }
-            ends.insert((topic, one.partition, cluster), (one.end, one.start));
+            ends.insert(
+                (topic, one.partition, cluster.clone()),
+                (one.end, one.start),
+            );
             lag = lag.saturating_add(one.lag);
             committed = committed.saturating_add(one.committed.unwrap_or(0));
         }
-        let labels = vec![text(group), text(topic), text(cluster)];
+        let labels = vec![text(group), text(topic), cluster];
         all[4].push((labels.clone(), lag as f64));
         all[5].push((labels, committed as f64));
     }
     for ((topic, partition, cluster), (end, start)) in ends {
-        let labels = vec![topic.to_owned(), partition.to_string(), cluster.to_owned()];
+        let labels = vec![topic.to_owned(), partition.to_string(), cluster];
         all[2].push((labels.clone(), end as f64));
         if let Some(start) = start {
             all[3].push((labels, start as f64));
         }
     }
-    EXPORTER.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+    filled(&EXPORTER, all)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
@@ -189,22 +190,24 @@ fn keda(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
     let mut triggers: BTreeMap<&str, u32> = BTreeMap::new();
     let mut objects: BTreeMap<&str, u32> = BTreeMap::new();
     for sample in samples {
-        let object = || vec![sample.namespace.to_string(), sample.name.to_string()];
-        for metric in &sample.metrics {
-            let labels = scaler(sample, metric);
+        let plan = &sample.plan;
+        let object = || vec![plan.namespace.to_string(), plan.name.to_string()];
+        let mut errors = 0;
+        for told in sample.metrics() {
+            let (labels, metric) = (scaler(&told), told.metric);
             if let Some((_, served, _)) = metric.value {
                 all[0].push((labels.clone(), served as f64));
             }
-            all[1].push((labels.clone(), f64::from(u8::from(metric.active))));
+            all[1].push((labels.clone(), flag(metric.active)));
             all[2].push((labels, metric.errors as f64));
+            errors += metric.errors;
         }
-        let errors: u64 = sample.metrics.iter().map(|m| m.errors).sum();
         all[3].push((object(), errors as f64));
-        all[4].push((object(), f64::from(u8::from(sample.paused))));
-        for kind in &sample.kinds {
-            *triggers.entry(kind).or_default() += 1;
+        all[4].push((object(), flag(plan.pause.whole)));
+        for trigger in &plan.triggers {
+            *triggers.entry(&trigger.kind).or_default() += 1;
         }
-        *objects.entry(&sample.namespace).or_default() += 1;
+        *objects.entry(&plan.namespace).or_default() += 1;
     }
     let of = |kind: &str| vec![kind.to_owned()];
     all[5] = triggers
@@ -216,20 +219,21 @@ fn keda(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
         .into_iter()
         .map(|(k, n)| (of(k), f64::from(n)))
         .collect();
-    KEDA.iter().zip(all).map(|(f, s)| f.with(s)).collect()
+    filled(&KEDA, all)
 }
 
 /// KEDA names a scaler by the trigger's name, else by the type in its code.
-fn scaler(sample: &ObjectSample, metric: &MetricSample) -> Vec<String> {
-    let kind = match metric.kind.as_str() {
+fn scaler(told: &Told<'_>) -> Vec<String> {
+    let (plan, metric, trigger) = (&told.object.plan, told.metric, told.trigger);
+    let kind = match trigger.kind.as_str() {
         "apache-kafka" => "apacheKafkaScaler",
         _ => "kafkaScaler",
     };
-    let name = Some(&*metric.trigger).filter(|name| !name.is_empty());
+    let name = Some(&*trigger.name).filter(|name| !name.is_empty());
     vec![
-        sample.namespace.to_string(),
+        plan.namespace.to_string(),
         metric.name.to_string(),
-        sample.name.to_string(),
+        plan.name.to_string(),
         name.unwrap_or(kind).to_owned(),
         metric.index.to_string(),
         "scaledobject".to_owned(),

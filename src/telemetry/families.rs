@@ -87,3 +87,18 @@ impl Family {
         family
     }
 }
+
+/// Families with their series, in the same order. Prometheus' text has no family without series.
+pub(super) fn filled(
+    families: &[Family],
+    series: impl IntoIterator<Item = Series>,
+) -> Vec<MetricFamily> {
+    let all = families.iter().zip(series);
+    let some = all.filter(|(_, series)| !series.is_empty());
+    some.map(|(family, series)| family.with(series)).collect()
+}
+
+/// A flag as Prometheus has one.
+pub(super) fn flag(set: bool) -> f64 {
+    f64::from(u8::from(set))
+}

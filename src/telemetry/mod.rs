@@ -7,6 +7,7 @@ mod families;
 mod leading;
 mod logs;
 mod offsets;
+mod said;
 mod samples;
 
 pub use collector::Collector;
@@ -14,4 +15,5 @@ pub use compatible::{Compatible, Names};
 pub use counts::Counts;
 pub use leading::Leading;
 pub use logs::{Format, Times, init, level};
-pub use samples::{MetricSample, ObjectSample, Samples};
+pub use said::Said;
+pub use samples::{ObjectSample, Samples};

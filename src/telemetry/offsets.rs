@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::samples::ObjectSample;
 use crate::{
-    lag::{Counting, Moment, Track, sum},
+    lag::{Moment, Track, sum},
     triggers::Kafka,
 };
 
 /// Cluster, group and topic.
-pub(super) type Place<'a> = (&'a str, &'a str, &'a str);
+pub(super) type Place<'a> = (String, &'a str, &'a str);
 
 /// One partition of a group.
 pub(super) struct Offsets {
@@ -27,17 +27,14 @@ pub(super) fn by_topic<'a>(
 ) -> BTreeMap<Place<'a>, Vec<Offsets>> {
     let now = Moment::now();
     let mut places = BTreeMap::new();
-    for metric in samples.flat_map(|s| &s.metrics) {
-        let kafka = &metric.kafka;
-        let Some(group) = &metric.group else {
+    for told in samples.flat_map(ObjectSample::metrics) {
+        let (kafka, cluster) = (told.kafka, told.cluster.to_string());
+        let Some(group) = &told.metric.group else {
             continue;
         };
-        for (topic, slots) in &group.topics {
-            if !kafka.topics.are_all() && !kafka.topics.take(topic) {
-                continue;
-            }
+        for (topic, slots) in group.topics.iter().filter(|(t, _)| kafka.topics.mean(t)) {
             places
-                .entry((&*metric.cluster, &*kafka.group, &**topic))
+                .entry((cluster.clone(), &*kafka.group, &**topic))
                 .or_insert_with(|| {
                     let read = slots.iter();
                     let read = read.filter_map(|(id, slot)| Some((*id, slot.track.as_ref()?)));
@@ -49,17 +46,11 @@ pub(super) fn by_topic<'a>(
 }
 
 fn of(partition: i32, track: &Track, kafka: &Kafka, now: Moment) -> Offsets {
-    let counting = Counting {
-        policy: kafka.policy,
-        isolation: kafka.isolation,
-        zero_without_commit: kafka.zero_without_commit,
-        exclude_persistent_after: None,
-    };
     Offsets {
         partition,
         committed: track.committed,
         start: track.start,
         end: track.end,
-        lag: sum([track], counting, now).lag,
+        lag: sum([track], kafka.counting(), now).lag,
     }
 }

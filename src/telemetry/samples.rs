@@ -1,10 +1,11 @@
-//! What `/metrics` reads of each object: the last evaluation, and the picture of its groups.
+//! What `/metrics` reads of each object: its plan, the last evaluation, and the pictures of its groups. What follows from them
+//! is worked out at a scrape.
 
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    poll::GroupPicture,
-    scaling::{Evaluation, Plan, Source},
+    poll::{ClusterKey, GroupPicture},
+    scaling::{Evaluation, Plan, PlannedTrigger, Source},
     sharded::Sharded,
     triggers::Kafka,
 };
@@ -15,26 +16,17 @@ pub type Samples = Sharded<Arc<ObjectSample>>;
 /// One object.
 #[derive(Clone, Debug)]
 pub struct ObjectSample {
-    pub(super) namespace: Arc<str>,
-    pub(super) name: Arc<str>,
-    pub(super) paused: bool,
+    pub(super) plan: Arc<Plan>,
     pub(super) max: i32,
-    /// The types of its triggers.
-    pub(super) kinds: Vec<String>,
-    pub(super) metrics: Vec<MetricSample>,
+    metrics: Vec<MetricSample>,
 }
 
 /// One metric of one object.
 #[derive(Clone, Debug)]
 pub struct MetricSample {
+    /// The place of its trigger, which asks Kafka.
     pub(super) index: usize,
     pub(super) name: Arc<str>,
-    /// `kafka` or `apache-kafka`.
-    pub(super) kind: String,
-    /// The trigger's own name; empty without one.
-    pub(super) trigger: Arc<str>,
-    pub(super) kafka: Arc<Kafka>,
-    pub(super) cluster: Arc<str>,
     pub(super) group: Option<Arc<GroupPicture>>,
     /// True lag, value served, when it was read; `None` while it is withheld.
     pub(super) value: Option<(i64, i64, Instant)>,
@@ -45,33 +37,31 @@ pub struct MetricSample {
     counted: Option<Instant>,
 }
 
+/// A metric with what its object says of it.
+pub(super) struct Told<'a> {
+    pub object: &'a ObjectSample,
+    pub metric: &'a MetricSample,
+    pub trigger: &'a PlannedTrigger,
+    pub kafka: &'a Kafka,
+    pub cluster: &'a ClusterKey,
+}
+
 impl ObjectSample {
     /// Of an evaluated object; `before` is its last sample, `group` finds the picture of a trigger's group.
     pub fn of(
-        plan: &Plan,
+        plan: &Arc<Plan>,
         evaluation: &Evaluation,
         before: Option<&Self>,
-        group: impl Fn(&Source) -> Option<Arc<GroupPicture>>,
+        group: impl Fn(&ClusterKey, &Kafka) -> Option<Arc<GroupPicture>>,
     ) -> Self {
         let metrics = evaluation.metrics.iter().filter_map(|metric| {
-            let planned = plan.triggers.get(metric.index)?;
-            let source = planned.source.as_ref().ok()?;
-            let Source::Kafka { kafka, cluster, .. } = source else {
-                return None;
-            };
+            let (kafka, cluster) = asks(plan.triggers.get(metric.index)?)?;
             let last = before.and_then(|b| b.metrics.iter().find(|m| m.index == metric.index));
             let value = metric.value.as_ref().ok();
             let mut sample = MetricSample {
                 index: metric.index,
                 name: metric.name.clone(),
-                kind: planned.kind.clone(),
-                trigger: planned.name.clone(),
-                kafka: kafka.clone(),
-                cluster: match last.filter(|l| l.kafka.bootstrap == kafka.bootstrap) {
-                    Some(last) => last.cluster.clone(),
-                    None => cluster.to_string().into(),
-                },
-                group: group(source),
+                group: group(cluster, kafka),
                 value: value.map(|v| (v.lag, v.served, v.at.at)),
                 active: metric.active,
                 partial: metric.partial.is_some(),
@@ -88,12 +78,32 @@ impl ObjectSample {
             Some(sample)
         });
         Self {
-            namespace: plan.namespace.clone(),
-            name: plan.name.clone(),
-            paused: plan.pause.whole,
+            plan: plan.clone(),
             max: evaluation.max,
-            kinds: plan.triggers.iter().map(|t| t.kind.clone()).collect(),
             metrics: metrics.collect(),
         }
+    }
+
+    /// Its metrics, each with its trigger.
+    pub(super) fn metrics(&self) -> impl Iterator<Item = Told<'_>> {
+        self.metrics.iter().filter_map(|metric| {
+            let trigger = self.plan.triggers.get(metric.index)?;
+            let (kafka, cluster) = asks(trigger)?;
+            Some(Told {
+                object: self,
+                metric,
+                trigger,
+                kafka,
+                cluster,
+            })
+        })
+    }
+}
+
+/// What a trigger asks Kafka, and where, if it does.
+fn asks(trigger: &PlannedTrigger) -> Option<(&Kafka, &ClusterKey)> {
+    match trigger.source.as_ref().ok()? {
+        Source::Kafka { kafka, cluster, .. } => Some((kafka, cluster)),
+        Source::Cron { .. } | Source::Resource(_) => None,
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     kafka::{Address, Security, Topics},
-    lag::{Isolation, Policy},
+    lag::{Counting, Isolation, Policy},
 };
 
 /// A valid `kafka` or `apache-kafka` trigger.
@@ -199,6 +199,17 @@ impl<'a> Common<'a> {
 }
 
 impl Kafka {
+    /// How its lag is counted, persistent lag included.
+    #[must_use]
+    pub fn counting(&self) -> Counting {
+        Counting {
+            policy: self.policy,
+            isolation: self.isolation,
+            zero_without_commit: self.zero_without_commit,
+            exclude_persistent_after: None,
+        }
+    }
+
     /// Parses and validates; all field errors, then the first error between fields.
     pub fn parse(sources: Sources<'_>) -> Result<Self, Vec<String>> {
         let mut fields = Fields::new(sources);

@@ -92,6 +92,17 @@ pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trig
     }
 }
 
+/// Whether triggers of this type are read here.
+#[must_use]
+pub fn knows(kind: &str) -> bool {
+    let nothing = Sources {
+        metadata: &BTreeMap::new(),
+        environment: &Parameters::new(),
+        parameters: &Parameters::new(),
+    };
+    !matches!(parse(kind, nothing, ""), Err(TriggerError::UnknownType(_)))
+}
+
 /// The fields of this trigger that stand only in the environment of the scale target: the key that says so, and the variable
 /// it names.
 #[must_use]

@@ -3,7 +3,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -21,14 +20,15 @@ use kube::{
 };
 use lagscale::{resources::ScaledObject, server::API_SERVICE};
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Shared,
     ask::ask,
     load::Load,
+    overlays,
     scene::Scene,
-    world::{PATIENCE, root},
+    world::{PATIENCE, kubectl, root},
 };
 
 /// A CA that is replaced after 40 seconds, a certificate after 20.
@@ -47,7 +47,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
 
 async fn install() {
     let bed = Bed::start(&BedOptions::default()).await;
-    overlays(&bed).await;
+    overlays::taken(&bed).await;
     foreign(&bed).await;
     let kubeconfig = bed.dir().join("token.kubeconfig");
     bed.load_image(
@@ -123,11 +123,6 @@ async fn install() {
     uninstall(&scene).await;
 }
 
-async fn kubectl(bed: &Bed, args: &[&str]) -> String {
-    let done = bed.control_plane.kubectl(args).await;
-    done.unwrap_or_else(|e| panic!("kubectl {}: {e}", args.join(" ")))
-}
-
 fn apis(bed: &Bed) -> Api<APIService> {
     Api::all(bed.client())
 }
@@ -146,131 +141,6 @@ fn logs(bed: &Bed) -> String {
         .filter(own)
         .map(|f| std::fs::read_to_string(f).unwrap());
     texts.collect()
-}
-
-/// The API server takes every overlay, as it would from kubectl.
-async fn overlays(bed: &Bed) {
-    let dir = bed.dir().join("install");
-    copy(&root().join("manifests"), &dir.join("manifests"));
-    copy(&root().join("certs"), &dir.join("certs"));
-    let made = Command::new(env!("CARGO_BIN_EXE_lagscale"))
-        .args(["certs", "--force", "--directory"])
-        .arg(dir.join("certs"))
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    // As far as the API server looks at them: it is cert-manager itself that judges them.
-    let kinds = ["Certificate", "Issuer"].map(|kind| json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{}s.cert-manager.io", kind.to_lowercase())},
-        "spec": {
-            "group": "cert-manager.io", "scope": "Namespaced",
-            "names": {"kind": kind, "plural": format!("{}s", kind.to_lowercase())},
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-            }],
-        },
-    }));
-    bed.apply(&kinds).await;
-    bed.create_namespace("keda-kafka").await;
-    let crds = dir.join("manifests/base/crds.yaml").display().to_string();
-    kubectl(bed, &["apply", "--server-side", "-f", &crds]).await;
-    kubectl(
-        bed,
-        &[
-            "wait",
-            "--for=condition=Established",
-            "crd",
-            "--all",
-            "--timeout=60s",
-        ],
-    )
-    .await;
-    for overlay in [
-        ".",
-        "overlays/own-files",
-        "overlays/cert-manager",
-        "overlays/openshift",
-        "overlays/namespaced",
-    ] {
-        let path = dir.join("manifests").join(overlay).display().to_string();
-        let said = kubectl(
-            bed,
-            &[
-                "apply",
-                "--server-side",
-                "--force-conflicts",
-                "--dry-run=server",
-                "--validate=strict",
-                "-k",
-                &path,
-            ],
-        )
-        .await;
-        for object in [
-            "deployment.apps/lagscale",
-            "poddisruptionbudget.policy/lagscale",
-        ] {
-            assert!(said.contains(object), "{overlay}: {said}");
-        }
-        let registers = said.contains("apiservice.apiregistration.k8s.io");
-        let given = overlay.ends_with("files") || overlay.ends_with("manager");
-        assert_eq!(registers, given, "{overlay}: {said}");
-    }
-    let workload = dir.join("manifests/samples/workload.yaml");
-    let workload = workload.display().to_string();
-    let dry = [
-        "apply",
-        "--server-side",
-        "--dry-run=server",
-        "--validate=strict",
-        "-f",
-    ];
-    let said = kubectl(bed, &[&dry[..], &[&workload]].concat()).await;
-    assert!(
-        said.contains("deployment.apps/pump") && said.contains("service/pump"),
-        "{said}"
-    );
-    own_files(bed, &dir).await;
-}
-
-/// A CA of one's own is told to whoever has to trust it.
-async fn own_files(bed: &Bed, dir: &Path) {
-    let built = kubectl(
-        bed,
-        &[
-            "kustomize",
-            &dir.join("manifests/overlays/own-files")
-                .display()
-                .to_string(),
-        ],
-    )
-    .await;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&built).unwrap();
-    let of = |kind: &str| objects.iter().find(|o| o["kind"] == kind).unwrap();
-    let ca = std::fs::read(dir.join("certs/ca.crt")).unwrap();
-    let ca = serde_json::to_value(k8s_openapi::ByteString(ca)).unwrap();
-    // kustomize folds long lines; the API server reads over that.
-    let told = |bundle: &Value| bundle.as_str().unwrap().replace('\n', "");
-    assert_eq!(told(&of("APIService")["spec"]["caBundle"]), ca);
-    let webhooks = &of("ValidatingWebhookConfiguration")["webhooks"];
-    for webhook in webhooks.as_array().unwrap() {
-        assert_eq!(told(&webhook["clientConfig"]["caBundle"]), ca);
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, &to).unwrap();
-        }
-    }
 }
 
 /// The APIService of a KEDA whose operator does not run any more.

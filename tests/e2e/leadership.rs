@@ -10,7 +10,7 @@ use crate::{
     Shared,
     load::Load,
     scene::Scene,
-    world::{PATIENCE, Yard, leads, run},
+    world::{PATIENCE, Yard, leads, run, says},
 };
 
 /// An endpoint that is not ready any more is not asked any more before this is over.
@@ -85,12 +85,7 @@ async fn succession(yard: &Yard) {
     // kube-apiserver pings what does not answer.
     scene.value_is("app", &metric, "12").await;
     third.child.thaw();
-    wait::until("the third to know", PATIENCE, async || {
-        let (_, text) = bed::get(&third.plain.to_string(), "/metrics").await;
-        let follows = text.lines().any(|line| line == "lagscale_leader 0");
-        if follows { Ok(()) } else { Err(text) }
-    })
-    .await;
+    says(&third, "lagscale_leader 0").await;
     for sleeper in &sleepers {
         sleeper.was_woken_once();
     }

@@ -27,6 +27,7 @@ mod load;
 mod metrics;
 mod objects;
 mod options;
+mod overlays;
 mod ownership;
 mod replicas;
 mod restarts;

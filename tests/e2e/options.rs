@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, World, ticks},
+    world::{PATIENCE, World, leads, says, ticks},
 };
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
@@ -99,16 +99,8 @@ async fn beside_keda(world: &World) {
     let lease = serde_json::from_value(lease).unwrap();
     leases.create(&PostParams::default(), &lease).await.unwrap();
     let renewing = tokio::spawn(renew(leases));
-    let says = async |line: &str| {
-        wait::until(line, PATIENCE, async || {
-            let (_, text) = bed::get(&world.lagscale.plain.to_string(), "/metrics").await;
-            let said = text.lines().any(|l| l == line);
-            if said { Ok(()) } else { Err("another thing") }
-        })
-        .await;
-    };
-    says("lagscale_keda_alive 1").await;
-    says("lagscale_leader 1").await;
+    says(&world.lagscale, "lagscale_keda_alive 1").await;
+    leads(&world.lagscale).await;
     let scene = Scene::new(&world.bed, "beside").await;
     let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     scene
@@ -123,5 +115,5 @@ async fn beside_keda(world: &World) {
         scene.hpa("app").await.ok_or("none")
     })
     .await;
-    says("lagscale_keda_alive 0").await;
+    says(&world.lagscale, "lagscale_keda_alive 0").await;
 }

@@ -76,14 +76,19 @@ pub async fn series(lagscale: &Lagscale, family: &str) -> BTreeMap<String, f64> 
     series.collect()
 }
 
-/// Waits until it is this one that writes.
-pub async fn leads(lagscale: &Lagscale) {
-    wait::until("the lease to be taken", PATIENCE, async || {
+/// Waits until `/metrics` has this line.
+pub async fn says(lagscale: &Lagscale, line: &str) {
+    wait::until(line, PATIENCE, async || {
         let (_, text) = bed::get(&lagscale.plain.to_string(), "/metrics").await;
-        let leads = text.lines().any(|line| line == "lagscale_leader 1");
-        if leads { Ok(()) } else { Err("another leads") }
+        let said = text.lines().any(|l| l == line);
+        if said { Ok(()) } else { Err("another thing") }
     })
     .await;
+}
+
+/// Waits until it is this one that writes.
+pub async fn leads(lagscale: &Lagscale) {
+    says(lagscale, "lagscale_leader 1").await;
 }
 
 /// Waits until the readings behind all values were replaced by newer ones this often.
@@ -140,4 +145,10 @@ pub fn root() -> PathBuf {
 /// A built example.
 pub fn example(name: &str) -> PathBuf {
     bed::example(Path::new(env!("CARGO_BIN_EXE_lagscale")), name)
+}
+
+/// What kubectl says; it has to work.
+pub async fn kubectl(bed: &Bed, args: &[&str]) -> String {
+    let done = bed.control_plane.kubectl(args).await;
+    done.unwrap_or_else(|e| panic!("kubectl {}: {e}", args.join(" ")))
 }

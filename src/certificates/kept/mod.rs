@@ -178,13 +178,6 @@ impl Kept {
         };
         Ok((kept, Step::Issue))
     }
-
-    /// Whether `bundle`, as somebody was told it, has the CA that signs.
-    #[must_use]
-    pub fn is_trusted_by(&self, bundle: &str) -> bool {
-        let first = pems(&self.bundle).into_iter().next();
-        first.is_some_and(|first| pems(bundle).contains(&first))
-    }
 }
 
 /// What a change is.
@@ -213,8 +206,10 @@ struct Facts {
 
 impl Facts {
     fn of(pem: &str) -> Option<Self> {
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
-        let (_, found) = X509Certificate::from_der(&der).ok()?;
+        look(pem, Self::read)?
+    }
+
+    fn read(found: &X509Certificate<'_>) -> Option<Self> {
         let at = |seconds: i64| {
             let since = Duration::from_secs(u64::try_from(seconds).ok()?);
             SystemTime::UNIX_EPOCH.checked_add(since)
@@ -250,25 +245,30 @@ fn pems(bundle: &str) -> Vec<String> {
     all.map(|text| text.replace("\r\n", "\n")).collect()
 }
 
+/// Looks at a certificate, if it is one.
+fn look<T>(pem: &str, at: impl FnOnce(&X509Certificate<'_>) -> T) -> Option<T> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let (_, found) = X509Certificate::from_der(&der).ok()?;
+    Some(at(&found))
+}
+
 /// Whether this is the key of that certificate.
 fn holds(key: &str, certificate: &str) -> bool {
-    let of = || {
-        let key = KeyPair::from_pem(key).ok()?;
-        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
-        let (_, found) = X509Certificate::from_der(&der).ok()?;
-        Some(key.subject_public_key_info() == found.tbs_certificate.subject_pki.raw)
+    let Ok(key) = KeyPair::from_pem(key) else {
+        return false;
     };
-    of().unwrap_or(false)
+    let key = key.subject_public_key_info();
+    look(certificate, |found| {
+        found.tbs_certificate.subject_pki.raw == key
+    })
+    .unwrap_or(false)
 }
 
 fn is_signed_by(certificate: &str, authority: &str) -> bool {
-    let of = || {
-        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
-        let (_, found) = X509Certificate::from_der(&der).ok()?;
-        let der = CertificateDer::from_pem_slice(authority.as_bytes()).ok()?;
-        let (_, authority) = X509Certificate::from_der(&der).ok()?;
-        let key = authority.public_key();
-        Some(found.verify_signature(Some(key)).is_ok())
-    };
-    of().unwrap_or(false)
+    let signed = look(certificate, |found| {
+        look(authority, |authority| {
+            found.verify_signature(Some(authority.public_key())).is_ok()
+        })
+    });
+    signed.flatten().unwrap_or(false)
 }

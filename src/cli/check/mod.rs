@@ -5,15 +5,15 @@ mod objects;
 mod rights;
 mod switch;
 
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use clap::Args;
 use kube::{
-    Api, Client,
-    api::{ApiResource, DynamicObject},
+    Api, Client, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams},
     core::GroupVersionKind,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Done, Output};
 
@@ -81,10 +81,7 @@ impl Finding {
 
     /// What can't be looked at, and why.
     fn unseen(what: impl Into<String>, error: &kube::Error) -> Self {
-        let said = match error {
-            kube::Error::Api(status) => status.message.clone(),
-            error => error.to_string(),
-        };
+        let said = super::said(error);
         let fix = "check with the rights of a cluster administrator";
         Self::warn(what, format!("it can't be looked at: {said}"), fix)
     }
@@ -107,6 +104,22 @@ pub async fn check(args: &CheckArgs) -> Done {
     Ok(findings.iter().all(|f| f.level != Level::Fail))
 }
 
+/// Every object of a kind; else why they can't be looked at.
+async fn list<K>(client: &Client, what: &str, params: &ListParams) -> Result<Vec<K>, Vec<Finding>>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let listed = Api::<K>::all(client.clone()).list(params).await;
+    let listed = listed.map_err(|error| vec![Finding::unseen(what, &error)]);
+    Ok(listed?.items)
+}
+
+/// Namespace and name.
+fn full_name(object: &impl ResourceExt) -> String {
+    let namespace = object.namespace().unwrap_or_default();
+    format!("{namespace}/{}", object.name_any())
+}
+
 /// CRDs as they come: their schemas are nobody's business here.
 fn crds(client: &Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
@@ -115,7 +128,7 @@ fn crds(client: &Client) -> Api<DynamicObject> {
 
 fn written(findings: &[Finding], output: Output) -> Result<String, String> {
     if output == Output::Json {
-        return Ok(serde_json::to_string_pretty(findings).map_err(|e| e.to_string())? + "\n");
+        return super::json(findings);
     }
     let mut text = String::new();
     for finding in findings {

@@ -1,9 +1,9 @@
 //! What is scaled: ScaledObjects with Kafka behind them as their conditions tell it, and their HPAs.
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use kube::{Client, api::ListParams};
 
-use super::Finding;
+use super::{Finding, full_name, list};
 use crate::resources::{Condition, LagMetric, ScaledObject};
 
 /// Of one kind: more would hide the rest.
@@ -18,43 +18,34 @@ pub(super) async fn look(client: &Client) -> Vec<Finding> {
 
 async fn scaled_objects(client: &Client) -> Vec<Finding> {
     let what = "ScaledObjects";
-    let api: Api<ScaledObject> = Api::all(client.clone());
-    let objects = match api.list(&ListParams::default()).await {
-        Ok(list) => list.items,
-        Err(error) => return vec![Finding::unseen(what, &error)],
+    let objects = match list::<ScaledObject>(client, what, &ListParams::default()).await {
+        Ok(objects) => objects,
+        Err(unseen) => return unseen,
     };
-    let count = objects.len();
     let told = objects.iter().map(|o| {
         let conditions = o.status.as_ref().map(|s| s.conditions.as_slice());
         (full_name(o), conditions.unwrap_or_default())
     });
-    of_conditions(what, count, told.collect())
+    of_conditions(what, told.collect())
 }
 
 async fn lag_metrics(client: &Client) -> Vec<Finding> {
     let what = "LagMetrics";
-    let api: Api<LagMetric> = Api::all(client.clone());
-    let Ok(list) = api.list(&ListParams::default()).await else {
+    let listed = list::<LagMetric>(client, what, &ListParams::default()).await;
+    let Ok(objects) = listed else {
         // The CRD has its own line.
         return Vec::new();
     };
-    let told = list.items.iter().map(|o| {
+    let told = objects.iter().map(|o| {
         let conditions = o.status.as_ref().map(|s| s.conditions.as_slice());
         (full_name(o), conditions.unwrap_or_default())
     });
-    of_conditions(what, list.items.len(), told.collect())
-}
-
-fn full_name(object: &impl ResourceExt) -> String {
-    format!(
-        "{}/{}",
-        object.namespace().unwrap_or_default(),
-        object.name_any()
-    )
+    of_conditions(what, told.collect())
 }
 
 /// Their `Ready` condition has broker and cause: reachability, logins and ACLs are told there.
-fn of_conditions(what: &str, count: usize, told: Vec<(String, &[Condition])>) -> Vec<Finding> {
+fn of_conditions(what: &str, told: Vec<(String, &[Condition])>) -> Vec<Finding> {
+    let count = told.len();
     let ready = |conditions: &[Condition]| conditions.iter().find(|c| c.kind == "Ready").cloned();
     let bad = told
         .into_iter()
@@ -84,11 +75,10 @@ fn of_conditions(what: &str, count: usize, told: Vec<(String, &[Condition])>) ->
 
 async fn hpas(client: &Client) -> Vec<Finding> {
     let what = "HPAs";
-    let api: Api<HorizontalPodAutoscaler> = Api::all(client.clone());
     let params = ListParams::default().labels("scaledobject.keda.sh/name");
-    let hpas = match api.list(&params).await {
-        Ok(list) => list.items,
-        Err(error) => return vec![Finding::unseen(what, &error)],
+    let hpas = match list::<HorizontalPodAutoscaler>(client, what, &params).await {
+        Ok(hpas) => hpas,
+        Err(unseen) => return unseen,
     };
     let count = hpas.len();
     let bad = hpas.iter().filter_map(|hpa| {

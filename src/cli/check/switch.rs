@@ -8,14 +8,14 @@ use kube::{
     core::GroupVersionKind,
 };
 
-use super::Finding;
+use super::{Finding, full_name, list};
 use crate::{
+    certificates::RELEASE,
     resources::{ClusterTriggerAuthentication, ScaledObject, Trigger, TriggerAuthentication},
     server::webhooks::{Subject, Surroundings},
+    triggers,
 };
 
-const KINDS: [&str; 5] = ["kafka", "apache-kafka", "cpu", "memory", "cron"];
-const RELEASE: &str = "meta.helm.sh/release-name";
 const OTHERS: [(&str, &str, &str); 3] = [
     ("keda.sh", "v1alpha1", "ScaledJob"),
     ("eventing.keda.sh", "v1alpha1", "CloudEventSource"),
@@ -33,13 +33,8 @@ pub(super) async fn look(client: &Client) -> Vec<Finding> {
             continue;
         };
         findings.extend(list.items.iter().map(|object| {
-            let name = format!(
-                "{}/{}",
-                object.namespace().unwrap_or_default(),
-                object.name_any()
-            );
             Finding::fail(
-                format!("{kind} {name}"),
+                format!("{kind} {}", full_name(object)),
                 "this kind is not looked at here",
                 KEEP,
             )
@@ -76,10 +71,9 @@ async fn crds(client: &Client) -> Finding {
 
 async fn scaled_objects(client: &Client) -> Vec<Finding> {
     let what = "ScaledObjects";
-    let api: Api<ScaledObject> = Api::all(client.clone());
-    let objects = match api.list(&ListParams::default()).await {
-        Ok(list) => list.items,
-        Err(error) => return vec![Finding::unseen(what, &error)],
+    let objects = match list::<ScaledObject>(client, what, &ListParams::default()).await {
+        Ok(objects) => objects,
+        Err(unseen) => return unseen,
     };
     let known = Authentications::list(client).await;
     let bad = objects.iter().filter_map(|object| {
@@ -93,12 +87,7 @@ async fn scaled_objects(client: &Client) -> Vec<Finding> {
         format!("{served} of {count} would be served here as they are"),
     )];
     findings.extend(bad.into_iter().map(|(object, why)| {
-        let name = format!(
-            "{}/{}",
-            object.namespace().unwrap_or_default(),
-            object.name_any()
-        );
-        Finding::fail(format!("ScaledObject {name}"), why, KEEP)
+        Finding::fail(format!("ScaledObject {}", full_name(object)), why, KEEP)
     }));
     findings
 }
@@ -142,7 +131,7 @@ fn why_not(object: &ScaledObject, known: &Authentications) -> Vec<String> {
 
 fn of_trigger(trigger: &Trigger, namespace: &str, known: &Authentications) -> Vec<String> {
     let mut why = Vec::new();
-    if !KINDS.contains(&trigger.kind.as_str()) {
+    if !triggers::knows(&trigger.kind) {
         why.push(format!("type {} is not read here", trigger.kind));
         return why;
     }

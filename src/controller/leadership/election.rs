@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{ElectionRules, WRITERS, lease::Observed};
+use crate::telemetry::Said;
 
 /// For writes under way, and for giving the Lease up.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub(super) struct Election {
     observed: Option<Observed>,
     /// The Lease as we wrote it last.
     held: Option<Lease>,
-    said: String,
+    said: Said,
 }
 
 impl Election {
@@ -43,7 +44,7 @@ impl Election {
             writers,
             observed: None,
             held: None,
-            said: String::new(),
+            said: Said::default(),
         }
     }
 
@@ -71,7 +72,7 @@ impl Election {
     }
 
     fn elect(&mut self, until: Option<Instant>) {
-        self.said.clear();
+        self.said.forget();
         let led = self.elected.borrow().is_some();
         self.elected.send_if_modified(|known| {
             let turned = known.is_some() != until.is_some();
@@ -112,7 +113,7 @@ impl Election {
         if over {
             self.elect(None);
         }
-        if self.said != error {
+        if self.said.is_news(error) {
             let ElectionRules {
                 namespace, name, ..
             } = &self.rules;
@@ -122,7 +123,6 @@ impl Election {
                 lease = name,
                 "the lease can't be read or renewed"
             );
-            error.clone_into(&mut self.said);
         }
     }
 
@@ -137,12 +137,12 @@ impl Election {
             return self.create().await;
         };
         let (now, spec) = (Instant::now(), found.spec.clone().unwrap_or_default());
-        match &mut self.observed {
-            Some(observed) => observed.see(spec, now),
-            None => self.observed = Some(Observed::new(spec, now)),
-        }
-        let holder = self.observed.as_ref().and_then(|o| o.holder(now));
-        if holder.is_some_and(|holder| holder != self.rules.identity) {
+        let observed = Observed::again(self.observed.take(), spec, now);
+        let observed = self.observed.insert(observed);
+        if observed
+            .holder(now)
+            .is_some_and(|holder| holder != self.rules.identity)
+        {
             return Ok(false);
         }
         self.write(&found).await

@@ -12,6 +12,7 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 use tokio::{sync::watch, time::timeout};
 
 use super::lease::Observed;
+use crate::telemetry::Said;
 
 /// KEDA's `--leader-election-id`, which its chart does not change.
 pub(super) const LEASE: &str = "operator.keda.sh";
@@ -63,11 +64,11 @@ pub(super) async fn look(client: Client, me: String, seen: watch::Sender<Keda>) 
     let api: Api<Lease> = Api::all(client);
     let params = ListParams::default().fields(&format!("metadata.name={LEASE}"));
     let mut observed = BTreeMap::new();
-    let mut said = String::new();
+    let mut said = Said::default();
     while !seen.is_closed() {
         match timeout(PATIENCE, api.list(&params)).await {
             Ok(Ok(list)) => {
-                said.clear();
+                said.forget();
                 let found = judge(&mut observed, list.items, &me, Instant::now());
                 tell(&seen, found);
             }
@@ -78,13 +79,12 @@ pub(super) async fn look(client: Client, me: String, seen: watch::Sender<Keda>) 
     }
 }
 
-fn complain(said: &mut String, error: &str) {
-    if said != error {
+fn complain(said: &mut Said, error: &str) {
+    if said.is_news(error) {
         tracing::warn!(
             error,
             "cannot see whether a KEDA operator is alive; until that was seen once, nothing is written. Needed: list on leases.coordination.k8s.io named {LEASE} in all namespaces, or --write-beside-keda"
         );
-        error.clone_into(said);
     }
 }
 
@@ -94,19 +94,13 @@ fn judge(
     me: &str,
     now: Instant,
 ) -> Keda {
-    let before = std::mem::take(observed);
+    let mut before = std::mem::take(observed);
     for lease in leases {
         let (namespace, spec) = (
             lease.namespace().unwrap_or_default(),
             lease.spec.unwrap_or_default(),
         );
-        let seen = match before.get(&namespace).cloned() {
-            Some(mut known) => {
-                known.see(spec, now);
-                known
-            }
-            None => Observed::new(spec, now),
-        };
+        let seen = Observed::again(before.remove(&namespace), spec, now);
         observed.insert(namespace, seen);
     }
     let mut alive = observed.iter().filter_map(|(namespace, seen)| {

@@ -37,6 +37,17 @@ impl Observed {
         }
     }
 
+    /// What is known of it once it was seen now.
+    pub fn again(known: Option<Self>, spec: LeaseSpec, now: Instant) -> Self {
+        match known {
+            Some(mut known) => {
+                known.see(spec, now);
+                known
+            }
+            None => Self::new(spec, now),
+        }
+    }
+
     /// Who holds it, as far as that can be told: nobody does once it has run out or was released.
     pub fn holder(&self, now: Instant) -> Option<&str> {
         let holder = self.spec.holder_identity.as_deref();
