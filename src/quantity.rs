@@ -21,6 +21,27 @@ const MAX_DIGITS: usize = 30;
 
 /// Reads a quantity such as `5`, `1500m`, `2k`, `1Gi` or `1e3`, in thousandths.
 pub fn parse_milli(text: &str) -> Result<i64, QuantityError> {
+    let (value, scale) = parts(text)?;
+    let milli = scaled_up(value.abs(), scale + 3).ok_or(QuantityError::TooLarge)?;
+    i64::try_from(milli * value.signum()).map_err(|_| QuantityError::TooLarge)
+}
+
+/// Whether two texts are the same number, however they are spelled: the API server stores `5000m` as `5`. What is no
+/// quantity is the same as nothing but itself.
+#[must_use]
+pub fn same(a: &str, b: &str) -> bool {
+    let trimmed = |text| {
+        let (mut value, mut scale) = parts(text).ok()?;
+        while value != 0 && value % 10 == 0 {
+            (value, scale) = (value / 10, scale + 1);
+        }
+        Some((value, if value == 0 { 0 } else { scale }))
+    };
+    a == b || trimmed(a).is_some_and(|a| trimmed(b) == Some(a))
+}
+
+/// A quantity as `value` x 10^`scale`.
+fn parts(text: &str) -> Result<(i128, i32), QuantityError> {
     let (negative, rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
@@ -46,12 +67,10 @@ pub fn parse_milli(text: &str) -> Result<i64, QuantityError> {
     };
     let (binary, exponent) = suffix_of(suffix)?;
     let fraction = i32::try_from(fraction.len()).map_err(|_| QuantityError::TooLarge)?;
-    let scale = exponent + 3 - fraction;
     let value = mantissa
         .checked_mul(1 << binary)
         .ok_or(QuantityError::TooLarge)?;
-    let value = scaled_up(value, scale).ok_or(QuantityError::TooLarge)?;
-    i64::try_from(if negative { -value } else { value }).map_err(|_| QuantityError::TooLarge)
+    Ok((if negative { -value } else { value }, exponent - fraction))
 }
 
 /// `value` x 10^`scale`, rounded away from zero; `value` is not negative.

@@ -312,7 +312,7 @@ fn activity_is_looked_at_once_per_polling_interval_and_at_once_after_a_change() 
     };
     assert_eq!(look(&mut bench, 10), Activity::Idle);
     bench.after(59);
-    assert_eq!(look(&mut bench, 0), Activity::Idle, "not looked at yet");
+    assert_eq!(look(&mut bench, 0), Activity::Stirring, "not polled yet");
     bench.after(1);
     let active = Activity::Active(vec!["s0-kafka-t".into()]);
     assert_eq!(look(&mut bench, 0), active);

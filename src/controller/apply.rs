@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
-    scaling::{Plan, step_event},
+    scaling::{FIELD_MANAGER, Plan, step_event},
     telemetry::Counts,
 };
 
@@ -221,7 +221,10 @@ async fn write_hpa(
     write: &HpaWrite,
 ) -> Result<Option<HorizontalPodAutoscaler>, kube::Error> {
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
-    let params = PostParams::default();
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
     let (namespace, name) = (&plan.namespace, &plan.hpa_name);
     let (stored, verb) = match write {
         HpaWrite::Create(hpa) => (bounded(api.create(&params, hpa)).await?, "created"),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     lag::Moment,
-    scaling::{Evaluation, Plan, difference, wanted},
+    scaling::{Plan, difference, wanted},
 };
 
 const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
@@ -88,7 +88,7 @@ impl Object {
 
     pub(super) fn hpa_write(
         &mut self,
-        evaluation: &Evaluation,
+        (min, max): (i32, i32),
         live: Option<&HorizontalPodAutoscaler>,
         now: Moment,
     ) -> Option<HpaWrite> {
@@ -104,7 +104,10 @@ impl Object {
         if self.is_older(version.as_ref()) {
             return None;
         }
-        let mut wanted = wanted(plan, evaluation.max)?;
+        let mut wanted = wanted(plan, max)?;
+        if let Some(spec) = &mut wanted.spec {
+            spec.min_replicas = Some(min);
+        }
         let asked = wanted.spec.clone();
         if let Some(live) = live.and_then(|l| l.spec.as_ref())
             && self.hpa_stored.as_ref() == Some(live)

@@ -22,7 +22,7 @@ use crate::{
     poll::{ClusterKey, Picture},
     resources::ScaledObjectStatus,
     scaling::{
-        Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions,
+        Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions, floor,
         keeps_awake, next_move, table::Entry,
     },
 };
@@ -217,6 +217,11 @@ impl Object {
         if steps && step.to().is_none() && self.target.is_some() {
             self.step_error = None;
         }
+        let around = self.replicas(hpa).unwrap_or(plan.min);
+        let live = hpa
+            .and_then(|h| h.spec.as_ref())
+            .and_then(|s| s.min_replicas);
+        let floor = floor(&plan, &activity, &step, around, live);
         let target_found = matches!(self.target, Some(Ok(_)));
         let own = hpa.filter(|h| owns(&plan, h));
         let paused = own.filter(|_| plan.pause.whole);
@@ -227,7 +232,7 @@ impl Object {
         } else if let Some(gone) = gone {
             self.hpa_delete(gone, now)
         } else if target_found && !plan.pause.whole && self.is_enough(evaluation, hpa) {
-            self.hpa_write(evaluation, hpa, now)
+            self.hpa_write((floor, evaluation.max), hpa, now)
         } else {
             None
         };

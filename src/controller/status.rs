@@ -210,7 +210,7 @@ fn triggers_activity(
     };
     let active: &[_] = match activity {
         Activity::Active(active) => active,
-        Activity::Idle => &[],
+        Activity::Idle | Activity::Stirring => &[],
         Activity::Unknown => return before,
     };
     let activity = |name: Arc<str>| {

@@ -21,8 +21,9 @@ use tokio::{
 
 use super::lag_metrics;
 use super::work::ObjectKey;
-use crate::resources::{
-    ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication,
+use crate::{
+    resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
+    scaling::keep_managed,
 };
 
 /// What a watch brought.
@@ -121,6 +122,24 @@ impl Watches {
     }
 }
 
+/// A kind whose objects are kept.
+trait Watched: ResourceExt {
+    /// Takes off what nobody reads before an object is stored: `managedFields` are half of its size.
+    fn shrink(&mut self) {
+        self.managed_fields_mut().clear();
+    }
+}
+
+impl Watched for ScaledObject {}
+impl Watched for LagMetric {}
+impl Watched for TriggerAuthentication {}
+impl Watched for ClusterTriggerAuthentication {}
+impl Watched for HorizontalPodAutoscaler {
+    fn shrink(&mut self) {
+        keep_managed(self);
+    }
+}
+
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -139,14 +158,20 @@ fn reflect<K>(
     tasks: &mut JoinSet<()>,
 ) -> Store<K>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + DeserializeOwned + 'static,
+    K: Watched
+        + Resource<DynamicType = ()>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + DeserializeOwned
+        + 'static,
 {
     let (store, writer) = reflector::store();
     let (changes, unknown) = (changes.clone(), unknown.clone());
     let events = watcher(api, watcher::Config::default()).default_backoff();
     let events = events.filter_map(|event| ready(event.map(readable).transpose()));
-    // Half of an object's size, and nobody reads it.
-    let events = events.modify(|object| object.managed_fields_mut().clear());
+    let events = events.modify(Watched::shrink);
     tasks.spawn(events.reflect(writer).for_each(move |event| {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         let change = match &event {

@@ -19,8 +19,8 @@ use super::{
     connection::Deadlines,
     question::{Answer, Ask, Done, LaneId},
     requests::{
-        self, Coordinators, GroupCommits, Isolation, Offsets, Position, Tail, Tails, Throttled,
-        tail::Positions,
+        self, CommitsOf, Coordinators, Fetched, Isolation, Offsets, Position, Tail, Tails,
+        Throttled, tail::Positions,
     },
     room::Room,
     traffic,
@@ -31,6 +31,8 @@ use crate::lag::Moment;
 const LONGEST_SILENCE: Duration = Duration::from_secs(2);
 /// Addresses that refuse at once are passed over, as many as this for one question.
 const MOST_DIALS: usize = 4;
+/// Groups in one question to a broker that takes one at a time (before Kafka 3.0).
+const SINGLES: usize = 20;
 
 /// What a lane dials with, as its owner has it now; `None` once another value has taken its place: connections serve on
 /// until they end, and nothing is dialled.
@@ -115,13 +117,14 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self, mut inbox: mpsc::Receiver<Request>, done: mpsc::UnboundedSender<Done>) {
-        while let Some(request) = inbox.recv().await {
+        while let Some(mut request) = inbox.recv().await {
             self.keep_quiet().await;
-            let result = self.serve(&request).await;
+            let (result, left) = self.serve(&mut request).await;
             let finished = Done {
                 lane: self.id,
                 number: request.number,
                 ask: request.ask,
+                left,
                 result,
                 ended: Moment::now(),
             };
@@ -131,16 +134,23 @@ impl Worker {
         }
     }
 
-    async fn serve(&mut self, request: &Request) -> Result<Answer, Error> {
+    /// What comes back, and what of the question is left to be asked.
+    async fn serve(&mut self, request: &mut Request) -> (Result<Answer, Error>, Vec<CommitsOf>) {
+        let mut left = Vec::new();
         let reused = self.connection.is_some();
-        match self.attempt(request).await {
+        let result = match self.attempt(request, &mut left).await {
             // A kept connection that the broker closed meanwhile says nothing about the broker: one fresh try.
-            Err(e) if reused && e.cause == Cause::Closed => self.attempt(request).await,
+            Err(e) if reused && e.cause == Cause::Closed => self.attempt(request, &mut left).await,
             result => result,
-        }
+        };
+        (result, left)
     }
 
-    async fn attempt(&mut self, request: &Request) -> Result<Answer, Error> {
+    async fn attempt(
+        &mut self,
+        request: &mut Request,
+        left: &mut Vec<CommitsOf>,
+    ) -> Result<Answer, Error> {
         // One that can't be dialled anew serves until the broker ends it.
         let last = self.credential.borrow().is_none();
         let kept = self
@@ -151,6 +161,7 @@ impl Worker {
             Some(connection) => connection,
             None => self.dial(&request.candidates).await?,
         };
+        shorten(&mut request.ask, &connection, left)?;
         let answer = self.put(&mut connection, &request.ask).await?;
         self.connection = Some(connection);
         Ok(answer)
@@ -206,11 +217,13 @@ impl Worker {
             }
             Ask::Commits(groups) => {
                 let version = connection.version::<OffsetFetchRequest>(i16::MAX)?;
-                let mut all = GroupCommits::new();
+                let mut all = Fetched::default();
                 for some in pieces(groups, version >= requests::commits::MANY) {
                     self.keep_quiet().await;
                     let found = requests::commits::fetch(connection, some).await?;
-                    all.append(&mut self.heed(found));
+                    let mut found = self.heed(found);
+                    all.commits.append(&mut found.commits);
+                    all.hidden.append(&mut found.hidden);
                 }
                 Answer::Commits(all)
             }
@@ -284,6 +297,27 @@ fn unknown(positions: &Positions) -> Tails {
         .iter()
         .map(|(t, ids)| (t.clone(), of(ids)))
         .collect()
+}
+
+/// A broker that takes one group at a time is asked about some, so that a lane has its answer soon and others their turn.
+fn shorten(ask: &mut Ask, connection: &Connection, left: &mut Vec<CommitsOf>) -> Result<(), Error> {
+    match ask {
+        Ask::Coordinators(groups)
+            if connection.version::<FindCoordinatorRequest>(i16::MAX)?
+                < requests::coordinators::MANY =>
+        {
+            groups.truncate(SINGLES);
+        }
+        Ask::Commits(groups)
+            if groups.len() > SINGLES
+                && connection.version::<OffsetFetchRequest>(i16::MAX)?
+                    < requests::commits::MANY =>
+        {
+            left.extend(groups.drain(SINGLES..));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What one request may ask about: everything, or one by one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Error,
     requests::{
-        CommitsOf, Coordinators, GroupCommits, Isolation, Layout, Offsets, Partitions, Tails,
+        CommitsOf, Coordinators, Fetched, Isolation, Layout, Offsets, Partitions, Tails,
         tail::Positions,
     },
     topics::TopicPattern,
@@ -58,7 +58,7 @@ pub enum Answer {
     /// To [`Ask::Coordinators`].
     Coordinators(Coordinators),
     /// To [`Ask::Commits`].
-    Commits(GroupCommits),
+    Commits(Fetched),
     /// To [`Ask::Ends`].
     Ends {
         /// Log end offsets.
@@ -79,8 +79,10 @@ pub struct Done {
     pub lane: LaneId,
     /// As given to [`Lane::ask`].
     pub number: u64,
-    /// What was asked.
+    /// What was asked: of a broker that has to be asked about one group at a time not more than some.
     pub ask: Ask,
+    /// Groups whose commits are yet to be asked for there.
+    pub left: Vec<CommitsOf>,
     /// What came back.
     pub result: Result<Answer, Error>,
     /// When the answer was there.

@@ -10,8 +10,8 @@ pub enum Mark {
     Committed(i64),
     /// The same, and the offset up to which there was nothing left to read.
     Drained(i64, i64),
-    /// It had no commit; the log end offset then.
-    Uncommitted(i64),
+    /// It had no commit; the log end offset then, and the last stable offset if that was asked.
+    Uncommitted(i64, Option<i64>),
 }
 
 impl Track {
@@ -23,7 +23,7 @@ impl Track {
                 Some(drained) => Mark::Drained(committed, drained),
                 None => Mark::Committed(committed),
             },
-            None => Mark::Uncommitted(self.baseline),
+            None => Mark::Uncommitted(self.baseline, self.stable_baseline),
         };
         self.topic_id.map(|id| (id, mark))
     }
@@ -42,6 +42,7 @@ impl Track {
         }
         if self.topic_id != Some(id) {
             self.baseline = 0;
+            self.stable_baseline = Some(0);
             self.loss = Some(Loss::Recreated);
             return self;
         }
@@ -55,7 +56,11 @@ impl Track {
                     Loss::Expired
                 });
             }
-            Mark::Uncommitted(end) => self.baseline = self.baseline.min(end),
+            Mark::Uncommitted(end, stable) => {
+                self.baseline = self.baseline.min(end);
+                let now = self.stable_baseline;
+                self.stable_baseline = now.map(|now| now.min(stable.unwrap_or(end)));
+            }
         }
         self
     }
@@ -104,11 +109,11 @@ mod tests {
     #[test]
     fn what_came_since_a_partition_was_first_seen_counts_although_nobody_looked() {
         let marked = track(None, 100, Some(ID)).mark().unwrap();
-        assert_eq!(marked, (ID, Mark::Uncommitted(100)));
+        assert_eq!(marked, (ID, Mark::Uncommitted(100, None)));
         assert_eq!(latest(track(None, 104, Some(ID)).since(ID, marked.1)), 4);
         // A first look that lies before it is nearer to the truth.
         assert_eq!(
-            latest(track(None, 104, Some(ID)).since(ID, Mark::Uncommitted(900))),
+            latest(track(None, 104, Some(ID)).since(ID, Mark::Uncommitted(900, None))),
             0
         );
     }

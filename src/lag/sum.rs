@@ -62,7 +62,7 @@ pub fn sum<'a>(
         let lag = lag(track, counting);
         let persistent = counting
             .exclude_persistent_after
-            .zip(track.stuck_since)
+            .zip(track.stuck_since(counting.isolation))
             .is_some_and(|(after, since)| since.age(now) >= after);
         let counted = if persistent { 0 } else { lag };
         sum.lag = sum.lag.saturating_add(counted);
@@ -77,37 +77,26 @@ pub fn sum<'a>(
     sum
 }
 
-/// Records of one partition that the group still has to do. DESIGN section 5 lists where this differs from KEDA and why.
+/// Records of one partition that the group still has to do: docs/lag.md has the table.
 fn lag(track: &Track, counting: Counting) -> i64 {
-    // One behind the end is of another log: a topic that is being made anew.
-    let start = track.start.filter(|s| *s <= track.end).unwrap_or(0);
-    let end = end(track, counting.isolation);
-    let whole = end.saturating_sub(start).max(0);
-    let since_seen = end.saturating_sub(track.baseline);
+    let (first, end) = (track.first(), track.end_for(counting.isolation));
+    let whole = end.saturating_sub(first).max(0);
+    let baseline = match counting.isolation {
+        Isolation::ReadUncommitted => track.baseline,
+        Isolation::ReadCommitted => track.stable_baseline.unwrap_or(track.baseline),
+    };
+    // Records that are deleted wait for nobody.
+    let since_seen = end.saturating_sub(baseline.max(first)).max(0);
     match track.committed {
-        Some(_) if track.drained.is_some_and(|drained| drained >= end) => 0,
+        Some(_) if !track.beyond => track.backlog(counting.isolation),
         None if counting.zero_without_commit => match counting.policy {
             Policy::Earliest => 0,
-            Policy::Latest => since_seen.max(0),
+            Policy::Latest => since_seen,
         },
-        None => match counting.policy {
+        _ => match counting.policy {
             Policy::Earliest => whole,
             Policy::Latest => since_seen.max(1),
         },
-        Some(_) if track.beyond => match counting.policy {
-            Policy::Earliest => whole,
-            Policy::Latest => since_seen.max(1),
-        },
-        // What lies before the log start is gone; the rest is all new to the consumer, whatever its policy.
-        Some(committed) => end.saturating_sub(committed.max(start)).max(0),
-    }
-}
-
-/// Where the log ends for a consumer.
-fn end(track: &Track, isolation: Isolation) -> i64 {
-    match isolation {
-        Isolation::ReadUncommitted => track.end,
-        Isolation::ReadCommitted => track.stable.map_or(track.end, |s| s.min(track.end)),
     }
 }
 
@@ -203,6 +192,23 @@ mod tests {
         });
         assert_eq!(counted(&seen, Policy::Latest, false), 7);
         assert_eq!(counted(&seen, Policy::Latest, true), 7);
+    }
+
+    #[test]
+    fn nothing_is_larger_than_the_log() {
+        for (start, end, most) in [
+            (990, 1_000, 10),
+            (1_000_000, 1_000_100, 100),
+            (1_000, 1_000, 1),
+        ] {
+            for (committed, beyond) in [(None, false), (Some(2_000_000), true)] {
+                let mut seen = track(committed, 0, 100);
+                (seen.start, seen.end, seen.beyond) = (Some(start), end, beyond);
+                let lag = counted(&seen, Policy::Latest, false);
+                assert_eq!(lag, most, "S {start} E {end} committed {committed:?}");
+                assert!(counted(&seen, Policy::Earliest, false) <= most);
+            }
+        }
     }
 
     #[test]

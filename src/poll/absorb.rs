@@ -6,15 +6,16 @@ use kafka_protocol::ResponseError;
 
 use super::{
     cluster::{Cluster, MOST_BROKERS, RETRIES, jittered},
+    demand::ClusterKey,
     known::{Held, Stage},
     picture::Trouble,
-    words::group_trouble,
+    words::{group_trouble, topic_trouble},
 };
 use crate::{
     kafka::{
         Cause,
         question::{Answer, Ask, Done, LaneId},
-        requests::{CommitsOf, Coordinators, GroupCommits},
+        requests::{CommitsOf, Coordinators, Fetched},
     },
     lag::Moment,
 };
@@ -34,30 +35,17 @@ impl Cluster {
             return;
         };
         let looking = std::mem::take(&mut node.looking);
-        let trouble = match &done.result {
-            // What is too much at once is nobody else's trouble.
-            Err(error)
-                if matches!(error.cause, Cause::TooLarge { .. }) && about_topics(&done.ask) =>
-            {
-                None
-            }
-            // Nor is what a Fetch came to: nobody else needs one.
-            Err(_) if matches!(done.ask, Ask::Tails { .. }) => None,
-            Err(error) => Some(Trouble::from(error)),
-            Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
-                Some(Trouble::passing(format!(
-                    "{}: it names {} brokers, which is more than the {MOST_BROKERS} that are followed",
-                    self.key,
-                    layout.brokers.len()
-                )))
-            }
-            Ok(_) => None,
-        };
+        let trouble = trouble_of(&self.key, &done);
+        node.due.extend(done.left);
         let followed = trouble.is_none();
-        let demands = self.groups.values().map(|g| g.demand.every);
-        node.settle(trouble.clone(), way_in, || {
+        let every = || {
+            let demands = self.groups.values().map(|g| g.demand.every);
             demands.min().unwrap_or(patience)
-        });
+        };
+        // A Fetch that failed does not even say that the broker is well again.
+        if !matches!((&done.ask, &done.result), (Ask::Tails { .. }, Err(_))) {
+            node.settle(trouble.clone(), way_in, every);
+        }
         if way_in {
             self.way_in(trouble.clone());
         }
@@ -200,8 +188,10 @@ impl Cluster {
         for name in asked {
             let trouble = match found.get(name) {
                 Some(Ok((node, address))) => {
-                    if self.brokers.len() < MOST_BROKERS || self.brokers.contains_key(node) {
-                        self.brokers.insert(*node, address.clone());
+                    // Where Metadata lists it, that is where it is.
+                    if self.brokers.len() < MOST_BROKERS {
+                        let known = self.brokers.entry(*node);
+                        known.or_insert_with(|| address.clone());
                     }
                     if let Some(group) = self.groups.get_mut(name) {
                         group.coordinator = Some(*node);
@@ -217,10 +207,19 @@ impl Cluster {
         }
     }
 
-    fn take_commits(&mut self, asked: Vec<CommitsOf>, mut commits: GroupCommits, read: Moment) {
+    fn take_commits(&mut self, asked: Vec<CommitsOf>, mut found: Fetched, read: Moment) {
         self.dirty();
-        for CommitsOf { group, partitions } in asked {
-            let trouble = match commits.remove(&group) {
+        for of in asked {
+            let CommitsOf {
+                group, partitions, ..
+            } = of;
+            if let (Some(topics), Some(known)) =
+                (found.hidden.remove(&group), self.groups.get_mut(&group))
+            {
+                let refused = |t| topic_trouble(t, ResponseError::TopicAuthorizationFailed);
+                known.hidden = topics.first().map(|t| refused(t));
+            }
+            let trouble = match found.commits.remove(&group) {
                 Some(Ok(topics)) => {
                     self.take_group(&group, partitions.as_deref(), topics, read);
                     continue;
@@ -285,6 +284,27 @@ impl Cluster {
                 self.claim(&name, topics, commits, read);
             }
         }
+    }
+}
+
+/// What an answer says of its broker, for everybody who asks there.
+fn trouble_of(key: &ClusterKey, done: &Done) -> Option<Trouble> {
+    match &done.result {
+        // What is too much at once is nobody else's trouble.
+        Err(error) if matches!(error.cause, Cause::TooLarge { .. }) && about_topics(&done.ask) => {
+            None
+        }
+        // Nor is what a Fetch came to: nobody else needs one.
+        Err(_) if matches!(done.ask, Ask::Tails { .. }) => None,
+        Err(error) => Some(Trouble::from(error)),
+        Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
+            Some(Trouble::passing(format!(
+                "{}: it names {} brokers, which is more than the {MOST_BROKERS} that are followed",
+                key,
+                layout.brokers.len()
+            )))
+        }
+        Ok(_) => None,
     }
 }
 

@@ -33,6 +33,7 @@ mod tests {
                 "t".into(),
                 (0..*partitions).collect(),
             )]))),
+            members: false,
         };
         let mut left: Vec<_> = groups.iter().map(of).collect();
         let mut sizes = Vec::new();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use super::{
     cluster::{Cluster, MOST_PAIRS},
-    known::{Held, Stage},
+    known::{Held, Stage, Topic},
     node::Claim,
     pairing::passing,
     picture::Trouble,
@@ -38,18 +38,13 @@ impl Cluster {
         if let Some(asked) = asked {
             wanted.extend(asked.keys().cloned());
         } else {
-            // One that is remembered, or named by somebody else, may be gone.
-            let gone = |t: &&Arc<str>| self.topics.get(*t).is_some_and(|t| t.gone);
-            let named = group.demand.topics.iter().filter(|t| !gone(t));
-            wanted.extend(commits.keys().chain(named).cloned());
-            // A topic whose commits are gone is still the group's, until it is gone itself.
-            let gone = |t: &&Arc<str>| self.topics.get(*t).is_none_or(|t| t.gone);
-            let before = group.picture.topics.keys().filter(|t| !gone(t));
-            wanted.extend(before.cloned());
-            let described = |t: &&Arc<str>| self.topics.contains_key(*t);
-            let history = group.history.iter().flat_map(|h| h.topics.keys());
-            wanted.extend(history.filter(|t| !described(t) || !gone(t)).cloned());
+            wanted.extend(commits.keys().cloned());
+            let without = self.without_commits(name, &commits);
+            wanted.extend(without);
         }
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
         let picture = group.change();
         picture.trouble = None;
         picture.read = Some(read);
@@ -64,6 +59,44 @@ impl Cluster {
             }
         }
         self.claim(name, wanted, commits, read);
+    }
+
+    /// Topics that a group asked for everything shows no commit in and that are read all the same: those that somebody names,
+    /// and those of its own whose commits are gone. It has left one of these once others have commits and a description since
+    /// says that it may be seen: a coordinator leaves out what may not be.
+    fn without_commits(&mut self, name: &Arc<str>, commits: &TopicCommits) -> Vec<Arc<str>> {
+        let Some(group) = self.groups.get_mut(name) else {
+            return Vec::new();
+        };
+        let topics = &self.topics;
+        let demand = &group.demand;
+        let before = group.picture.topics.keys();
+        let history = group.history.iter().flat_map(|h| h.topics.keys());
+        let own: BTreeSet<Arc<str>> = before
+            .chain(history)
+            .chain(&demand.remembered)
+            .filter(|t| !commits.contains_key(*t))
+            .filter(|t| !topics.get(*t).is_some_and(|t| t.picture.gone))
+            .cloned()
+            .collect();
+        let others = !commits.is_empty();
+        group.leaving.retain(|t, _| others && own.contains(t));
+        let mut left = BTreeSet::new();
+        for topic in own.iter().filter(|_| others) {
+            let known = topics.get(topic).map(|t| &t.picture);
+            let reads = known.map_or(0, |t| t.reads);
+            let since = *group.leaving.entry(topic.clone()).or_insert(reads);
+            if reads > since && known.is_some_and(|t| t.trouble.is_none()) {
+                left.insert(topic.clone());
+            } else {
+                self.describe.insert(topic.clone());
+            }
+        }
+        let missing = |t: &&Arc<str>| topics.get(*t).is_some_and(Topic::is_missing);
+        let named = demand.topics.difference(&demand.remembered);
+        let named: Vec<_> = named.filter(|t| !missing(t)).cloned().collect();
+        let stay = own.into_iter().filter(|t| !left.contains(t));
+        stay.chain(named).collect()
     }
 
     /// How many partitions a group is read in; `false`, with the reason told, if that is more than are read of a cluster.
@@ -99,6 +132,7 @@ impl Cluster {
             return;
         };
         let explicit = !group.demand.all_topics;
+        let hidden = group.hidden.clone().filter(|_| !explicit);
         let history = group.history.clone();
         let own = |name: &Arc<str>| {
             let known = history
@@ -112,8 +146,13 @@ impl Cluster {
         let mut begun = Vec::new();
         for topic_name in wanted {
             let topic = self.topics.get(&topic_name);
-            let Some(topic) = topic.filter(|t| t.layout.is_some()) else {
+            let Some(topic) = topic.filter(|t| t.layout.is_some() && !t.picture.gone) else {
                 let known = topic.and_then(|t| t.picture.trouble.clone());
+                // A commit in a topic that is gone can't be taken away by anybody: it is told, and holds up nothing.
+                if topic.is_some_and(|t| t.picture.gone) && !explicit {
+                    begun.push(topic_name);
+                    continue;
+                }
                 // It is somebody else's, who is told by the topic itself.
                 if known.is_some() && !own(&topic_name) {
                     continue;
@@ -134,6 +173,7 @@ impl Cluster {
                 let claim = |committed| Claim {
                     group: name.clone(),
                     topic: topic_name.clone(),
+                    topic_id: topic.id(),
                     id: *id,
                     committed,
                     read,
@@ -158,7 +198,13 @@ impl Cluster {
         let picture = group.change();
         picture.all = !explicit;
         for name in begun {
-            picture.topics.entry(name).or_default();
+            let slots = picture.topics.entry(name.clone()).or_default();
+            let ids = self.topics.get(&name).map_or(&[][..], |t| t.ids());
+            let gone = self.topics.get(&name).is_some_and(|t| t.picture.gone);
+            // Partitions of a former life of the topic.
+            if gone || slots.len() > ids.len() {
+                slots.retain(|id, _| !gone && ids.binary_search(id).is_ok());
+            }
         }
         if let Some(trouble) = undescribed {
             group.change().trouble = Some(trouble);
@@ -168,8 +214,8 @@ impl Cluster {
                 read,
             });
             self.holding.insert(name.clone());
-        } else if group.picture.trouble.is_some() {
-            group.change().trouble = None;
+        } else if group.picture.trouble != hidden {
+            group.change().trouble = hidden;
         }
         if claims.is_empty() {
             group.polled();

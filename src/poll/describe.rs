@@ -1,11 +1,11 @@
 //! What a description of topics and brokers changes, and when another one is called for.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_PAIRS, MOST_PARTITIONS, RETRIES, jittered},
+    cluster::{Cluster, MOST_BROKERS, MOST_PAIRS, MOST_PARTITIONS, RETRIES, jittered},
     known::{Stage, Topic},
     picture::Trouble,
     words::topic_trouble,
@@ -22,11 +22,21 @@ impl Cluster {
             self.layouts += 1;
             self.forget_topics();
         }
+        self.describe.extend(self.listing.left().iter().cloned());
         self.take_layout(&topics, layout);
     }
 
     pub(super) fn take_layout(&mut self, asked: &[Arc<str>], mut layout: Layout) {
         self.dirty();
+        // A coordinator may be one that Metadata does not list: behind a proxy, or on its way out.
+        let coordinators: BTreeSet<i32> =
+            self.groups.values().filter_map(|g| g.coordinator).collect();
+        let unlisted = std::mem::take(&mut self.brokers).into_iter();
+        let unlisted = unlisted.filter(|(id, _)| coordinators.contains(id));
+        let room = MOST_BROKERS.saturating_sub(layout.brokers.len());
+        for (id, address) in unlisted.take(room) {
+            layout.brokers.entry(id).or_insert(address);
+        }
         self.brokers = layout.brokers;
         self.forget_brokers();
         let mut all: usize = self.topics.values().map(|t| t.ids().len()).sum();
@@ -53,13 +63,16 @@ impl Cluster {
                     false
                 }
                 Some(Ok(found)) => {
-                    let led = found.partitions.values().all(|p| p.leader.is_some());
-                    self.layouts += u64::from(topic.describe(found));
-                    led
+                    let (changed, whole) = topic.describe(found);
+                    self.layouts += u64::from(changed);
+                    whole
                 }
                 Some(Err(code)) => {
-                    topic.gone = code == ResponseError::UnknownTopicOrPartition;
+                    topic.exists(code != ResponseError::UnknownTopicOrPartition);
                     topic.picture.trouble = Some(topic_trouble(name, code));
+                    if topic.picture.gone && self.listing.lose(name) {
+                        self.layouts += 1;
+                    }
                     !code.is_retriable()
                 }
                 None => {
@@ -123,11 +136,21 @@ impl Cluster {
 }
 
 impl Topic {
-    /// Takes a description; `true` if the partitions are others than before.
-    fn describe(&mut self, found: TopicLayout) -> bool {
-        let known = self.layout.as_ref().and_then(|l| l.id);
+    /// Takes a description: whether the partitions are others than before, and whether each has a leader. Under one id a
+    /// topic never loses a partition, so a description that lacks some is an old one.
+    fn describe(&mut self, mut found: TopicLayout) -> (bool, bool) {
+        let known = self.id();
         if known.is_some() && found.id != known {
             *self = Self::default();
+        }
+        let mut whole = found.partitions.values().all(|p| p.leader.is_some());
+        if let Some(layout) = self.layout.take().filter(|_| known.is_some()) {
+            for (id, partition) in layout.partitions {
+                found.partitions.entry(id).or_insert_with(|| {
+                    whole = false;
+                    partition
+                });
+            }
         }
         let changed = !self.ids().iter().eq(found.partitions.keys());
         if changed {
@@ -135,8 +158,8 @@ impl Topic {
         }
         self.picture.reads += 1;
         self.picture.trouble = None;
-        self.gone = false;
+        self.exists(true);
         self.layout = Some(found);
-        changed
+        (changed, whole)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -20,14 +20,17 @@ const LEFT_OUT: u8 = 3;
 /// And left out once more it is taken for empty, until the topic is described anew.
 const EMPTY: u8 = LEFT_OUT + 1;
 
+/// A topic is gone once so many descriptions in a row say so: a broker that just started may know little.
+const GONE: u8 = 3;
+
 /// A topic somebody asks for.
 #[derive(Default)]
 pub(super) struct Topic {
     pub(super) layout: Option<TopicLayout>,
-    /// The last description said that it does not exist.
-    pub(super) gone: bool,
-    pub(super) starts: BTreeMap<i32, i64>,
-    pub(super) starts_at: Option<Instant>,
+    /// How many descriptions in a row said that it does not exist.
+    missing: u8,
+    /// Log starts by partition, and when each was asked for the last time.
+    starts: BTreeMap<i32, (Option<i64>, Instant)>,
     /// The user may not read it, as of late.
     pub(super) unreadable_until: Option<Instant>,
     /// How often in a row its leader left a partition out of its answers without saying why.
@@ -47,6 +50,43 @@ impl Topic {
 
     pub(super) fn leader(&self, id: i32) -> Option<i32> {
         self.layout.as_ref()?.partitions.get(&id)?.leader
+    }
+
+    /// Whether it has just been said not to exist, and has not been described since.
+    pub(super) fn is_missing(&self) -> bool {
+        self.missing > 0
+    }
+
+    /// Counts a description that says whether it exists.
+    pub(super) fn exists(&mut self, exists: bool) {
+        self.missing = if exists {
+            0
+        } else {
+            self.missing.saturating_add(1)
+        };
+        self.picture.gone = self.missing >= GONE;
+    }
+
+    /// The topic's id, if the broker tells.
+    pub(super) fn id(&self) -> Option<[u8; 16]> {
+        self.layout.as_ref()?.id
+    }
+
+    /// The last known log start of a partition.
+    pub(super) fn start(&self, id: i32) -> Option<i64> {
+        self.starts.get(&id)?.0
+    }
+
+    /// Whether the log start of a partition is to be asked for.
+    pub(super) fn needs_start(&self, id: i32, every: Duration, now: Instant) -> bool {
+        let asked = self.starts.get(&id);
+        asked.is_none_or(|(_, at)| *at + every <= now)
+    }
+
+    /// Takes what a leader answered of a log start; one that could not be told keeps the last.
+    pub(super) fn started(&mut self, id: i32, start: Option<i64>, now: Instant) {
+        let known = self.start(id);
+        self.starts.insert(id, (start.or(known), now));
     }
 
     pub(super) fn is_asked_alone(&self, id: i32) -> bool {
@@ -99,6 +139,11 @@ pub(super) struct Group {
     pub(super) asks: Option<(u64, Option<Arc<Partitions>>)>,
     /// Commits in topics that are yet to be described.
     pub(super) held: Option<Held>,
+    /// Topics that it committed and does not any more, with the number of descriptions of each when that was seen first.
+    pub(super) leaving: BTreeMap<Arc<str>, u64>,
+    /// When its members were asked which topics they read, and those of them that may not be described.
+    pub(super) members_at: Option<Instant>,
+    pub(super) hidden: Option<Trouble>,
     /// It was in a batch whose answer was too large: it is asked about alone from then on.
     pub(super) alone: bool,
     /// Partitions it is read in.
@@ -128,6 +173,9 @@ impl Group {
             coordinator: None,
             asks: None,
             held: None,
+            leaving: BTreeMap::new(),
+            members_at: None,
+            hidden: None,
             alone: false,
             pairs: 0,
             hurt: false,

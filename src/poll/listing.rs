@@ -12,8 +12,11 @@ pub(super) struct Listing {
     patterns: BTreeSet<TopicPattern>,
     /// By which of them a list was complete.
     listed: Arc<BTreeSet<TopicPattern>>,
-    /// What the last list had.
-    pub(super) topics: BTreeSet<Arc<str>>,
+    /// What the last list had, and what has left it and is not known to be gone.
+    pub(super) topics: Arc<BTreeSet<Arc<str>>>,
+    /// Those that have left it: a list leaves out what may not be described any more, and a broker that just started may
+    /// know little.
+    left: BTreeSet<Arc<str>>,
     trouble: Option<Trouble>,
     due: bool,
 }
@@ -25,7 +28,11 @@ impl Listing {
         if !self.listed.is_subset(&patterns) {
             Arc::make_mut(&mut self.listed).retain(|p| patterns.contains(p));
         }
-        self.topics.retain(|t| patterns.iter().any(|p| p.takes(t)));
+        let taken = |t: &Arc<str>| patterns.iter().any(|p| p.takes(t));
+        if !self.topics.iter().all(taken) {
+            Arc::make_mut(&mut self.topics).retain(taken);
+        }
+        self.left.retain(taken);
         if patterns.is_empty() {
             self.due = false;
             self.trouble = None;
@@ -53,7 +60,8 @@ impl Listing {
         patterns.is_subset(&self.listed) || self.trouble.is_some()
     }
 
-    /// Takes the topics of a list by `patterns`; whether they are others than before.
+    /// Takes the topics of a list by `patterns`; whether they are others than before. One that it lacks stays until it is
+    /// known to be gone.
     pub(super) fn take(
         &mut self,
         patterns: &[TopicPattern],
@@ -63,10 +71,26 @@ impl Listing {
         let listed = patterns.iter().filter(|p| wanted.contains(p));
         self.listed = Arc::new(listed.cloned().collect());
         self.trouble = None;
-        let topics: BTreeSet<Arc<str>> = topics.collect();
-        let changed = topics != self.topics;
-        self.topics = topics;
+        let mut topics: BTreeSet<Arc<str>> = topics.collect();
+        self.left = self.topics.difference(&topics).cloned().collect();
+        topics.extend(self.left.iter().cloned());
+        let changed = topics != *self.topics;
+        self.topics = Arc::new(topics);
         changed
+    }
+
+    /// Topics to be described by name, because the list lacks them.
+    pub(super) fn left(&self) -> &BTreeSet<Arc<str>> {
+        &self.left
+    }
+
+    /// A topic does not exist any more; whether a pattern took it.
+    pub(super) fn lose(&mut self, topic: &Arc<str>) -> bool {
+        let lost = self.left.remove(topic);
+        if lost {
+            Arc::make_mut(&mut self.topics).remove(topic);
+        }
+        lost
     }
 
     /// The list could not be had; it is asked for `again`, or with the next description.

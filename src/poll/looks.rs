@@ -10,6 +10,7 @@ use kafka_protocol::ResponseError;
 
 use super::{
     cluster::Cluster,
+    pairing::has_moved,
     picture::{Looked, Slot},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct Look {
     id: i32,
     isolation: Isolation,
     committed: i64,
+    /// Where the first record may be: the commit, or the log start behind it.
+    from: i64,
     /// The end for this isolation.
     end: i64,
 }
@@ -47,14 +50,14 @@ impl Slot {
     fn puzzle(&self, isolation: Isolation, still: Duration, now: Moment) -> Option<(i64, i64)> {
         let track = self.track.as_ref()?;
         let committed = track.committed?;
-        let end = match isolation {
-            Isolation::ReadUncommitted => track.end,
-            Isolation::ReadCommitted => track.stable?.min(track.end),
-        };
-        let lag = end.checked_sub(committed)?;
-        let known = track.drained.is_some_and(|drained| drained >= end);
-        let small = (1..=MOST_MARKERS).contains(&lag) && !known;
-        let stands = track.stuck_since.is_some_and(|s| s.age(now) >= still);
+        if isolation == Isolation::ReadCommitted && track.stable.is_none() {
+            return None;
+        }
+        let end = track.end_for(isolation);
+        let small = (1..=MOST_MARKERS).contains(&track.backlog(isolation));
+        let stands = track
+            .stuck_since(isolation)
+            .is_some_and(|s| s.age(now) >= still);
         let new = match self.looked {
             // What was refused may be allowed by now.
             Looked::Not | Looked::Refused(..) => true,
@@ -84,6 +87,8 @@ impl Cluster {
         let Some((committed, end)) = slot.and_then(|s| s.puzzle(isolation, still, now)) else {
             return;
         };
+        let track = slot.and_then(|s| s.track.as_ref());
+        let from = track.map_or(committed, |t| committed.max(t.first()));
         let Some(topic) = self.topics.get(topic_name) else {
             return;
         };
@@ -105,6 +110,7 @@ impl Cluster {
                 id,
                 isolation,
                 committed,
+                from,
                 end,
             });
             Looked::At(committed, end)
@@ -132,7 +138,8 @@ impl Cluster {
         let Some(isolation) = node.looks.first().map(|l| l.isolation) else {
             return;
         };
-        if node.question.is_some() || !node.ready.is_empty() || !node.due.is_empty() {
+        let busy = node.question.is_some() || !node.ready.is_empty() || !node.due.is_empty();
+        if busy || node.rests(Instant::now()).is_some() {
             return;
         }
         let mut positions = Positions::new();
@@ -142,7 +149,7 @@ impl Cluster {
             // One offset of a partition in a request.
             let fits = left > 0 && look.isolation == isolation && !of_topic.contains_key(&look.id);
             if fits {
-                of_topic.insert(look.id, look.committed);
+                of_topic.insert(look.id, look.from);
                 left -= 1;
             }
             fits
@@ -167,14 +174,17 @@ impl Cluster {
                 Ok(Some(Err(ResponseError::TopicAuthorizationFailed))) => {
                     self.leave_alone(&look, LEFT_ALONE);
                 }
-                // There is a record, or these bytes don't tell.
-                Ok(Some(Ok(Tail::Record(_) | Tail::Unknown))) => {}
                 // A broker that fails over this is not to do so every tick.
                 Err(_) => self.leave_alone(&look, FAILED),
                 // The next tick tries again.
-                Ok(Some(Ok(Tail::Nothing(_)) | Err(_)) | None) => {
+                Ok(Some(Ok(Tail::Nothing(_))) | None) => {
                     self.mark(&look.group, &look.topic, look.id, Looked::Not);
                 }
+                Ok(Some(Err(code))) if has_moved(*code) => {
+                    self.mark(&look.group, &look.topic, look.id, Looked::Not);
+                }
+                // There is a record, or these bytes don't tell, or the broker can't: it will say so again.
+                Ok(Some(Ok(Tail::Record(_) | Tail::Unknown) | Err(_))) => {}
             }
         }
     }

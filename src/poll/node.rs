@@ -25,6 +25,8 @@ use crate::{
 pub(super) struct Claim {
     pub(super) group: Arc<str>,
     pub(super) topic: Arc<str>,
+    /// The topic's own id when the commit came in: with another one by the time of the end the two are no pair.
+    pub(super) topic_id: Option<[u8; 16]>,
     pub(super) id: i32,
     pub(super) committed: Option<i64>,
     /// When the commit was read: the end is asked for after that.

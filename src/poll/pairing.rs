@@ -27,17 +27,20 @@ impl Cluster {
         last_stable: &Offsets,
     ) {
         self.dirty();
+        let now = Instant::now();
         let mut stale = Vec::new();
+        let ids_asked: BTreeMap<_, _> = claims.iter().map(|c| (&c.topic, c.topic_id)).collect();
         for (name, ids) in asked {
             let Some(topic) = self.topics.get_mut(name) else {
                 continue;
             };
-            if let Some(starts) = starts.get(name) {
-                topic.starts_at = Some(Instant::now());
-                let good = starts.iter();
-                let good = good.filter(|(id, _)| ids.binary_search(id).is_ok());
-                let good = good.filter_map(|(id, s)| Some((*id, s.as_ref().ok()?.offset)));
-                topic.starts.extend(good);
+            // It was made anew meanwhile: this is about a log that is gone.
+            if ids_asked.get(name).is_some_and(|id| *id != topic.id()) {
+                continue;
+            }
+            let begins = starts.get(name).into_iter().flatten();
+            for (id, start) in begins.filter(|(id, _)| ids.binary_search(id).is_ok()) {
+                topic.started(*id, start.as_ref().ok().map(|s| s.offset), now);
             }
             let found = ends.get(name);
             for id in ids {
@@ -110,20 +113,36 @@ impl Cluster {
         let Some(topic) = self.topics.get(&claim.topic) else {
             return;
         };
+        if topic.id() != claim.topic_id {
+            let what = "its topic was made anew while it was being read";
+            let trouble = passing(&claim.topic, claim.id, what);
+            return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+        }
+        let reads = topic.picture.reads;
         let reading = Reading {
             committed: claim.committed,
             end: end.offset,
             leader_epoch: end.leader_epoch,
             stable,
-            start: topic.starts.get(&claim.id).copied(),
-            topic_id: topic.layout.as_ref().and_then(|l| l.id),
+            start: topic.start(claim.id),
+            topic_id: topic.id(),
             at: claim.read,
         };
         let group = self.groups.get(&claim.group);
         let history = group.and_then(|g| g.history.as_ref());
         let known = history.and_then(|h| h.topics.get(&claim.topic)?.get(&claim.id)?.memory());
+        let mut doubted = false;
         if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
-            slot.take(reading, known);
+            doubted = slot.take(reading, known, reads);
+            if doubted {
+                let what =
+                    "what its leader tells contradicts what is known of it; it is asked again";
+                slot.trouble = Some(passing(&claim.topic, claim.id, what));
+            }
+        }
+        if doubted {
+            // Another broker may lead it by now.
+            self.stale(&claim.topic);
         }
         self.look(&claim.group, &claim.topic, claim.id, claim.read);
     }
@@ -194,8 +213,13 @@ pub(super) fn passing(topic: &str, id: i32, what: &str) -> Trouble {
     Trouble::passing(format!("topic {topic} partition {id}: {what}"))
 }
 
-/// Whether a partition's code says that what is known of its topic is not true any more.
+/// Whether a partition's code calls for another description of its topic.
 fn is_stale(code: ResponseError) -> bool {
+    has_moved(code) || code.is_retriable()
+}
+
+/// Whether a partition's code says that what is known of its topic is not true any more.
+pub(super) fn has_moved(code: ResponseError) -> bool {
     matches!(
         code,
         ResponseError::UnknownTopicOrPartition
@@ -204,7 +228,7 @@ fn is_stale(code: ResponseError) -> bool {
             | ResponseError::FencedLeaderEpoch
             | ResponseError::UnknownLeaderEpoch
             | ResponseError::UnknownTopicId
-    ) || code.is_retriable()
+    )
 }
 
 impl Slot {
@@ -213,11 +237,14 @@ impl Slot {
         self.track.filter(|_| !self.left_out)
     }
 
-    /// The first pair follows on what a former credential knew.
-    fn take(&mut self, reading: Reading, known: Option<Track>) {
+    /// The first pair follows on what a former credential knew. `reads` counts the topic's descriptions: a reading that is
+    /// doubted is believed after another one only. Whether it is doubted.
+    fn take(&mut self, reading: Reading, known: Option<Track>, reads: u64) -> bool {
         self.trouble = None;
+        let was_doubted = self.track.is_some_and(|t| t.is_doubted());
         match &mut self.track {
             Some(track) if track.at.at >= reading.at.at => {}
+            Some(_) if was_doubted && self.doubted_at == reads => {}
             // What was taken for empty is no memory.
             Some(track) if !self.left_out => {
                 let drained = track.drained;
@@ -235,5 +262,10 @@ impl Slot {
             }
         }
         self.left_out = false;
+        let doubted = self.track.is_some_and(|t| t.is_doubted());
+        if doubted && !was_doubted {
+            self.doubted_at = reads;
+        }
+        doubted
     }
 }

@@ -21,6 +21,8 @@ pub struct Picture {
     pub trouble: Option<Trouble>,
     /// Whether the topics that patterns take are known.
     pub listing: Listed,
+    /// The topics that some pattern takes: those of the last list, and those that have left it and may still be there.
+    pub listed: Arc<BTreeSet<Arc<str>>>,
 }
 
 /// How far the topics of a cluster are known by pattern.
@@ -44,6 +46,8 @@ pub struct TopicPicture {
     pub reads: u64,
     /// Why the last description failed.
     pub trouble: Option<Trouble>,
+    /// Several descriptions in a row said that it does not exist.
+    pub gone: bool,
 }
 
 /// One group.
@@ -72,6 +76,8 @@ pub struct Slot {
     pub left_out: bool,
     /// Whether what a small lag consists of was looked at.
     pub looked: Looked,
+    /// How often the topic had been described when a reading was doubted first.
+    pub doubted_at: u64,
 }
 
 /// Whether a pair of commit and end was looked at.

@@ -101,7 +101,7 @@ impl Cluster {
 
     /// Every topic that somebody names, that a pattern takes, or that is read because commits name it.
     fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
-        let mut wanted = self.listing.topics.clone();
+        let mut wanted = BTreeSet::clone(&self.listing.topics);
         for group in self.groups.values() {
             wanted.extend(group.demand.topics.iter().cloned());
             if group.demand.all_topics {

@@ -21,6 +21,8 @@ use crate::kafka::{
     requests::{CommitsOf, Partitions},
 };
 
+/// Groups whose members are asked about with one round of commits: one more request to their coordinator.
+const MEMBERS: usize = 20;
 /// Groups due this soon go along: one request instead of two.
 const TOGETHER: Duration = Duration::from_millis(250);
 
@@ -88,18 +90,30 @@ impl Cluster {
             let Some((id, partitions)) = self.asks_of(&group, blind) else {
                 continue;
             };
-            match self.node(id, now) {
-                Ok(node) => node.due.push(CommitsOf {
-                    group: group.clone(),
-                    partitions,
-                }),
+            let every = self.timing.layout_every;
+            let known = self.groups.get(&group).and_then(|g| g.members_at);
+            let due = partitions.is_none() && known.is_none_or(|at| at + every <= now);
+            let members = match self.node(id, now) {
+                Ok(node) => {
+                    // It may stand there for somebody who asked before and is gone.
+                    node.due.retain(|of| of.group != group);
+                    let others = node.due.iter().filter(|of| of.members);
+                    let members = due && others.count() < MEMBERS;
+                    node.due.push(CommitsOf {
+                        group: group.clone(),
+                        partitions,
+                        members,
+                    });
+                    members
+                }
                 Err(trouble) => {
                     self.trouble_group(&group, &trouble);
                     continue;
                 }
-            }
+            };
             self.waiting.remove(&group);
             if let Some(group) = self.groups.get_mut(&group) {
+                group.members_at = if members { Some(now) } else { group.members_at };
                 group.stage = Stage::Asked;
             }
         }
@@ -216,8 +230,7 @@ impl Cluster {
                 continue;
             };
             let every = self.timing.starts_every;
-            let due = topic.starts_at.is_none_or(|at| at + every <= now);
-            let needs = |id: &&i32| due || !topic.starts.contains_key(*id);
+            let needs = |id: &&i32| topic.needs_start(**id, every, now);
             let ids: Vec<i32> = ids.iter().filter(needs).copied().collect();
             if !ids.is_empty() {
                 starts.insert(name.clone(), ids);

@@ -77,6 +77,7 @@ impl Cluster {
                 .collect(),
             trouble: self.trouble.clone(),
             listing: self.listing.state(),
+            listed: self.listing.topics.clone(),
         };
         self.pictures
             .send((self.key.clone(), Arc::new(picture)))

@@ -15,6 +15,12 @@ impl Bound {
         self.value
     }
 
+    /// Whether fewer partitions than before are there, and only one complete read says so.
+    #[must_use]
+    pub fn is_falling(&self) -> bool {
+        self.falling.is_some()
+    }
+
     /// Takes a complete read. `reads` counts complete reads: the same count is the same read and confirms nothing; it begins
     /// anew with another poller.
     pub fn take(&mut self, partitions: i64, reads: u64) {

@@ -47,9 +47,18 @@ pub fn bounds(spec: &ScaledObjectSpec) -> Option<String> {
             "MinReplicaCount={min} must be less than MaxReplicaCount={max}"
         ));
     }
-    let idle = spec.idle_replica_count.filter(|i| *i >= min.max(1))?;
+    let idle = spec.idle_replica_count.filter(|i| *i >= min)?;
     Some(format!(
         "IdleReplicaCount={idle} must be less than MinReplicaCount={min}"
+    ))
+}
+
+/// An idle count that KEDA's HPA takes back at each sync; a stored one is held by the HPA.
+#[must_use]
+pub fn idle(spec: &ScaledObjectSpec) -> Option<String> {
+    let idle = spec.idle_replica_count.filter(|i| *i >= 1)?;
+    Some(format!(
+        "spec.idleReplicaCount: Invalid value: {idle}: must be 0 (to rest at {idle} replicas, set minReplicaCount to {idle} and leave idleReplicaCount out)"
     ))
 }
 

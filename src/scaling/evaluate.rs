@@ -119,6 +119,7 @@ pub fn evaluate(
                 }
                 if let Some((partitions, reads)) = readout.partitions {
                     known.bound.take(partitions, reads);
+                    readout.hold_fewer(partitions, known.bound);
                 }
                 Read::Kafka(kafka, readout.into())
             }
@@ -160,9 +161,10 @@ pub fn evaluate(
                 let failed = metric.value.is_err() && polled;
                 let complete = memory.triggers.get(&index).and_then(|t| t.complete);
                 let trouble = readout.trouble.as_ref();
-                answered &= !failed || complete.is_some() || trouble.is_some();
+                let known = !failed || complete.is_some() || trouble.is_some();
+                answered &= known;
                 unread |= failed && complete.is_none() && !trouble.is_some_and(|t| t.configuration);
-                let failed = polled.then_some(failed);
+                let failed = (polled && known).then_some(failed);
                 fall_back(plan, &mut metric, external, failed, around, memory, now);
                 metric
             }

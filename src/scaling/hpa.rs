@@ -100,7 +100,11 @@ fn labels(plan: &Plan) -> BTreeMap<String, String> {
     );
     let annotations = plan.object.annotations();
     let excluded = annotations.get(EXCLUDED_LABELS);
-    let excluded: Vec<_> = excluded.iter().flat_map(|e| e.split(',')).collect();
+    let excluded: Vec<_> = excluded
+        .iter()
+        .flat_map(|e| e.split(','))
+        .map(str::trim)
+        .collect();
     // The object gets it from us, maybe a moment later.
     let own = (SELECTOR.to_owned(), plan.name.to_string());
     let of_object = plan.object.labels().clone().into_iter();

@@ -131,7 +131,8 @@ impl Memory {
     }
 
     /// Whether there is work, as the last poll found, and when that was. Nothing is remembered of a poll that found out
-    /// nothing, and none stands for what is not known now.
+    /// nothing, and none stands for what is not known now. That a poll found nothing to do does not count beside a reading that
+    /// has something.
     pub fn activity(
         &mut self,
         plan: &Plan,
@@ -147,7 +148,13 @@ impl Memory {
             Some(polled)
                 if polled.generation == generation && polled.at.age(now) < plan.polling =>
             {
-                (polled.activity.clone(), polled.at)
+                let stirs = polled.activity == Activity::Idle && found != Activity::Idle;
+                let activity = if stirs {
+                    Activity::Stirring
+                } else {
+                    polled.activity.clone()
+                };
+                (activity, polled.at)
             }
             _ => {
                 self.polled = Some(Polled {

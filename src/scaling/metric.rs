@@ -90,20 +90,20 @@ pub(super) fn served(
         lag,
         at,
     };
+    // While something is missing, partitions without a reading may have a lag.
+    let limit = (kafka.limit_to_partitions_with_lag && readout.complete)
+        .then_some(i64::from(readout.sum.with_lag));
+    let most = |consumers: Option<i64>| consumers.map(|c| c.saturating_mul(kafka.threshold));
     if kafka.even
         && let Some(partitions) = partitions
     {
         let even = even(lag, partitions, kafka.threshold);
+        let even = most(limit).map_or(even, |most| even.min(most));
         return value(even, even);
     }
     let bound = partitions.filter(|_| !kafka.allow_idle_consumers);
-    // While something is missing, partitions without a reading may have a lag.
-    let effective = if kafka.limit_to_partitions_with_lag && readout.complete {
-        Some(i64::from(readout.sum.with_lag))
-    } else {
-        bound
-    };
-    let most = effective.map(|e| e.saturating_mul(kafka.threshold));
+    let effective = limit.or(bound);
+    let most = most(effective);
     let cut = most.map_or(lag, |most| lag.min(most));
     match metric_type {
         MetricType::AverageValue => {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::Recalled;
+use super::{Bound, Recalled};
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
     poll::{GroupPicture, Listed, Looked, Picture, Slot, TopicPicture, Trouble},
@@ -30,6 +30,21 @@ impl Readout {
     /// Its newest pair, if that is not older than `max_age`.
     pub(super) fn fresh(&self, max_age: Duration, now: Moment) -> Option<Moment> {
         self.sum.newest.filter(|at| at.age(now) <= max_age)
+    }
+
+    /// Takes a reading of fewer partitions than before for a part of the truth until it is confirmed: what is missing has no
+    /// lag of 0.
+    pub(super) fn hold_fewer(&mut self, partitions: i64, bound: Bound) {
+        let Some(before) = bound.value().filter(|_| bound.is_falling()) else {
+            return;
+        };
+        self.complete = false;
+        let text = || {
+            format!(
+                "{partitions} of {before} partitions are there; the next description has to confirm that"
+            )
+        };
+        self.trouble.get_or_insert_with(|| Trouble::passing(text()));
     }
 
     /// Why something is missing.
@@ -72,10 +87,11 @@ pub fn read(
         scan.unread |= !listed;
         scan.tried &= listed || scan.trouble.is_some();
         scan.described &= listed;
-        for (topic, found) in &picture.topics {
+        // Topics that only others name are no part of it: they may be internal, or not there.
+        for topic in picture.listed.iter() {
             let named = kafka.topics.names.contains(topic);
             if !named && kafka.topics.take(topic) {
-                scan.topic(topic, kafka, group, Some(found));
+                scan.topic(topic, kafka, group, picture.topics.get(topic));
             }
         }
         if scan.partitions == 0 && scan.trouble.is_none() && scan.empty.is_none() && listed {
@@ -85,8 +101,17 @@ pub fn read(
     }
     if kafka.topics.are_all() {
         for (topic, slots) in &group.topics {
-            if is_own(topic, slots, recalled) {
-                scan.topic(topic, kafka, group, picture.topics.get(topic));
+            let found = picture.topics.get(topic);
+            if found.is_some_and(|t| t.gone) {
+                let notice = || {
+                    format!(
+                        "group {} has commits on topic {topic}, which does not exist",
+                        kafka.group
+                    )
+                };
+                scan.gone.get_or_insert_with(notice);
+            } else if is_own(topic, slots, recalled) {
+                scan.topic(topic, kafka, group, found);
             }
         }
         // A group that was read for everything and has no topic has no lag; one that was not is unknown.
@@ -128,7 +153,11 @@ pub fn read(
         partitions: (scan.described && scan.partitions > 0)
             .then_some((scan.partitions, scan.reads)),
         trouble,
-        notice: scan.notice.or_else(unseen),
+        notice: scan
+            .notice
+            .or(scan.gone)
+            .or(scan.uncommitted)
+            .or_else(unseen),
     }
 }
 
@@ -144,6 +173,10 @@ struct Scan<'a> {
     /// A topic of which nothing may be read.
     empty: Option<Trouble>,
     notice: Option<String>,
+    /// A topic that has commits and does not exist.
+    gone: Option<String>,
+    /// A topic that the group has no commit in.
+    uncommitted: Option<String>,
 }
 
 impl<'a> Scan<'a> {
@@ -159,6 +192,8 @@ impl<'a> Scan<'a> {
             trouble: None,
             empty: None,
             notice: None,
+            gone: None,
+            uncommitted: None,
         }
     }
 
@@ -185,6 +220,7 @@ impl<'a> Scan<'a> {
         let limitation = kafka.partitions.as_deref();
         let slots = group.topics.get(name);
         let mut any = false;
+        let (mut read, mut committed) = (false, false);
         for id in topic.partitions.iter() {
             if limitation.is_some_and(|ids| !ids.contains(id)) {
                 continue;
@@ -210,7 +246,18 @@ impl<'a> Scan<'a> {
             let what = noticed(slot, &track);
             let notice = || Some(format!("topic {name} partition {id}: {}", what?));
             self.notice = self.notice.take().or_else(notice);
+            read = true;
+            committed |= track.committed.is_some() || track.loss.is_some();
             self.tracks.push(track);
+        }
+        if read && !committed {
+            let text = || {
+                format!(
+                    "group {} has no commit on topic {name}: if it has read there before, the name of one of them is wrong",
+                    kafka.group
+                )
+            };
+            self.uncommitted.get_or_insert_with(text);
         }
         if !any && topic.reads > 0 && topic.trouble.is_none() {
             self.empty = Some(Trouble::configuration(format!(

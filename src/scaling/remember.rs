@@ -116,7 +116,8 @@ fn written(
         let _ = match found.filter(|(of, _)| *of == id) {
             Some((_, Mark::Committed(offset))) => write!(text, " {offset}"),
             Some((_, Mark::Drained(offset, end))) => write!(text, " {offset}/{end}"),
-            Some((_, Mark::Uncommitted(end))) => write!(text, " ~{end}"),
+            Some((_, Mark::Uncommitted(end, None))) => write!(text, " ~{end}"),
+            Some((_, Mark::Uncommitted(end, Some(stable)))) => write!(text, " ~{end}/{stable}"),
             None => write!(text, " -"),
         };
     }
@@ -173,7 +174,10 @@ fn read(text: &str) -> Option<([u8; 16], Vec<Option<Mark>>)> {
     let offset = |word: &str| word.parse::<i64>().ok().filter(|o| *o >= 0);
     let marks = words.take(MOST + 1).map(|word| {
         if let Some(end) = word.strip_prefix('~') {
-            return offset(end).map(Mark::Uncommitted);
+            return match end.split_once('/') {
+                Some((end, stable)) => Some(Mark::Uncommitted(offset(end)?, Some(offset(stable)?))),
+                None => Some(Mark::Uncommitted(offset(end)?, None)),
+            };
         }
         match word.split_once('/') {
             Some((committed, end)) => Some(Mark::Drained(offset(committed)?, offset(end)?)),
@@ -205,20 +209,23 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_as_it_was() {
+        let mut stable = slot(None, 40, 0xab);
+        stable.track.as_mut().unwrap().stable_baseline = Some(30);
         let slots = BTreeMap::from([
             (0, slot(Some(105), 200, 0xab)),
             (1, slot(None, 57, 0xab)),
+            (2, stable),
             (3, slot(Some(0), 0, 0xab)),
             // Of the topic's former life.
             (4, slot(Some(9), 9, 0xcd)),
         ]);
         let (cost, text) = written(&slots, |_, track| *track).unwrap();
         assert_eq!(cost, 5 + ID);
-        assert_eq!(text, format!("{} 105 ~57 - 0 -", "ab".repeat(16)));
+        assert_eq!(text, format!("{} 105 ~57 ~40/30 0 -", "ab".repeat(16)));
         let marks = [
             Some(Mark::Committed(105)),
-            Some(Mark::Uncommitted(57)),
-            None,
+            Some(Mark::Uncommitted(57, None)),
+            Some(Mark::Uncommitted(40, Some(30))),
             Some(Mark::Committed(0)),
             None,
         ];

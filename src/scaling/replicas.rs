@@ -14,6 +14,8 @@ pub enum Activity {
     Active(Vec<Arc<str>>),
     /// Everything was read, nothing is above its threshold.
     Idle,
+    /// The last poll found it idle and something is above its threshold now: it is not put to sleep, and the next poll wakes it.
+    Stirring,
     /// Nothing known is above it, and not everything is known.
     Unknown,
 }
@@ -84,7 +86,9 @@ pub fn next_move(
         return match activity {
             _ if !asleep || pause.scale_out => Move::Stay,
             Activity::Active(metrics) => Move::Wake(plan.min.max(1), metrics.clone()),
-            Activity::Idle | Activity::Unknown => Move::Wake(plan.min.max(1), Vec::new()),
+            Activity::Idle | Activity::Stirring | Activity::Unknown => {
+                Move::Wake(plan.min.max(1), Vec::new())
+            }
         };
     }
     if *activity == Activity::Unknown {
@@ -99,14 +103,37 @@ pub fn next_move(
         let over = since.is_none_or(|at| passed(at, period, now));
         return match over {
             _ if pause.scale_in => Move::Stay,
-            true => Move::Sleep(rest),
-            false => Move::CoolDown,
+            true if *activity == Activity::Idle => Move::Sleep(rest),
+            _ => Move::CoolDown,
         };
     }
     if plan.idle.is_none() && replicas < plan.min && !pause.scale_out {
         return Move::Floor(plan.min);
     }
     Move::Stay
+}
+
+/// The `minReplicas` that the HPA is to have; `live` is what it has. Where `idleReplicaCount` is 1 or more the HPA holds that
+/// count while there is no work: with the object's own minimum the two would take turns.
+#[must_use]
+pub fn floor(
+    plan: &Plan,
+    activity: &Activity,
+    step: &Move,
+    replicas: i32,
+    live: Option<i32>,
+) -> i32 {
+    let least = plan.min.max(1);
+    let Some(idle) = plan.idle.filter(|idle| *idle >= 1) else {
+        return least;
+    };
+    match (activity, step) {
+        _ if plan.forced => least,
+        (Activity::Active(_), _) | (_, Move::Wake(..)) => least,
+        (_, Move::Sleep(to)) => *to,
+        (Activity::Idle, _) if replicas <= idle => idle,
+        _ => live.map_or(least, |live| live.clamp(idle, least)),
+    }
 }
 
 impl Move {

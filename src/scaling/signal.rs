@@ -37,10 +37,9 @@ fn lifted(lag: i64, max: i64, cut: Cut) -> i64 {
     if max < 2 || asks_for < max {
         return lag;
     }
-    let held =
-        i128::from(1000 + cut.tolerance_milli) * i128::from(max - 1) * i128::from(cut.threshold)
-            / 1000;
-    lag.max(i64::try_from(held + 1).unwrap_or(i64::MAX))
+    let share = i128::from(cut.tolerance_milli) + 1000;
+    let most = share.saturating_mul(i128::from(max - 1) * i128::from(cut.threshold));
+    lag.max(i64::try_from(most / 1000 + 1).unwrap_or(i64::MAX))
 }
 
 /// `ensureEvenDistributionOfPartitions`, as the reference: the smallest divisor of the partitions that is enough, times

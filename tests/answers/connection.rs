@@ -114,6 +114,7 @@ async fn a_broker_whose_lengths_lie_is_named_and_costs_one_question() {
         let at = liar(flexible, lie).await;
         let partitions = Partitions::from([("t".into(), vec![0])]);
         let of = CommitsOf {
+            members: false,
             group: "g".into(),
             partitions: Some(Arc::new(partitions.clone())),
         };

@@ -139,7 +139,7 @@ impl Bench {
         let topic = TopicPicture {
             partitions: slots.keys().copied().collect(),
             reads: reads + 1,
-            trouble: None,
+            ..TopicPicture::default()
         };
         let group = GroupPicture {
             topics: BTreeMap::from([("t".into(), slots)]),

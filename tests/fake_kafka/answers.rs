@@ -7,8 +7,8 @@ use kafka_protocol::{
     ResponseError,
     messages::{
         ApiKey, ApiVersionsRequest, ApiVersionsResponse, ConsumerProtocolSubscription,
-        DescribeGroupsRequest, DescribeGroupsResponse, FindCoordinatorRequest, ListOffsetsRequest,
-        MetadataRequest, OffsetFetchRequest, RequestHeader, ResponseHeader,
+        DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest, FindCoordinatorRequest,
+        ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, RequestHeader, ResponseHeader,
         SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
         SaslHandshakeResponse,
         api_versions_response::ApiVersion,
@@ -20,7 +20,7 @@ use kafka_protocol::{
 use super::{
     commits,
     fault::What,
-    layout, offsets,
+    fetch, layout, offsets,
     profile::Profile,
     state::{Asked, State},
 };
@@ -112,8 +112,9 @@ fn encode<R: Request>(id: i32, version: i16, response: &R::Response) -> BytesMut
     out
 }
 
-fn versions(profile: &Profile) -> ApiVersionsResponse {
-    let keys = profile.speaks.iter().map(|(key, min, max)| {
+fn versions(profile: &Profile, fetches: bool) -> ApiVersionsResponse {
+    let fetch = fetches.then_some((ApiKey::Fetch, 4, 12));
+    let keys = profile.speaks.iter().chain(&fetch).map(|(key, min, max)| {
         ApiVersion::default()
             .with_api_key(*key as i16)
             .with_min_version(*min)
@@ -124,7 +125,8 @@ fn versions(profile: &Profile) -> ApiVersionsResponse {
 
 /// Asked in a version that it does not speak, a broker says so in version 0.
 pub(super) fn versions_refused(id: i32, profile: &Profile) -> BytesMut {
-    let refusal = versions(profile).with_error_code(ResponseError::UnsupportedVersion.code());
+    let refusal =
+        versions(profile, false).with_error_code(ResponseError::UnsupportedVersion.code());
     encode::<ApiVersionsRequest>(id, 0, &refusal)
 }
 
@@ -159,6 +161,18 @@ pub(super) fn asked(
             asked.groups = layout::keys(&request, version)
                 .map(ToString::to_string)
                 .collect();
+        }
+        ApiKey::DescribeGroups => {
+            let request = DescribeGroupsRequest::decode(&mut body, version).unwrap();
+            asked.groups = request.groups.iter().map(|g| g.to_string()).collect();
+        }
+        ApiKey::Fetch => {
+            let request = FetchRequest::decode(&mut body, version).unwrap();
+            for topic in &request.topics {
+                let each = topic.partitions.iter();
+                let each = each.map(|p| (topic.topic.to_string(), p.partition));
+                asked.partitions.extend(each);
+            }
         }
         ApiKey::OffsetFetch => {
             let request = OffsetFetchRequest::decode(&mut body, version).unwrap();
@@ -200,7 +214,10 @@ pub(super) fn answer(
         return None;
     }
     Some(match api {
-        ApiKey::ApiVersions => encode::<ApiVersionsRequest>(id, version, &versions(state.profile)),
+        ApiKey::ApiVersions => {
+            let response = versions(state.profile, state.fetches);
+            encode::<ApiVersionsRequest>(id, version, &response)
+        }
         ApiKey::SaslHandshake => {
             let plain = vec![StrBytes::from_static_str("PLAIN")];
             let response = SaslHandshakeResponse::default().with_mechanisms(plain);
@@ -273,6 +290,11 @@ pub(super) fn answer(
             });
             let response = DescribeGroupsResponse::default().with_groups(groups.collect());
             encode::<DescribeGroupsRequest>(id, version, &response)
+        }
+        ApiKey::Fetch => {
+            let request = FetchRequest::decode(&mut body, version).unwrap();
+            let response = fetch::answer(node, &request, faults, state);
+            encode::<FetchRequest>(id, version, &response)
         }
         other => panic!("{other:?} was asked"),
     })

@@ -133,12 +133,15 @@ fn find(
     if known.as_ref().map_or(0, |g| g.coordinator) != node {
         return Err(ResponseError::NotCoordinator);
     }
+    let hidden = &state.hidden;
     let known = known.map(|group| {
         group.told = Some(Instant::now());
         &group.commits
     });
     let Some(topics) = topics else {
-        let each = known.into_iter().flatten().map(|(topic, commits)| {
+        let seen = known.into_iter().flatten();
+        let seen = seen.filter(|(topic, _)| !hidden.contains(*topic));
+        let each = seen.map(|(topic, commits)| {
             let commits = commits.iter().map(|(id, offset)| (*id, *offset, 0));
             (text(topic), commits.collect())
         });
@@ -155,7 +158,10 @@ fn find(
             state.violations.push(text);
         }
         let kept = ids.iter().filter(|id| !is_left_out(faults, topic, **id));
-        let each = kept.map(|id| match of_partition(faults, topic, *id) {
+        let refused = hidden
+            .contains(topic.as_str())
+            .then_some(ResponseError::TopicAuthorizationFailed);
+        let each = kept.map(|id| match of_partition(faults, topic, *id).or(refused) {
             Some(error) => (*id, -1, code(Some(error))),
             None => (
                 *id,

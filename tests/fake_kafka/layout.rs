@@ -43,20 +43,22 @@ pub fn metadata(
             .with_host(text(host))
             .with_port((*port).into())
     });
-    let names: Vec<String> = match &request.topics {
-        Some(topics) => topics
-            .iter()
-            .filter_map(|t| t.name.as_ref())
-            .map(|n| n.to_string())
-            .collect(),
-        None => state.topics.keys().cloned().collect(),
+    let names: Vec<String> = if let Some(topics) = &request.topics {
+        let names = topics.iter().filter_map(|t| t.name.as_ref());
+        names.map(|n| n.to_string()).collect()
+    } else {
+        let seen = state.topics.keys().filter(|t| !state.hidden.contains(*t));
+        seen.cloned().collect()
     };
     let names = names.iter().filter(|n| !is_named_left_out(faults, n));
     let topics = names.map(|name| {
         let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name))));
         let missing = Some(ResponseError::UnknownTopicOrPartition);
+        let refused = Some(ResponseError::TopicAuthorizationFailed);
         let known = state.topics.get(name.as_str());
-        let error = named(faults, name).or_else(|| missing.filter(|_| known.is_none()));
+        let error = named(faults, name)
+            .or_else(|| refused.filter(|_| state.hidden.contains(name)))
+            .or_else(|| missing.filter(|_| known.is_none()));
         let (Some(known), None) = (known, error) else {
             return topic.with_error_code(code(error));
         };

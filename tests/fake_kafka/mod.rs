@@ -5,6 +5,7 @@
 mod answers;
 mod commits;
 pub mod fault;
+mod fetch;
 mod layout;
 mod offsets;
 pub mod profile;
@@ -89,6 +90,7 @@ impl FakeKafka {
         let each = partitions.iter().map(|(leader, end)| Partition {
             leader: *leader,
             end: *end,
+            epoch: -1,
             ..Partition::default()
         });
         let mut id = [1; 16];

@@ -56,17 +56,32 @@ pub fn answer(
             }
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(id);
             let known = known.and_then(|k| k.partitions.get(index(id)));
+            let refused = state.hidden.contains(name);
+            let refused = refused.then_some(ResponseError::TopicAuthorizationFailed);
             let error = of_partition(faults, name, id).or_else(|| named(faults, name));
-            let error = error.or(match known {
+            let former = known.and_then(|p| p.former).filter(|f| f.leader == node);
+            let error = error.or(refused).or_else(|| match known {
                 None => Some(ResponseError::UnknownTopicOrPartition),
+                Some(_) if former.is_some() => None,
                 Some(p) if p.leader != node => Some(ResponseError::NotLeaderOrFollower),
+                // From version 5 on it says that it does not know yet.
+                Some(p) if p.behind.is_some() && version >= 5 => {
+                    Some(ResponseError::OffsetNotAvailable)
+                }
                 Some(_) => None,
             });
+            let epoch = former.map_or_else(|| known.map_or(-1, |p| p.epoch), |f| f.epoch);
+            let answer = if version >= 4 && error.is_none() {
+                answer.with_leader_epoch(epoch)
+            } else {
+                answer
+            };
             match (known, error) {
-                (Some(known), None) => answer.with_offset(match p.timestamp {
-                    -2 => known.start,
+                (Some(known), None) => answer.with_offset(match (p.timestamp, former) {
+                    (-2, _) => known.start.min(former.map_or(known.end, |f| f.end)),
+                    (_, Some(former)) => former.end,
                     _ if request.isolation_level == 1 => known.stable.unwrap_or(known.end),
-                    _ => known.end,
+                    _ => known.behind.unwrap_or(known.end),
                 }),
                 _ => answer.with_error_code(code(error)).with_offset(-1),
             }

@@ -144,7 +144,7 @@ fn reply(
     let key = (node, api as i16);
     *state.counts.requests.entry(key).or_default() += 1;
 
-    let (min, max) = state.profile.versions(api).unwrap_or((0, -1));
+    let (min, max) = state.versions(api).unwrap_or((0, -1));
     if version < min || version > max {
         if api == ApiKey::ApiVersions {
             let frame = answers::versions_refused(header.correlation_id, state.profile);

@@ -1,7 +1,7 @@
 //! What the cluster knows, what it was asked, and how it counts.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -27,6 +27,20 @@ pub struct Partition {
     pub end: i64,
     /// The last stable offset, while a transaction is open.
     pub stable: Option<i64>,
+    /// The leader's epoch; -1: not told.
+    pub epoch: i32,
+    /// A leader that was deposed and does not know it: it answers as if it led still.
+    pub former: Option<Former>,
+    /// The high watermark that a leader tells which has just been elected and does not know better yet.
+    pub behind: Option<i64>,
+}
+
+/// What a deposed leader goes on telling.
+#[derive(Clone, Copy, Debug)]
+pub struct Former {
+    pub leader: i32,
+    pub end: i64,
+    pub epoch: i32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,7 +64,7 @@ pub struct Asked {
     pub groups: Vec<String>,
     /// Topics, of Metadata.
     pub topics: Vec<String>,
-    /// Topic partitions, of OffsetFetch (all groups together) and ListOffsets.
+    /// Topic partitions, of OffsetFetch (all groups together), ListOffsets and Fetch.
     pub partitions: Vec<(String, i32)>,
     /// -1 or -2, of ListOffsets.
     pub timestamp: i64,
@@ -80,6 +94,12 @@ pub struct State {
     pub profile: &'static Profile,
     pub topics: HashMap<String, Topic>,
     pub groups: HashMap<String, Group>,
+    /// Topics that the user may not describe: a list leaves them out, and so do commits asked for as a whole.
+    pub hidden: HashSet<String>,
+    /// Whether Fetch is spoken.
+    pub fetches: bool,
+    /// Offsets that are transaction markers.
+    pub markers: HashMap<(String, i32), BTreeSet<i64>>,
     pub faults: Vec<Fault>,
     /// What a Metadata answer lists instead of the brokers there are.
     pub claimed_brokers: Option<Vec<(i32, String, u16)>>,
@@ -108,6 +128,9 @@ impl Default for State {
             profile: &KAFKA_4,
             topics: HashMap::new(),
             groups: HashMap::new(),
+            hidden: HashSet::new(),
+            fetches: false,
+            markers: HashMap::new(),
             faults: Vec::new(),
             claimed_brokers: None,
             session: None,
@@ -131,6 +154,12 @@ impl State {
             met.push(fault.what.clone());
         }
         met
+    }
+
+    /// Lowest and highest version of a request.
+    pub fn versions(&self, api: ApiKey) -> Option<(i16, i16)> {
+        let fetch = (self.fetches && api == ApiKey::Fetch).then_some((4, 12));
+        self.profile.versions(api).or(fetch)
     }
 
     /// What was logged, for reading.

@@ -12,6 +12,7 @@ mod fake_kafka;
 mod faults;
 mod hostile;
 mod levels;
+mod lives;
 mod rotation;
 mod scope;
 mod tick;

@@ -40,7 +40,7 @@ pub fn departure(section: &str, row: &Value) -> Option<&'static Departure> {
 
 const BEYOND: &str = "commit beyond end: `earliest` end - start, `latest` max(1, end - end when seen); nothing subtracts from other partitions";
 
-static DEPARTURES: [Departure; 13] = [
+static DEPARTURES: [Departure; 14] = [
     Departure {
         section: "kafka_client_options",
         holds: |row| row["expect"]["fetchWholeClusterMetadata"] == true,
@@ -140,6 +140,12 @@ static DEPARTURES: [Departure; 13] = [
         why: "KEDA's own table, from the moment a value is withheld: every reading is looked at, whatever Ready was",
     },
     crate::query_errors::ONE_PARTITION,
+    Departure {
+        section: "webhook",
+        holds: |row| row["id"] == "w-24",
+        instead: crate::webhook::idle_count,
+        why: "idleReplicaCount of 1 or more is refused: the HPA and the idle count take turns at each sync (keda#2314)",
+    },
 ];
 
 fn neither_policy(row: &Value) -> bool {

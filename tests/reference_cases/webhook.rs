@@ -15,6 +15,21 @@ struct Review {
     around: Surroundings,
 }
 
+/// An object that rests at `idle` replicas, with times that only count there.
+fn resting(idle: i32) -> Review {
+    let times = json!({"cooldownPeriod": 30, "pollingInterval": 30, "minReplicaCount": 2, "idleReplicaCount": idle});
+    plain(&times)
+}
+
+/// An idle count of 1 or more is refused, with the way to have it.
+pub fn idle_count(row: &Value) -> Outcome {
+    webhook(row)?;
+    match resting(1).verdict() {
+        Err(said) if said.contains("spec.idleReplicaCount: Invalid value: 1: must be 0") => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
 impl Review {
     fn new(hook: Hook, object: &Value) -> Self {
         Self {
@@ -138,8 +153,10 @@ fn reviews(id: &str) -> Option<Vec<Review>> {
         "w-10" => vec![
             plain(&json!({"fallback": fallback, "triggers": [cpu, kafka("")]}))
                 .on(&asking, &json!([])),
-            plain(&json!({"fallback": fallback, "triggers": [cpu, kafka("lag")],
-                "advanced": modified(&json!("lag"), &json!("2"))}))
+            plain(
+                &json!({"fallback": fallback, "triggers": [cpu, kafka("lag")],
+                "advanced": modified(&json!("lag"), &json!("2"))}),
+            )
             .on(&asking, &json!([])),
         ],
         "w-11" => without_requests(),
@@ -171,8 +188,12 @@ fn reviews(id: &str) -> Option<Vec<Review>> {
         "w-18" => vec![plain(&window(3601))],
         "w-19" => vec![plain(&json!({"triggers": []}))],
         "w-20" => vec![
-            plain(&json!({"triggers": [kafka("lag")], "advanced": modified(&json!("lag"), &Value::Null)})),
-            plain(&json!({"triggers": [kafka("")], "advanced": modified(&json!("lag"), &json!("2"))})),
+            plain(
+                &json!({"triggers": [kafka("lag")], "advanced": modified(&json!("lag"), &Value::Null)}),
+            ),
+            plain(
+                &json!({"triggers": [kafka("")], "advanced": modified(&json!("lag"), &json!("2"))}),
+            ),
         ],
         "w-21" => {
             let mut whole = fallback;
@@ -180,12 +201,7 @@ fn reviews(id: &str) -> Option<Vec<Review>> {
             vec![plain(&json!({"fallback": whole}))]
         }
         "w-23" => vec![plain(&json!({"cooldownPeriod": 30}))],
-        "w-24" => [0, 1]
-            .map(|idle| {
-                let times = json!({"cooldownPeriod": 30, "pollingInterval": 30, "minReplicaCount": 2, "idleReplicaCount": idle});
-                plain(&times)
-            })
-            .into(),
+        "w-24" => vec![resting(0)],
         _ => return authentications(id),
     })
 }

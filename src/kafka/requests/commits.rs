@@ -39,6 +39,8 @@ pub struct CommitsOf {
     pub group: Arc<str>,
     /// `None`: every topic with a commit; topics that may not be described are then silently left out by the broker.
     pub partitions: Option<Arc<Partitions>>,
+    /// Whether its members are asked too which topics they read. They are in any case where it shows nothing.
+    pub members: bool,
 }
 
 impl CommitsOf {
@@ -59,23 +61,41 @@ pub type Commits = Result<TopicCommits, ResponseError>;
 /// By group. A group the answer lacks is unknown.
 pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
 
+/// What is told of groups.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    /// Their commits.
+    pub commits: GroupCommits,
+    /// Of each group whose members were asked, the topics they read that may not be described.
+    pub hidden: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+}
+
 /// Asks for the commits of `groups`, as [`told`] does. One that is asked for everything and shows nothing has what may not be
 /// seen, and is answered with `TopicAuthorizationFailed`, if it is there without a member, or if a member reads a topic that may
 /// not be described.
 pub async fn fetch(
     connection: &mut Connection,
     groups: &[CommitsOf],
-) -> Result<Throttled<GroupCommits>, Error> {
-    let mut all = told(connection, groups).await?;
-    let unseen = groups.iter().filter(|of| {
-        let found = all.answer.get(&of.group);
+) -> Result<Throttled<Fetched>, Error> {
+    let told = told(connection, groups).await?;
+    let commits = told.answer;
+    let mut all = Throttled {
+        answer: Fetched::default(),
+        throttle_ms: told.throttle_ms,
+    };
+    let shows_nothing = |of: &CommitsOf| {
+        let found = commits.get(&of.group);
         of.partitions.is_none() && found.is_some_and(|f| f.as_ref().is_ok_and(BTreeMap::is_empty))
-    });
-    let unseen: Vec<_> = unseen.map(|of| of.group.clone()).collect();
-    if unseen.is_empty() {
+    };
+    let asked = groups.iter().filter(|of| of.members || shows_nothing(of));
+    let asked: Vec<_> = asked.map(|of| of.group.clone()).collect();
+    let unseen = groups.iter().filter(|of| shows_nothing(of));
+    let unseen: BTreeSet<_> = unseen.map(|of| of.group.clone()).collect();
+    all.answer.commits = commits;
+    if asked.is_empty() {
         return Ok(all);
     }
-    let members = match members::fetch(connection, &unseen).await {
+    let members = match members::fetch(connection, &asked).await {
         Ok(members) => members,
         Err(error) if matches!(error.cause, Cause::Version { .. }) => return Ok(all),
         Err(error) => return Err(error),
@@ -93,9 +113,15 @@ pub async fn fetch(
     let is_hidden =
         |topic: &Arc<str>| topics.get(topic) == Some(&Err(ResponseError::TopicAuthorizationFailed));
     for (group, described) in members.answer {
-        if described.is_ok_and(|d| d.empty || d.topics.iter().any(is_hidden)) {
-            let hidden = Err(ResponseError::TopicAuthorizationFailed);
-            all.answer.insert(group, hidden);
+        let Ok(described) = described else {
+            continue;
+        };
+        let hidden: BTreeSet<_> = described.topics.into_iter().filter(is_hidden).collect();
+        if unseen.contains(&group) && (described.empty || !hidden.is_empty()) {
+            let refused = Err(ResponseError::TopicAuthorizationFailed);
+            all.answer.commits.insert(group, refused);
+        } else {
+            all.answer.hidden.insert(group, hidden);
         }
     }
     Ok(all)
@@ -246,6 +272,7 @@ mod tests {
         CommitsOf {
             group: "g".into(),
             partitions: Some(Arc::new(Partitions::from([("t".into(), ids)]))),
+            members: false,
         }
     }
 

@@ -13,7 +13,7 @@ pub mod versions;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use crate::lag::Isolation;
-pub use commits::{CommitsOf, GroupCommits};
+pub use commits::{CommitsOf, Fetched, GroupCommits};
 pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;

@@ -198,6 +198,10 @@ pub(super) fn step(account: &Account<'_>) -> Option<String> {
         Move::Stay if *account.activity == Activity::Unknown => {
             "not everything is known, so nothing is put to sleep".to_owned()
         }
+        Move::Stay | Move::CoolDown if *account.activity == Activity::Stirring => format!(
+            "there is work since the last poll, so it is not put to sleep; the next one, at most {} s later, wakes it",
+            plan.polling.as_secs()
+        ),
         Move::Stay => return None,
         Move::CoolDown => format!(
             "there is no work; it sleeps once that was so for cooldownPeriod, {} s",
@@ -246,10 +250,10 @@ pub(super) fn would_change(account: &Account<'_>) -> Vec<String> {
             .unwrap_or(account.tolerance_milli);
         let (threshold, max) = (kafka.threshold, i64::from(evaluation.max));
         if replicas < max {
-            let held = (replicas * threshold).saturating_mul(1000 + tolerance) / 1000;
+            let held = share(replicas, threshold, 1000_i64.saturating_add(tolerance));
             said.push(format!(
                 "more replicas: a lag above {}",
-                held.max(replicas * threshold)
+                held.max(replicas.saturating_mul(threshold))
             ));
         } else {
             said.push(
@@ -259,8 +263,12 @@ pub(super) fn would_change(account: &Account<'_>) -> Vec<String> {
         }
         let floor = i64::from(plan.min.max(1));
         if replicas > floor {
-            let held = (replicas * threshold).saturating_mul(1000 - account.tolerance_milli) / 1000;
-            let below = held.min((replicas - 1) * threshold);
+            let held = share(
+                replicas,
+                threshold,
+                1000_i64.saturating_sub(account.tolerance_milli),
+            );
+            let below = held.min((replicas - 1).saturating_mul(threshold)).max(0);
             said.push(format!("fewer replicas: a lag of {below} or less for {window} s, the HPA's stabilization window"));
         }
     }
@@ -274,6 +282,13 @@ pub(super) fn would_change(account: &Account<'_>) -> Vec<String> {
         said.push("anything: without the annotation that pauses it".to_owned());
     }
     said
+}
+
+/// The lag at so many thousandths of `replicas` times `threshold`.
+fn share(replicas: i64, threshold: i64, milli: i64) -> i64 {
+    let share = i128::from(replicas).saturating_mul(threshold.into());
+    let share = share.saturating_mul(milli.into()) / 1000;
+    i64::try_from(share).unwrap_or(i64::MAX)
 }
 
 fn ceil(lag: i64, threshold: i64) -> i64 {

@@ -24,6 +24,7 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
     let by_itself = [
         name(object),
         checks::bounds(spec),
+        checks::idle(spec),
         checks::triggers(spec),
         checks::fallback(spec),
         checks::modifiers(spec),
