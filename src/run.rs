@@ -74,7 +74,11 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let parts = server::Parts {
         table,
         client: client.clone(),
-        neighbours: Neighbours { objects, hpas },
+        neighbours: Neighbours {
+            objects,
+            hpas,
+            warns_of_unmatched: args.check_unexpected_scalers_params,
+        },
         questions,
         polled,
         stopping,

@@ -33,6 +33,7 @@ pub async fn run(folder: &Path, cluster: &str) {
         neighbours: Neighbours {
             objects: kube::runtime::reflector::store().0,
             hpas: kube::runtime::reflector::store().0,
+            warns_of_unmatched: true,
         },
         questions: Questions::unanswered(),
         polled,

@@ -5,7 +5,7 @@ mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     cli,
@@ -14,7 +14,7 @@ use crate::{
 
 pub use parts::{CredentialArgs, ElectionArgs, ServingArgs};
 pub use values::Tolerance;
-use values::{delay, seconds, tolerance};
+use values::{delay, enabled, seconds, tolerance};
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 ///
@@ -85,6 +85,15 @@ pub struct RunArgs {
     /// The one namespace to watch; all where it is not set.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub namespace: Option<String>,
+    /// Whether an apply is warned of metadata that no trigger reads: enabled or disabled.
+    #[arg(
+        long,
+        env = "KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS",
+        default_value = "enabled",
+        value_parser = enabled,
+        action = ArgAction::Set
+    )]
+    pub check_unexpected_scalers_params: bool,
     /// Where its credentials may come from.
     #[command(flatten)]
     pub credentials: CredentialArgs,

@@ -18,6 +18,14 @@ pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
     Ok(Tolerance(milli))
 }
 
+pub(super) fn enabled(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "enabled" | "true" => Ok(true),
+        "disabled" | "false" | "" => Ok(false),
+        _ => Err("expected enabled or disabled".into()),
+    }
+}
+
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 10..=3600) => Ok(Duration::from_secs(seconds)),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     lag::Moment,
-    scaling::{Plan, difference, wanted},
+    scaling::{Plan, difference, is_made_for, wanted},
 };
 
 const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
@@ -55,8 +55,7 @@ fn ownership(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> Ownership {
             owner.kind, owner.name
         ));
     }
-    let managed_by = hpa.labels().get("app.kubernetes.io/managed-by");
-    let ours = managed_by.is_some_and(|m| m == "keda-operator");
+    let ours = is_made_for(hpa.labels(), &plan.name, name);
     let transferred = plan.object.annotations().get(TRANSFER);
     if ours || transferred.is_some_and(|t| t == "true") {
         return Ownership::Free;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::{autoscaling::v1::Scale, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Client,
     api::{ListParams, Patch, PatchParams},
@@ -18,6 +18,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// HTTP status of a patch whose test failed.
 const UNPROCESSABLE: u16 = 422;
+
+/// The subresource through which anything is scaled, of whichever group and version it is.
+const SCALE: &str = "scale";
 
 /// A workload as it was read.
 #[derive(Clone, Debug)]
@@ -46,9 +49,8 @@ pub(super) async fn read(
     let api =
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     let scale = within(async {
-        api.get_scale(&reference.name)
-            .await
-            .map_err(|e| explain(&e, plan, &resource))
+        let scale = api.get_subresource(SCALE, &reference.name).await;
+        scale.map_err(|e| explain(&e, plan, &resource))
     })
     .await?;
     let ready = match count_pods.then(|| ready_pods(client, plan, &scale)) {
@@ -103,11 +105,13 @@ pub(super) async fn set(
         // A test instead of a version: whoever writes the workload's status meanwhile is in nobody's way.
         let patch = Patch::Json::<()>(steps(from, to).map_err(|e| e.to_string())?);
         let params = PatchParams::default();
-        match api.patch_scale(&reference.name, &params, &patch).await {
+        let name = &reference.name;
+        match api.patch_subresource(SCALE, name, &params, &patch).await {
             Ok(_) => Ok(Some(to)),
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
             Err(kube::Error::Api(status)) if status.code == UNPROCESSABLE => {
-                let now = replicas(&api.get_scale(&reference.name).await.map_err(failed)?);
+                let scale = api.get_subresource(SCALE, name).await;
+                let now = replicas(&scale.map_err(failed)?);
                 if now == from {
                     return Err(explain(&kube::Error::Api(status), plan, &resource));
                 }
@@ -129,12 +133,12 @@ pub(super) async fn restore(client: &Client, plan: &Plan, to: i32) -> Result<(),
     let patch = serde_json::json!({"spec": {"replicas": to}});
     let params = PatchParams::default();
     within(async {
-        match api.get_scale(&reference.name).await {
+        match api.get_subresource(SCALE, &reference.name).await {
             Ok(scale) if replicas(&scale) == to => return Ok(()),
             _ => {}
         }
         let patched = api
-            .patch_scale(&reference.name, &params, &Patch::Merge(patch))
+            .patch_subresource(SCALE, &reference.name, &params, &Patch::Merge(patch))
             .await;
         match patched {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -146,12 +150,16 @@ pub(super) async fn restore(client: &Client, plan: &Plan, to: i32) -> Result<(),
 }
 
 /// As the HPA controller counts for a total: pods that the scale's selector names, running and ready.
-async fn ready_pods(client: &Client, plan: &Plan, scale: &Scale) -> Result<i32, TargetError> {
-    let Some(selector) = scale.status.as_ref().and_then(|s| s.selector.as_deref()) else {
+async fn ready_pods(
+    client: &Client,
+    plan: &Plan,
+    scale: &DynamicObject,
+) -> Result<i32, TargetError> {
+    let Some(selector) = selector(scale) else {
         return Ok(0);
     };
     let pods = kube::Api::<Pod>::namespaced(client.clone(), &plan.namespace);
-    let params = ListParams::default().labels(selector);
+    let params = ListParams::default().labels(&selector);
     let listed = pods.list(&params).await;
     let listed = listed.map_err(|e| format!("counting the ready pods of {selector}: {e}"))?;
     let ready = |pod: &Pod| {
@@ -164,8 +172,21 @@ async fn ready_pods(client: &Client, plan: &Plan, scale: &Scale) -> Result<i32, 
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
-fn replicas(scale: &Scale) -> i32 {
-    scale.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0)
+fn replicas(scale: &DynamicObject) -> i32 {
+    let replicas = scale.data["spec"]["replicas"].as_i64();
+    replicas.and_then(|r| r.try_into().ok()).unwrap_or(0)
+}
+
+/// The selector of a scale's pods as text. In `extensions/v1beta1`, which a DeploymentConfig has, it is a map beside its text.
+fn selector(scale: &DynamicObject) -> Option<String> {
+    let status = &scale.data["status"];
+    let text = status["targetSelector"].as_str();
+    if let Some(text) = text.or_else(|| status["selector"].as_str()) {
+        return Some(text.to_owned());
+    }
+    let labels = status["selector"].as_object()?.iter();
+    let labels = labels.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    Some(labels.collect::<Vec<_>>().join(","))
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, TargetError>>) -> Result<T, TargetError> {
@@ -218,5 +239,47 @@ fn explain(error: &kube::Error, plan: &Plan, resource: &ApiResource) -> TargetEr
             format!("{stage}: {kind} {namespace}/{name}: {}", status.message)
         }
         error => format!("{stage}: {kind} {namespace}/{name}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A report from outside (R07): OpenShift answers `extensions/v1beta1` for its DeploymentConfigs.
+    #[test]
+    fn a_scale_of_any_group_and_version_is_read() {
+        for (version, status, expected) in [
+            (
+                "autoscaling/v1",
+                json!({"replicas": 3, "selector": "app=a"}),
+                Some("app=a"),
+            ),
+            (
+                "extensions/v1beta1",
+                json!({"replicas": 3, "selector": {"app": "a"}, "targetSelector": "app=a"}),
+                Some("app=a"),
+            ),
+            (
+                "extensions/v1beta1",
+                json!({"replicas": 3, "selector": {"app": "a", "b": "c"}}),
+                Some("app=a,b=c"),
+            ),
+            ("autoscaling/v1", json!({"replicas": 0}), None),
+        ] {
+            let scale = json!({
+                "kind": "Scale", "apiVersion": version, "metadata": {}, "spec": {"replicas": 3}, "status": status,
+            });
+            let scale: DynamicObject = serde_json::from_value(scale).unwrap();
+            assert_eq!(
+                (replicas(&scale), selector(&scale).as_deref()),
+                (3, expected)
+            );
+        }
+        let none =
+            json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": {}});
+        assert_eq!(replicas(&serde_json::from_value(none).unwrap()), 0);
     }
 }

@@ -23,6 +23,12 @@ pub enum AddressError {
     /// Nothing before the port.
     #[error("`{0}` has no host, expected host:port")]
     NoHost(String),
+    /// A listener's name in front, as Kafka's Java client takes it.
+    #[error("`{0}` has a scheme, write it without {1}")]
+    Scheme(String, String),
+    /// More than one in a piece.
+    #[error("`{0}` is no single address, separate addresses with commas")]
+    Several(String),
     /// An IPv6 address needs brackets, or its port can't be told apart.
     #[error("`{0}` looks like an IPv6 address, write it as [address]:port")]
     BareIpv6(String),
@@ -44,6 +50,15 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(AddressError::Scheme(
+                text.to_owned(),
+                format!("{scheme}://"),
+            ));
+        }
+        if text.contains(|c: char| c.is_whitespace() || c == ';') {
+            return Err(AddressError::Several(text.to_owned()));
+        }
         let (host, port) = text
             .rsplit_once(':')
             .ok_or_else(|| AddressError::NoPort(text.to_owned()))?;
@@ -98,6 +113,19 @@ mod tests {
                 AddressError::BareIpv6("fe80::1:9092".into()),
             ),
             ("[::1:9092", AddressError::BareIpv6("[::1:9092".into())),
+            // A report from outside (R14).
+            (
+                "SASL_SSL://kafka:9092",
+                AddressError::Scheme("SASL_SSL://kafka:9092".into(), "SASL_SSL://".into()),
+            ),
+            (
+                "a:9092 b:9092",
+                AddressError::Several("a:9092 b:9092".into()),
+            ),
+            (
+                "a:9092;b:9092",
+                AddressError::Several("a:9092;b:9092".into()),
+            ),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error));
         }

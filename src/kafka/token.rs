@@ -139,7 +139,11 @@ fn request(
 ) -> Result<Request<Full<Bytes>>, http::Error> {
     let mut form = Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
-    form.append_pair("scope", &client.scopes.join(" "));
+    // Some endpoints refuse an empty one.
+    let scopes = client.scopes.join(" ");
+    if !scopes.trim().is_empty() {
+        form.append_pair("scope", &scopes);
+    }
     let secret = client.secret.expose_secret();
     let mut request = Request::post(endpoint.target.clone())
         .header(header::HOST, &endpoint.host)

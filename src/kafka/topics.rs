@@ -34,6 +34,23 @@ impl TopicPattern {
         })
     }
 
+    /// What is probably meant where a star follows a letter: in a shell it stands for anything, in a regular expression for more
+    /// of that letter.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = &*self.text;
+        let bytes = text.as_bytes();
+        let shell = |i: usize| {
+            bytes[i] == b'*' && i > 0 && is_of_names(bytes[i - 1]) && bytes[i - 1] != b'.'
+        };
+        let at = (0..bytes.len()).find(|i| shell(*i))?;
+        let (before, after) = text.split_at(at);
+        let letter = char::from(bytes[at - 1]);
+        Some(format!(
+            "the pattern {text} takes any number of '{letter}', not any text: write {before}.{after} for every topic that begins with {before}"
+        ))
+    }
+
     /// Whether it takes this name.
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {

@@ -9,7 +9,7 @@ use super::{
     demand::ClusterKey,
     known::{Held, Stage},
     picture::Trouble,
-    words::{group_trouble, topic_trouble},
+    words::{NAME_A_TOPIC, group_trouble, topic_trouble},
 };
 use crate::{
     kafka::{
@@ -85,7 +85,12 @@ impl Cluster {
                 self.take_commits(asked, commits, done.ended);
             }
             (Ask::Commits(asked), Err(error)) => {
-                self.lose_commits(&asked, &Trouble::from(&error), large);
+                let mut trouble = Trouble::from(&error);
+                // A broker that can't answer this may say so by hanging up.
+                if error.cause == Cause::Closed && asked.iter().all(|of| of.partitions.is_none()) {
+                    trouble.text = format!("{}{NAME_A_TOPIC}", trouble.text).into();
+                }
+                self.lose_commits(&asked, &trouble, large);
             }
             (
                 Ask::Ends { ends: asked, .. },

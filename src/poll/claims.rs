@@ -1,6 +1,10 @@
 //! From a group's commits to claims: each commit goes to the leader of its partition, whose answer it then waits for.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     cluster::{Cluster, MOST_PAIRS},
@@ -143,14 +147,14 @@ impl Cluster {
                 || group.demand.remembered.contains(name)
                 || commits.contains_key(name)
         };
-        let mut begun = Vec::new();
+        let (mut begun, mut ghosts) = (Vec::new(), Vec::new());
         for topic_name in wanted {
             let topic = self.topics.get(&topic_name);
             let Some(topic) = topic.filter(|t| t.layout.is_some() && !t.picture.gone) else {
                 let known = topic.and_then(|t| t.picture.trouble.clone());
                 // A commit in a topic that is gone can't be taken away by anybody: it is told, and holds up nothing.
                 if topic.is_some_and(|t| t.picture.gone) && !explicit {
-                    begun.push(topic_name);
+                    ghosts.push(topic_name);
                     continue;
                 }
                 // It is somebody else's, who is told by the topic itself.
@@ -197,13 +201,15 @@ impl Cluster {
         // What waits for its first end is not read yet, and says so.
         let picture = group.change();
         picture.all = !explicit;
+        picture
+            .topics
+            .extend(ghosts.into_iter().map(|name| (name, BTreeMap::new())));
         for name in begun {
             let slots = picture.topics.entry(name.clone()).or_default();
             let ids = self.topics.get(&name).map_or(&[][..], |t| t.ids());
-            let gone = self.topics.get(&name).is_some_and(|t| t.picture.gone);
             // Partitions of a former life of the topic.
-            if gone || slots.len() > ids.len() {
-                slots.retain(|id, _| !gone && ids.binary_search(id).is_ok());
+            if slots.len() > ids.len() {
+                slots.retain(|id, _| ids.binary_search(id).is_ok());
             }
         }
         if let Some(trouble) = undescribed {

@@ -7,6 +7,9 @@ use crate::kafka::error::code_name;
 
 /// As KEDA begins what it says of a topic, and of a group's commits.
 const DESCRIBING: &str = "error describing topics";
+/// For brokers that do not tell every topic of a group, as Event Hubs.
+pub(super) const NAME_A_TOPIC: &str =
+    "; where the broker does not tell all topics of a group, name them in `topic` or `topics`";
 const LISTING: &str = "error listing consumer group offsets";
 
 pub(super) fn topic_trouble(name: &str, code: ResponseError) -> Trouble {
@@ -38,6 +41,10 @@ pub(super) fn group_trouble(name: &str, code: ResponseError) -> Trouble {
         )),
         ResponseError::TopicAuthorizationFailed => Trouble::configuration(format!(
             "{LISTING}: group {name}: it is there without members, so it has commits, but none on a topic that the user may describe; the user needs Describe on its topics (just after its last commits were deleted this passes by itself)"
+        )),
+        ResponseError::UnsupportedVersion => Trouble::configuration(format!(
+            "{LISTING}: group {name}: {}{NAME_A_TOPIC}",
+            code_name(code)
         )),
         ResponseError::InvalidGroupId => {
             Trouble::configuration(format!("{LISTING}: group {name}: not a valid group id"))

@@ -40,7 +40,8 @@ pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
 /// Minimum, maximum and idle replicas that contradict each other.
 #[must_use]
 pub fn bounds(spec: &ScaledObjectSpec) -> Option<String> {
-    let min = spec.min_replica_count.unwrap_or(0).max(0);
+    // KEDA takes a minimum of 0 that is written for 1 here: `idleReplicaCount: 0` goes with it, and not with none.
+    let min = spec.min_replica_count.map_or(0, |min| min.max(1));
     let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
     if min > max {
         return Some(format!(
@@ -111,6 +112,13 @@ pub fn fallback(spec: &ScaledObjectSpec) -> Option<String> {
 #[must_use]
 pub fn modifiers(spec: &ScaledObjectSpec) -> Option<String> {
     Modifiers::of(spec).err()
+}
+
+/// The names that the formula uses; `None` without one that parses.
+#[must_use]
+pub fn formula_names(spec: &ScaledObjectSpec) -> Option<Vec<String>> {
+    let modifiers = Modifiers::of(spec).ok()??;
+    Some(modifiers.formula.names().map(str::to_owned).collect())
 }
 
 /// What the API server would not take in the HPA.

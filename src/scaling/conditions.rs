@@ -84,7 +84,11 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     if !evaluation.answered {
         return Condition::new("Ready", "Unknown", "", "");
     }
-    if let Some(cause) = in_trouble(evaluation) {
+    if let Some(mut cause) = in_trouble(evaluation) {
+        // What is missing of an authentication may be why.
+        if let Some(missing) = plan.triggers.iter().find_map(|t| t.notice.as_ref()) {
+            cause = format!("{cause}; {missing}");
+        }
         if plan.fallback().is_some() {
             let text = format!("{READY}; a fallback is asked for: {cause}");
             return Condition::new("Ready", "True", "ScaledObjectReady", text);

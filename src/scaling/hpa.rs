@@ -22,7 +22,20 @@ use crate::{
 };
 
 const SELECTOR: &str = "scaledobject.keda.sh/name";
+const NAME: &str = "app.kubernetes.io/name";
+const PART_OF: &str = "app.kubernetes.io/part-of";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const EXCLUDED_LABELS: &str = "scaledobject.keda.sh/hpa-excluded-labels";
+
+/// Whether the labels of an HPA without an owner say that KEDA, or lagscale, made it for the ScaledObject of this name. The
+/// labels of a Helm release lie over `managed-by`, so any of three says so.
+#[must_use]
+pub fn is_made_for(labels: &BTreeMap<String, String>, object: &str, hpa: &str) -> bool {
+    let is = |key: &str, value: &str| labels.get(key).is_some_and(|v| v == value);
+    is(MANAGED_BY, "keda-operator")
+        || is(SELECTOR, object)
+        || is(PART_OF, object) && is(NAME, &short(hpa))
+}
 
 /// The HPA for `plan` with this maxReplicas; `None` without any metric to give it.
 #[must_use]
@@ -86,15 +99,13 @@ fn owner(plan: &Plan) -> OwnerReference {
 }
 
 fn labels(plan: &Plan) -> BTreeMap<String, String> {
-    let short: String = plan.hpa_name.chars().take(63).collect();
-    let short = short.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     let mut labels = BTreeMap::from(
         [
-            ("app.kubernetes.io/name", short),
+            (NAME, short(&plan.hpa_name).as_str()),
             ("app.kubernetes.io/version", env!("CARGO_PKG_VERSION")),
-            ("app.kubernetes.io/part-of", &plan.name),
+            (PART_OF, &plan.name),
             // Dashboards and policies select by it.
-            ("app.kubernetes.io/managed-by", "keda-operator"),
+            (MANAGED_BY, "keda-operator"),
         ]
         .map(|(k, v)| (k.to_owned(), v.to_owned())),
     );
@@ -111,6 +122,13 @@ fn labels(plan: &Plan) -> BTreeMap<String, String> {
     let copied = [own].into_iter().chain(of_object);
     labels.extend(copied.filter(|(key, _)| !excluded.contains(&key.as_str())));
     labels
+}
+
+/// A name as the value of a label.
+fn short(name: &str) -> String {
+    let short: String = name.chars().take(63).collect();
+    let short = short.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    short.to_owned()
 }
 
 /// By type (ContainerResource, External, Resource), in trigger order within one.

@@ -33,7 +33,7 @@ pub use evaluate::{Evaluation, Settings, Surroundings, evaluate};
 pub use events::{Event, events, step_event};
 pub use explain::{Account, ExplainedTrigger, Explanation, explain};
 pub use formula::{Formula, FormulaError};
-pub use hpa::wanted;
+pub use hpa::{is_made_for, wanted};
 pub use live::{FIELD_MANAGER, Live, difference, keep_managed, tolerance};
 pub use memory::Memory;
 pub use metric::{Metric, Value};

@@ -68,6 +68,8 @@ pub struct PlannedTrigger {
     pub cached: bool,
     /// What it came to.
     pub source: Result<Source, Arc<str>>,
+    /// Something of its authentication that is missing and may be.
+    pub notice: Option<Arc<str>>,
 }
 
 impl PlannedTrigger {
@@ -79,6 +81,7 @@ impl PlannedTrigger {
             name: trigger.name.as_deref().unwrap_or_default().into(),
             cached: trigger.use_cached_metrics == Some(true),
             source,
+            notice: None,
         }
     }
 }

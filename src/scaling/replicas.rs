@@ -40,13 +40,18 @@ impl Activity {
         if !active.is_empty() {
             return Self::Active(active);
         }
-        let known = plan.triggers.iter().all(|t| t.source.is_ok())
-            && !evaluation.fails()
-            && evaluation
-                .metrics
-                .iter()
-                .all(|m| m.fallback.is_some() || m.partial.is_none());
-        if known { Self::Idle } else { Self::Unknown }
+        let parsed = plan.triggers.iter().all(|t| t.source.is_ok());
+        // Whoever falls back to 0 replicas wants none while nothing is known.
+        let none = plan.object.spec.fallback.as_ref();
+        let errs_to_none = evaluation.fails() && none.is_some_and(|f| f.replicas == 0);
+        let mut metrics = evaluation.metrics.iter();
+        let read =
+            !evaluation.fails() && metrics.all(|m| m.fallback.is_some() || m.partial.is_none());
+        if parsed && (read || errs_to_none) {
+            Self::Idle
+        } else {
+            Self::Unknown
+        }
     }
 }
 

@@ -49,7 +49,10 @@ pub(super) fn of_kafka(
         fallback: None,
         failures: None,
         partial: readout.partial(),
-        notice: readout.notice.clone(),
+        notice: readout.notice.clone().or_else(|| {
+            let planned = plan.triggers.get(index)?.notice.as_ref();
+            planned.map(ToString::to_string)
+        }),
     }
 }
 

@@ -80,8 +80,8 @@ impl<'a> Fields<'a> {
     }
 
     /// Exactly the spellings of Go's `strconv.ParseBool`.
-    pub(super) fn boolean(&mut self, name: &str) -> bool {
-        match self.text(name, From::Trigger) {
+    pub(super) fn boolean(&mut self, name: &str, from: From) -> bool {
+        match self.text(name, from) {
             None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
             Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
             Some(other) => {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     fields::{Fields, From, Sources},
-    oauth::OAuth,
+    oauth::{OAuth, aws_credentials},
     partitions::limited,
     security::{Secured, security},
 };
@@ -98,11 +98,11 @@ impl<'a> Common<'a> {
                 &["readUncommitted", "readCommitted"],
                 "readUncommitted",
             ),
-            allow_idle_consumers: fields.boolean("allowIdleConsumers"),
-            exclude_persistent_lag: fields.boolean("excludePersistentLag"),
-            zero_without_commit: fields.boolean("scaleToZeroOnInvalidOffset"),
-            limit: fields.boolean("limitToPartitionsWithLag"),
-            even: fields.boolean("ensureEvenDistributionOfPartitions"),
+            allow_idle_consumers: fields.boolean("allowIdleConsumers", From::Trigger),
+            exclude_persistent_lag: fields.boolean("excludePersistentLag", From::Trigger),
+            zero_without_commit: fields.boolean("scaleToZeroOnInvalidOffset", From::Trigger),
+            limit: fields.boolean("limitToPartitionsWithLag", From::Trigger),
+            even: fields.boolean("ensureEvenDistributionOfPartitions", From::Trigger),
         }
     }
 
@@ -217,7 +217,7 @@ impl Kafka {
         let without_full_metadata = fields
             .text("fullMetadata", From::Trigger)
             .is_some()
-            .then(|| !fields.boolean("fullMetadata"));
+            .then(|| !fields.boolean("fullMetadata", From::Trigger));
         let (partitions, bad_limitation) = match common.limitation.map(limited).transpose() {
             Ok(partitions) => (partitions, None),
             Err(error) => (None, Some(error)),
@@ -255,7 +255,13 @@ impl Kafka {
         let first = checks.into_iter().flatten().next();
         let secured = first.map_or(secured, Err);
         let version = fields.text("version", From::Trigger).unwrap_or("1.0.0");
-        let secured = secured.and_then(|s| version_shape(version).map(|()| s));
+        let secured = secured.and_then(|secured| {
+            version_shape(version)?;
+            let signs = secured.oauth.as_ref().map(|o| o.provider) == Some("aws_msk_iam");
+            let credentials = signs.then(|| aws_credentials(&fields)).transpose();
+            credentials.map_err(|e| format!("error getting AWS authorization: {e}"))?;
+            Ok(secured)
+        });
         let topics = topic.as_slice();
         common.finish(topics, partitions, secured, fields.errors)
     }

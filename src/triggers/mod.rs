@@ -11,8 +11,11 @@ mod refusable;
 mod resource;
 mod schedule;
 mod security;
+mod unmatched;
 
 use std::collections::BTreeMap;
+
+use crate::kafka::topics::{TopicPattern, Topics};
 
 pub use cron::Cron;
 pub use fields::{Parameters, Sources};
@@ -20,6 +23,7 @@ pub use kafka::Kafka;
 pub use oauth::OAuth;
 pub use refusable::refusable;
 pub use resource::{Resource, Target};
+pub use unmatched::unmatched;
 
 /// What an HPA compares a metric with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +82,9 @@ pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trig
             } else {
                 apache_kafka::parse
             };
+            let metric_type = external(metric_type)?;
             let kafka = parse(sources).map_err(TriggerError::Kafka)?;
-            Ok(Trigger::Kafka(Box::new(kafka), external(metric_type)?))
+            Ok(Trigger::Kafka(Box::new(kafka), metric_type))
         }
         "cron" => {
             let metric_type = external(metric_type)?;
@@ -90,6 +95,36 @@ pub fn parse(kind: &str, sources: Sources<'_>, metric_type: &str) -> Result<Trig
         "memory" => Resource::parse("memory", metadata, metric_type).map(Trigger::Resource),
         other => Err(TriggerError::UnknownType(other.chars().take(100).collect())),
     }
+}
+
+/// Whether a trigger can be connected with though this authentication parameter is absent. Generated objects name the keys of
+/// a client certificate in Secrets that have none, as Knative's do; without a name or a password one would be somebody else.
+#[must_use]
+pub fn is_optional(parameter: &str) -> bool {
+    matches!(
+        parameter,
+        "ca" | "cert"
+            | "key"
+            | "keyPassword"
+            | "scopes"
+            | "oauthExtensions"
+            | "kerberosServiceName"
+            | "kerberosDisableFAST"
+            | "awsSessionToken"
+    )
+}
+
+/// A warning for each pattern of `topics` that probably means another thing.
+#[must_use]
+pub fn pattern_hints(metadata: &BTreeMap<String, String>) -> Vec<String> {
+    let listed = metadata
+        .get("topics")
+        .map(String::as_str)
+        .unwrap_or_default();
+    let pieces = listed.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let topics = Topics::parse(pieces).unwrap_or_default();
+    let hints = topics.patterns.iter().filter_map(TopicPattern::hint);
+    hints.collect()
 }
 
 /// Whether triggers of this type are read here.

@@ -42,11 +42,12 @@ const APACHE_MECHANISMS: [&str; 6] = [
 
 /// Of a `kafka` trigger; the first error, in KEDA's order.
 pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
-    let tls_on = tls_on(fields);
-    let unsafe_ssl = fields.boolean("unsafeSsl");
     let sasl = mechanism(fields, &MECHANISMS);
+    fields.boolean("kerberosDisableFAST", From::Authentication);
     let providers = ["bearer", "aws_msk_iam"];
     let provider = fields.choice("saslTokenProvider", EITHER, &providers, "bearer");
+    let tls_on = tls_on(fields);
+    let unsafe_ssl = fields.boolean("unsafeSsl", From::Trigger);
     match one_of_a_pair(fields).filter(|_| tls_on) {
         Some("cert") => return Err("key must be provided with cert".into()),
         Some(_) => return Err("cert must be provided with key".into()),
@@ -65,8 +66,6 @@ pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
         "oauthbearer" => {
             let found = oauth(fields, provider, tls_on)?;
             if found.provider == "aws_msk_iam" {
-                aws_credentials(fields)
-                    .map_err(|e| format!("error getting AWS authorization: {e}"))?;
                 secured.withheld =
                     Some("sasl oauthbearer (aws_msk_iam) can't be connected with yet".into());
             } else {

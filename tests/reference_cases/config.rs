@@ -8,10 +8,10 @@ use lagscale::{
 };
 use serde_json::{Value, json};
 
-use crate::Outcome;
+use crate::{Outcome, Row};
 
 /// The trigger of a row; what sections leave out is filled in as the reference's own tables do.
-pub fn parse(row: &Value) -> Result<Kafka, String> {
+pub fn parse(row: &Row) -> Result<Kafka, String> {
     let mut metadata = BTreeMap::from(
         [
             ("bootstrapServers", "b:9092"),
@@ -21,7 +21,7 @@ pub fn parse(row: &Value) -> Result<Kafka, String> {
         .map(|(k, v)| (k.to_owned(), v.to_owned())),
     );
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let pairs = |value: &Value| -> Vec<(String, String)> {
+    let pairs = |value: &Row| -> Vec<(String, String)> {
         let map = value.as_object().into_iter().flatten();
         map.map(|(k, v)| (k.clone(), text(v))).collect()
     };
@@ -29,7 +29,7 @@ pub fn parse(row: &Value) -> Result<Kafka, String> {
         metadata = pairs(&row["md"]).into_iter().collect();
     }
     metadata.extend(pairs(&row["md_extra"]));
-    let values = |value: &Value| -> Parameters {
+    let values = |value: &Row| -> Parameters {
         let pairs = pairs(value).into_iter();
         pairs.map(|(k, v)| (k, v.into())).collect()
     };
@@ -46,7 +46,7 @@ pub fn parse(row: &Value) -> Result<Kafka, String> {
     }
 }
 
-pub fn config(row: &Value) -> Outcome {
+pub fn config(row: &Row) -> Outcome {
     let expected = &row["expect"];
     let parsed = parse(row);
     if expected["ok"] == false {
@@ -99,20 +99,21 @@ fn seen(kafka: &Kafka) -> Value {
 }
 
 /// Rows that change a whole trigger.
-pub fn client_options(row: &Value) -> Outcome {
-    let row = json!({"md_extra": row["md"], "auth": row["auth"], "expect": row["expect"]});
-    config(&row)
+pub fn client_options(row: &Row) -> Outcome {
+    let row = json!({"md_extra": *row["md"], "auth": *row["auth"], "expect": *row["expect"]});
+    config(&row.into())
 }
 
 /// The option is taken and changes nothing.
-pub fn named_topics_only(row: &Value) -> Outcome {
-    parse(&json!({"md": row["md"]})).map(drop)
+pub fn named_topics_only(row: &Row) -> Outcome {
+    parse(&json!({"md": *row["md"]}).into()).map(drop)
 }
 
-pub fn metric_name(row: &Value) -> Outcome {
-    let kafka = parse(&json!({"scaler": row["scaler"], "md": {
-        "bootstrapServers": "b:9092", "consumerGroup": row["group"], "topic": row["topic"],
-    }}))?;
+pub fn metric_name(row: &Row) -> Outcome {
+    let trigger = json!({"scaler": *row["scaler"], "md": {
+        "bootstrapServers": "b:9092", "consumerGroup": *row["group"], "topic": *row["topic"],
+    }});
+    let kafka = parse(&trigger.into())?;
     let index = usize::try_from(row["triggerIndex"].as_u64().unwrap()).unwrap();
     let name = kafka.metric_name(index);
     if row["expect"] == *name {
@@ -122,15 +123,16 @@ pub fn metric_name(row: &Value) -> Outcome {
     }
 }
 
-pub fn limitation(row: &Value) -> Outcome {
+pub fn limitation(row: &Row) -> Outcome {
     let trigger = json!({
-        "md_extra": {"partitionLimitation": row["text"]},
-        "expect": {"ok": row["expect"]["ok"], "err": row["expect"]["err"], "partitions": row["expect"]["ids"]},
+        "md_extra": {"partitionLimitation": *row["text"]},
+        "expect": {"ok": *row["expect"]["ok"], "err": *row["expect"]["err"], "partitions": *row["expect"]["ids"]},
     });
+    let trigger = Row::from(trigger);
     if row["expect"]["ok"] == true {
         let found = seen(&parse(&trigger)?)["partitions"].clone();
         let wanted = &row["expect"]["ids"];
-        return if found == *wanted {
+        return if *wanted == found {
             Ok(())
         } else {
             Err(found.to_string())

@@ -2,10 +2,10 @@
 //! behind it. The rules look at inputs, so they also hold for rows nobody has seen yet.
 
 use lagscale::lag::Policy;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    Outcome,
+    Outcome, Row,
     caps::{capped, lags, wanted},
     config::{named_topics_only, parse},
     fallback::outage,
@@ -15,12 +15,12 @@ use crate::{
 /// A departure.
 pub struct Departure {
     pub section: &'static str,
-    pub holds: fn(&Value) -> bool,
-    pub instead: fn(&Value) -> Outcome,
+    pub holds: fn(&Row) -> bool,
+    pub instead: fn(&Row) -> Outcome,
     pub why: &'static str,
 }
 
-fn number(row: &Value, key: &str) -> i64 {
+fn number(row: &Row, key: &str) -> i64 {
     row[key].as_i64().unwrap_or(0)
 }
 
@@ -33,7 +33,7 @@ fn same<T: PartialEq + std::fmt::Debug>(found: &T, wanted: &T) -> Outcome {
 }
 
 /// The first rule that holds for a row.
-pub fn departure(section: &str, row: &Value) -> Option<&'static Departure> {
+pub fn departure(section: &str, row: &Row) -> Option<&'static Departure> {
     let mut all = DEPARTURES.iter();
     all.find(|d| d.section == section && (d.holds)(row))
 }
@@ -148,11 +148,11 @@ static DEPARTURES: [Departure; 14] = [
     },
 ];
 
-fn neither_policy(row: &Value) -> bool {
+fn neither_policy(row: &Row) -> bool {
     let policy = row["md"]["offsetResetPolicy"].as_str();
     policy.is_some_and(|p| p.contains(','))
 }
 
-fn everything(row: &Value) -> Outcome {
+fn everything(row: &Row) -> Outcome {
     same(&parse(row)?.policy, &Policy::Earliest)
 }

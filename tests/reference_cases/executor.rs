@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lagscale::{
     resources::Condition,
@@ -10,27 +11,30 @@ use lagscale::{
 use serde_json::{Value, json};
 
 use crate::{
-    Outcome,
+    Outcome, Row,
     bench::{Bench, live},
+    caps::read_lags,
 };
 
-pub fn executor(row: &Value) -> Outcome {
+pub fn executor(row: &Row) -> Outcome {
     let mut bench = object(row);
+    let evaluation = bench.evaluate();
     let activity = match (row["active"] == true, row["error"] == true) {
+        _ if row["lags"].is_array() => Activity::of(&bench.plan, &evaluation),
         (true, _) => Activity::Active(metrics(row)),
-        (false, true) => Activity::Unknown,
+        (false, true) => Activity::of(&bench.plan, &evaluation),
         (false, false) => Activity::Idle,
     };
     let current = row["current"].as_i64().unwrap_or(1);
     let current = i32::try_from(current).unwrap();
-    let step = next_move(&bench.plan, &activity, current, None, bench.now.wall);
+    let last = before_now(&row["lastActive"], bench.now.wall);
+    let step = next_move(&bench.plan, &activity, current, last, bench.now.wall);
     let expected = &row["expect"];
     replicas(expected, &step, current)?;
     let event = expected["event"].as_str();
     if let Some(wanted) = event {
         told(wanted, &step, &bench.plan, current)?;
     }
-    let evaluation = bench.evaluate();
     let awake = keeps_awake(&bench.plan, &activity, &evaluation);
     if expected["lastActiveSet"]
         .as_bool()
@@ -44,12 +48,22 @@ pub fn executor(row: &Value) -> Outcome {
     said(expected, &all, row["situation"].is_string())
 }
 
+/// A time as a row has it: `now-10s`.
+fn before_now(text: &Row, now: Timestamp) -> Option<Timestamp> {
+    let text = text.as_str()?;
+    let seconds = text.strip_prefix("now-").and_then(|t| t.strip_suffix('s'));
+    let seconds: u64 = seconds.and_then(|s| s.parse().ok()).unwrap();
+    Some(now - Duration::from_secs(seconds))
+}
+
 /// The row's object, read once and, with an error in the row, not again for long enough to be withheld.
-fn object(row: &Value) -> Bench {
+fn object(row: &Row) -> Bench {
     let mut spec = json!({});
     for (key, field) in [
         ("min", "minReplicaCount"),
         ("idle", "idleReplicaCount"),
+        ("max", "maxReplicaCount"),
+        ("cooldownPeriod", "cooldownPeriod"),
         ("initialCooldownPeriod", "initialCooldownPeriod"),
     ] {
         if !row[key].is_null() {
@@ -57,19 +71,23 @@ fn object(row: &Value) -> Bench {
         }
     }
     if row["fallback"].is_object() {
-        spec["fallback"] = json!({"failureThreshold": 3, "replicas": row["fallback"]["replicas"]});
+        spec["fallback"] = json!({"failureThreshold": 3, "replicas": *row["fallback"]["replicas"]});
     }
-    let mut bench = Bench::new(&spec);
+    let persistent = row["activationLags"].is_array().to_string();
+    let mut bench = Bench::with(&spec, &json!({"excludePersistentLag": persistent}));
     let mut object = (*bench.plan.object).clone();
     object.metadata.annotations = serde_json::from_value(row["annotations"].clone()).ok();
-    let created = row["created"].as_str();
-    let created = created.map(|_| bench.now.wall - Duration::from_secs(10));
+    let created = before_now(&row["created"], bench.now.wall);
     object.metadata.creation_timestamp = created.map(Time);
     if row["situation"].is_string() {
         object.status = serde_json::from_value(json!({"conditions": [before()]})).unwrap();
     }
     bench.plan = Plan::new(object.into(), bench.plan.triggers.clone());
-    bench.read(&[(0, 1)]);
+    if row["lags"].is_array() {
+        read_lags(row, &mut bench);
+    } else {
+        bench.read(&[(0, 1)]);
+    }
     bench.evaluate();
     bench.after(if row["error"] == true { 60 } else { 0 });
     bench
@@ -80,7 +98,7 @@ fn before() -> Value {
     json!({"type": "HPAActive", "status": "True", "reason": "HPAActive", "message": "HPA is actively scaling"})
 }
 
-fn metrics(row: &Value) -> Vec<std::sync::Arc<str>> {
+fn metrics(row: &Row) -> Vec<std::sync::Arc<str>> {
     let named = row["activeTriggers"].as_array().into_iter().flatten();
     let named: Vec<_> = named.filter_map(Value::as_str).map(Into::into).collect();
     if named.is_empty() {
@@ -90,13 +108,13 @@ fn metrics(row: &Value) -> Vec<std::sync::Arc<str>> {
     }
 }
 
-fn replicas(expected: &Value, step: &Move, current: i32) -> Outcome {
+fn replicas(expected: &Row, step: &Move, current: i32) -> Outcome {
     let found = match step {
         // To hold a number is the pause's step, not the poll's.
         Move::Hold(_) => current,
         step => step.to().unwrap_or(current),
     };
-    let wanted = match &expected["replicas"] {
+    let wanted = match &*expected["replicas"] {
         Value::Number(number) => number.as_i64(),
         Value::String(text) if text.starts_with("unchanged") => Some(i64::from(current)),
         _ => None,
@@ -131,7 +149,7 @@ fn told(wanted: &str, step: &Move, plan: &Plan, from: i32) -> Outcome {
     }
 }
 
-fn hpa(row: &Value) -> Option<Live> {
+fn hpa(row: &Row) -> Option<Live> {
     let said = &row["hpaScalingActive"];
     let text = |key: &str, default: &str| said[key].as_str().unwrap_or(default).to_owned();
     if said.is_null() {
@@ -149,13 +167,13 @@ fn hpa(row: &Value) -> Option<Live> {
     })
 }
 
-fn said(expected: &Value, all: &[Condition], unchanged: bool) -> Outcome {
-    for (kind, expected) in expected.as_object().into_iter().flatten() {
-        let kinds = ["Ready", "Active", "Paused", "HPAActive", "Fallback"];
-        if !kinds.contains(&kind.as_str()) {
+fn said(expected: &Row, all: &[Condition], unchanged: bool) -> Outcome {
+    for kind in ["Ready", "Active", "Paused", "HPAActive", "Fallback"] {
+        let expected = &expected[kind];
+        if expected.is_null() {
             continue;
         }
-        let found = all.iter().find(|c| c.kind == *kind);
+        let found = all.iter().find(|c| c.kind == kind);
         let found = found.ok_or_else(|| format!("there is no {kind}"))?;
         let text = expected.as_str().unwrap_or_default();
         let said = format!("{}/{}", found.status, found.reason);

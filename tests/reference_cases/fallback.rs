@@ -1,11 +1,11 @@
 //! Rows about what is served while nothing can be read.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Outcome, bench::Bench};
+use crate::{Outcome, Row, bench::Bench};
 
 /// An object of a row, with the failures its status tells.
-fn object(row: &Value) -> Bench {
+fn object(row: &Row) -> Bench {
     let threshold = row["target"].as_i64().unwrap_or(10).to_string();
     let mut spec = json!({});
     if row["fallback"].is_object() {
@@ -30,7 +30,7 @@ fn object(row: &Value) -> Bench {
     bench
 }
 
-pub fn fallback_metric(row: &Value) -> Outcome {
+pub fn fallback_metric(row: &Row) -> Outcome {
     let mut bench = object(row);
     bench.read(&[(0, row["query"]["value"].as_i64().unwrap_or(0))]);
     bench.follow();
@@ -38,6 +38,9 @@ pub fn fallback_metric(row: &Value) -> Outcome {
     bench.replicas = count("currentReplicas");
     bench.ready = count("readyReplicas");
     let read = row["query"]["value"].is_i64();
+    if !read && !row["query"].is_object() && row["query"] != *"error" {
+        return Err(format!("query: {}", *row["query"]));
+    }
     // The reading is asked about while it is fresh, or long after.
     bench = again(bench, row);
     bench.after(if read { 0 } else { 60 });
@@ -73,12 +76,27 @@ pub fn fallback_metric(row: &Value) -> Outcome {
         .map(|milli| milli / 1000)
         .or_else(|| metric.value.as_ref().ok().map(|v| v.lag));
     if expected["value"].as_i64() != value {
-        return Err(format!("expected {expected}, found {value:?}"));
+        return Err(format!("expected {}, found {value:?}", **expected));
+    }
+    let status = match metric.failures {
+        Some(0) => "Happy",
+        Some(_) => "Failing",
+        // Nothing is counted without a fallback, and what the status told before stands.
+        None if row["failures"].as_i64().unwrap_or(0) > 0 => "Failing",
+        None => "Happy",
+    };
+    if expected["status"].as_str().is_some_and(|s| s != status) {
+        return Err(format!(
+            "status: expected {}, found {status}",
+            *expected["status"]
+        ));
     }
     // Without a fallback nothing is counted; of more failures than the threshold one more is told.
     let told = metric.failures.map(i64::from);
     let threshold = row["fallback"]["failureThreshold"].as_i64();
-    let wanted = threshold.and_then(|_| expected["failures"].as_i64());
+    let wanted = expected["failures"]
+        .as_i64()
+        .filter(|_| threshold.is_some());
     match (wanted, told) {
         (Some(wanted), Some(told)) if told.min(1) != wanted.min(1) => {
             Err(format!("failures: expected {wanted}, found {told}"))
@@ -88,7 +106,7 @@ pub fn fallback_metric(row: &Value) -> Outcome {
 }
 
 /// The same object with nothing remembered but what its status tells.
-fn again(bench: Bench, row: &Value) -> Bench {
+fn again(bench: Bench, row: &Row) -> Bench {
     let mut fresh = object(row);
     fresh.picture = bench.picture;
     fresh.live = bench.live;
@@ -101,7 +119,7 @@ fn again(bench: Bench, row: &Value) -> Bench {
 /// Nothing can be asked at all: it falls back once the threshold is passed.
 pub fn outage() -> Outcome {
     let row = json!({"fallback": {"failureThreshold": 3, "replicas": 6}, "target": 10});
-    let mut bench = object(&row);
+    let mut bench = object(&row.into());
     bench.read(&[(0, 1)]);
     bench.follow();
     bench.after(60);

@@ -4,17 +4,19 @@ use lagscale::scaling::{Pause, Plan, difference, hpa_name, wanted};
 use serde_json::{Value, json};
 
 use crate::{
-    Outcome,
+    Outcome, Row,
     bench::{Bench, ready},
 };
 
 /// Whether there is code for a row.
-pub fn is_bound(row: &Value) -> bool {
+pub fn is_bound(row: &Row) -> bool {
     let id = row["id"].as_str().and_then(|id| id.strip_prefix("h-"));
     id.and_then(|n| n.parse().ok()).is_some_and(|n: u8| n <= 10)
 }
 
-pub fn hpa_object(row: &Value) -> Outcome {
+pub fn hpa_object(row: &Row) -> Outcome {
+    // Prose, too.
+    let _ = row["expect"].as_str();
     match row["id"].as_str().unwrap_or_default() {
         "h-0" => removed(),
         "h-1" => without_metrics(),

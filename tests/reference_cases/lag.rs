@@ -8,13 +8,13 @@ use lagscale::{
 };
 use serde_json::{Value, json};
 
-use crate::{Outcome, bench::Bench};
+use crate::{Outcome, Row, bench::Bench};
 
-pub fn partition_lag(row: &Value) -> Outcome {
-    counts(row, row["expect"][0].as_i64().unwrap())
+pub fn partition_lag(row: &Row) -> Outcome {
+    counts(row, row["expect"].get(0).and_then(Value::as_i64).unwrap())
 }
 
-pub fn counts(row: &Value, expected: i64) -> Outcome {
+pub fn counts(row: &Row, expected: i64) -> Outcome {
     let committed = row["c"].as_i64().unwrap();
     let track = Track::begin(Reading {
         committed: (committed >= 0).then_some(committed),
@@ -44,7 +44,7 @@ pub fn counts(row: &Value, expected: i64) -> Outcome {
 }
 
 /// Readings of one partition, a polling interval apart.
-pub fn persistent(row: &Value, expected: &Value) -> Outcome {
+pub fn persistent(row: &Row, expected: &Value) -> Outcome {
     let interval = Duration::from_secs(30);
     let begin = Moment::now();
     let mut track: Option<Track> = None;
@@ -79,7 +79,7 @@ pub fn persistent(row: &Value, expected: &Value) -> Outcome {
 }
 
 /// The steps of a row: committed offset, `None` without one, and log end offset.
-fn steps(row: &Value) -> Vec<(Option<i64>, i64)> {
+fn steps(row: &Row) -> Vec<(Option<i64>, i64)> {
     let steps = row["seq"].as_array().unwrap().iter();
     steps
         .map(|s| (s[0].as_i64().filter(|c| *c >= 0), s[1].as_i64().unwrap()))
@@ -87,7 +87,7 @@ fn steps(row: &Value) -> Vec<(Option<i64>, i64)> {
 }
 
 /// DESIGN section 5 for each step: counted lag and activation.
-pub fn steps_here(row: &Value) -> Vec<(i64, i64)> {
+pub fn steps_here(row: &Row) -> Vec<(i64, i64)> {
     let steps = steps(row);
     let first = steps[0].1;
     let lagged = |(committed, end): (Option<i64>, i64)| committed.is_some_and(|c| c < end);
@@ -103,7 +103,7 @@ pub fn steps_here(row: &Value) -> Vec<(i64, i64)> {
 }
 
 /// The reference's: a commit that is the one of the step before is persistent, whatever the lag was then.
-pub fn steps_there(row: &Value) -> Vec<(i64, i64)> {
+pub fn steps_there(row: &Row) -> Vec<(i64, i64)> {
     let steps = steps(row);
     let step = |(n, (committed, end)): (usize, &(Option<i64>, i64))| match committed {
         None => (1, 1),
@@ -117,7 +117,7 @@ pub fn steps_there(row: &Value) -> Vec<(i64, i64)> {
 }
 
 /// A partition that an answer left out is unknown, and with it the sum.
-pub fn absent(_: &Value) -> Outcome {
+pub fn absent(_: &Row) -> Outcome {
     let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 5), (0, 5)]);
     bench.change(1, |slot| {

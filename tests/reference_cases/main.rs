@@ -19,6 +19,7 @@ mod hpa_object;
 mod lag;
 mod objects;
 mod query_errors;
+mod row;
 mod webhook;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -33,6 +34,7 @@ use lag::{partition_lag, persistent};
 use libtest_mimic::{Arguments, Trial};
 use objects::{bounds, fallback_validation, hpa_replicas, pause, triggers_validation};
 use query_errors::query_error;
+use row::Row;
 use serde_json::Value;
 
 type Outcome = Result<(), String>;
@@ -41,7 +43,7 @@ type Outcome = Result<(), String>;
 const ELSEWHERE: [&str; 4] = ["meta", "scaling_modifiers", "e2e_kafka", "e2e_core"];
 
 /// What runs a section's rows.
-fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
+fn code(section: &str) -> Option<fn(&Row) -> Outcome> {
     Some(match section {
         "kafka_config_metadata"
         | "kafka_config_auth"
@@ -55,7 +57,7 @@ fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
         "topic_partitions" => topic_partitions,
         "partition_limitation_text" => limitation,
         "partition_lag" => partition_lag,
-        "persistent_lag" => |row| persistent(row, &row["expect"]),
+        "persistent_lag" => |row| persistent(row, &row["expect"].clone()),
         "next_factor" => next_factor,
         "factors" => factors,
         "cap" => cap,
@@ -75,10 +77,17 @@ fn code(section: &str) -> Option<fn(&Value) -> Outcome> {
 
 fn main() {
     let args = Arguments::from_args();
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/reference.yaml");
-    let file = std::env::var_os("LAGSCALE_CASES").map_or(own, Into::into);
-    let text = fs::read_to_string(&file).unwrap();
-    let sections: BTreeMap<String, Value> = serde_saphyr::from_str(&text).unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let files = match std::env::var_os("LAGSCALE_CASES") {
+        Some(file) => vec![file.into()],
+        None => vec![own.join("reference.yaml"), own.join("more.yaml")],
+    };
+    let mut sections: Vec<(String, Value)> = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let found: BTreeMap<String, Value> = serde_saphyr::from_str(&text).unwrap();
+        sections.extend(found);
+    }
     let mut trials = Vec::new();
     for (section, rows) in sections {
         let Some(code) = code(&section) else {
@@ -100,27 +109,36 @@ fn main() {
             }
             let id = row["id"].as_str().map(str::to_owned);
             let id = id.unwrap_or_else(|| format!("{section}#{number}"));
+            let look = Row::from(row.clone());
             let bound = match section.as_str() {
-                "webhook" => webhook::is_bound(&row),
-                "hpa_object" => hpa_object::is_bound(&row),
-                "whole_query_errors" => query_errors::is_bound(&row),
+                "webhook" => webhook::is_bound(&look),
+                "hpa_object" => hpa_object::is_bound(&look),
+                "whole_query_errors" => query_errors::is_bound(&look),
                 _ => true,
             };
             if !bound {
                 eprintln!("no code: {id}");
                 continue;
             }
-            let departure = departure(&section, &row);
+            let departure = departure(&section, &look);
             let named = id.clone();
             trials.push(Trial::test(id, move || {
-                let done = match departure {
-                    Some(departure) => {
-                        eprintln!("{named}: departs: {}", departure.why);
-                        (departure.instead)(&row).map_err(|e| format!("{}: {e}", departure.why))
-                    }
-                    None => code(&row),
-                };
-                done.map_err(Into::into)
+                let row = Row::from(row);
+                if let Some(departure) = departure {
+                    eprintln!("{named}: departs: {}", departure.why);
+                    let done = (departure.instead)(&row);
+                    return done.map_err(|e| format!("{}: {e}", departure.why).into());
+                }
+                code(&row)?;
+                let unread = row.unread();
+                if unread.is_empty() {
+                    Ok(())
+                } else {
+                    Err(
+                        format!("nobody reads {}: the row proves nothing", unread.join(", "))
+                            .into(),
+                    )
+                }
             }));
         }
     }

@@ -2,14 +2,14 @@
 
 use lagscale::{
     resources::ScaledObject,
-    scaling::{Pause, Plan, checks, wanted as hpa},
+    scaling::{Plan, checks, wanted as hpa},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Outcome, bench::Bench};
+use crate::{Outcome, Row, bench::Bench};
 
 /// A ScaledObject's bounds as a plan sees them.
-fn bounded(row: &Value) -> Bench {
+fn bounded(row: &Row) -> Bench {
     let mut spec = json!({});
     for (key, field) in [
         ("min", "minReplicaCount"),
@@ -23,9 +23,9 @@ fn bounded(row: &Value) -> Bench {
     Bench::new(&spec)
 }
 
-pub fn bounds(row: &Value) -> Outcome {
+pub fn bounds(row: &Row) -> Outcome {
     let problem = bounded(row).plan.problem;
-    match (row["expect"]["err"].as_str(), problem) {
+    match (row.error(), problem) {
         (None, None) => Ok(()),
         (Some(text), Some(found)) if found.contains(text) => Ok(()),
         (_, found) => Err(format!("{found:?}")),
@@ -33,21 +33,23 @@ pub fn bounds(row: &Value) -> Outcome {
 }
 
 /// Before anything is read; afterwards the partitions bound it.
-pub fn hpa_replicas(row: &Value) -> Outcome {
+pub fn hpa_replicas(row: &Row) -> Outcome {
     let mut bench = bounded(row);
     let max = bench.evaluate().max;
     let hpa = hpa(&bench.plan, max).and_then(|h| h.spec).unwrap();
     let found = json!({"minReplicas": hpa.min_replicas, "maxReplicas": hpa.max_replicas});
-    if found == row["expect"] {
+    if row["expect"] == found {
         Ok(())
     } else {
         Err(found.to_string())
     }
 }
 
-pub fn pause(row: &Value) -> Outcome {
-    let annotations = serde_json::from_value(row["annotations"].clone()).unwrap();
-    let found = Pause::of(&annotations)?.whole;
+pub fn pause(row: &Row) -> Outcome {
+    let mut object = (*Bench::new(&json!({})).plan.object).clone();
+    object.metadata.annotations = serde_json::from_value(row["annotations"].clone()).unwrap();
+    object.status = serde_json::from_value(row["status"].clone()).unwrap();
+    let found = Plan::new(object.into(), Vec::new()).pause.whole;
     if row["expect"] == found {
         Ok(())
     } else {
@@ -56,7 +58,7 @@ pub fn pause(row: &Value) -> Outcome {
 }
 
 /// An object with the triggers of a row, some of which are just a type.
-fn validated(row: &Value) -> ScaledObject {
+fn validated(row: &Row) -> ScaledObject {
     let mut object = (*Bench::new(&json!({})).plan.object).clone();
     let triggers = row["triggers"].as_array().unwrap().iter().map(|trigger| {
         let mut whole = match trigger.as_str() {
@@ -72,9 +74,9 @@ fn validated(row: &Value) -> ScaledObject {
 }
 
 /// As the check says it, and as the condition of a stored object does.
-fn said(row: &Value, object: ScaledObject, found: Option<String>) -> Outcome {
+fn said(row: &Row, object: ScaledObject, found: Option<String>) -> Outcome {
     let told = Plan::new(object.into(), Vec::new()).problem;
-    match (row["expect"]["err"].as_str(), found, told) {
+    match (row.error(), found, told) {
         (None, None, None) => Ok(()),
         (Some(text), Some(found), Some(told)) if found.contains(text) && told.contains(text) => {
             Ok(())
@@ -83,13 +85,13 @@ fn said(row: &Value, object: ScaledObject, found: Option<String>) -> Outcome {
     }
 }
 
-pub fn triggers_validation(row: &Value) -> Outcome {
+pub fn triggers_validation(row: &Row) -> Outcome {
     let object = validated(row);
     let found = checks::triggers(&object.spec);
     said(row, object, found)
 }
 
-pub fn fallback_validation(row: &Value) -> Outcome {
+pub fn fallback_validation(row: &Row) -> Outcome {
     let object = validated(row);
     let found = checks::fallback(&object.spec);
     said(row, object, found)

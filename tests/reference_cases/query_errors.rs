@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use lagscale::poll::{GroupPicture, Trouble};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    Outcome,
+    Outcome, Row,
     bench::{Bench, ready},
     departures::Departure,
 };
@@ -33,17 +33,17 @@ const RULES: [(&str, Code); 9] = [
     ("one leader broker unreachable", one_partition),
 ];
 
-pub fn is_bound(row: &Value) -> bool {
+pub fn is_bound(row: &Row) -> bool {
     code(row).is_some()
 }
 
-fn code(row: &Value) -> Option<Code> {
+fn code(row: &Row) -> Option<Code> {
     let rule = row["rule"].as_str()?;
     let found = RULES.iter().find(|(begin, _)| rule.starts_with(begin));
     found.map(|(_, code)| *code)
 }
 
-pub fn query_error(row: &Value) -> Outcome {
+pub fn query_error(row: &Row) -> Outcome {
     code(row).ok_or("no code for it")?()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lagscale::server::webhooks::{Hook, Request, Subject, Surroundings, Template, Verdict};
 use serde_json::{Value, json};
 
-use crate::Outcome;
+use crate::{Outcome, Row};
 
 /// What is sent to a webhook, and what there is besides.
 struct Review {
@@ -22,7 +22,7 @@ fn resting(idle: i32) -> Review {
 }
 
 /// An idle count of 1 or more is refused, with the way to have it.
-pub fn idle_count(row: &Value) -> Outcome {
+pub fn idle_count(row: &Row) -> Outcome {
     webhook(row)?;
     match resting(1).verdict() {
         Err(said) if said.contains("spec.idleReplicaCount: Invalid value: 1: must be 0") => Ok(()),
@@ -289,11 +289,11 @@ fn reason(id: &str) -> &'static str {
     }
 }
 
-pub fn is_bound(row: &Value) -> bool {
+pub fn is_bound(row: &Row) -> bool {
     row["id"].as_str().and_then(reviews).is_some()
 }
 
-pub fn webhook(row: &Value) -> Outcome {
+pub fn webhook(row: &Row) -> Outcome {
     let id = row["id"].as_str().unwrap_or_default();
     let expected = row["expect"].as_str().unwrap_or_default();
     for review in reviews(id).unwrap_or_default() {

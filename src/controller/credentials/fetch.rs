@@ -108,9 +108,26 @@ async fn workload(
     let Some(object) = api.get_opt(&workload.name).await.map_err(said)? else {
         return Ok(Fetch::Missing { again });
     };
+    let version = watching::version(reference, &object.metadata);
+    let spec = &object.data["spec"];
+    let Some(of) = Workload::referred(&workload.namespace, spec) else {
+        return Ok(Fetch::Brought {
+            version,
+            content: Content::Template(Template::of(&spec["template"])),
+            again,
+        });
+    };
+    let resource = target::resource_of(client, &of.api_version, &of.kind).await?;
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &of.namespace, &resource);
+    // Nothing tells a change of it: it is looked at by the clock.
+    let again = Some(WORKLOAD_AGAIN);
+    let Some(referred) = api.get_opt(&of.name).await.map_err(said)? else {
+        return Ok(Fetch::Missing { again });
+    };
+    let its = referred.metadata.resource_version.unwrap_or_default();
     Ok(Fetch::Brought {
-        version: watching::version(reference, &object.metadata),
-        content: Content::Template(Template::of(&object.data["spec"]["template"])),
+        version: format!("{version} {its}"),
+        content: Content::Template(Template::of(&referred.data["spec"]["template"])),
         again,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use serde_json::Value;
+
 use crate::{
     controller::{resolve::Template, target},
     resources::ScaleTarget,
@@ -91,6 +93,23 @@ impl Reference {
     }
 }
 
+impl Workload {
+    /// The workload whose pods this one takes over (`spec.workloadRef` of an Argo Rollout), where it has no pod template of its
+    /// own.
+    pub(in crate::controller) fn referred(namespace: &str, spec: &Value) -> Option<Self> {
+        let reference = spec
+            .get("workloadRef")
+            .filter(|_| !spec["template"].is_object())?;
+        let text = |key: &str| reference[key].as_str().filter(|t| !t.is_empty());
+        Some(Self {
+            namespace: namespace.to_owned(),
+            api_version: text("apiVersion").unwrap_or("apps/v1").to_owned(),
+            kind: text("kind").unwrap_or("Deployment").to_owned(),
+            name: text("name")?.to_owned(),
+        })
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, namespace, name) = match self {
@@ -103,5 +122,34 @@ impl fmt::Display for Reference {
             Self::File(path) => return write!(f, "file {path}"),
         };
         write!(f, "{kind} {namespace}/{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A report from outside (R12).
+    #[test]
+    fn a_rollout_without_a_template_refers_to_the_workload_that_has_it() {
+        let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"});
+        let referred = |spec: Value| Workload::referred("shop", &spec).map(|w| (w.kind, w.name));
+        let deployment = Some(("Deployment".to_owned(), "app".to_owned()));
+        assert_eq!(referred(json!({"workloadRef": reference})), deployment);
+        assert_eq!(
+            referred(json!({"workloadRef": reference, "template": null})),
+            deployment
+        );
+        assert_eq!(
+            referred(json!({"workloadRef": reference, "template": {}})),
+            None
+        );
+        assert_eq!(
+            referred(json!({"workloadRef": {"kind": "Deployment"}})),
+            None
+        );
+        assert_eq!(referred(json!({})), None);
     }
 }

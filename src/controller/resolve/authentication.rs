@@ -6,7 +6,7 @@ use super::{Gather, Lookup, hosts};
 use crate::{
     controller::credentials::{Content, Found, Reference},
     resources::{AuthenticationRef, EnvRef, TargetRef, TriggerAuthenticationSpec},
-    triggers::Parameters,
+    triggers::{self, Parameters},
 };
 
 /// What an authentication came to.
@@ -135,12 +135,18 @@ impl<L: Lookup> Gather<'_, L> {
         let Some(values) = self.values(reference, &format!("for parameter {parameter}")) else {
             return;
         };
-        match values.get(&target.key).cloned() {
-            Some(value) => drop(into.insert(parameter.clone(), value)),
-            None => self.notes.push(format!(
-                "{reference} has no key {} (for parameter {parameter})",
-                target.key
-            )),
+        if let Some(value) = values.get(&target.key).cloned() {
+            into.insert(parameter.clone(), value);
+            return;
+        }
+        let missing = format!(
+            "{reference} has no key {} (for parameter {parameter})",
+            target.key
+        );
+        if triggers::is_optional(parameter) {
+            self.notices.push(missing);
+        } else {
+            self.notes.push(missing);
         }
     }
 

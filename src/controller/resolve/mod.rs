@@ -58,8 +58,14 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
             references: &mut references,
             waiting: &mut waiting,
             notes: Vec::new(),
+            notices: Vec::new(),
         };
-        PlannedTrigger::new(trigger, gather.source(index, trigger))
+        let source = gather.source(index, trigger);
+        let notice = (!gather.notices.is_empty()).then(|| gather.notices.join("; ").into());
+        PlannedTrigger {
+            notice,
+            ..PlannedTrigger::new(trigger, source)
+        }
     });
     let triggers = triggers.collect();
     Resolved {
@@ -78,6 +84,8 @@ struct Gather<'a, L> {
     waiting: &'a mut bool,
     /// What is missing: appended to the validation's error, which alone would mislead.
     notes: Vec<String>,
+    /// What is missing and may be: it is connected without, and told.
+    notices: Vec<String>,
 }
 
 impl<'a, L: Lookup> Gather<'a, L> {

@@ -6,12 +6,14 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 
 use super::Surroundings;
-use crate::{resources::ScaledObject, scaling::hpa_name};
+use crate::{
+    resources::ScaledObject,
+    scaling::{hpa_name, is_made_for},
+};
 
 const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 /// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
 const OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// A scaled workload by kind; in another version it is the same.
 pub(super) struct Target {
@@ -109,8 +111,9 @@ fn belongs(hpa: &HorizontalPodAutoscaler, object: &ScaledObject) -> bool {
     let owned = owners
         .iter()
         .any(|o| o.kind == "ScaledObject" && Some(&o.name) == object.metadata.name.as_ref());
-    let keda = hpa.labels().get(MANAGED_BY).map(String::as_str) == Some("keda-operator");
-    owned || (owners.is_empty() && keda && hpa.name_any() == hpa_name(object))
+    let name = hpa_name(object);
+    let made = is_made_for(hpa.labels(), &object.name_any(), &name);
+    owned || (owners.is_empty() && made && hpa.name_any() == name)
 }
 
 #[cfg(test)]
@@ -158,13 +161,24 @@ mod tests {
         for metadata in [
             json!({"name": "old", "ownerReferences": owner}),
             json!({"name": "keda-hpa-so", "labels": keda}),
+            // A report from outside (R21): a Helm release's labels lie over KEDA's.
+            json!({"name": "keda-hpa-so", "labels": {"app.kubernetes.io/managed-by": "Helm", "scaledobject.keda.sh/name": "so"}}),
+            json!({"name": "keda-hpa-so", "labels": {
+                "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/part-of": "so", "app.kubernetes.io/name": "keda-hpa-so",
+            }}),
             json!({"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}),
         ] {
             let around = hpa(&metadata);
             assert_eq!(conflict(&object(&json!({})), &around), None, "{metadata}");
         }
-        let other = hpa(&json!({"name": "keda-hpa-other", "labels": keda}));
-        assert!(conflict(&object(&json!({})), &other).is_some());
+        for other in [
+            json!({"name": "keda-hpa-other", "labels": keda}),
+            json!({"name": "keda-hpa-so", "labels": {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/part-of": "so"}}),
+            json!({"name": "keda-hpa-so", "labels": {"scaledobject.keda.sh/name": "another"}}),
+        ] {
+            let around = hpa(&other);
+            assert!(conflict(&object(&json!({})), &around).is_some(), "{other}");
+        }
     }
 
     #[test]

@@ -35,6 +35,14 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
     errors.extend(metadata(spec));
     errors.extend(conflict(object, around));
     let mut warnings = warnings(spec);
+    warnings.extend(unheard(spec));
+    for trigger in &spec.triggers {
+        let name = trigger.name.as_deref().unwrap_or_default();
+        if !around.tolerates_unmatched {
+            warnings.extend(triggers::unmatched(&trigger.kind, name, &trigger.metadata));
+        }
+        warnings.extend(triggers::pattern_hints(&trigger.metadata));
+    }
     match around.template.as_ref().filter(|_| reads_template(object)) {
         Some(Ok(template)) => errors.extend(requests(spec, template)),
         Some(Err(error)) => warnings.push(format!(
@@ -122,6 +130,30 @@ fn warnings(spec: &ScaledObjectSpec) -> Vec<String> {
     warnings
 }
 
+/// Triggers that a formula does not use: what they read counts for nothing.
+fn unheard(spec: &ScaledObjectSpec) -> Vec<String> {
+    let Some(used) = checks::formula_names(spec) else {
+        return Vec::new();
+    };
+    let triggers = spec.triggers.iter().enumerate();
+    let external = triggers.filter(|(_, trigger)| !checks::is_resource(trigger));
+    let unheard = external.filter_map(|(index, trigger)| {
+        let name = trigger.name.as_deref().filter(|n| !n.is_empty());
+        let why = match name {
+            None => "has no name that the formula could use".to_owned(),
+            Some(name) if !used.iter().any(|u| u == name) => {
+                format!("is named {name}, which the formula does not use")
+            }
+            Some(_) => return None,
+        };
+        let kind = &trigger.kind;
+        Some(format!(
+            "trigger {index} (type {kind}) {why}: with scalingModifiers its value counts for nothing"
+        ))
+    });
+    unheard.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -167,6 +199,73 @@ mod tests {
             check(&object(&foreign), &Surroundings::default()),
             Ok(vec![])
         );
+    }
+
+    fn warned(spec: &Value) -> Vec<String> {
+        check(&object(spec), &Surroundings::default()).unwrap()
+    }
+
+    /// A report from outside (R17).
+    #[test]
+    fn a_trigger_that_the_formula_does_not_use_is_warned_of() {
+        let kafka = |name: Option<&str>| json!({"type": "kafka", "name": name, "metadata": {"bootstrapServers": "b:9092", "consumerGroup": "g"}});
+        let spec = |names: &[Option<&str>]| {
+            let triggers: Vec<Value> = names.iter().map(|n| kafka(*n)).collect();
+            json!({"triggers": triggers, "advanced": {"scalingModifiers": {"formula": "a + 1", "target": "2"}}})
+        };
+        assert_eq!(warned(&spec(&[Some("a")])), Vec::<String>::new());
+        let said = warned(&spec(&[Some("a"), None, Some("b")]));
+        assert!(
+            said[0].starts_with("trigger 1 (type kafka) has no name"),
+            "{said:?}"
+        );
+        assert!(
+            said[1].starts_with("trigger 2 (type kafka) is named b"),
+            "{said:?}"
+        );
+        assert_eq!(said.len(), 2);
+        assert_eq!(
+            warned(&json!({"triggers": [kafka(None)]})),
+            Vec::<String>::new()
+        );
+    }
+
+    /// Reports from outside: R13 and R15.
+    #[test]
+    fn a_misspelt_field_and_a_pattern_that_is_a_shell_s_are_warned_of() {
+        let with = |field: &str, value: &str| json!({"triggers": [{"type": "kafka", "metadata": {"bootstrapServers": "b:9092", "consumerGroup": "g", field: value}}]});
+        let said = warned(&with("offsetRestPolicy", "latest"));
+        assert_eq!(said.len(), 1);
+        assert!(
+            said[0].ends_with("did you mean offsetResetPolicy?"),
+            "{said:?}"
+        );
+        let quiet = Surroundings {
+            tolerates_unmatched: true,
+            ..Surroundings::default()
+        };
+        let misspelt = object(&with("offsetRestPolicy", "latest"));
+        assert_eq!(check(&misspelt, &quiet), Ok(vec![]));
+        for (topics, hinted) in [
+            ("orders-*", true),
+            ("orders*", true),
+            ("orders.*", false),
+            ("orders-.*", false),
+            ("(a|b)*", false),
+            ("[ab]*, orders_*", true),
+        ] {
+            let said = warned(&with("topics", topics));
+            assert_eq!(said.len(), usize::from(hinted), "{topics}: {said:?}");
+            assert!(said.iter().all(|s| s.contains(".*")), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_idle_count_is_refused_with_the_way_to_rest_at_it() {
+        let said = |spec: Value| check(&object(&spec), &Surroundings::default());
+        let one = said(json!({"minReplicaCount": 2, "idleReplicaCount": 1})).unwrap_err();
+        assert!(one.contains("set minReplicaCount to 1"), "{one}");
+        assert!(said(json!({"minReplicaCount": 2, "idleReplicaCount": 0})).is_ok());
     }
 
     #[test]

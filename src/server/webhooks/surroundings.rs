@@ -25,6 +25,8 @@ pub struct Surroundings {
     pub hpas: Vec<Arc<HorizontalPodAutoscaler>>,
     /// The workload's pods, or why they could not be read; `None` where nobody needs them.
     pub template: Option<Result<Template, String>>,
+    /// Fields that no trigger reads are let in without a warning.
+    pub tolerates_unmatched: bool,
 }
 
 /// What decides the requests of a workload's containers.
@@ -43,6 +45,8 @@ pub struct Neighbours {
     pub objects: Store<ScaledObject>,
     /// HPAs.
     pub hpas: Store<HorizontalPodAutoscaler>,
+    /// Whether fields that no trigger reads are warned of.
+    pub warns_of_unmatched: bool,
 }
 
 impl Neighbours {
@@ -64,6 +68,7 @@ impl Neighbours {
             others: of(&self.objects, namespace),
             hpas: of(&self.hpas, namespace),
             template,
+            tolerates_unmatched: !self.warns_of_unmatched,
         }
     }
 }

@@ -95,6 +95,7 @@ impl Rig {
             neighbours: Neighbours {
                 objects: kube::runtime::reflector::store().0,
                 hpas: kube::runtime::reflector::store().0,
+                warns_of_unmatched: true,
             },
             questions: Questions::unanswered(),
             polled: polled_seen,

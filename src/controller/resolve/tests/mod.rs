@@ -199,6 +199,50 @@ fn of_two_sources_of_one_parameter_the_later_counts() {
     assert_eq!(password.as_deref(), Ok("of file"));
 }
 
+/// A report from outside (R02): Knative names the keys of a client certificate in Secrets that have none.
+#[test]
+fn an_optional_parameter_whose_key_is_missing_is_absent_and_told() {
+    for parameter in [
+        "ca",
+        "cert",
+        "key",
+        "keyPassword",
+        "scopes",
+        "oauthExtensions",
+    ] {
+        let refs = json!([
+            {"parameter": "username", "name": "secret", "key": "user"},
+            {"parameter": "password", "name": "secret", "key": "password"},
+            {"parameter": parameter, "name": "secret", "key": "user.crt"},
+        ]);
+        let fake = Fake::new(&json!({"secretTargetRef": refs}), &main());
+        let kafka = fake.resolve("", &json!({"tls": "enable"})).unwrap();
+        assert!(kafka.security.sasl.is_some() && kafka.security.tls.is_some());
+        let told = fake.resolved("", &json!({})).plan.triggers[0]
+            .notice
+            .clone();
+        let expected =
+            format!("Secret shop/secret has no key user.crt (for parameter {parameter})");
+        assert_eq!(told.as_deref(), Some(expected.as_str()));
+    }
+    for parameter in [
+        "username",
+        "password",
+        "sasl",
+        "tls",
+        "oauthTokenEndpointUri",
+        "realm",
+    ] {
+        let refs = json!([{"parameter": parameter, "name": "secret", "key": "nope"}]);
+        let fake = Fake::new(&json!({"secretTargetRef": refs}), &main());
+        let said = fake.resolve("", &json!({"sasl": "none"})).unwrap_err();
+        assert!(
+            said.contains(&format!("(for parameter {parameter})")),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn what_is_missing_is_named_and_the_trigger_is_not_asked() {
     let token = json!([{"parameter": "password", "serviceAccountName": "nobody"}]);

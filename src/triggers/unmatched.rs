@@ -1,0 +1,186 @@
+//! Metadata that a trigger does not read: a misspelt field is silently its default. KEDA tells of these only where
+//! `KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS` is `enabled`, in its scaler's words, which come first here.
+
+use std::collections::BTreeMap;
+
+/// Fields that are told of one trigger; the rest is as wrong.
+const MOST: usize = 10;
+/// Letters of a field that is told.
+const LONGEST: usize = 60;
+/// Names that look alike this much are taken for the same.
+const ALIKE: f64 = 0.75;
+
+const KAFKA: [&str; 28] = [
+    "activationLagThreshold",
+    "allowIdleConsumers",
+    "awsAccessKeyID",
+    "awsAccessKeyIDFromEnv",
+    "awsRegion",
+    "awsSecretAccessKeyFromEnv",
+    "bootstrapServers",
+    "bootstrapServersFromEnv",
+    "consumerGroup",
+    "consumerGroupFromEnv",
+    "ensureEvenDistributionOfPartitions",
+    "excludePersistentLag",
+    "fullMetadata",
+    "identityOwner",
+    "isolation",
+    "lagThreshold",
+    "limitToPartitionsWithLag",
+    "offsetResetPolicy",
+    "partitionLimitation",
+    "sasl",
+    "saslTokenProvider",
+    "scaleToZeroOnInvalidOffset",
+    "tls",
+    "topic",
+    "topicFromEnv",
+    "topics",
+    "unsafeSsl",
+    "version",
+];
+const CRON: [&str; 4] = ["desiredReplicas", "end", "start", "timezone"];
+const RESOURCE: [&str; 3] = ["containerName", "type", "value"];
+
+/// Parameters that are read from an authentication only.
+const AUTHENTICATION: [&str; 14] = [
+    "ca",
+    "cert",
+    "key",
+    "keyPassword",
+    "keytab",
+    "kerberosConfig",
+    "kerberosDisableFAST",
+    "kerberosServiceName",
+    "oauthExtensions",
+    "oauthTokenEndpointUri",
+    "password",
+    "realm",
+    "scopes",
+    "username",
+];
+
+/// Names that other tools have for a field.
+const OTHERS: [(&str, &str); 6] = [
+    ("brokerList", "bootstrapServers"),
+    ("brokers", "bootstrapServers"),
+    ("groupId", "consumerGroup"),
+    ("group", "consumerGroup"),
+    ("topicName", "topic"),
+    ("autoOffsetReset", "offsetResetPolicy"),
+];
+
+/// A warning for each field of the trigger that nothing reads, with what was probably meant. `name` is the trigger's, empty
+/// without one. A type that is not known here is somebody else's to judge.
+#[must_use]
+pub fn unmatched(kind: &str, name: &str, metadata: &BTreeMap<String, String>) -> Vec<String> {
+    let known: &[&str] = match kind {
+        "kafka" | "apache-kafka" => &KAFKA,
+        "cron" => &CRON,
+        "cpu" | "memory" => &RESOURCE,
+        _ => return Vec::new(),
+    };
+    let kafka = known.len() == KAFKA.len();
+    let scaler = if name.is_empty() {
+        kind.to_owned()
+    } else {
+        format!("{kind} ({name})")
+    };
+    let unread = metadata.keys().filter(|key| !known.contains(&key.as_str()));
+    let told = unread.take(MOST).map(|key| {
+        let short: String = key.chars().take(LONGEST).collect();
+        let hint = if kafka && AUTHENTICATION.contains(&key.as_str()) {
+            ": it is read from the TriggerAuthentication only".to_owned()
+        } else {
+            nearest(&short, known)
+                .map(|near| format!(": did you mean {near}?"))
+                .unwrap_or_default()
+        };
+        format!("Unmatched input property {short} in scaler {scaler}{hint}")
+    });
+    told.collect()
+}
+
+fn nearest<'a>(field: &str, known: &[&'a str]) -> Option<&'a str> {
+    let meant = OTHERS.iter().find(|(other, _)| *other == field);
+    if let Some((_, meant)) = meant {
+        return known.iter().find(|k| *k == meant).copied();
+    }
+    let lower = field.to_lowercase();
+    let alike = |name: &&str| strsim::jaro_winkler(&lower, &name.to_lowercase());
+    let best = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(best) >= ALIKE).then_some(*best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kind: &str, fields: &[&str]) -> Vec<String> {
+        let metadata = fields.iter().map(|f| ((*f).to_owned(), "x".to_owned()));
+        unmatched(kind, "", &metadata.collect())
+    }
+
+    /// Reports from outside: R15, R16 and R43.
+    #[test]
+    fn a_misspelt_field_is_told_with_the_one_that_was_meant() {
+        for (kind, field, hint) in [
+            (
+                "kafka",
+                "offsetRestPolicy",
+                "did you mean offsetResetPolicy?",
+            ),
+            ("kafka", "lagthreshold", "did you mean lagThreshold?"),
+            ("kafka", "bootstrapServer", "did you mean bootstrapServers?"),
+            ("kafka", "brokerList", "did you mean bootstrapServers?"),
+            ("apache-kafka", "topcs", "did you mean topics?"),
+            ("cron", "timeZone", "did you mean timezone?"),
+            ("cron", "desiredReplica", "did you mean desiredReplicas?"),
+            (
+                "kafka",
+                "ca",
+                "it is read from the TriggerAuthentication only",
+            ),
+            (
+                "kafka",
+                "password",
+                "it is read from the TriggerAuthentication only",
+            ),
+        ] {
+            let told = said(kind, &[field]);
+            let expected = format!("Unmatched input property {field} in scaler {kind}: {hint}");
+            assert_eq!(told, [expected]);
+        }
+        let far = said("kafka", &["xyz"]);
+        assert_eq!(far, ["Unmatched input property xyz in scaler kafka"]);
+        let named = unmatched(
+            "kafka",
+            "orders",
+            &BTreeMap::from([("qq".into(), String::new())]),
+        );
+        assert_eq!(
+            named,
+            ["Unmatched input property qq in scaler kafka (orders)"]
+        );
+    }
+
+    #[test]
+    fn what_is_read_or_is_another_type_s_is_not_told() {
+        assert_eq!(said("kafka", &KAFKA), Vec::<String>::new());
+        assert_eq!(said("cron", &CRON), Vec::<String>::new());
+        assert_eq!(said("memory", &RESOURCE), Vec::<String>::new());
+        assert_eq!(said("prometheus", &["query"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn many_or_long_fields_are_told_in_a_bounded_space() {
+        let long: Vec<String> = (0..1_000)
+            .map(|n| format!("{}{n}", "é".repeat(300)))
+            .collect();
+        let fields: Vec<&str> = long.iter().map(String::as_str).collect();
+        let told = said("kafka", &fields);
+        assert_eq!(told.len(), MOST);
+        assert!(told.iter().all(|t| t.chars().count() < 200));
+    }
+}
