@@ -97,6 +97,23 @@ impl Track {
         track
     }
 
+    /// The first reading of a partition whose topic was deleted and made anew since its group was seen first.
+    #[must_use]
+    pub fn anew(reading: Reading) -> Self {
+        Self {
+            baseline: 0,
+            stable_baseline: Some(0),
+            loss: reading.committed.is_none().then_some(Loss::Recreated),
+            ..Self::begin(reading)
+        }
+    }
+
+    /// Whether it is of another topic than the one with this id.
+    #[must_use]
+    pub fn is_of_another(&self, id: Option<[u8; 16]>) -> bool {
+        self.topic_id.zip(id).is_some_and(|(own, id)| own != id)
+    }
+
     /// Whether the last reading was not believed, so that the good one before it stands.
     #[must_use]
     pub const fn is_doubted(&self) -> bool {
@@ -177,11 +194,8 @@ impl Track {
             .filter(|c| self.committed == Some(*c) || *c > reading.end);
         reading.committed = reading.committed.filter(|_| inherited.is_none());
         Self {
-            baseline: 0,
-            stable_baseline: Some(0),
-            loss: reading.committed.is_none().then_some(Loss::Recreated),
             inherited: inherited.map(|commit| (commit, 1)),
-            ..Self::begin(reading)
+            ..Self::anew(reading)
         }
     }
 

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Instant};
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_BROKERS, RETRIES, jittered},
+    cluster::{Cluster, MOST_BROKERS, jittered},
     demand::ClusterKey,
     known::{Held, Stage},
     picture::Trouble,
-    words::{NAME_A_TOPIC, group_trouble, topic_trouble},
+    words::{NAME_A_TOPIC, group_trouble},
 };
 use crate::{
     kafka::{
@@ -36,7 +36,9 @@ impl Cluster {
         };
         let looking = std::mem::take(&mut node.looking);
         let trouble = trouble_of(&self.key, &done);
-        node.due.extend(done.left);
+        if !done.left.is_empty() {
+            node.batches.push_front(done.left);
+        }
         let followed = trouble.is_none();
         let every = || {
             let demands = self.groups.values().map(|g| g.demand.every);
@@ -44,7 +46,9 @@ impl Cluster {
         };
         // A Fetch that failed does not even say that the broker is well again.
         if !matches!((&done.ask, &done.result), (Ask::Tails { .. }, Err(_))) {
-            node.settle(trouble.clone(), way_in, every);
+            let retries = self.timing.retries;
+            let retries = if way_in { &retries[..] } else { &[] };
+            node.settle(trouble.clone(), retries, every);
         }
         if way_in {
             self.way_in(trouble.clone());
@@ -133,7 +137,7 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(&id) else {
             return;
         };
-        let due = std::mem::take(&mut node.due);
+        let due = node.take_commits();
         let claims = [&mut node.ready, &mut node.gathered].map(std::mem::take);
         self.lose_commits(&due, trouble, false);
         for claims in claims {
@@ -221,8 +225,8 @@ impl Cluster {
             if let (Some(topics), Some(known)) =
                 (found.hidden.remove(&group), self.groups.get_mut(&group))
             {
-                let refused = |t| topic_trouble(t, ResponseError::TopicAuthorizationFailed);
-                known.hidden = topics.first().map(|t| refused(t));
+                known.hidden = topics.first().cloned();
+                self.describe.extend(known.hidden.clone());
             }
             let trouble = match found.commits.remove(&group) {
                 Some(Ok(topics)) => {
@@ -268,7 +272,7 @@ impl Cluster {
             return;
         };
         if !std::mem::replace(&mut group.hurt, true)
-            && let Some(delay) = RETRIES.get(group.tries as usize)
+            && let Some(delay) = self.timing.retries.get(group.tries as usize)
         {
             group.tries += 1;
             group.due = group.due.min(Instant::now() + jittered(*delay));

@@ -5,18 +5,21 @@ use crate::kafka::requests::{
     commits::{GROUPS, OFFSETS},
 };
 
-/// Takes the next batch: there are so few as a hundred groups or five thousand offsets in each allow, all about as large.
-pub(super) fn batch(groups: &mut Vec<CommitsOf>) -> Vec<CommitsOf> {
+/// Splits groups into batches: so few as a hundred groups or five thousand offsets in each allow, all about as large. All that
+/// wait are split at once and asked for before what comes later, so that no group waits for ever at a slow coordinator.
+pub(super) fn batches(mut groups: Vec<CommitsOf>) -> Vec<Vec<CommitsOf>> {
     let all: usize = groups.iter().map(CommitsOf::expected).sum();
-    let batches = groups.len().div_ceil(GROUPS).max(all.div_ceil(OFFSETS));
-    if batches <= 1 {
-        return std::mem::take(groups);
+    let count = groups.len().div_ceil(GROUPS).max(all.div_ceil(OFFSETS));
+    if count <= 1 {
+        return vec![groups];
     }
     groups.sort_by_key(|of| std::cmp::Reverse(of.expected()));
-    let mut index = 0..;
-    groups
-        .extract_if(.., |_| index.next().is_some_and(|i| i % batches == 0))
-        .collect()
+    let mut batches = vec![Vec::new(); count];
+    for (place, of) in groups.into_iter().enumerate() {
+        batches[place % count].push(of);
+    }
+    batches.retain(|batch| !batch.is_empty());
+    batches
 }
 
 #[cfg(test)]
@@ -35,17 +38,13 @@ mod tests {
             )]))),
             members: false,
         };
-        let mut left: Vec<_> = groups.iter().map(of).collect();
-        let mut sizes = Vec::new();
-        while !left.is_empty() {
-            sizes.push(batch(&mut left).len());
-        }
-        sizes
+        let split = batches(groups.iter().map(of).collect());
+        split.iter().map(Vec::len).collect()
     }
 
     #[test]
     fn there_are_so_few_batches_as_groups_and_offsets_allow() {
-        assert_eq!(sizes(&[]), Vec::<usize>::new());
+        assert_eq!(sizes(&[]), [0]);
         assert_eq!(sizes(&[1; 250]), [84, 83, 83]);
         assert_eq!(sizes(&[1_000; 12]), [4, 4, 4]);
         assert_eq!(sizes(&[3_000; 5]), [2, 2, 1], "three times five thousand");

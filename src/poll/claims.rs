@@ -6,13 +6,15 @@ use std::{
     time::Instant,
 };
 
+use kafka_protocol::ResponseError;
+
 use super::{
     cluster::{Cluster, MOST_PAIRS},
     known::{Held, Stage, Topic},
     node::Claim,
     pairing::passing,
-    picture::Trouble,
-    words::partition_trouble,
+    picture::{Slot, Trouble},
+    words::{partition_trouble, topic_trouble},
 };
 use crate::{
     kafka::requests::{Partitions, commits::TopicCommits},
@@ -65,44 +67,6 @@ impl Cluster {
         self.claim(name, wanted, commits, read);
     }
 
-    /// Topics that a group asked for everything shows no commit in and that are read all the same: those that somebody names,
-    /// and those of its own whose commits are gone. It has left one of these once others have commits and a description since
-    /// says that it may be seen: a coordinator leaves out what may not be.
-    fn without_commits(&mut self, name: &Arc<str>, commits: &TopicCommits) -> Vec<Arc<str>> {
-        let Some(group) = self.groups.get_mut(name) else {
-            return Vec::new();
-        };
-        let topics = &self.topics;
-        let demand = &group.demand;
-        let before = group.picture.topics.keys();
-        let history = group.history.iter().flat_map(|h| h.topics.keys());
-        let own: BTreeSet<Arc<str>> = before
-            .chain(history)
-            .chain(&demand.remembered)
-            .filter(|t| !commits.contains_key(*t))
-            .filter(|t| !topics.get(*t).is_some_and(|t| t.picture.gone))
-            .cloned()
-            .collect();
-        let others = !commits.is_empty();
-        group.leaving.retain(|t, _| others && own.contains(t));
-        let mut left = BTreeSet::new();
-        for topic in own.iter().filter(|_| others) {
-            let known = topics.get(topic).map(|t| &t.picture);
-            let reads = known.map_or(0, |t| t.reads);
-            let since = *group.leaving.entry(topic.clone()).or_insert(reads);
-            if reads > since && known.is_some_and(|t| t.trouble.is_none()) {
-                left.insert(topic.clone());
-            } else {
-                self.describe.insert(topic.clone());
-            }
-        }
-        let missing = |t: &&Arc<str>| topics.get(*t).is_some_and(Topic::is_missing);
-        let named = demand.topics.difference(&demand.remembered);
-        let named: Vec<_> = named.filter(|t| !missing(t)).cloned().collect();
-        let stay = own.into_iter().filter(|t| !left.contains(t));
-        stay.chain(named).collect()
-    }
-
     /// How many partitions a group is read in; `false`, with the reason told, if that is more than are read of a cluster.
     pub(super) fn count_pairs(&mut self, name: &Arc<str>, pairs: usize) -> bool {
         let Some(group) = self.groups.get_mut(name) else {
@@ -132,21 +96,17 @@ impl Cluster {
     ) {
         let (mut claims, mut troubles) = (Vec::new(), Vec::new());
         let (mut held, mut undescribed) = (BTreeSet::new(), None);
-        let Some(group) = self.groups.get_mut(name) else {
+        let Some(group) = self.groups.get(name) else {
             return;
         };
         let explicit = !group.demand.all_topics;
-        let hidden = group.hidden.clone().filter(|_| !explicit);
-        let history = group.history.clone();
-        let own = |name: &Arc<str>| {
-            let known = history
-                .as_ref()
-                .is_some_and(|h| h.topics.contains_key(name));
-            explicit
-                || known
-                || group.demand.remembered.contains(name)
-                || commits.contains_key(name)
+        self.renew_hidden(name, &commits);
+        self.renew_foreign(name, &wanted, &commits);
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
         };
+        let refused = |t: &Arc<str>| topic_trouble(t, ResponseError::TopicAuthorizationFailed);
+        let hidden = group.hidden.as_ref().map(refused);
         let (mut begun, mut ghosts) = (Vec::new(), Vec::new());
         for topic_name in wanted {
             let topic = self.topics.get(&topic_name);
@@ -158,7 +118,7 @@ impl Cluster {
                     continue;
                 }
                 // It is somebody else's, who is told by the topic itself.
-                if known.is_some() && !own(&topic_name) {
+                if known.is_some() && group.picture.foreign.contains(&topic_name) {
                     continue;
                 }
                 begun.push(topic_name.clone());
@@ -205,12 +165,8 @@ impl Cluster {
             .topics
             .extend(ghosts.into_iter().map(|name| (name, BTreeMap::new())));
         for name in begun {
-            let slots = picture.topics.entry(name.clone()).or_default();
-            let ids = self.topics.get(&name).map_or(&[][..], |t| t.ids());
-            // Partitions of a former life of the topic.
-            if slots.len() > ids.len() {
-                slots.retain(|id, _| ids.binary_search(id).is_ok());
-            }
+            let topic = self.topics.get(&name);
+            follow(picture.topics.entry(name).or_default(), topic);
         }
         if let Some(trouble) = undescribed {
             group.change().trouble = Some(trouble);
@@ -253,5 +209,23 @@ impl Cluster {
                 Err(trouble) => self.trouble_claims(vec![claim], &trouble),
             }
         }
+    }
+}
+
+/// Lets the partitions of a group be those of its topic: where that was made anew, all that is in it came since.
+fn follow(slots: &mut BTreeMap<i32, Slot>, topic: Option<&Topic>) {
+    let ids = topic.map_or(&[][..], Topic::ids);
+    let topic_id = topic.and_then(Topic::id);
+    let mut tracks = slots.values().filter_map(|s| s.track);
+    if tracks.any(|t| t.is_of_another(topic_id)) {
+        for id in ids {
+            slots.entry(*id).or_insert_with(|| Slot {
+                anew: true,
+                ..Slot::default()
+            });
+        }
+    }
+    if slots.len() > ids.len() {
+        slots.retain(|id, _| ids.binary_search(id).is_ok());
     }
 }

@@ -30,9 +30,6 @@ use crate::kafka::{
 
 /// A refused login costs the broker a delayed answer, so it is tried less and less often.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// First and second try after a trouble that may pass, such as a moved leader; then the usual interval.
-pub(super) const RETRIES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
-
 /// Askers that come in a burst are asked for together.
 const BURST: Duration = Duration::from_millis(20);
 
@@ -58,6 +55,8 @@ pub struct Timing {
     pub layout_every: Duration,
     /// The same for log start offsets.
     pub starts_every: Duration,
+    /// First and second try after a trouble that may pass, such as a moved leader; then the usual interval.
+    pub retries: [Duration; 2],
 }
 
 impl Default for Timing {
@@ -67,6 +66,7 @@ impl Default for Timing {
             patience: Duration::from_millis(250),
             layout_every: Duration::from_secs(30),
             starts_every: Duration::from_secs(30),
+            retries: [Duration::from_millis(300), Duration::from_secs(1)],
         }
     }
 }
@@ -98,6 +98,8 @@ pub(super) struct Cluster {
     pub(super) next_due: Option<Instant>,
     /// Topics to be described next.
     pub(super) describe: BTreeSet<Arc<str>>,
+    /// The last question at the way in was about topics: coordinators have their turn before the next one.
+    pub(super) described_last: bool,
     /// When every topic is to be described again.
     pub(super) layout_due: Instant,
     /// What is known of the topics that patterns take.
@@ -146,6 +148,7 @@ impl Cluster {
             pairs: 0,
             next_due: None,
             describe: BTreeSet::new(),
+            described_last: false,
             layout_due: now + timing.layout_every,
             listing: Listing::default(),
             layouts: 0,
@@ -203,7 +206,7 @@ impl Cluster {
         }
         let now = Instant::now();
         for node in self.nodes.values_mut().chain(&mut self.seed) {
-            node.settle(None, false, || Duration::ZERO);
+            node.settle(None, &[], || Duration::ZERO);
         }
         for group in self.groups.values_mut() {
             group.due = now;
@@ -219,9 +222,15 @@ impl Cluster {
     fn take_demand(&mut self, now: Instant) {
         let wanted = self.demand.borrow_and_update();
         let pairs = &mut self.pairs;
+        let nodes = &mut self.nodes;
         self.groups.retain(|name, group| {
             let stays = wanted.groups.contains_key(name);
-            *pairs -= if stays { 0 } else { group.pairs };
+            if !stays {
+                *pairs -= group.pairs;
+                for node in nodes.values_mut() {
+                    node.forget(name);
+                }
+            }
             stays
         });
         let groups = &self.groups;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_BROKERS, MOST_PAIRS, MOST_PARTITIONS, RETRIES, jittered},
+    cluster::{Cluster, MOST_BROKERS, MOST_PAIRS, MOST_PARTITIONS, jittered},
     known::{Stage, Topic},
     picture::Trouble,
     words::topic_trouble,
@@ -98,7 +98,7 @@ impl Cluster {
     pub(super) fn stale(&mut self, name: &Arc<str>) {
         self.stale.insert(name.clone());
         if self.stale_due.is_none() {
-            let retries = RETRIES.map(jittered);
+            let retries = self.timing.retries.map(jittered);
             let tries = self.stale_tries.checked_sub(1);
             let delay = tries.map_or(Some(std::time::Duration::ZERO), |i| retries.get(i).copied());
             self.stale_due = Some(Instant::now() + delay.unwrap_or_else(|| self.every()));

@@ -141,9 +141,9 @@ pub(super) struct Group {
     pub(super) held: Option<Held>,
     /// Topics that it committed and does not any more, with the number of descriptions of each when that was seen first.
     pub(super) leaving: BTreeMap<Arc<str>, u64>,
-    /// When its members were asked which topics they read, and those of them that may not be described.
+    /// When its members were asked which topics they read, and one of them that may not be described.
     pub(super) members_at: Option<Instant>,
-    pub(super) hidden: Option<Trouble>,
+    pub(super) hidden: Option<Arc<str>>,
     /// It was in a batch whose answer was too large: it is asked about alone from then on.
     pub(super) alone: bool,
     /// Partitions it is read in.

@@ -138,7 +138,7 @@ impl Cluster {
         let Some(isolation) = node.looks.first().map(|l| l.isolation) else {
             return;
         };
-        let busy = node.question.is_some() || !node.ready.is_empty() || !node.due.is_empty();
+        let busy = node.question.is_some() || !node.ready.is_empty() || node.has_commits();
         if busy || node.rests(Instant::now()).is_some() {
             return;
         }

@@ -11,6 +11,7 @@ mod listing;
 mod looks;
 mod manager;
 mod node;
+mod own;
 mod pairing;
 mod picture;
 mod seed;

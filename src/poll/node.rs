@@ -2,15 +2,12 @@
 //! Each broker rests, is late and is waited for on its own account.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{
-    cluster::{RETRIES, backoff},
-    looks::Look,
-    picture::Trouble,
-};
+use super::{cluster::backoff, looks::Look, picture::Trouble};
 use crate::{
     kafka::{
         Address,
@@ -50,8 +47,11 @@ pub(super) struct Node {
     pub(super) question: Option<Question>,
     /// Answered within patience the last time. Only such brokers are waited for: the others have their own pace.
     pub(super) prompt: bool,
-    /// Groups to be asked about here.
+    /// Groups to be asked about here, and before them those that have been split into requests already.
     pub(super) due: Vec<CommitsOf>,
+    pub(super) batches: VecDeque<Vec<CommitsOf>>,
+    /// How many of those that are due have their members asked too.
+    pub(super) members: usize,
     /// Claims whose commits came in while others are waited for.
     pub(super) gathered: Vec<Claim>,
     /// Claims to be asked about next.
@@ -73,6 +73,8 @@ impl Node {
             question: None,
             prompt: true,
             due: Vec::new(),
+            batches: VecDeque::new(),
+            members: 0,
             gathered: Vec::new(),
             ready: Vec::new(),
             looks: Vec::new(),
@@ -89,10 +91,29 @@ impl Node {
         (*until > now).then_some(trouble)
     }
 
+    /// Whether groups wait for their turn here.
+    pub(super) fn has_commits(&self) -> bool {
+        !self.due.is_empty() || !self.batches.is_empty()
+    }
+
+    /// Takes all groups that wait for their turn.
+    pub(super) fn take_commits(&mut self) -> Vec<CommitsOf> {
+        let batches = std::mem::take(&mut self.batches).into_iter().flatten();
+        batches.chain(std::mem::take(&mut self.due)).collect()
+    }
+
+    /// Asks no more about a group that waits for its turn: whoever asks for it later is another.
+    pub(super) fn forget(&mut self, group: &str) {
+        for batch in self.batches.iter_mut().chain([&mut self.due]) {
+            batch.retain(|of| *of.group != *group);
+        }
+        self.batches.retain(|batch| !batch.is_empty());
+    }
+
     /// Whether others should wait for its commits.
     pub(super) fn owes_commits(&self) -> bool {
         let asked = self.question.as_ref().is_some_and(|q| q.about_commits);
-        self.prompt && (asked || !self.due.is_empty())
+        self.prompt && (asked || self.has_commits())
     }
 
     /// Whether others should wait for it at all.
@@ -130,11 +151,11 @@ impl Node {
     }
 
     /// A refused login is tried less and less often, since it costs the broker a delayed answer; whatever else goes wrong
-    /// is tried again when it is next asked, or for the way in after a moment.
+    /// is tried again when it is next asked, or where there are `retries` after these and then at the usual interval.
     pub(super) fn settle(
         &mut self,
         trouble: Option<Trouble>,
-        way_in: bool,
+        retries: &[Duration],
         every: impl FnOnce() -> Duration,
     ) {
         let Some(trouble) = trouble else {
@@ -147,7 +168,8 @@ impl Node {
         let rest = if trouble.configuration {
             Some(backoff(every, tries))
         } else {
-            way_in.then(|| RETRIES.get(tries as usize).copied().unwrap_or(every))
+            let retry = retries.get(tries as usize).copied();
+            (!retries.is_empty()).then(|| retry.unwrap_or(every))
         };
         self.rest = rest.map(|rest| (Instant::now() + rest, trouble));
     }

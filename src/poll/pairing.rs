@@ -258,7 +258,14 @@ impl Slot {
                     track.take(reading);
                     track
                 };
-                *track = Some(known.map_or_else(|| Track::begin(reading), follow));
+                let begin = || {
+                    if self.anew {
+                        Track::anew(reading)
+                    } else {
+                        Track::begin(reading)
+                    }
+                };
+                *track = Some(known.map_or_else(begin, follow));
             }
         }
         self.left_out = false;

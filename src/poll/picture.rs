@@ -55,6 +55,8 @@ pub struct TopicPicture {
 pub struct GroupPicture {
     /// By topic and partition.
     pub topics: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
+    /// Those of the topics, where it was asked for everything, that only somebody else names: it has never had a commit there.
+    pub foreign: BTreeSet<Arc<str>>,
     /// Why the group as a whole could not be asked the last time.
     pub trouble: Option<Trouble>,
     /// When its commits were read the last time.
@@ -76,6 +78,8 @@ pub struct Slot {
     pub left_out: bool,
     /// Whether what a small lag consists of was looked at.
     pub looked: Looked,
+    /// Its first reading is of a topic made anew: the group was seen in the one before.
+    pub anew: bool,
     /// How often the topic had been described when a reading was doubted first.
     pub doubted_at: u64,
 }

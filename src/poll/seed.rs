@@ -45,13 +45,16 @@ impl Cluster {
             None => self.spawn(LaneId::Seed),
         };
         if seed.question.is_none() && seed.rests(now).is_none() {
-            let ask = if !self.describe.is_empty() {
+            let ask = if self.described_last && !lost.is_empty() {
+                Ask::Coordinators(lost)
+            } else if !self.describe.is_empty() {
                 Ask::Layout(self.next_topics())
             } else if let Some(patterns) = self.listing.next() {
                 Ask::Listing(patterns)
             } else {
                 Ask::Coordinators(lost)
             };
+            self.described_last = !matches!(ask, Ask::Coordinators(_));
             self.number += 1;
             seed.put(self.number, self.seeds(), ask, Vec::new());
         }
@@ -107,7 +110,7 @@ impl Cluster {
             if group.demand.all_topics {
                 wanted.extend(group.picture.topics.keys().cloned());
                 let held = group.held.iter().flat_map(|h| &h.topics);
-                wanted.extend(held.cloned());
+                wanted.extend(held.chain(&group.hidden).cloned());
             }
         }
         wanted

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    batch::batch,
+    batch::batches,
     cluster::{Cluster, MOST_BROKERS},
     known::{Group, Stage, Topic},
     node::{Claim, Node},
@@ -95,10 +95,8 @@ impl Cluster {
             let due = partitions.is_none() && known.is_none_or(|at| at + every <= now);
             let members = match self.node(id, now) {
                 Ok(node) => {
-                    // It may stand there for somebody who asked before and is gone.
-                    node.due.retain(|of| of.group != group);
-                    let others = node.due.iter().filter(|of| of.members);
-                    let members = due && others.count() < MEMBERS;
+                    let members = due && node.members < MEMBERS;
+                    node.members += usize::from(members);
                     node.due.push(CommitsOf {
                         group: group.clone(),
                         partitions,
@@ -125,17 +123,24 @@ impl Cluster {
             return;
         };
         let turn = node.ready.is_empty() || node.ends_last;
-        if node.question.is_none() && turn && !node.due.is_empty() {
-            let known = &self.groups;
-            let alone = |of: &CommitsOf| known.get(&of.group).is_some_and(|g| g.alone);
-            let groups = match node.due.iter().position(alone) {
-                Some(place) => vec![node.due.swap_remove(place)],
-                None => batch(&mut node.due),
-            };
-            let candidates = [address.clone()].into();
-            node.put(number, candidates, Ask::Commits(groups), Vec::new());
-            self.number = number;
+        if node.question.is_some() || !turn || !node.has_commits() {
+            return;
         }
+        if node.batches.is_empty() {
+            let known = &self.groups;
+            let alone = |of: &mut CommitsOf| known.get(&of.group).is_some_and(|g| g.alone);
+            node.members = 0;
+            let mut due = std::mem::take(&mut node.due);
+            let alone: Vec<_> = due.extract_if(.., alone).collect();
+            node.batches.extend(batches(due));
+            node.batches.extend(alone.into_iter().map(|of| vec![of]));
+        }
+        let Some(groups) = node.batches.pop_front() else {
+            return;
+        };
+        let candidates = [address.clone()].into();
+        node.put(number, candidates, Ask::Commits(groups), Vec::new());
+        self.number = number;
     }
 
     /// Where and for what a waiting group's commits are asked; `None`: nothing can be asked yet, or there is nothing to ask.

@@ -1,6 +1,6 @@
 //! What a cluster's picture says about one kafka trigger: a sum, and whether it is the whole truth.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{Bound, Recalled};
 use crate::{
@@ -100,7 +100,7 @@ pub fn read(
         }
     }
     if kafka.topics.are_all() {
-        for (topic, slots) in &group.topics {
+        for topic in group.topics.keys() {
             let found = picture.topics.get(topic);
             if found.is_some_and(|t| t.gone) {
                 let notice = || {
@@ -110,7 +110,7 @@ pub fn read(
                     )
                 };
                 scan.gone.get_or_insert_with(notice);
-            } else if is_own(topic, slots, recalled) {
+            } else if !group.foreign.contains(topic) || recalled.knows(topic) {
                 scan.topic(topic, kafka, group, found);
             }
         }
@@ -266,15 +266,6 @@ impl<'a> Scan<'a> {
             )));
         }
     }
-}
-
-/// Whether a topic is the group's own: it has commits there or lost them, or that is not known yet. Others may name topics of
-/// the same group that it never read.
-fn is_own(topic: &str, slots: &BTreeMap<i32, Slot>, recalled: &Recalled) -> bool {
-    let mut tracks = slots.values().filter_map(|s| s.track.as_ref()).peekable();
-    tracks.peek().is_none()
-        || recalled.knows(topic)
-        || tracks.any(|t| t.committed.is_some() || t.loss.is_some())
 }
 
 const LEFT_OUT: &str =

@@ -143,10 +143,10 @@ impl Bench {
         };
         let group = GroupPicture {
             topics: BTreeMap::from([("t".into(), slots)]),
-            trouble: None,
             read: Some(self.now),
             all: true,
             polled: true,
+            ..GroupPicture::default()
         };
         self.picture = Some(Picture {
             topics: HashMap::from([("t".into(), topic)]),
