@@ -10,6 +10,7 @@ pub mod controller;
 pub mod kafka;
 pub mod lag;
 pub mod poll;
+pub mod pulse;
 pub mod quantity;
 pub mod resources;
 pub mod run;

@@ -15,6 +15,7 @@ use crate::{
     certificates::{self, Keeping, Registration, Spans},
     controller::{self, Controller, CredentialRules, ElectionRules, Lead, Terms},
     poll::Timing,
+    pulse::Pulse,
     scaling::{Settings, table::Table},
     server::{self, Limits, Server, Source, plain, webhooks::Neighbours},
     telemetry::{self, Collector, Compatible, Counts, Leading, Samples},
@@ -40,9 +41,11 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (stop, stopping) = watch::channel(false);
     let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
+    let pulse = Pulse::default();
     let namespace = own_namespace(&args.credentials);
     let election = election(args.election, namespace.clone())?;
-    let (lead, handing_over) = controller::stand(&client, election, stopping.clone());
+    let (lead, handing_over) =
+        controller::stand(&client, election, pulse.clone(), stopping.clone());
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
     let registry = Registry::new();
@@ -54,7 +57,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     registry.register(Box::new(
         prometheus::process_collector::ProcessCollector::for_self(),
     ))?;
-    registry.register(Box::new(Leading::new(lead.clone())?))?;
+    registry.register(Box::new(Leading::new(lead.clone(), pulse.clone())?))?;
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
         rules: rules(args.namespace, args.credentials),
@@ -67,6 +70,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         table: table.clone(),
         samples,
         counts: Counts::new(&registry)?,
+        pulse: pulse.clone(),
         ready,
     });
     let (objects, hpas) = controller.stores();
@@ -80,6 +84,9 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             warns_of_unmatched: args.check_unexpected_scalers_params,
         },
         questions,
+        pulse,
+        // An engine that stood still for so long serves nothing of before.
+        longest_turn: args.max_sample_age / 2,
         polled,
         stopping,
         ending: ending.clone(),

@@ -36,6 +36,8 @@ pub async fn run(folder: &Path, cluster: &str) {
             warns_of_unmatched: true,
         },
         questions: Questions::unanswered(),
+        pulse: lagscale::pulse::Pulse::default(),
+        longest_turn: std::time::Duration::from_secs(10),
         polled,
         stopping,
         ending,

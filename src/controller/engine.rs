@@ -33,6 +33,7 @@ use super::{
 use crate::{
     lag::Moment,
     poll::{ClusterKey, Manager, Picture, Timing},
+    pulse::Pulse,
     resources::ScaledObject,
     scaling::{Settings, evaluate, known, table::Table},
     telemetry::{Counts, ObjectSample, Samples},
@@ -62,6 +63,8 @@ pub struct Parts {
     pub samples: Arc<Samples>,
     /// What is counted.
     pub counts: Counts,
+    /// Tells others that the engine turns.
+    pub pulse: Pulse,
     /// Becomes true once: caches are synced and every cluster's first poll is over.
     pub ready: watch::Sender<bool>,
 }
@@ -249,6 +252,7 @@ impl Controller {
         for key in dirty.plan.union(&dirty.evaluate) {
             self.evaluate(key, now);
         }
+        self.parts.pulse.beat(Instant::now());
         if self.waiting.is_empty() && self.unpolled.is_empty() {
             let ready = &self.parts.ready;
             ready.send_if_modified(|ready| !std::mem::replace(ready, true));

@@ -56,7 +56,8 @@ impl FromStr for Address {
                 format!("{scheme}://"),
             ));
         }
-        if text.contains(|c: char| c.is_whitespace() || c == ';') {
+        let separated = text.contains(|c: char| c.is_whitespace() || c == ';');
+        if separated && text.matches(':').count() > 1 {
             return Err(AddressError::Several(text.to_owned()));
         }
         let (host, port) = text

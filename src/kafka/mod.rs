@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod connection;
+mod curves;
 mod dial;
 pub mod error;
 pub mod key;

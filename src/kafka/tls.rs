@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::{Cause, key::Key, verify::Verifier};
+use super::{Cause, curves::algorithms, key::Key, verify::Verifier};
 
 /// What a trigger and its authentication say about TLS. PEM texts.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +64,10 @@ impl Tls {
     /// The client's side of a handshake. The roots are read from the system at each call, so a rotated bundle counts.
     /// Reads files, and may take a second for an encrypted key the first time.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(CryptoProvider {
+            signature_verification_algorithms: algorithms(),
+            ..ring::default_provider()
+        });
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|e| TlsError::Pair(e.to_string()))?;

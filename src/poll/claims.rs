@@ -214,8 +214,10 @@ impl Cluster {
 
 /// Lets the partitions of a group be those of its topic: where that was made anew, all that is in it came since.
 fn follow(slots: &mut BTreeMap<i32, Slot>, topic: Option<&Topic>) {
-    let ids = topic.map_or(&[][..], Topic::ids);
-    let topic_id = topic.and_then(Topic::id);
+    let Some(topic) = topic.filter(|t| !t.ids().is_empty()) else {
+        return;
+    };
+    let (ids, topic_id) = (topic.ids(), topic.id());
     let mut tracks = slots.values().filter_map(|s| s.track);
     if tracks.any(|t| t.is_of_another(topic_id)) {
         for id in ids {

@@ -1,6 +1,9 @@
 //! One request from its arrival to its answer: who, may they, what.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -30,6 +33,7 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// What every request needs.
 pub(super) struct Api {
     pub table: Arc<Table>,
+    pub longest_turn: Duration,
     pub authenticator: Authenticator,
     pub authorizer: Authorizer,
     pub readiness: Readiness,
@@ -157,6 +161,7 @@ impl Api {
                 let format = written(Offer::Metrics)?;
                 let query = list_options(query)?;
                 let place = (namespace, metric);
+                self.turns()?;
                 external_metrics::get(&self.table, place, &query.selector, format, pretty)
             }
             Route::Explanation { namespace, name } => {
@@ -171,10 +176,25 @@ impl Api {
             Route::Everywhere => {
                 let format = written(Offer::Metrics)?;
                 let query = list_options(query)?;
+                self.turns()?;
                 external_metrics::everywhere(&self.table, &query.selector, format, pretty)
             }
             Route::Health(_) | Route::Webhook(_) | Route::Unknown => Err(Failure::no_route()),
         }
+    }
+
+    /// The table is as old as the engine's last turn: after a freeze, or beside an engine that hangs, it says nothing of now.
+    fn turns(&self) -> Result<(), Failure> {
+        let age = self.readiness.pulse.age(Instant::now());
+        if age <= self.longest_turn {
+            return Ok(());
+        }
+        let said = format!(
+            "values are withheld: the engine has not looked at any object for {} s; it does every second unless the process was frozen, starves of CPU or hangs",
+            age.as_secs()
+        );
+        let code = StatusCode::SERVICE_UNAVAILABLE;
+        Err(Failure::new(code, "ServiceUnavailable", said))
     }
 }
 

@@ -1,7 +1,10 @@
 //! Health: livez says that the process turns, readyz that it may be asked. Neither ever depends on Kafka after the
 //! first polls, so an outage of a broker takes no endpoint away.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use axum::response::Response;
 use http::StatusCode;
@@ -11,10 +14,16 @@ use super::{
     reply::{Failure, text},
     route::Probe,
 };
+use crate::pulse::Pulse;
+
+/// An engine without a turn for so long does not turn any more: the kubelet is to end the process.
+const STANDS: Duration = Duration::from_secs(60);
 
 /// What readiness waits for.
 #[derive(Clone, Debug)]
 pub struct Readiness {
+    /// Of the engine.
+    pub pulse: Pulse,
     /// Caches are synced and the first poll of each cluster is over.
     pub polled: watch::Receiver<bool>,
     /// The cluster's trust is read.
@@ -29,7 +38,7 @@ impl Readiness {
     fn checks(&self, probe: Probe) -> Vec<(&'static str, bool)> {
         let ping = ("ping", true);
         match probe {
-            Probe::Live => vec![ping],
+            Probe::Live => vec![ping, ("engine", self.pulse.age(Instant::now()) < STANDS)],
             Probe::Ready => vec![
                 ping,
                 ("informer-sync", *self.polled.borrow()),

@@ -33,7 +33,7 @@ use super::{
     trust,
     webhooks::{Neighbours, Webhooks},
 };
-use crate::{controller::Questions, scaling::table::Table};
+use crate::{controller::Questions, pulse::Pulse, scaling::table::Table};
 
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(15);
@@ -73,6 +73,10 @@ pub struct Parts {
     pub neighbours: Neighbours,
     /// Who knows reasons.
     pub questions: Questions,
+    /// Of the engine that fills the table.
+    pub pulse: Pulse,
+    /// Values of an engine that has not turned for so long are not served.
+    pub longest_turn: Duration,
     /// Becomes true once the first polls are over.
     pub polled: watch::Receiver<bool>,
     /// Becomes true when the process is told to end: it is not ready any more, and serves on.
@@ -135,6 +139,7 @@ impl Server {
         let (known, trust_known) = watch::channel(false);
         tokio::spawn(trust::follow(parts.client.clone(), trusted.clone(), known));
         let readiness = Readiness {
+            pulse: parts.pulse,
             polled: parts.polled,
             trust: trust_known,
             certificate: serving.has_one(),
@@ -142,6 +147,7 @@ impl Server {
         };
         let state = Arc::new(Api {
             table: parts.table,
+            longest_turn: parts.longest_turn,
             authenticator: Authenticator {
                 trust: trusted,
                 tokens: Tokens::new(parts.client.clone()),

@@ -1,25 +1,33 @@
-//! Whether this replica writes, as it is at the moment of the scrape.
+//! Whether this replica writes, and its engine turns, as it is at the moment of the scrape.
+
+use std::time::Instant;
 
 use prometheus::{
-    IntGauge,
+    Gauge, IntGauge,
     core::{self, Desc},
     proto::MetricFamily,
 };
 
-use crate::controller::{Keda, Lead};
+use crate::{
+    controller::{Keda, Lead},
+    pulse::Pulse,
+};
 
 /// Asks at each scrape.
 pub struct Leading {
     lead: Lead,
+    pulse: Pulse,
     leader: IntGauge,
     keda: IntGauge,
+    turn: Gauge,
 }
 
 impl Leading {
-    /// Over `lead`.
-    pub fn new(lead: Lead) -> Result<Self, prometheus::Error> {
+    /// Over `lead`, and the engine's pulse.
+    pub fn new(lead: Lead, pulse: Pulse) -> Result<Self, prometheus::Error> {
         Ok(Self {
             lead,
+            pulse,
             leader: IntGauge::new(
                 "lagscale_leader",
                 "1 where this replica holds the Lease: it alone writes.",
@@ -27,6 +35,10 @@ impl Leading {
             keda: IntGauge::new(
                 "lagscale_keda_alive",
                 "1 while a KEDA operator is alive, beside which nothing is written.",
+            )?,
+            turn: Gauge::new(
+                "lagscale_engine_turn_age_seconds",
+                "Since the engine's last turn ended; it turns every second.",
             )?,
         })
     }
@@ -36,6 +48,7 @@ impl core::Collector for Leading {
     fn desc(&self) -> Vec<&Desc> {
         let mut descs = self.leader.desc();
         descs.extend(self.keda.desc());
+        descs.extend(self.turn.desc());
         descs
     }
 
@@ -43,8 +56,10 @@ impl core::Collector for Leading {
         let alive = matches!(self.lead.keda(), Keda::Alive { .. });
         self.leader.set(self.lead.is_elected().into());
         self.keda.set(alive.into());
+        self.turn.set(self.pulse.age(Instant::now()).as_secs_f64());
         let mut families = self.leader.collect();
         families.extend(self.keda.collect());
+        families.extend(self.turn.collect());
         families
     }
 }

@@ -265,7 +265,10 @@ async fn health_is_open_to_everybody_and_its_single_checks_are_not() {
     }
     assert!(rig.cluster.access_reviews().is_empty());
     let verbose = nobody.get("/livez?verbose", &[]).await;
-    assert_eq!(verbose.text(), "[+]ping ok\nlivez check passed\n");
+    assert_eq!(
+        verbose.text(),
+        "[+]ping ok\n[+]engine ok\nlivez check passed\n"
+    );
     let single = nobody.get("/readyz/ping", &[]).await;
     assert_eq!(single.code, StatusCode::FORBIDDEN);
     assert_eq!(

@@ -1,5 +1,7 @@
 //! The metric GET: the same values in every form, byte for byte, and an error wherever there is no number.
 
+use std::time::{Duration, Instant};
+
 use http::{Method, StatusCode};
 use lagscale::scaling::table::{Outcome, Owner};
 use serde_json::{Value, json};
@@ -482,4 +484,58 @@ async fn every_answer_carries_the_audit_id_it_came_with_or_one_of_its_own() {
     let id = |answer: &Answer| uuid::Uuid::parse_str(answer.header("audit-id")).unwrap();
     assert_eq!(id(&one).get_version_num(), 4);
     assert_ne!(id(&one), id(&other));
+}
+
+/// As after a freeze of the process, or beside an engine that hangs: the table is what it was.
+#[tokio::test]
+async fn nothing_is_served_of_an_engine_that_stands_still() {
+    let rig = Rig::start().await;
+    rig.value("shop", "s0-kafka-orders", "orders", 5_000);
+    let proxy = rig.front_proxy().await;
+    let everywhere = "/apis/external.metrics.k8s.io/v1beta1/externalmetrics";
+    let forms = [
+        (orders(), ""),
+        (orders(), TABLE),
+        (everywhere.into(), TABLE),
+    ];
+    for (seconds, serves, lives) in [
+        (0, true, true),
+        (9, true, true),
+        (11, false, true),
+        (61, false, false),
+    ] {
+        let since = Duration::from_secs(seconds);
+        for (path, form) in &forms {
+            rig.pulse.beat(Instant::now().checked_sub(since).unwrap());
+            let headers = [("accept", *form)];
+            let answer = asked(&proxy, path, if form.is_empty() { &[] } else { &headers }).await;
+            if serves {
+                assert_eq!(answer.code, StatusCode::OK, "{seconds} s, {path}");
+                continue;
+            }
+            assert_eq!(
+                answer.code,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{seconds} s, {path}"
+            );
+            let said = answer.json()["message"].as_str().unwrap().to_owned();
+            let told = format!("has not looked at any object for {seconds} s");
+            assert!(said.contains(&told), "{said}");
+        }
+        let live = proxy.get("/livez", &[]).await;
+        assert_eq!(
+            live.code.is_success(),
+            lives,
+            "{seconds} s: {}",
+            live.text()
+        );
+        let ready = proxy.get("/readyz", &[]).await;
+        assert_eq!(
+            ready.code,
+            StatusCode::OK,
+            "it is not a matter of readiness"
+        );
+    }
+    rig.pulse.beat(Instant::now());
+    assert_eq!(asked(&proxy, &orders(), &[]).await.code, StatusCode::OK);
 }

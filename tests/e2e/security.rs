@@ -1,7 +1,7 @@
 //! Every way into a Kafka with an authorizer: tokens, certificates, and the fewest permissions that do; and what is said of each
 //! that is missing.
 
-use bed::{Described, Door, Kafka, KafkaOptions, wait};
+use bed::{Described, Door, Kafka, KafkaOptions, P521_CA, wait};
 use futures::future::join_all;
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -240,6 +240,12 @@ async fn anchors(gates: &Gates<'_>) {
     gates.object("anchor-name", &ip, &itself, json!({})).await;
     let unchecked = json!({"unsafeSsl": "true"});
     gates.object("anchor-unsafe", &ip, &other, unchecked).await;
+    // A report from outside (R09): an authority and a broker on P-521.
+    let curve = reader(P521_CA);
+    gates
+        .object("curve", &kafka.door(Door::Curve), &curve, json!({}))
+        .await;
+    gates.reads("curve").await;
     gates.reads("anchor").await;
     gates.reads("anchor-unsafe").await;
     gates.refuses("anchor-other", "certificate").await;

@@ -122,7 +122,10 @@ impl Watched {
         let fresh = self.is_fresh(picture, group);
         let whole = metric.partial.is_none();
         if let Ok(value) = &metric.value {
-            let (least, _) = self.truth.lag();
+            // A reading may settle what it is the first to see: a commit beyond a cut log's end.
+            let mut settled = self.truth.clone();
+            settled.was_read();
+            let least = self.truth.lag().0.min(settled.lag().0);
             if whole && fresh && !self.truth.is_faulty() && value.lag < least {
                 let known = self.known(picture);
                 return Err(format!(

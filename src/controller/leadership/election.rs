@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{ElectionRules, WRITERS, lease::Observed};
-use crate::telemetry::Said;
+use crate::{pulse::Pulse, telemetry::Said};
 
 /// For writes under way, and for giving the Lease up.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ const HANDOVER: Duration = Duration::from_secs(5);
 pub(super) struct Election {
     api: Api<Lease>,
     rules: ElectionRules,
+    pulse: Pulse,
     elected: watch::Sender<Option<Instant>>,
     writers: Arc<Semaphore>,
     observed: Option<Observed>,
@@ -34,12 +35,14 @@ impl Election {
     pub fn new(
         client: &Client,
         rules: ElectionRules,
+        pulse: Pulse,
         elected: watch::Sender<Option<Instant>>,
         writers: Arc<Semaphore>,
     ) -> Self {
         Self {
             api: Api::namespaced(client.clone(), &rules.namespace),
             rules,
+            pulse,
             elected,
             writers,
             observed: None,
@@ -53,8 +56,16 @@ impl Election {
         loop {
             // A renewal counts from when it was sent.
             let sent = Instant::now();
-            let tried = timeout(terms.renew, self.attempt()).await;
-            match tried {
+            // A replica whose engine stands still lets its Lease run out, and takes no other.
+            let turns = self.pulse.age(sent) < terms.renew;
+            let tried = timeout(terms.renew, async {
+                if turns {
+                    self.attempt().await
+                } else {
+                    Ok(false)
+                }
+            });
+            match tried.await {
                 Ok(Ok(true)) => self.elect(Some(sent + terms.renew)),
                 Ok(Ok(false)) => self.elect(None),
                 Ok(Err(error)) => self.failed(&error.to_string()),

@@ -5,7 +5,10 @@ mod election;
 mod keda;
 mod lease;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kube::Client;
 use tokio::{
@@ -15,6 +18,8 @@ use tokio::{
 
 pub use keda::Keda;
 pub use lease::Terms;
+
+use crate::pulse::Pulse;
 
 /// Writers at once; far more than there are.
 const WRITERS: u32 = 1 << 20;
@@ -40,6 +45,9 @@ pub struct Lead {
     /// Until when the Lease is ours for certain. By a clock that goes on while the process is frozen, so one that wakes up
     /// late does not write before it has looked.
     until: watch::Receiver<Option<Instant>>,
+    pulse: Pulse,
+    /// How old the engine's last turn may be.
+    longest_turn: Duration,
     keda: watch::Receiver<Keda>,
     writers: Arc<Semaphore>,
 }
@@ -54,9 +62,9 @@ impl Lead {
     /// Whether the Lease is ours, whoever else is there.
     #[must_use]
     pub fn is_elected(&self) -> bool {
-        self.until
-            .borrow()
-            .is_some_and(|until| Instant::now() < until)
+        let now = Instant::now();
+        let held = self.until.borrow().is_some_and(|until| now < until);
+        held && self.pulse.age(now) < self.longest_turn
     }
 
     /// What is known of a KEDA operator.
@@ -83,12 +91,13 @@ impl Lead {
     }
 }
 
-/// Begins to stand for election and to look for KEDA, until `stopping` turns true: then the Lease is given up as soon as the
+/// Begins to stand for election and to look for KEDA, for as long as the engine turns, until `stopping` turns true: then the Lease is given up as soon as the
 /// writes under way have ended, and the task with it.
 #[must_use]
 pub fn stand(
     client: &Client,
     rules: ElectionRules,
+    pulse: Pulse,
     stopping: watch::Receiver<bool>,
 ) -> (Lead, JoinHandle<()>) {
     let (elected, until) = watch::channel(None);
@@ -96,6 +105,8 @@ pub fn stand(
     let writers = Arc::new(Semaphore::new(WRITERS as usize));
     let lead = Lead {
         until,
+        pulse: pulse.clone(),
+        longest_turn: rules.terms.renew,
         keda,
         writers: writers.clone(),
     };
@@ -104,6 +115,33 @@ pub fn stand(
     } else {
         tokio::spawn(keda::look(client.clone(), rules.identity.clone(), seen));
     }
-    let election = election::Election::new(client, rules, elected, writers);
+    let election = election::Election::new(client, rules, pulse, elected, writers);
     (lead, tokio::spawn(election.run(stopping)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The other replica takes over meanwhile.
+    #[tokio::test]
+    async fn a_replica_whose_engine_stands_still_writes_nothing_whatever_its_lease_says() {
+        let (now, longest_turn) = (Instant::now(), Duration::from_secs(10));
+        let pulse = Pulse::default();
+        let (_elected, until) = watch::channel(Some(now + Duration::from_secs(3_600)));
+        let (_seen, keda) = watch::channel(Keda::Ignored);
+        let lead = Lead {
+            until,
+            pulse: pulse.clone(),
+            longest_turn,
+            keda,
+            writers: Arc::new(Semaphore::new(1)),
+        };
+        assert!(lead.holds(), "before the first turn nothing is late");
+        for (seconds, holds) in [(0, true), (9, true), (10, false), (60, false), (1, true)] {
+            pulse.beat(now.checked_sub(Duration::from_secs(seconds)).unwrap());
+            assert_eq!(lead.holds(), holds, "{seconds} s");
+            assert_eq!(lead.turn().await.is_some(), holds, "{seconds} s");
+        }
+    }
 }

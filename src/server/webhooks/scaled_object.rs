@@ -36,12 +36,19 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
     errors.extend(conflict(object, around));
     let mut warnings = warnings(spec);
     warnings.extend(unheard(spec));
+    let mut hints = Vec::new();
     for trigger in &spec.triggers {
         let name = trigger.name.as_deref().unwrap_or_default();
         if !around.tolerates_unmatched {
-            warnings.extend(triggers::unmatched(&trigger.kind, name, &trigger.metadata));
+            hints.extend(triggers::unmatched(&trigger.kind, name, &trigger.metadata));
         }
-        warnings.extend(triggers::pattern_hints(&trigger.metadata));
+        hints.extend(triggers::pattern_hints(&trigger.metadata));
+    }
+    // A field that is missing may be there under another name.
+    if errors.is_empty() {
+        warnings.extend(hints);
+    } else {
+        errors.extend(hints);
     }
     match around.template.as_ref().filter(|_| reads_template(object)) {
         Some(Ok(template)) => errors.extend(requests(spec, template)),

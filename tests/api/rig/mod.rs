@@ -10,6 +10,7 @@ use bed::{Ca, Identity};
 use jiff::Timestamp;
 use lagscale::{
     controller::Questions,
+    pulse::Pulse,
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
 };
@@ -32,6 +33,8 @@ pub struct Rig {
     pub table: Arc<Table>,
     pub cluster: Cluster,
     pub registry: Registry,
+    /// Never beaten, unless by a test.
+    pub pulse: Pulse,
     /// Whether the first polls are over.
     pub polled: watch::Sender<bool>,
     /// Whether the process was told to end.
@@ -86,6 +89,7 @@ impl Rig {
             .write(folder.path(), "tls");
         let table = Arc::new(Table::default());
         let registry = Registry::new();
+        let pulse = Pulse::default();
         let (polled, polled_seen) = watch::channel(true);
         let (stop, stopping) = watch::channel(false);
         let (end, ending) = watch::channel(false);
@@ -98,6 +102,8 @@ impl Rig {
                 warns_of_unmatched: true,
             },
             questions: Questions::unanswered(),
+            pulse: pulse.clone(),
+            longest_turn: Duration::from_secs(10),
             polled: polled_seen,
             stopping,
             ending,
@@ -119,6 +125,7 @@ impl Rig {
             table,
             cluster,
             registry,
+            pulse,
             polled,
             stop,
             end,

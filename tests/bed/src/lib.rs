@@ -40,7 +40,7 @@ mod workload;
 pub use balancer::Balancer;
 pub use bed::{Bed, BedOptions, Lagscale};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
-pub use doors::Door;
+pub use doors::{Door, P521_CA};
 pub use gate::{Delivery, Gate, Write};
 pub use groups::{GroupState, Member};
 pub use http::get;
