@@ -1,11 +1,14 @@
 //! Which topics are meant: by name, by pattern, or all that a group has committed.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
-/// Longest pattern, and the size of what it compiles to: a user's pattern runs over every topic of a cluster.
+/// Longest pattern: a user's pattern runs over every topic of a cluster.
 const LONGEST: usize = 249;
+/// Patterns of one trigger.
+const MOST: usize = 32;
+/// Bytes that all patterns of one trigger may compile to, and as many that matching them may take.
 const LARGEST: usize = 1 << 18;
 
 /// A pattern of topic names, which takes a whole name, as `subscribe(Pattern)` of Kafka's consumer does.
@@ -16,13 +19,24 @@ pub struct TopicPattern {
 }
 
 impl TopicPattern {
-    /// A regular expression in the syntax of the `regex` crate: as Java's, without look-around and back references.
+    /// A regular expression in the syntax of the `regex` crate: as Java's, without look-around and back references. Classes
+    /// such as `\w` are of ASCII, as in Java, and as topic names are.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::one_of(1, text)
+    }
+
+    /// One of so many patterns, among which the budget is divided.
+    fn one_of(count: usize, text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("longer than {LONGEST} bytes"));
         }
         let whole = format!("^(?:{text})$");
-        let built = RegexBuilder::new(&whole).size_limit(LARGEST).build();
+        let budget = LARGEST / count.max(1);
+        let built = RegexBuilder::new(&whole)
+            .unicode(false)
+            .size_limit(budget)
+            .dfa_size_limit(budget)
+            .build();
         // The library's text is several lines that draw a pointer.
         let regex = built.map_err(|e| {
             let text = e.to_string();
@@ -54,7 +68,7 @@ impl TopicPattern {
     /// Whether it takes this name.
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {
-        self.regex.is_match(name)
+        self.regex.is_match(name.as_bytes())
     }
 }
 
@@ -90,21 +104,28 @@ pub struct Topics {
 impl Topics {
     /// The pieces of a list, each once: a piece of nothing but the letters of topic names is a name, another one a pattern.
     pub fn parse(pieces: impl Iterator<Item = impl AsRef<str>>) -> Result<Self, String> {
-        let (mut names, mut patterns) = (Vec::<Arc<str>>::new(), Vec::new());
+        let (mut names, mut texts) = (Vec::<Arc<str>>::new(), Vec::<Arc<str>>::new());
+        let mut seen = BTreeSet::new();
         for piece in pieces {
-            let piece = piece.as_ref();
+            let piece: Arc<str> = piece.as_ref().into();
+            if !seen.insert(piece.clone()) {
+                continue;
+            }
             if piece.bytes().all(is_of_names) {
-                if !names.iter().any(|n| **n == *piece) {
-                    names.push(piece.into());
-                }
+                names.push(piece);
+            } else if texts.len() < MOST {
+                texts.push(piece);
             } else {
-                let pattern =
-                    TopicPattern::parse(piece).map_err(|e| format!("pattern \"{piece}\": {e}"))?;
-                if !patterns.contains(&pattern) {
-                    patterns.push(pattern);
-                }
+                return Err(format!(
+                    "more than {MOST} patterns: write some as one, as in (orders|audit)-.*"
+                ));
             }
         }
+        let compiled = texts.iter().map(|text| {
+            let pattern = TopicPattern::one_of(texts.len(), text);
+            pattern.map_err(|e| format!("pattern \"{text}\": {e}"))
+        });
+        let patterns = compiled.collect::<Result<Vec<_>, String>>()?;
         Ok(Self {
             names: names.into(),
             patterns: patterns.into(),
@@ -171,5 +192,36 @@ mod tests {
                 .contains("longer than 249")
         );
         assert!(parse("(?=x)y").is_err());
+    }
+
+    /// One object must not take the memory of all: the budget is the list's.
+    #[test]
+    fn a_list_of_patterns_costs_no_more_than_one() {
+        let list =
+            |count, piece: fn(usize) -> String| (0..count).map(piece).collect::<Vec<_>>().join(",");
+        let classes = |n| format!("\\w{n}");
+        assert_eq!(parse(&list(32, classes)).unwrap().patterns.len(), 32);
+        let why = parse(&list(3_000, classes)).unwrap_err();
+        assert!(why.starts_with("more than 32 patterns"), "{why}");
+        assert_eq!(
+            parse(&list(3_000, |_| "a.*".into()))
+                .unwrap()
+                .patterns
+                .len(),
+            1
+        );
+        let large = |n| format!("(a{{9}}[0-9a-f]{{900}}){n}");
+        assert!(parse(&large(2)).is_ok());
+        assert!(parse(&list(32, large)).unwrap_err().contains("size limit"));
+        let names = parse(&list(100_000, |n| format!("t{}", n % 50_000)))
+            .unwrap()
+            .names;
+        assert_eq!(names.len(), 50_000);
+    }
+
+    #[test]
+    fn classes_are_of_the_letters_that_names_have() {
+        let topics = parse("orders-\\w\\d").unwrap();
+        assert!(topics.take("orders-a1") && !topics.take("orders-é1") && !topics.take("orders-a١"));
     }
 }

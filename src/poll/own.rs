@@ -33,13 +33,15 @@ impl Cluster {
             .cloned()
             .collect();
         let others = !commits.is_empty();
-        // A topic that was made anew has lost its commits with the one before it.
+        // A topic that was made anew, and that the group has not committed in since, has lost its commits with the one before it.
         let slots = |t: &Arc<str>| group.picture.topics.get(t).into_iter().flatten();
         let is_anew = |t: &Arc<str>| {
             let id = topics.get(t).and_then(Topic::id);
             let anew =
                 |track: Track| track.loss == Some(Loss::Recreated) || track.is_of_another(id);
+            let since = |track: Track| track.committed.is_some() && !track.is_of_another(id);
             slots(t).any(|(_, slot)| slot.anew || slot.track.is_some_and(anew))
+                && !slots(t).any(|(_, slot)| slot.track.is_some_and(since))
         };
         let may_leave: BTreeSet<_> = own
             .iter()

@@ -178,17 +178,27 @@ impl Truth {
         logs.nth(usize::from(p) % count).unwrap()
     }
 
+    fn topic(&self, p: u8) -> &Topic {
+        let count = self.topics.iter().map(|t| t.logs.len()).sum::<usize>();
+        let of = |t: usize| std::iter::repeat_n(t, self.topics[t].logs.len());
+        let topic = (0..2).flat_map(of).nth(usize::from(p) % count);
+        &self.topics[topic.unwrap()]
+    }
+
     pub fn act(&mut self, act: Act) {
         let brokers = self.brokers;
         match act {
             Act::Produce { p, n } => self.log(p).end += i64::from(n),
             Act::Commit { p, part } => {
+                let is_seen = !self.topic(p).denied;
                 let log = self.log(p);
                 // A consumer reads on from where it is, as far as it is given records.
                 let from = log.committed.or(log.last).unwrap_or(log.start);
                 let from = from.clamp(log.start, log.stable().max(log.start));
                 let to = from + (log.stable() - from).max(0) * i64::from(part) / 255;
-                (log.committed, log.last, log.beyond) = (Some(to), Some(to), false);
+                (log.committed, log.beyond) = (Some(to), false);
+                // One that expires before the topic may be seen is never known.
+                log.last = Some(to).filter(|_| is_seen).or(log.last);
             }
             Act::Trim { p, part } => {
                 let log = self.log(p);
@@ -354,6 +364,7 @@ impl Truth {
                 .iter_mut()
                 .filter(|l| !topic.denied && !l.is_faulty())
             {
+                log.last = log.committed.or(log.last);
                 let ends = (log.end, log.stable());
                 log.first.get_or_insert(ends);
                 let beyond = log.committed.or(log.last).is_some_and(|c| c > log.end);

@@ -185,7 +185,10 @@ impl Watched {
         if self.truth.is_faulty() {
             return Ok(());
         }
-        let (least, most) = self.truth.lag();
+        // The readings since have settled what they were the first to see.
+        let mut settled = self.truth.clone();
+        settled.was_read();
+        let (least, most) = settled.lag();
         let (found, is_right) = match &metric.value {
             Ok(value) => (value.lag.to_string(), (least..=most).contains(&value.lag)),
             Err(trouble) => (trouble.text.to_string(), false),

@@ -325,6 +325,30 @@ async fn a_topic_that_a_group_has_left_stops_counting_when_its_commits_are_gone(
     assert_eq!(track.committed, Some(10));
 }
 
+/// Its other partitions have no commit, and never had one.
+#[tokio::test]
+async fn a_topic_made_anew_that_the_group_has_committed_in_can_be_left_too() {
+    let mut bench = Bench::with(1, |t| t.layout_every = Duration::from_millis(200)).await;
+    bench.topic("orders", &[(0, 10)]);
+    bench.topic("old", &[(0, 100); 3]);
+    bench.group("g", 0, &[("orders", 0, 10), ("old", 0, 10)]);
+    bench.demand(&[("g", ALL)]);
+    bench.pair("g", "old", 0, (Some(10), 100)).await;
+    bench.topic("old", &[(0, 50); 3]);
+    bench.kafka.state().topics.get_mut("old").unwrap().id = [9; 16];
+    bench.group("g", 0, &[("orders", 0, 10)]);
+    bench.pair("g", "old", 0, (None, 50)).await;
+    bench.pair("g", "old", 2, (None, 50)).await;
+    bench.group("g", 0, &[("orders", 0, 10), ("old", 1, 7)]);
+    bench.pair("g", "old", 1, (Some(7), 50)).await;
+    bench.group("g", 0, &[("orders", 0, 10)]);
+    bench
+        .until("it to be left", |p| {
+            (!p.groups.get("g")?.topics.contains_key("old")).then_some(())
+        })
+        .await;
+}
+
 /// R01's brother: a permission that is lost looks the same in the coordinator's answer.
 #[tokio::test]
 async fn a_topic_whose_commits_may_not_be_seen_any_more_is_not_taken_for_left() {

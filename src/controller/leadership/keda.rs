@@ -18,6 +18,9 @@ use crate::telemetry::Said;
 pub(super) const LEASE: &str = "operator.keda.sh";
 const EVERY: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A Lease that stands still counts no longer than this, whatever it says: an operator that lives renews its own within half a minute,
+/// also with the long terms of OpenShift.
+const LONGEST: i32 = 60;
 
 /// What is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +99,11 @@ fn judge(
 ) -> Keda {
     let mut before = std::mem::take(observed);
     for lease in leases {
-        let (namespace, spec) = (
+        let (namespace, mut spec) = (
             lease.namespace().unwrap_or_default(),
             lease.spec.unwrap_or_default(),
         );
+        spec.lease_duration_seconds = spec.lease_duration_seconds.map(|s| s.min(LONGEST));
         let seen = Observed::again(before.remove(&namespace), spec, now);
         observed.insert(namespace, seen);
     }
@@ -182,5 +186,14 @@ mod tests {
         assert_eq!(judged(27, vec![lease("keda", "me", 27)]), Keda::Gone);
         let both = vec![lease("a", "", 1), lease("keda", "k", 28)];
         assert_eq!(judged(28, both), alive);
+        let endless = || {
+            let mut lease = lease("keda", "k", 29);
+            let spec = lease.spec.as_mut().unwrap();
+            spec.lease_duration_seconds = Some(i32::MAX);
+            vec![lease]
+        };
+        assert_eq!(judged(29, endless()), alive);
+        assert_eq!(judged(88, endless()), alive);
+        assert_eq!(judged(89, endless()), Keda::Gone);
     }
 }
