@@ -197,8 +197,9 @@ impl Truth {
                 let from = from.clamp(log.start, log.stable().max(log.start));
                 let to = from + (log.stable() - from).max(0) * i64::from(part) / 255;
                 (log.committed, log.beyond) = (Some(to), false);
-                // One that expires before the topic may be seen is never known.
-                log.last = Some(to).filter(|_| is_seen).or(log.last);
+                // One that expires before there is an end to it, or before the topic may be seen, is never known.
+                let is_known = is_seen && log.leader.is_some();
+                log.last = Some(to).filter(|_| is_known).or(log.last);
             }
             Act::Trim { p, part } => {
                 let log = self.log(p);

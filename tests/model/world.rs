@@ -27,7 +27,7 @@ pub const EVERY: Duration = Duration::from_millis(60);
 /// After the last fault a reading is right again within so many ticks.
 const TICKS: usize = 3;
 /// Far more than a tick takes on any machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a world is like.
 #[derive(Clone, Copy, Debug)]

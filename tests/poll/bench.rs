@@ -23,7 +23,7 @@ use crate::fake_kafka::{FakeKafka, state::Asked};
 pub const ALL: &str = "";
 pub const EVERY: Duration = Duration::from_millis(100);
 /// Far more than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A fake cluster, and who polls it.
 pub struct Bench {
