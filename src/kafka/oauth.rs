@@ -29,7 +29,7 @@ pub struct Client {
     pub id: String,
     /// `password`.
     pub secret: SecretString,
-    /// `scopes`, as they are sent; an empty one counts as sent.
+    /// `scopes`, as they are sent; nothing but empty ones is not sent.
     pub scopes: Vec<String>,
     /// `oauthExtensions`, sent to the broker beside the token.
     pub extensions: BTreeMap<String, String>,

@@ -1,7 +1,11 @@
 //! Against an HTTP endpoint of one page: it gives the answers it was made with, the last one for ever.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
+use http_body_util::BodyExt;
 use secrecy::ExposeSecret;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -208,4 +212,35 @@ async fn a_token_is_asked_for_again_once_it_has_ended() {
     let second = source.message().await.unwrap();
     assert!(second.expose_secret().contains("Bearer t.o.k"));
     assert_eq!(page.asked().len(), 2);
+}
+
+/// A report from outside (R28): some endpoints refuse an empty scope.
+#[tokio::test]
+async fn an_empty_scope_is_not_sent() {
+    for (scopes, sent) in [
+        (&[][..], None),
+        (&[""], None),
+        (&["", " "], None),
+        (&["a", "b/c"], Some("a b/c")),
+    ] {
+        let client = Client {
+            endpoint: "http://localhost:1/token".into(),
+            id: "id".into(),
+            secret: "secret".into(),
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            extensions: BTreeMap::new(),
+            ca: None,
+        };
+        let endpoint = endpoint(&client.endpoint).unwrap();
+        let body = request(&client, &endpoint, Style::Header)
+            .unwrap()
+            .into_body();
+        let form = body.collect().await.unwrap().to_bytes();
+        let found = form_urlencoded::parse(&form).find(|(key, _)| key == "scope");
+        assert_eq!(
+            found.map(|(_, value)| value.into_owned()).as_deref(),
+            sent,
+            "{scopes:?}"
+        );
+    }
 }
