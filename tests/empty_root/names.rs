@@ -45,7 +45,9 @@ pub async fn serve(address: &str, known: &'static [&'static str], manners: Manne
     let at: SocketAddr = format!("{address}:53").parse().unwrap();
     let socket = UdpSocket::bind(at).await;
     let socket = socket.unwrap_or_else(|e| {
-        panic!("{at}: {e}; a name server needs port 53, and so this test root")
+        panic!(
+            "{at}: {e}; a resolver asks port 53 and no other: be root, or sysctl -w net.ipv4.ip_unprivileged_port_start=53"
+        )
     });
     let listener = TcpListener::bind(at).await.unwrap();
     let lost: Arc<Mutex<HashSet<Vec<u8>>>> = Arc::default();
