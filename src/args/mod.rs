@@ -85,7 +85,7 @@ pub struct RunArgs {
     /// The one namespace to watch; all where it is not set.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub namespace: Option<String>,
-    /// Whether an apply is warned of metadata that no trigger reads: enabled or disabled.
+    /// Warnings at apply about metadata that no trigger reads: enabled or disabled.
     #[arg(
         long,
         env = "KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS",

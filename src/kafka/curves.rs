@@ -18,7 +18,7 @@ struct Ecdsa {
     verify: Verify,
 }
 
-/// Of a key, a message and its signature; `None` where they do not belong together.
+/// Verifies a signature, given the key, the message and it; `None` where they do not belong together.
 type Verify = fn(&[u8], &[u8], &[u8]) -> Option<()>;
 
 macro_rules! verify {
@@ -87,7 +87,7 @@ static MAPPING: LazyLock<Vec<(SignatureScheme, &'static [Algorithm])>> = LazyLoc
     rings.mapping.iter().copied().chain([ours]).collect()
 });
 
-/// What is taken of a broker: all that ring verifies, and these.
+/// Signatures that are taken of a broker: all that ring verifies, and these.
 pub(super) fn algorithms() -> WebPkiSupportedAlgorithms {
     WebPkiSupportedAlgorithms {
         all: &ALL,

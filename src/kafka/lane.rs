@@ -134,7 +134,7 @@ impl Worker {
         }
     }
 
-    /// What comes back, and what of the question is left to be asked.
+    /// The answer, and the groups of the question that are left to be asked about.
     async fn serve(&mut self, request: &mut Request) -> (Result<Answer, Error>, Vec<CommitsOf>) {
         let mut left = Vec::new();
         let reused = self.connection.is_some();

@@ -79,7 +79,7 @@ pub struct Done {
     pub lane: LaneId,
     /// As given to [`Lane::ask`].
     pub number: u64,
-    /// What was asked: of a broker that has to be asked about one group at a time not more than some.
+    /// The question as it was put; a broker that takes one group at a time is asked about some of them.
     pub ask: Ask,
     /// Groups whose commits are yet to be asked for there.
     pub left: Vec<CommitsOf>,

@@ -48,7 +48,7 @@ impl TopicPattern {
         })
     }
 
-    /// What is probably meant where a star follows a letter: in a shell it stands for anything, in a regular expression for more
+    /// A hint where a star follows a letter: in a shell it stands for anything, in a regular expression for more
     /// of that letter.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -108,7 +108,7 @@ impl Track {
         }
     }
 
-    /// Whether it is of another topic than the one with this id.
+    /// True where the topic with this id is another one: the log was deleted and made anew.
     #[must_use]
     pub fn is_of_another(&self, id: Option<[u8; 16]>) -> bool {
         self.topic_id.zip(id).is_some_and(|(own, id)| own != id)

@@ -296,7 +296,7 @@ impl Cluster {
     }
 }
 
-/// What an answer says of its broker, for everybody who asks there.
+/// The trouble with a broker that an answer tells of, for everybody who asks there.
 fn trouble_of(key: &ClusterKey, done: &Done) -> Option<Trouble> {
     match &done.result {
         // What is too much at once is nobody else's trouble.

@@ -75,13 +75,12 @@ const OTHERS: [(&str, &str); 6] = [
 /// without one. A type that is not known here is somebody else's to judge.
 #[must_use]
 pub fn unmatched(kind: &str, name: &str, metadata: &BTreeMap<String, String>) -> Vec<String> {
-    let known: &[&str] = match kind {
-        "kafka" | "apache-kafka" => &KAFKA,
-        "cron" => &CRON,
-        "cpu" | "memory" => &RESOURCE,
+    let (known, elsewhere): (&[&str], &[&str]) = match kind {
+        "kafka" | "apache-kafka" => (&KAFKA, &AUTHENTICATION),
+        "cron" => (&CRON, &[]),
+        "cpu" | "memory" => (&RESOURCE, &[]),
         _ => return Vec::new(),
     };
-    let kafka = known.len() == KAFKA.len();
     let scaler = if name.is_empty() {
         kind.to_owned()
     } else {
@@ -90,7 +89,7 @@ pub fn unmatched(kind: &str, name: &str, metadata: &BTreeMap<String, String>) ->
     let unread = metadata.keys().filter(|key| !known.contains(&key.as_str()));
     let told = unread.take(MOST).map(|key| {
         let short: String = key.chars().take(LONGEST).collect();
-        let hint = if kafka && AUTHENTICATION.contains(&key.as_str()) {
+        let hint = if elsewhere.contains(&key.as_str()) {
             ": it is read from the TriggerAuthentication only".to_owned()
         } else {
             nearest(&short, known)

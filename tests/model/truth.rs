@@ -172,17 +172,16 @@ impl Truth {
         truth
     }
 
-    fn log(&mut self, p: u8) -> &mut Log {
-        let count = self.topics.iter().map(|t| t.logs.len()).sum::<usize>();
-        let mut logs = self.topics.iter_mut().flat_map(|t| &mut t.logs);
-        logs.nth(usize::from(p) % count).unwrap()
+    /// The topic and the partition that a number means.
+    fn place(&self, p: u8) -> (usize, usize) {
+        let of = |t: usize| (0..self.topics[t].logs.len()).map(move |n| (t, n));
+        let places: Vec<_> = (0..self.topics.len()).flat_map(of).collect();
+        places[usize::from(p) % places.len()]
     }
 
-    fn topic(&self, p: u8) -> &Topic {
-        let count = self.topics.iter().map(|t| t.logs.len()).sum::<usize>();
-        let of = |t: usize| std::iter::repeat_n(t, self.topics[t].logs.len());
-        let topic = (0..2).flat_map(of).nth(usize::from(p) % count);
-        &self.topics[topic.unwrap()]
+    fn log(&mut self, p: u8) -> &mut Log {
+        let (topic, n) = self.place(p);
+        &mut self.topics[topic].logs[n]
     }
 
     pub fn act(&mut self, act: Act) {
@@ -190,7 +189,7 @@ impl Truth {
         match act {
             Act::Produce { p, n } => self.log(p).end += i64::from(n),
             Act::Commit { p, part } => {
-                let is_seen = !self.topic(p).denied;
+                let is_seen = !self.topics[self.place(p).0].denied;
                 let log = self.log(p);
                 // A consumer reads on from where it is, as far as it is given records.
                 let from = log.committed.or(log.last).unwrap_or(log.start);
@@ -375,6 +374,13 @@ impl Truth {
                 log.beyond = beyond;
             }
         }
+    }
+
+    /// The truth after a reading: that settles what it is the first to see, such as a commit beyond a cut log's end.
+    pub fn settled(&self) -> Self {
+        let mut settled = self.clone();
+        settled.was_read();
+        settled
     }
 
     /// The fewest and the most records that a whole reading may tell now.

@@ -122,10 +122,7 @@ impl Watched {
         let fresh = self.is_fresh(picture, group);
         let whole = metric.partial.is_none();
         if let Ok(value) = &metric.value {
-            // A reading may settle what it is the first to see: a commit beyond a cut log's end.
-            let mut settled = self.truth.clone();
-            settled.was_read();
-            let least = self.truth.lag().0.min(settled.lag().0);
+            let least = self.truth.lag().0.min(self.truth.settled().lag().0);
             if whole && fresh && !self.truth.is_faulty() && value.lag < least {
                 let known = self.known(picture);
                 return Err(format!(
@@ -185,10 +182,7 @@ impl Watched {
         if self.truth.is_faulty() {
             return Ok(());
         }
-        // The readings since have settled what they were the first to see.
-        let mut settled = self.truth.clone();
-        settled.was_read();
-        let (least, most) = settled.lag();
+        let (least, most) = self.truth.settled().lag();
         let (found, is_right) = match &metric.value {
             Ok(value) => (value.lag.to_string(), (least..=most).contains(&value.lag)),
             Err(trouble) => (trouble.text.to_string(), false),

@@ -57,15 +57,12 @@ impl Election {
             // A renewal counts from when it was sent.
             let sent = Instant::now();
             // A replica whose engine stands still lets its Lease run out, and takes no other.
-            let turns = self.pulse.age(sent) < terms.renew;
-            let tried = timeout(terms.renew, async {
-                if turns {
-                    self.attempt().await
-                } else {
-                    Ok(false)
-                }
-            });
-            match tried.await {
+            let tried = if self.pulse.age(sent) < terms.renew {
+                timeout(terms.renew, self.attempt()).await
+            } else {
+                Ok(Ok(false))
+            };
+            match tried {
                 Ok(Ok(true)) => self.elect(Some(sent + terms.renew)),
                 Ok(Ok(false)) => self.elect(None),
                 Ok(Err(error)) => self.failed(&error.to_string()),

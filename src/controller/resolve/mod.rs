@@ -84,7 +84,7 @@ struct Gather<'a, L> {
     waiting: &'a mut bool,
     /// What is missing: appended to the validation's error, which alone would mislead.
     notes: Vec<String>,
-    /// What is missing and may be: it is connected without, and told.
+    /// Parameters that are missing and may be: the trigger connects without them and says so.
     notices: Vec<String>,
 }
 

@@ -39,7 +39,7 @@ pub struct CommitsOf {
     pub group: Arc<str>,
     /// `None`: every topic with a commit; topics that may not be described are then silently left out by the broker.
     pub partitions: Option<Arc<Partitions>>,
-    /// Whether its members are asked too which topics they read. They are in any case where it shows nothing.
+    /// Members are asked too which topics they read; they are in any case where the group shows no commit.
     pub members: bool,
 }
 
@@ -61,12 +61,12 @@ pub type Commits = Result<TopicCommits, ResponseError>;
 /// By group. A group the answer lacks is unknown.
 pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
 
-/// What is told of groups.
+/// Commits of groups, and topics of theirs that may not be seen.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     /// Their commits.
     pub commits: GroupCommits,
-    /// Of each group whose members were asked, the topics they read that may not be described.
+    /// Topics that members read and that may not be described, by group; of groups whose members were asked.
     pub hidden: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
