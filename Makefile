@@ -36,7 +36,7 @@ test: bed static
 	$(CARGO) test --locked --workspace
 
 quick: lint
-	$(CARGO) test --locked --workspace --lib --bins --test answers --test api --test decisions --test hpa --test model --test outside --test promises --test sleeping --test rotation --test manifests --test poll --test reference_cases
+	$(CARGO) test --locked --workspace --lib --bins --test answers --test api --test object --test model --test manifests --test poll --test reference_cases
 
 lint:
 	$(CARGO) fmt --all --check

@@ -220,7 +220,7 @@ impl Worker {
                 let mut all = Fetched::default();
                 for some in pieces(groups, version >= requests::commits::MANY) {
                     self.keep_quiet().await;
-                    let found = requests::commits::fetch(connection, some).await?;
+                    let found = requests::unseen::fetch(connection, some).await?;
                     let mut found = self.heed(found);
                     all.commits.append(&mut found.commits);
                     all.hidden.append(&mut found.hidden);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     kafka::{
-        Cause,
+        Cause, Error,
         question::{Answer, Ask, Done, LaneId},
         requests::{CommitsOf, Coordinators, Fetched},
     },
@@ -89,11 +89,12 @@ impl Cluster {
                 self.take_commits(asked, commits, done.ended);
             }
             (Ask::Commits(asked), Err(error)) => {
-                let mut trouble = Trouble::from(&error);
-                // A broker that can't answer this may say so by hanging up.
-                if error.cause == Cause::Closed && asked.iter().all(|of| of.partitions.is_none()) {
-                    trouble.text = format!("{}{NAME_A_TOPIC}", trouble.text).into();
-                }
+                let trouble = if hung_up_on_all_topics(&asked, &error) {
+                    let address = &error.address;
+                    Trouble::passing(format!("{address}: {}{NAME_A_TOPIC}", Cause::Closed))
+                } else {
+                    Trouble::from(&error)
+                };
                 self.lose_commits(&asked, &trouble, large);
             }
             (
@@ -305,6 +306,9 @@ fn trouble_of(key: &ClusterKey, done: &Done) -> Option<Trouble> {
         }
         // Nor is what a Fetch came to: nobody else needs one.
         Err(_) if matches!(done.ask, Ask::Tails { .. }) => None,
+        Err(error) if matches!(&done.ask, Ask::Commits(asked) if hung_up_on_all_topics(asked, error)) => {
+            None
+        }
         Err(error) => Some(Trouble::from(error)),
         Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
             Some(Trouble::passing(format!(
@@ -315,6 +319,13 @@ fn trouble_of(key: &ClusterKey, done: &Done) -> Option<Trouble> {
         }
         Ok(_) => None,
     }
+}
+
+/// A broker that can't tell every topic of a group may say so by hanging up. One that is gone does not answer the next
+/// question either.
+fn hung_up_on_all_topics(asked: &[CommitsOf], error: &Error) -> bool {
+    matches!(error.cause, Cause::Closed | Cause::WantsSasl)
+        && asked.iter().all(|of| of.partitions.is_none())
 }
 
 fn about_topics(ask: &Ask) -> bool {

@@ -10,7 +10,7 @@ use crate::kafka::requests::{
 pub(super) fn batches(mut groups: Vec<CommitsOf>) -> Vec<Vec<CommitsOf>> {
     let all: usize = groups.iter().map(CommitsOf::expected).sum();
     let count = groups.len().div_ceil(GROUPS).max(all.div_ceil(OFFSETS));
-    if count <= 1 {
+    if count == 1 {
         return vec![groups];
     }
     groups.sort_by_key(|of| std::cmp::Reverse(of.expected()));
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn there_are_so_few_batches_as_groups_and_offsets_allow() {
-        assert_eq!(sizes(&[]), [0]);
+        assert_eq!(sizes(&[]), [0_usize; 0], "no question about nothing");
         assert_eq!(sizes(&[1; 250]), [84, 83, 83]);
         assert_eq!(sizes(&[1_000; 12]), [4, 4, 4]);
         assert_eq!(sizes(&[3_000; 5]), [2, 2, 1], "three times five thousand");

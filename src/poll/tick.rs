@@ -132,7 +132,10 @@ impl Cluster {
             node.members = 0;
             let mut due = std::mem::take(&mut node.due);
             let alone: Vec<_> = due.extract_if(.., alone).collect();
+            // A broker that can't answer for all topics must not take the others' answer with it.
+            let all_topics = due.extract_if(.., |of| of.partitions.is_none()).collect();
             node.batches.extend(batches(due));
+            node.batches.extend(batches(all_topics));
             node.batches.extend(alone.into_iter().map(|of| vec![of]));
         }
         let Some(groups) = node.batches.pop_front() else {

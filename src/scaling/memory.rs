@@ -34,14 +34,23 @@ struct Polled {
 pub(super) struct TriggerMemory {
     of: Identity,
     pub(super) bound: Bound,
-    /// Lag and activation of the last complete reading.
-    pub(super) complete: Option<(i64, i64)>,
+    /// The last complete reading.
+    pub(super) complete: Option<Complete>,
     pub(super) failures: Failures,
     /// What the status remembers, as of this text of it.
     pub(super) recalled: Recalled,
     recalled_from: Option<Remembered>,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
     cached: Option<((i64, Moment), Moment)>,
+}
+
+/// A reading that nothing was missing from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Complete {
+    pub(super) lag: i64,
+    pub(super) activation: i64,
+    /// When it was evaluated last.
+    pub(super) at: Moment,
 }
 
 impl TriggerMemory {
@@ -102,6 +111,12 @@ impl Memory {
     /// How many partitions the trigger at `index` may read; `None` while that is not known.
     pub(super) fn partitions(&self, index: usize) -> Option<i64> {
         self.triggers.get(&index)?.bound.value()
+    }
+
+    /// When the trigger at `index` was last read completely; `None`: not yet.
+    pub(super) fn complete_at(&self, index: usize) -> Option<Moment> {
+        let complete = self.triggers.get(&index)?.complete?;
+        Some(complete.at)
     }
 
     /// Of the trigger at `index`; anew where that is another one than it was.

@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Cut, even, memory::TriggerMemory, reading::Readout, signal};
+use super::{
+    Cut, even,
+    memory::{Complete, TriggerMemory},
+    reading::Readout,
+    signal,
+};
 use crate::{
     lag::Moment,
     poll::Trouble,
@@ -54,7 +59,7 @@ pub(super) fn activation(
         return 0;
     }
     let last = known.complete.filter(|_| !readout.complete);
-    readout.sum.activation.max(last.map_or(0, |(_, a)| a))
+    readout.sum.activation.max(last.map_or(0, |l| l.activation))
 }
 
 /// The lag to go by and the time of its reading, not yet cut or lifted.
@@ -66,12 +71,16 @@ pub(super) fn lag(
 ) -> Result<(i64, Moment), Trouble> {
     let sum = readout.sum;
     if readout.complete {
-        known.complete = Some((sum.lag, sum.activation));
+        known.complete = Some(Complete {
+            lag: sum.lag,
+            activation: sum.activation,
+            at: now,
+        });
     }
     // Until everything was read once, a part of the truth could only scale in.
-    let (last, _) = known.complete.ok_or_else(|| readout.why())?;
+    let last = known.complete.ok_or_else(|| readout.why())?;
     let at = readout.fresh(max_age, now).ok_or_else(|| readout.why())?;
-    let lag = sum.lag.max(if readout.complete { 0 } else { last });
+    let lag = sum.lag.max(if readout.complete { 0 } else { last.lag });
     Ok((lag, at))
 }
 

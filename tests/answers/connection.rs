@@ -9,8 +9,9 @@ use lagscale::kafka::{
     Address, Cause, Connection, Error, Security,
     connection::Deadlines,
     requests::{
-        CommitsOf, Isolation, Partitions, Position, commits, coordinators, layout, offsets,
+        CommitsOf, Isolation, Partitions, Position, coordinators, layout, offsets,
         tail::{self, Positions},
+        unseen,
     },
     sasl::{Mechanism, Sasl},
 };
@@ -124,7 +125,7 @@ async fn a_broker_whose_lengths_lie_is_named_and_costs_one_question() {
         named(&at, "Metadata", answer.err());
         let answer = coordinators::fetch(&mut dial(&at).await, &["g".into()]).await;
         named(&at, "FindCoordinator", answer.err());
-        let answer = commits::fetch(&mut dial(&at).await, &[of]).await;
+        let answer = unseen::fetch(&mut dial(&at).await, &[of]).await;
         named(&at, "OffsetFetch", answer.err());
         let (end, all) = (Position::End, Isolation::ReadUncommitted);
         let answer = offsets::fetch(&mut dial(&at).await, end, all, &partitions).await;

@@ -1,4 +1,5 @@
 //! An object with one kafka trigger, readings that a test sets, and a clock that only moves when told.
+#![allow(dead_code, reason = "each of its users takes a part")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,8 +13,8 @@ use lagscale::{
     poll::{ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
     resources::{Condition, ScaledObject},
     scaling::{
-        Activity, Evaluation, Health, Live, Memory, Move, Plan, PlannedTrigger, Settings, Source,
-        Surroundings, conditions, evaluate,
+        Account, Activity, Evaluation, Explanation, Health, Live, Memory, Move, Plan,
+        PlannedTrigger, Settings, Source, Surroundings, conditions, evaluate, explain,
     },
     triggers::{self, Parameters, Sources, Trigger},
 };
@@ -187,6 +188,27 @@ impl Bench {
         let evaluation = self.evaluate();
         let value = evaluation.metrics[0].value.clone();
         value.map(|v| v.served).map_err(|t| t.text.to_string())
+    }
+
+    /// An account of an object that is left as it is, with the HPA controller's tolerance in thousandths.
+    pub fn explain(&mut self, tolerance_milli: i64) -> Explanation {
+        let evaluation = self.evaluate();
+        let around = Surroundings {
+            live: self.live.clone(),
+            replicas: self.replicas,
+            ready: self.ready,
+        };
+        let account = Account {
+            plan: &self.plan,
+            evaluation: &evaluation,
+            around: &around,
+            hpa: None,
+            memory: &self.memory,
+            activity: &Activity::Idle,
+            step: &Move::Stay,
+            tolerance_milli,
+        };
+        explain(&account, self.now)
     }
 
     /// The HPA follows what is wanted.

@@ -14,6 +14,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("a classic, a static, a KIP-848 and a manually assigned consumer at work have the lag that their commits say", kinds),
         shared.trial("a Kafka Streams application, in a group of either protocol, lags by its internal topics too unless the trigger names one", streams),
+        shared.trial("a group named $Default over all its topics has KEDA's metric name, and its HPA follows it", dollar),
     ]
 }
 
@@ -123,6 +124,22 @@ async fn streams(world: &World) {
             drained(&scene, object, metric, &mut app.member).await;
         }
     }
+}
+
+/// As consumers of Event Hubs are named, whose objects have no topic.
+async fn dollar(world: &World) {
+    let scene = Scene::new(&world.bed, "dollar").await;
+    let topic = scene.filled_topic("t", 3, 10).await;
+    scene.commit_lag("$Default", &topic, 3, 10, 12).await;
+    let mut trigger = scene.trigger("", "$Default", &json!({}));
+    trigger["metadata"].as_object_mut().unwrap().remove("topic");
+    scene.idle("app", 1).await;
+    let observer = scene.observe("app").await;
+    scene.scaled_object("app", &[trigger], &json!({})).await;
+    for name in ["s0-kafka-$Default-topics", "s0-kafka-%24Default-topics"] {
+        scene.value_is("app", name, "12").await;
+    }
+    scene.reaches(&observer, 3).await;
 }
 
 /// A workload and its object; without a topic it is about all that the group has committed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bed::{Kafka, wait};
+use bed::{Kafka, Seen, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 use lagscale::resources::ScaledObject;
@@ -24,6 +24,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
         shared.trial("the HPA of a ScaledObject is the one KEDA makes, and kubectl get --raw answers its selector", raw),
         shared.trial("a ScaledObject that is deleted leaves no HPA", deleted),
         shared.trial("a minReplicaCount of 0 goes to 0 and wakes on the first record", zero),
+        shared.trial("nothing is put to sleep beside a lag that came after the last poll, though the next is ten minutes away", between_polls),
         shared.trial("a wrong password says the broker's reason and keeps the replicas, and a corrected Secret recovers by itself", password),
     ]
 }
@@ -186,6 +187,33 @@ async fn zero(world: &World) {
     assert_eq!(observer.highest(), 1, "{:?}", observer.history());
     scene.bed.kafka.commit("g", &topic, &[(3, 11)]).await;
     scene.reaches(&observer, 0).await;
+}
+
+/// Both cool-downs end long after the only poll, which saw no lag. One object has lag by then, the other shows that
+/// cool-downs do end between polls.
+async fn between_polls(world: &World) {
+    let scene = Scene::new(&world.bed, "between").await;
+    let spec = json!({"minReplicaCount": 0, "pollingInterval": 600, "initialCooldownPeriod": 25});
+    let set = async |name: &str| {
+        let topic = scene.filled_topic(name, 1, 10).await;
+        scene.commit_lag(name, &topic, 1, 10, 0).await;
+        scene.idle(name, 1).await;
+        let observer = scene.observe(name).await;
+        let trigger = scene.trigger(&topic, name, &json!({}));
+        scene.scaled_object(name, &[trigger], &spec).await;
+        scene.condition(name, "Active", "False", "").await;
+        (topic, observer)
+    };
+    let (topic, busy) = set("busy").await;
+    world.bed.kafka.produce(&topic, 0, 50).await;
+    let (_, calm) = set("calm").await;
+    scene.reaches(&calm, 0).await;
+    scene.keeps(&busy, 1, Duration::from_secs(5)).await;
+    assert!(
+        !busy.history().contains(&Seen::Replicas(0)),
+        "{:?}",
+        busy.history()
+    );
 }
 
 async fn idle(world: &World) {

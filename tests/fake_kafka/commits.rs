@@ -17,7 +17,7 @@ use kafka_protocol::{
 use super::{
     answers::{code, is_left_out, is_named_left_out, named, of_partition, text},
     fault::What,
-    state::{Asked, State},
+    state::{AllTopics, Asked, State},
 };
 
 /// What is asked about one group; `None`: everything.
@@ -67,6 +67,10 @@ pub fn answer(
     let wanted = wanted(request, version);
     if wanted.is_empty() {
         state.violations.push("OffsetFetch without a group".into());
+    }
+    let all = wanted.iter().any(|(_, topics)| topics.is_none());
+    if all && state.all_topics == AllTopics::HangUp {
+        return None;
     }
     let mut groups = Vec::new();
     for (group, topics) in wanted {
@@ -139,6 +143,11 @@ fn find(
         &group.commits
     });
     let Some(topics) = topics else {
+        match state.all_topics {
+            AllTopics::Empty => return Ok(Vec::new()),
+            AllTopics::Unsupported => return Err(ResponseError::UnsupportedVersion),
+            AllTopics::Told | AllTopics::HangUp => {}
+        }
         let seen = known.into_iter().flatten();
         let seen = seen.filter(|(topic, _)| !hidden.contains(*topic));
         let each = seen.map(|(topic, commits)| {

@@ -87,11 +87,26 @@ pub struct Counts {
     pub last: Option<Instant>,
 }
 
+/// How a broker answers an OffsetFetch for every topic of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AllTopics {
+    /// As Kafka does: with every commit that may be seen.
+    #[default]
+    Told,
+    /// With no topic, whatever was committed.
+    Empty,
+    /// With UNSUPPORTED_VERSION.
+    Unsupported,
+    /// By closing the connection.
+    HangUp,
+}
+
 /// Changed under the lock at any time.
 pub struct State {
     pub host: String,
     pub ports: Vec<u16>,
     pub profile: &'static Profile,
+    pub all_topics: AllTopics,
     pub topics: HashMap<String, Topic>,
     pub groups: HashMap<String, Group>,
     /// Topics that the user may not describe: a list leaves them out, and so do commits asked for as a whole.
@@ -126,6 +141,7 @@ impl Default for State {
             host: "127.0.0.1".into(),
             ports: Vec::new(),
             profile: &KAFKA_4,
+            all_topics: AllTopics::Told,
             topics: HashMap::new(),
             groups: HashMap::new(),
             hidden: HashSet::new(),

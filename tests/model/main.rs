@@ -10,7 +10,6 @@
     reason = "test code without #[test]"
 )]
 
-#[allow(dead_code, reason = "tests/decisions.rs uses the rest of it")]
 #[path = "../bench/mod.rs"]
 mod bench;
 #[path = "../fake_kafka/mod.rs"]

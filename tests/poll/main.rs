@@ -5,6 +5,7 @@
     reason = "test code without #[test]"
 )]
 
+mod all_topics;
 mod bench;
 mod cost;
 #[path = "../fake_kafka/mod.rs"]

@@ -7,7 +7,6 @@
     reason = "test code without #[test]"
 )]
 
-#[allow(dead_code, reason = "decisions.rs uses the rest of it")]
 #[path = "../bench/mod.rs"]
 mod bench;
 mod caps;

@@ -15,9 +15,9 @@ use kafka_protocol::{
     },
 };
 
-use super::{Partitions, Throttled, layout, members, text, throttle};
+use super::{Partitions, Throttled, text, throttle};
 use crate::kafka::{
-    Cause, Connection, Error,
+    Connection, Error,
     reader::{Malformed, Reader},
 };
 
@@ -29,8 +29,6 @@ pub const MANY: i16 = 8;
 pub const GROUPS: usize = 100;
 /// The same of expected offsets.
 pub const OFFSETS: usize = 5_000;
-/// Topics that members name and that are looked up: a member writes what it likes.
-const MOST_NAMED: usize = 1_000;
 
 /// A group and what is asked of it.
 #[derive(Clone, Debug)]
@@ -61,75 +59,9 @@ pub type Commits = Result<TopicCommits, ResponseError>;
 /// By group. A group the answer lacks is unknown.
 pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
 
-/// Commits of groups, and topics of theirs that may not be seen.
-#[derive(Clone, Debug, Default)]
-pub struct Fetched {
-    /// Their commits.
-    pub commits: GroupCommits,
-    /// Topics that members read and that may not be described, by group; of groups whose members were asked.
-    pub hidden: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
-}
-
-/// Asks for the commits of `groups`, as [`told`] does. One that is asked for everything and shows nothing has what may not be
-/// seen, and is answered with `TopicAuthorizationFailed`, if it is there without a member, or if a member reads a topic that may
-/// not be described.
-pub async fn fetch(
-    connection: &mut Connection,
-    groups: &[CommitsOf],
-) -> Result<Throttled<Fetched>, Error> {
-    let told = told(connection, groups).await?;
-    let commits = told.answer;
-    let mut all = Throttled {
-        answer: Fetched::default(),
-        throttle_ms: told.throttle_ms,
-    };
-    let shows_nothing = |of: &CommitsOf| {
-        let found = commits.get(&of.group);
-        of.partitions.is_none() && found.is_some_and(|f| f.as_ref().is_ok_and(BTreeMap::is_empty))
-    };
-    let asked = groups.iter().filter(|of| of.members || shows_nothing(of));
-    let asked: Vec<_> = asked.map(|of| of.group.clone()).collect();
-    let unseen = groups.iter().filter(|of| shows_nothing(of));
-    let unseen: BTreeSet<_> = unseen.map(|of| of.group.clone()).collect();
-    all.answer.commits = commits;
-    if asked.is_empty() {
-        return Ok(all);
-    }
-    let members = match members::fetch(connection, &asked).await {
-        Ok(members) => members,
-        Err(error) if matches!(error.cause, Cause::Version { .. }) => return Ok(all),
-        Err(error) => return Err(error),
-    };
-    all.throttle_ms = all.throttle_ms.max(members.throttle_ms);
-    let named = members.answer.values().flatten().flat_map(|d| &d.topics);
-    let named: BTreeSet<_> = named.cloned().collect();
-    let named: Vec<_> = named.into_iter().take(MOST_NAMED).collect();
-    let mut topics = BTreeMap::new();
-    if !named.is_empty() {
-        let described = layout::fetch(connection, &named).await?;
-        all.throttle_ms = all.throttle_ms.max(described.throttle_ms);
-        topics = described.answer.topics;
-    }
-    let is_hidden =
-        |topic: &Arc<str>| topics.get(topic) == Some(&Err(ResponseError::TopicAuthorizationFailed));
-    for (group, described) in members.answer {
-        let Ok(described) = described else {
-            continue;
-        };
-        let hidden: BTreeSet<_> = described.topics.into_iter().filter(is_hidden).collect();
-        if unseen.contains(&group) && (described.empty || !hidden.is_empty()) {
-            let refused = Err(ResponseError::TopicAuthorizationFailed);
-            all.answer.commits.insert(group, refused);
-        } else {
-            all.answer.hidden.insert(group, hidden);
-        }
-    }
-    Ok(all)
-}
-
 /// Asks for the commits of `groups`: in chunks where the broker can, group by group else. Never sends an empty
 /// list of groups: Kafka 3.9 does not answer it. Unstable offsets are not waited for (`require_stable` false).
-async fn told(
+pub(super) async fn fetch(
     connection: &mut Connection,
     groups: &[CommitsOf],
 ) -> Result<Throttled<GroupCommits>, Error> {

@@ -8,12 +8,13 @@ pub mod login;
 pub mod members;
 pub mod offsets;
 pub mod tail;
+pub mod unseen;
 pub mod versions;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use crate::lag::Isolation;
-pub use commits::{CommitsOf, Fetched, GroupCommits};
+pub use commits::{CommitsOf, GroupCommits};
 pub use coordinators::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -21,6 +22,7 @@ pub use layout::{Layout, PartitionLayout, TopicLayout};
 pub use members::Members;
 pub use offsets::{LogOffset, Offsets, Position};
 pub use tail::{Tail, Tails};
+pub use unseen::Fetched;
 
 use super::reader::{Malformed, Reader};
 

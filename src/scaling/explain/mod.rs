@@ -70,6 +70,9 @@ pub struct ExplainedTrigger {
     /// Since the reading.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<u64>,
+    /// For how long a part of it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incomplete_seconds: Option<u64>,
     /// Whether it is above its activation threshold.
     pub active: bool,
     /// What is in the way of a reading, or of a part of it.

@@ -74,6 +74,8 @@ pub(super) fn trigger(
         return (told, wish);
     };
     told.partitions = memory.partitions(index);
+    let complete_at = memory.complete_at(index).filter(|_| partial.is_some());
+    told.incomplete_seconds = complete_at.map(|at| at.age(now).as_secs());
     let sentence = lag_sentence(kafka, *metric_type, metric, &told);
     (told, format!("{place}: {sentence}, read {age} s ago"))
 }
@@ -121,6 +123,14 @@ fn lag_sentence(
         let _ = write!(
             said,
             "; the HPA is told {served}, so that its tolerance does not hold it one short"
+        );
+    }
+    if let (Some(trouble), Some(seconds)) = (&metric.partial, told.incomplete_seconds) {
+        let age = jiff::SignedDuration::from_secs(seconds.cast_signed());
+        let _ = write!(
+            said,
+            "; for {age:#} a part could not be read ({}), so no less counts than in the last complete reading",
+            trouble.text
         );
     }
     if lag <= kafka.activation && kafka.activation > 0 {

@@ -1,18 +1,9 @@
 //! Objects that people wrote elsewhere (tests/cases/outside, hosts and names replaced): what is said of each at apply, and what
 //! comes of the reports behind them. tests/README.md has the list of reports with the test of each.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test code without #[test]"
-)]
-
-#[allow(dead_code, reason = "tests/decisions.rs uses the rest of it")]
-mod bench;
-
 use std::{collections::BTreeMap, fs, path::Path};
 
-use bench::Bench;
+use crate::bench::Bench;
 use lagscale::{
     resources::ScaledObject,
     scaling::{Activity, Plan, wanted},
@@ -207,6 +198,14 @@ fn a_partition_without_a_leader_holds_the_replicas_however_long_that_lasts() {
         assert!(metric.partial.as_ref().unwrap().text.contains("no leader"));
         assert_ne!(Activity::of(&bench.plan, &evaluation), Activity::Idle);
     }
+    let told = bench.explain(100);
+    assert_eq!(told.triggers[0].incomplete_seconds, Some(72 * 3_600));
+    let sentence = &told.because[0];
+    assert!(
+        sentence
+            .contains("for 72h a part could not be read (topic t partition 0: it has no leader"),
+        "{sentence}"
+    );
 }
 
 /// R45: one consumer for each partition with a lag; the larger of three triggers is the HPA's affair.

@@ -1,18 +1,9 @@
 //! The difference between an HPA that is wanted and a live one: whatever was wanted before, and whatever others did to it,
 //! writing the difference gives what is wanted, and then there is none.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test code without #[test]"
-)]
-
-#[allow(dead_code, reason = "tests/decisions.rs uses the rest of it")]
-mod bench;
-
 use std::{collections::BTreeMap, sync::Arc};
 
-use bench::Bench;
+use crate::bench::Bench;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler as Hpa;
 use lagscale::{
     resources::ScaledObject,

@@ -1,19 +1,11 @@
 //! A credential's value changes behind the same reference: what is served meanwhile, what is told, and what takes nothing over.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test code without #[test]"
-)]
-
-#[allow(dead_code, reason = "tests/decisions.rs uses the rest of it")]
-mod bench;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use bench::{Bench, ready};
+use crate::bench::{Bench, ready};
 use lagscale::{
     kafka::{
         Security,

@@ -1,17 +1,9 @@
 //! From zero replicas, with time as an argument: what wakes a workload in each situation of a partition, and what a status
 //! remembers for whoever takes over while it sleeps.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test code without #[test]"
-)]
-
-#[allow(dead_code, reason = "tests/decisions.rs uses the rest of it")]
-mod bench;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bench::{Bench, ready};
+use crate::bench::{Bench, ready};
 use lagscale::{
     lag::{Reading, Track},
     resources::ScaledObjectStatus,

@@ -1,24 +1,13 @@
 //! Faults that were found in the pure core, each as what is right. Time only moves when told.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test code without #[test]"
-)]
-
-#[allow(dead_code, reason = "tests/decisions.rs uses the rest of it")]
-mod bench;
-
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bench::{Bench, live, ready};
+use crate::bench::{Bench, live, ready};
 use lagscale::{
     kafka::topics::{TopicPattern, Topics},
     lag::{Reading, Track},
     poll::{Listed, Slot, TopicPicture, Trouble},
-    scaling::{
-        Account, Activity, Live, Move, Source, Surroundings, explain, floor, keeps_awake, next_move,
-    },
+    scaling::{Activity, Live, Move, Source, floor, keeps_awake, next_move},
     triggers::Kafka,
 };
 use serde_json::json;
@@ -219,27 +208,12 @@ fn no_number_is_too_large_for_an_explanation() {
                     &json!({"lagThreshold": threshold}),
                 );
                 bench.read(&[(0, i64::MAX); 5]);
-                let around = Surroundings {
-                    live: Some(Live {
-                        tolerance_milli: Some(tolerance_milli),
-                        ..live(5)
-                    }),
-                    replicas: Some(replicas),
-                    ready: None,
-                };
-                bench.live.clone_from(&around.live);
-                let evaluation = bench.evaluate();
-                let account = Account {
-                    plan: &bench.plan,
-                    evaluation: &evaluation,
-                    around: &around,
-                    hpa: None,
-                    memory: &bench.memory,
-                    activity: &Activity::Idle,
-                    step: &Move::Stay,
-                    tolerance_milli,
-                };
-                let told = explain(&account, bench.now);
+                bench.live = Some(Live {
+                    tolerance_milli: Some(tolerance_milli),
+                    ..live(5)
+                });
+                bench.replicas = Some(replicas);
+                let told = bench.explain(tolerance_milli);
                 assert!(!told.would_change.is_empty());
                 for sentence in told.would_change {
                     assert!(
