@@ -195,6 +195,32 @@ mod tests {
     }
 
     #[test]
+    fn a_read_committed_consumer_without_a_commit_begins_at_the_last_stable_offset() {
+        let read = |end, stable| Reading {
+            committed: None,
+            end,
+            start: None,
+            topic_id: None,
+            stable: Some(stable),
+            leader_epoch: None,
+            at: Moment::now(),
+        };
+        let mut seen = Track::begin(read(100, 50));
+        seen.take(read(101, 101));
+        let lag = |isolation| {
+            let counting = Counting {
+                policy: Policy::Latest,
+                isolation,
+                zero_without_commit: true,
+                exclude_persistent_after: None,
+            };
+            sum([&seen], counting, Moment::now()).lag
+        };
+        assert_eq!(lag(Isolation::ReadCommitted), 51);
+        assert_eq!(lag(Isolation::ReadUncommitted), 1);
+    }
+
+    #[test]
     fn nothing_is_larger_than_the_log() {
         for (start, end, most) in [
             (990, 1_000, 10),

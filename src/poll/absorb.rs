@@ -34,7 +34,11 @@ impl Cluster {
         let Some(question) = node.finish(&done, patience) else {
             return;
         };
-        let looking = std::mem::take(&mut node.looking);
+        let mut looking = std::mem::take(&mut node.looking);
+        if matches!((&done.ask, &done.result), (Ask::Tails { .. }, Err(_))) {
+            // Each Fetch that waits behind would cost a dial of its own.
+            looking.append(&mut node.looks);
+        }
         let trouble = trouble_of(&self.key, &done);
         if !done.left.is_empty() {
             node.batches.push_front(done.left);

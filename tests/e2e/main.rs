@@ -31,6 +31,7 @@ mod overlays;
 mod ownership;
 mod replicas;
 mod restarts;
+mod rollouts;
 mod rotation;
 mod scene;
 mod secrets;
@@ -151,6 +152,7 @@ fn main() {
         brokers::trials,
         secrets::trials,
         security::trials,
+        rollouts::trials,
         rotation::trials,
         access::trials,
         admission::trials,

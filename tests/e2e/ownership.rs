@@ -2,7 +2,10 @@
 
 use bed::wait;
 use k8s_openapi::api::{autoscaling::v2::HorizontalPodAutoscaler, events::v1::Event};
-use kube::api::{ListParams, PostParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams, PostParams, PropagationPolicy},
+};
 use lagscale::resources::ScaledObject;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -19,6 +22,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
         shared.trial("beside a trigger of another type an HPA keeps what it has: kafka is served, the other answers why", other_type),
         shared.trial("anything with a scale subresource wakes and sleeps", anything),
         shared.trial("a deleted object gives back the replicas it found, and events tell what happened meanwhile", restored),
+        shared.trial("an HPA that was orphaned is taken back by the object of its name, with a Helm release's labels too", orphaned),
     ]
 }
 
@@ -183,13 +187,7 @@ async fn restored(world: &World) {
     scene.reaches(&observer, 0).await;
     scene.delete("app").await;
     scene.reaches(&observer, 4).await;
-    wait::until("no ScaledObject", PATIENCE, async || {
-        match scene.api::<ScaledObject>().get_opt("app").await.unwrap() {
-            None => Ok(()),
-            Some(object) => Err(format!("{:?}", object.metadata.finalizers)),
-        }
-    })
-    .await;
+    gone(&scene).await;
     let target = format!("apps/v1.Deployment {}/app", scene.namespace);
     let woken = format!("Scaled {target} from 0 to 1, triggered by s0-kafka-{topic}");
     let slept = format!("Deactivated {target} from 4 to 0");
@@ -203,6 +201,75 @@ async fn restored(world: &World) {
     ] {
         told(&scene, reason, note).await;
     }
+}
+
+/// R21: `app.kubernetes.io/managed-by` of the object stands in the HPA in place of KEDA's.
+async fn orphaned(world: &World) {
+    let scene = Scene::new(&world.bed, "orphaned").await;
+    let topic = scene.filled_topic("t", 5, 10).await;
+    scene.commit_lag("g", &topic, 5, 10, 12).await;
+    scene.idle("app", 1).await;
+    let object = json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+        "metadata": {
+            "name": "app", "namespace": scene.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        },
+        "spec": {"scaleTargetRef": {"name": "app"}, "triggers": [scene.trigger(&topic, "g", &json!({}))]},
+    });
+    let owners = async || {
+        let hpa = scene.hpa("app").await.ok_or("no HPA")?;
+        let label = hpa.labels().get("app.kubernetes.io/managed-by").cloned();
+        assert_eq!(label.as_deref(), Some("Helm"));
+        let owners = hpa.metadata.owner_references.unwrap_or_default();
+        Ok::<_, String>(owners.into_iter().map(|o| o.uid).collect::<Vec<_>>())
+    };
+    let owned_by = async |uid: Option<String>| {
+        wait::until(
+            &format!("the HPA's owner to be {uid:?}"),
+            PATIENCE,
+            async || {
+                let found = owners().await?;
+                if found.iter().eq(uid.iter()) {
+                    Ok(())
+                } else {
+                    Err(format!("{found:?}"))
+                }
+            },
+        )
+        .await;
+    };
+    let apply = async || {
+        scene.bed.apply(std::slice::from_ref(&object)).await;
+        let made = scene.api::<ScaledObject>().get("app").await.unwrap();
+        made.metadata.uid
+    };
+    let first = apply().await;
+    owned_by(first.clone()).await;
+    let orphan = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Orphan),
+        ..DeleteParams::default()
+    };
+    scene
+        .api::<ScaledObject>()
+        .delete("app", &orphan)
+        .await
+        .unwrap();
+    owned_by(None).await;
+    gone(&scene).await;
+    let second = apply().await;
+    assert_ne!(first, second);
+    owned_by(second).await;
+}
+
+async fn gone(scene: &Scene<'_>) {
+    wait::until("no ScaledObject", PATIENCE, async || {
+        match scene.api::<ScaledObject>().get_opt("app").await.unwrap() {
+            None => Ok(()),
+            Some(object) => Err(format!("{:?}", object.metadata.finalizers)),
+        }
+    })
+    .await;
 }
 
 async fn told(scene: &Scene<'_>, reason: &str, note: &str) {

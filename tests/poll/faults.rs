@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use kafka_protocol::messages::ApiKey::{self, FindCoordinator, ListOffsets, Metadata, OffsetFetch};
+use kafka_protocol::messages::ApiKey::{
+    self, Fetch, FindCoordinator, ListOffsets, Metadata, OffsetFetch,
+};
 
 use crate::{
     bench::{Bench, EVERY, slot},
@@ -248,4 +250,41 @@ async fn a_partition_that_is_left_out_is_asked_alone_and_only_then_taken_for_emp
     assert!(first >= 3, "three answers left it out before: {asked:?}");
     bench.kafka.mend();
     bench.pair("g", "t", 1, (Some(5), 20)).await;
+}
+
+/// Forty groups have a small lag on one partition, so forty Fetches wait for its leader.
+#[tokio::test]
+async fn a_leader_that_fails_over_a_fetch_or_refuses_the_login_after_it_is_not_dialled_for_the_others()
+ {
+    for refuses in [false, true] {
+        let mut bench = Bench::new(2).await;
+        bench.topic("t", &[(1, 100)]);
+        let groups: Vec<_> = (0..40).map(|n| format!("g{n}")).collect();
+        for group in &groups {
+            bench.group(group, 0, &[("t", 0, 98)]);
+        }
+        {
+            let mut state = bench.kafka.state();
+            state.session = Some(Duration::ZERO);
+            state.fetches = true;
+            state.faults.push(Fault::at(Fetch, 1, What::Delay(EVERY)));
+        }
+        bench.log_in("alice");
+        let demand: Vec<_> = groups.iter().map(|g| (g.as_str(), "t")).collect();
+        bench.demand(&demand);
+        let fetch = |asked: &[Asked]| asked.iter().any(|a| a.api == Fetch).then_some(());
+        bench.asked("a Fetch", 0, fetch).await;
+        bench.kafka.fault(Fault::at(Fetch, 1, What::HangUp));
+        if refuses {
+            let alice = (Some(1), "alice".to_owned());
+            bench.kafka.state().refusing.insert(alice);
+        }
+        let before = bench.kafka.state().connections[&1];
+        bench.ten_ticks().await;
+        let dialled = bench.kafka.state().connections[&1] - before;
+        assert!(
+            dialled <= 5,
+            "refuses {refuses}: {dialled} dials for one partition"
+        );
+    }
 }

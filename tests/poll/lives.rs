@@ -1,15 +1,15 @@
-//! What becomes of what is known when topics, partitions, leaders, permissions and groups come and go.
+//! What becomes of what is known when logs, partitions, leaders and groups come and go.
 
 use std::time::Duration;
 
 use kafka_protocol::{
     ResponseError,
-    messages::ApiKey::{DescribeGroups, Fetch, ListOffsets, Metadata, OffsetFetch},
+    messages::ApiKey::{Fetch, ListOffsets, Metadata, OffsetFetch},
 };
 use lagscale::poll::Picture;
 
 use crate::{
-    bench::{ALL, Bench, slot},
+    bench::{Bench, slot},
     fake_kafka::{
         fault::{Fault, What},
         state::{Asked, Former},
@@ -164,88 +164,6 @@ async fn partitions_of_a_former_topic_go_with_it() {
     assert_eq!(ids, [0, 1]);
 }
 
-/// Two topics of a pattern, one of them with a backlog.
-async fn by_pattern() -> Bench {
-    let mut bench = Bench::with(1, |t| t.layout_every = Duration::from_millis(300)).await;
-    bench.topic("t1", &[(0, 100)]);
-    bench.topic("t2", &[(0, 100)]);
-    bench.group("g", 0, &[("t1", 0, 100), ("t2", 0, 10)]);
-    bench.demand(&[("g", "t.*")]);
-    bench.pair("g", "t2", 0, (Some(10), 100)).await;
-    bench.pair("g", "t1", 0, (Some(100), 100)).await;
-    bench
-}
-
-fn lists(asked: &[Asked]) -> usize {
-    let lists = asked
-        .iter()
-        .filter(|a| a.api == Metadata && a.topics.is_empty());
-    lists.filter(|a| a.answered_at.is_some()).count()
-}
-
-/// Whether the backlog is there, and whether anything is said to be wrong.
-fn backlog(picture: &Picture) -> Option<(bool, bool)> {
-    let group = picture.groups.get("g")?;
-    let read = slot(picture, "g", "t2", 0).is_some_and(|s| s.track.is_some());
-    let there = read && picture.listed.contains("t2") && picture.topics.contains_key("t2");
-    let slots = group.topics.values().flat_map(|t| t.values());
-    let troubled = picture.topics.values().any(|t| t.trouble.is_some())
-        || slots.into_iter().any(|s| s.trouble.is_some());
-    Some((there, troubled || group.trouble.is_some()))
-}
-
-/// As a broker that just started makes it.
-#[tokio::test]
-async fn a_list_that_lacks_a_topic_for_once_takes_no_backlog_away() {
-    let mut bench = by_pattern().await;
-    let mark = bench.mark();
-    let short = Fault::of(Metadata, What::NamedLeftOut("t2")).once();
-    bench.kafka.fault(short);
-    loop {
-        let (there, troubled) = bench.until("a picture", backlog).await;
-        assert!(there, "troubled: {troubled}");
-        if lists(&bench.since(mark)) > 2 {
-            break;
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_topic_of_a_pattern_that_may_not_be_described_any_more_is_named() {
-    let mut bench = by_pattern().await;
-    bench.kafka.state().hidden.insert("t2".into());
-    let mark = bench.mark();
-    let mut named = false;
-    while lists(&bench.since(mark)) < 4 {
-        let (there, troubled) = bench.until("a picture", backlog).await;
-        assert!(there, "it is no lag of 0");
-        named |= troubled;
-    }
-    assert!(named);
-    let text = bench
-        .until("its trouble", |p| p.topics.get("t2")?.trouble.clone())
-        .await;
-    assert!(
-        text.configuration && text.text.contains("topic t2: not authorized"),
-        "{text:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_topic_of_a_pattern_that_is_deleted_goes_once_that_is_sure() {
-    let mut bench = by_pattern().await;
-    let mark = bench.mark();
-    bench.kafka.state().topics.remove("t2");
-    bench
-        .until("it to be gone", |p| {
-            (!p.listed.contains("t2") && !p.topics.contains_key("t2")).then_some(())
-        })
-        .await;
-    let since = bench.since(mark);
-    let by_name = since.iter().filter(|a| a.topics.contains(&"t2".to_owned()));
-    assert!(by_name.count() >= 3, "{since:?}");
-}
-
 /// Under one id a topic never loses a partition.
 #[tokio::test]
 async fn an_old_description_takes_no_partition_away() {
@@ -268,138 +186,6 @@ async fn an_old_description_takes_no_partition_away() {
         })
         .await;
     assert_eq!(ids, [0, 1, 2]);
-}
-
-/// The coordinator leaves the commits in it out of its answer, without a code.
-#[tokio::test]
-async fn a_hidden_topic_that_a_member_reads_is_told_beside_others_that_may_be_seen() {
-    let mut bench = Bench::new(1).await;
-    bench.topic("seen", &[(0, 10)]);
-    bench.topic("hidden", &[(0, 5_000)]);
-    bench.kafka.state().hidden.insert("hidden".into());
-    bench.group("g", 0, &[("seen", 0, 10), ("hidden", 0, 0)]);
-    bench.kafka.state().groups.get_mut("g").unwrap().reads = Some("hidden");
-    bench.demand(&[("g", ALL)]);
-    bench.pair("g", "seen", 0, (Some(10), 10)).await;
-    let mark = bench.mark();
-    for _ in 0..3 {
-        bench.ten_ticks().await;
-        let trouble = bench
-            .until("a picture", |p| Some(p.groups.get("g")?.trouble.clone()))
-            .await;
-        let trouble = trouble.expect("a lag of 0, complete, beside a topic that is not seen");
-        assert!(
-            trouble.configuration && trouble.text.contains("hidden"),
-            "{trouble:?}"
-        );
-    }
-    let since = bench.since(mark);
-    let asked = since.iter().filter(|a| a.api == DescribeGroups).count();
-    assert!(
-        asked <= 1,
-        "members were asked {asked} times in thirty ticks"
-    );
-}
-
-/// A report from outside (R01): KEDA's list of topics is the list of commits.
-#[tokio::test]
-async fn a_topic_that_a_group_has_left_stops_counting_when_its_commits_are_gone() {
-    let mut bench = Bench::new(1).await;
-    bench.topic("orders", &[(0, 10)]);
-    bench.topic("old", &[(0, 1_000)]);
-    bench.group("g", 0, &[("orders", 0, 10), ("old", 0, 10)]);
-    bench.demand(&[("g", ALL)]);
-    bench.pair("g", "old", 0, (Some(10), 1_000)).await;
-    bench.group("g", 0, &[("orders", 0, 10)]);
-    bench
-        .until("it to be left", |p| {
-            (!p.groups.get("g")?.topics.contains_key("old")).then_some(())
-        })
-        .await;
-    // All of its commits gone at once is another thing: they expired, and the last ones stand.
-    bench.group("g", 0, &[]);
-    bench.ten_ticks().await;
-    let track = bench
-        .until("a picture", |p| slot(p, "g", "orders", 0)?.track)
-        .await;
-    assert_eq!(track.committed, Some(10));
-}
-
-/// Its other partitions have no commit, and never had one.
-#[tokio::test]
-async fn a_topic_made_anew_that_the_group_has_committed_in_can_be_left_too() {
-    let mut bench = Bench::with(1, |t| t.layout_every = Duration::from_millis(200)).await;
-    bench.topic("orders", &[(0, 10)]);
-    bench.topic("old", &[(0, 100); 3]);
-    bench.group("g", 0, &[("orders", 0, 10), ("old", 0, 10)]);
-    bench.demand(&[("g", ALL)]);
-    bench.pair("g", "old", 0, (Some(10), 100)).await;
-    bench.topic("old", &[(0, 50); 3]);
-    bench.kafka.state().topics.get_mut("old").unwrap().id = [9; 16];
-    bench.group("g", 0, &[("orders", 0, 10)]);
-    bench.pair("g", "old", 0, (None, 50)).await;
-    bench.pair("g", "old", 2, (None, 50)).await;
-    bench.group("g", 0, &[("orders", 0, 10), ("old", 1, 7)]);
-    bench.pair("g", "old", 1, (Some(7), 50)).await;
-    bench.group("g", 0, &[("orders", 0, 10)]);
-    bench
-        .until("it to be left", |p| {
-            (!p.groups.get("g")?.topics.contains_key("old")).then_some(())
-        })
-        .await;
-}
-
-/// R01's brother: a permission that is lost looks the same in the coordinator's answer.
-#[tokio::test]
-async fn a_topic_whose_commits_may_not_be_seen_any_more_is_not_taken_for_left() {
-    let mut bench = Bench::new(1).await;
-    bench.topic("orders", &[(0, 10)]);
-    bench.topic("secret", &[(0, 1_000)]);
-    bench.group("g", 0, &[("orders", 0, 10), ("secret", 0, 10)]);
-    bench.demand(&[("g", ALL)]);
-    bench.pair("g", "secret", 0, (Some(10), 1_000)).await;
-    bench.kafka.state().hidden.insert("secret".into());
-    let trouble = bench
-        .until("its trouble", |p| p.topics.get("secret")?.trouble.clone())
-        .await;
-    assert!(trouble.configuration, "{trouble:?}");
-    bench.ten_ticks().await;
-    let track = bench
-        .until("a picture", |p| Some(slot(p, "g", "secret", 0)?.track))
-        .await;
-    assert_eq!(track.map(|t| t.committed), Some(Some(10)));
-}
-
-/// A report from outside (R06): nobody can take such a commit away, since OffsetDelete refuses topics that are not there.
-#[tokio::test]
-async fn a_commit_on_a_topic_that_is_gone_harms_no_other_topic() {
-    for deleted_meanwhile in [false, true] {
-        let mut bench = Bench::new(1).await;
-        bench.topic("orders", &[(0, 10)]);
-        if deleted_meanwhile {
-            bench.topic("ghost", &[(0, 10)]);
-        }
-        bench.group("g", 0, &[("orders", 0, 5), ("ghost", 0, 7)]);
-        bench.demand(&[("g", ALL)]);
-        bench.pair("g", "orders", 0, (Some(5), 10)).await;
-        bench.kafka.state().topics.remove("ghost");
-        bench.topic("orders", &[(0, 1_000)]);
-        bench.pair("g", "orders", 0, (Some(5), 1_000)).await;
-        if deleted_meanwhile {
-            let unknown = ResponseError::UnknownTopicOrPartition;
-            bench.kafka.fault(Fault::of(
-                ListOffsets,
-                What::PartitionCode("ghost", 0, unknown),
-            ));
-        }
-        bench
-            .until("the group to be well", |p| {
-                let group = p.groups.get("g")?;
-                let whole = group.trouble.is_none() && group.topics.get("ghost")?.is_empty();
-                (whole && p.topics.get("ghost")?.gone).then_some(())
-            })
-            .await;
-    }
 }
 
 /// A report from outside (R18): a proxy, or a broker on its way out.

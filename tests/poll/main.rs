@@ -14,6 +14,7 @@ mod faults;
 mod hostile;
 mod levels;
 mod lives;
+mod patterns;
 mod rotation;
 mod scope;
 mod tick;

@@ -1,14 +1,19 @@
 //! What is spoken with each kind of broker: one golden test each. A broker of the fake closes a connection that asks in a
 //! version it does not speak, and the bench fails.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use kafka_protocol::messages::ApiKey::{self, FindCoordinator, ListOffsets, Metadata, OffsetFetch};
 
 use crate::{
     bench::Bench,
-    fake_kafka::profile::{
-        EVENT_HUBS, KAFKA_2_1, KAFKA_2_8, KAFKA_3_9, KAFKA_4, Profile, REDPANDA_2024, REDPANDA_2025,
+    fake_kafka::{
+        fault::{Fault, What},
+        profile::{
+            EVENT_HUBS, KAFKA_2_1, KAFKA_2_8, KAFKA_3_9, KAFKA_4, Profile, REDPANDA_2024,
+            REDPANDA_2025,
+        },
+        state::Asked,
     },
 };
 
@@ -78,4 +83,40 @@ async fn redpanda_of_2025_is_asked_about_many_groups_at_once() {
 #[tokio::test]
 async fn event_hubs_is_asked_with_old_metadata_and_new_everything_else() {
     assert_eq!(spoken(&EVENT_HUBS).await, (versions(7, 4, 9, 7), 3, 2));
+}
+
+/// Each group is a call of its own there, and they all go to the broker that describes topics, too.
+#[tokio::test]
+async fn a_thousand_groups_of_an_old_broker_leave_a_topic_its_turn_to_be_described() {
+    let mut bench = Bench::new(1).await;
+    bench.topic("t", &[(0, 10)]);
+    bench.topic("late", &[(0, 10)]);
+    bench.kafka.state().profile = &KAFKA_2_1;
+    let groups: Vec<_> = (0..1_000).map(|n| format!("g{n}")).collect();
+    for group in &groups {
+        bench.group(group, 0, &[("t", 0, 4)]);
+    }
+    let slow = What::Delay(Duration::from_millis(2));
+    bench.kafka.fault(Fault::of(FindCoordinator, slow));
+    let mut demand: Vec<_> = groups.iter().map(|g| (g.as_str(), "t")).collect();
+    bench.demand(&demand);
+    let begun = |asked: &[Asked]| asked.iter().any(|a| a.api == FindCoordinator).then_some(());
+    bench.asked("the first group's coordinator", 0, begun).await;
+    let mark = bench.mark();
+    demand.push(("g0", "late"));
+    bench.demand(&demand);
+    let before = |asked: &[Asked]| {
+        let described = |a: &Asked| a.api == Metadata && a.topics.iter().any(|t| t == "late");
+        let at = asked.iter().position(described)?;
+        Some(
+            asked[..at]
+                .iter()
+                .filter(|a| a.api == FindCoordinator)
+                .count(),
+        )
+    };
+    let before = bench
+        .asked("the late topic's description", mark, before)
+        .await;
+    assert!(before <= 200, "{before} groups went before it");
 }
