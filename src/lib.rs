@@ -19,4 +19,5 @@ pub mod selector;
 pub mod server;
 pub mod sharded;
 pub mod telemetry;
+mod text;
 pub mod triggers;

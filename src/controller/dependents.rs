@@ -20,7 +20,7 @@ use super::{
 use crate::{
     lag::Moment,
     resources::ScaledObject,
-    scaling::{Event, Plan},
+    scaling::{Event, Plan, limits},
 };
 
 /// Which objects a change is about.
@@ -235,7 +235,7 @@ impl Controller {
 }
 
 fn authentications(namespace: &str, object: &ScaledObject) -> BTreeSet<Authentication> {
-    let references = object.spec.triggers.iter();
+    let references = limits::readable(object).iter();
     let references = references.filter_map(|t| t.authentication_ref.as_ref());
     references
         .map(|reference| match reference.kind.as_deref() {

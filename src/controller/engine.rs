@@ -117,7 +117,7 @@ impl Controller {
         let (pictures, arrived) = mpsc::unbounded_channel();
         let namespace = parts.rules.namespace.as_deref();
         Self {
-            watches: Watches::start(&parts.client, namespace, &changes_in),
+            watches: Watches::start(&parts.client, namespace, &changes_in, &parts.counts),
             changes,
             credentials: Credentials::new(parts.client.clone(), parts.rules.clone(), news_in),
             news,

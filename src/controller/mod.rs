@@ -5,6 +5,7 @@ mod asked;
 mod credentials;
 mod dependents;
 mod engine;
+mod guarded;
 mod hpas;
 mod index;
 mod lag_metrics;

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use super::{engine::Controller, resolve::Lookup, work::ObjectKey};
 use crate::{
     resources::ScaledObject,
-    scaling::{Plan, Source, follow},
+    scaling::{Plan, Source, follow, limits},
 };
 
 /// By trigger, which authentication it names in which version: uid and generation, which rises with the specification.
@@ -16,7 +16,7 @@ pub(super) type Origins = Vec<Option<(String, Option<i64>)>>;
 
 /// Of every trigger as it is now.
 pub(super) fn origins(namespace: &str, object: &ScaledObject, lookup: &impl Lookup) -> Origins {
-    let triggers = object.spec.triggers.iter();
+    let triggers = limits::readable(object).iter();
     triggers
         .map(|trigger| {
             let reference = trigger.authentication_ref.as_ref()?;

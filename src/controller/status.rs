@@ -13,7 +13,7 @@ use crate::{
         TriggerActivity,
     },
     scaling::{
-        Activity, COMPOSITE, Evaluation, Event, Source, complete, events, forgets, remember,
+        Activity, COMPOSITE, Evaluation, Event, Source, complete, events, forgets, limits, remember,
     },
 };
 
@@ -83,7 +83,7 @@ impl Object {
         };
         next.resource_metric_names = sources().filter_map(resource).collect();
         next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
-        let references = plan.object.spec.triggers.iter();
+        let references = limits::readable(&plan.object).iter();
         let references = references.filter_map(|t| t.authentication_ref.as_ref());
         next.authentications_types =
             Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());

@@ -16,8 +16,12 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::{leadership::Lead, watches::Watches};
-use crate::resources::{
-    ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication, TriggerAuthenticationStatus,
+use crate::{
+    resources::{
+        ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication,
+        TriggerAuthenticationStatus,
+    },
+    scaling::limits,
 };
 
 /// Objects come and go in bursts.
@@ -87,7 +91,7 @@ fn users(objects: &[Arc<ScaledObject>]) -> Users {
         .iter()
         .filter(|o| o.metadata.deletion_timestamp.is_none());
     for object in live {
-        let triggers = object.spec.triggers.iter();
+        let triggers = limits::readable(object).iter();
         for reference in triggers.filter_map(|t| t.authentication_ref.as_ref()) {
             let namespace = match reference.kind.as_deref() {
                 Some("ClusterTriggerAuthentication") => String::new(),

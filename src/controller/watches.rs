@@ -6,10 +6,9 @@ use futures::StreamExt;
 use k8s_openapi::{NamespaceResourceScope, api::autoscaling::v2::HorizontalPodAutoscaler};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
-        reflector::{self, Store},
+        reflector::{self, ObjectRef, Store},
         watcher::{self, Event, watcher},
     },
 };
@@ -19,11 +18,16 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::lag_metrics;
-use super::work::ObjectKey;
+use super::{
+    guarded::{Guarded, Unreadable},
+    lag_metrics,
+    work::ObjectKey,
+};
 use crate::{
     resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
     scaling::keep_managed,
+    telemetry::Counts,
+    text::shown,
 };
 
 /// What a watch brought.
@@ -59,6 +63,7 @@ impl Watches {
         client: &Client,
         namespace: Option<&str>,
         changes: &mpsc::UnboundedSender<Change>,
+        counts: &Counts,
     ) -> Self {
         let mut tasks = JoinSet::new();
         let all = Api::all(client.clone());
@@ -68,14 +73,14 @@ impl Watches {
             objects: reflect(
                 scoped(client, namespace),
                 Change::Object,
-                changes,
+                (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             lag_metrics: reflect(
                 scoped(client, namespace),
                 |key| Change::Object(lag_metrics::key_of(key)),
-                changes,
+                (changes, counts),
                 &unknown,
                 &mut tasks,
             ),
@@ -83,21 +88,21 @@ impl Watches {
             authentications: reflect(
                 scoped(client, namespace),
                 Change::Authentication,
-                changes,
+                (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             cluster_authentications: reflect(
                 all,
                 |(_, name)| Change::ClusterAuthentication(name),
-                changes,
+                (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             hpas: reflect(
                 scoped(client, namespace),
                 Change::Hpa,
-                changes,
+                (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
@@ -151,9 +156,9 @@ where
 }
 
 fn reflect<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Guarded<K>>,
     change: fn(ObjectKey) -> Change,
-    changes: &mpsc::UnboundedSender<Change>,
+    (changes, counts): (&mpsc::UnboundedSender<Change>, &Counts),
     unknown: &watch::Sender<bool>,
     tasks: &mut JoinSet<()>,
 ) -> Store<K>
@@ -170,7 +175,9 @@ where
     let (store, writer) = reflector::store();
     let (changes, unknown) = (changes.clone(), unknown.clone());
     let events = watcher(api, watcher::Config::default()).default_backoff();
-    let events = events.filter_map(|event| ready(event.map(readable).transpose()));
+    let (known, counts) = (store.clone(), counts.clone());
+    let readable = move |event| readable(event, &known, &counts);
+    let events = events.filter_map(move |event| ready(event.map(&readable).transpose()));
     let events = events.modify(Watched::shrink);
     tasks.spawn(events.reflect(writer).for_each(move |event| {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
@@ -206,20 +213,32 @@ fn is_unknown(error: &watcher::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// One object that a foreign CRD let through although it can't be read must not hold up the others.
-fn readable<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let read = |DeserializeGuard(object): DeserializeGuard<K>| {
-        object
-            .inspect_err(|invalid| {
-                let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
-                let name = invalid.metadata.name.as_deref().unwrap_or_default();
-                tracing::error!(namespace, name, error = %invalid.error, "a {} that can't be read is left alone", K::kind(&()));
-            })
-            .ok()
+/// An object that can't be read is left out, and told of: what it was before stands. When it goes, that goes.
+fn readable<K>(event: Event<Guarded<K>>, known: &Store<K>, counts: &Counts) -> Option<Event<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let read = |Guarded(object): Guarded<K>| {
+        let unreadable = |Unreadable { error, metadata }: &Unreadable| {
+            counts.unreadable(&K::plural(&()));
+            let namespace = metadata.namespace.as_deref().unwrap_or_default();
+            let name = metadata.name.as_deref().unwrap_or_default();
+            let error = shown(error, 300);
+            tracing::error!(namespace, name, %error, "a {} that can't be read is left alone", K::kind(&()));
+        };
+        object.inspect_err(unreadable).ok()
     };
     match event {
         Event::Apply(object) => read(object).map(Event::Apply),
-        Event::Delete(object) => read(object).map(Event::Delete),
+        Event::Delete(Guarded(Ok(object))) => Some(Event::Delete(object)),
+        Event::Delete(object) => {
+            let reference = ObjectRef::new(&object.name_any());
+            let reference = match object.namespace() {
+                Some(namespace) => reference.within(&namespace),
+                None => reference,
+            };
+            known.get(&reference).map(|o| Event::Delete(K::clone(&o)))
+        }
         Event::InitApply(object) => read(object).map(Event::InitApply),
         Event::Init => Some(Event::Init),
         Event::InitDone => Some(Event::InitDone),
@@ -232,25 +251,31 @@ mod tests {
 
     use super::*;
 
+    fn object(spec: &serde_json::Value) -> Guarded<ScaledObject> {
+        let object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "o", "namespace": "n"}, "spec": spec,
+        });
+        serde_json::from_str(&object.to_string()).unwrap()
+    }
+
     #[test]
-    fn an_object_that_can_t_be_read_is_left_out_and_the_others_stand() {
-        let of = |spec: serde_json::Value| -> DeserializeGuard<ScaledObject> {
-            let object = json!({
-                "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
-                "metadata": {"name": "o", "namespace": "n"}, "spec": spec,
-            });
-            serde_json::from_value(object).unwrap()
+    fn an_object_that_can_t_be_read_any_more_stays_as_it_was_until_it_goes() {
+        let counts = Counts::new(&prometheus::Registry::new()).unwrap();
+        let (store, mut writer) = reflector::store();
+        let good = || object(&json!({"scaleTargetRef": {"name": "w"}, "triggers": []}));
+        let bad = || object(&json!({"scaleTargetRef": "w"}));
+        let mut take = |event| {
+            let event = readable(event, &store, &counts);
+            event
+                .inspect(|event| writer.apply_watcher_event(event))
+                .is_some()
         };
-        let good = of(json!({"scaleTargetRef": {"name": "w"}, "triggers": []}));
-        let bad = of(json!({"scaleTargetRef": "w"}));
-        assert!(matches!(
-            readable(Event::InitApply(good)),
-            Some(Event::InitApply(_))
-        ));
-        assert!(readable(Event::InitApply(bad)).is_none());
-        assert!(matches!(
-            readable::<ScaledObject>(Event::InitDone),
-            Some(Event::InitDone)
-        ));
+        assert!(take(Event::Init) && take(Event::InitApply(good())) && take(Event::InitDone));
+        assert!(!take(Event::Apply(bad())));
+        assert_eq!(store.len(), 1);
+        assert!(take(Event::Delete(bad())));
+        assert_eq!(store.len(), 0);
+        assert!(!take(Event::Delete(bad())), "nobody knew it");
     }
 }

@@ -7,6 +7,7 @@ use kafka_protocol::{ResponseError, messages::ApiKey, protocol::VersionRange};
 use rustls::AlertDescription;
 
 use super::Address;
+use crate::text::shown;
 
 /// A failure at one broker.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -223,12 +224,8 @@ pub fn code_name(error: ResponseError) -> String {
 
 /// The text up to an appended address, and not endlessly long: it goes into conditions.
 pub(crate) fn first_sentence(text: &str) -> String {
-    text.split(": https://")
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(300)
-        .collect()
+    let sentence = text.split(": https://").next();
+    shown(sentence.unwrap_or_default(), 300)
 }
 
 #[cfg(test)]

@@ -258,6 +258,6 @@ mod tests {
         ] {
             assert_eq!(refusal(text), words);
         }
-        assert!(refusal(&format!(r#"{{"status":"{}"}}"#, "x".repeat(9_000))).len() <= 300);
+        assert!(refusal(&format!(r#"{{"status":"{}"}}"#, "x".repeat(9_000))).len() < 310);
     }
 }

@@ -270,7 +270,7 @@ impl Cluster {
             self.describe.extend(unknown.cloned());
         }
         let patterns = wanted.groups.values().flat_map(|d| &d.patterns);
-        self.listing.follow(patterns.cloned().collect());
+        self.listing.follow(&patterns.cloned().collect());
         drop(wanted);
         self.next_due = Some(now);
         self.dirty();

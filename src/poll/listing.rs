@@ -3,8 +3,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::picture::{Listed, Trouble};
+use super::{
+    picture::{Listed, Trouble},
+    taken::Taken,
+};
 use crate::kafka::topics::TopicPattern;
+
+/// Patterns of one cluster that are followed: each is matched with every topic of a list.
+pub const MOST_PATTERNS: usize = 256;
 
 /// What is known of them.
 #[derive(Default)]
@@ -13,7 +19,7 @@ pub(super) struct Listing {
     /// By which of them a list was complete.
     listed: Arc<BTreeSet<TopicPattern>>,
     /// What the last list had, and what has left it and is not known to be gone.
-    pub(super) topics: Arc<BTreeSet<Arc<str>>>,
+    pub(super) topics: Arc<Taken>,
     /// Those that have left it: a list leaves out what may not be described any more, and a broker that just started may
     /// know little.
     left: BTreeSet<Arc<str>>,
@@ -22,17 +28,18 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// These are asked for from now on.
-    pub(super) fn follow(&mut self, patterns: BTreeSet<TopicPattern>) {
+    /// These are asked for from now on. Whoever is followed goes on to be.
+    pub(super) fn follow(&mut self, asked: &BTreeSet<TopicPattern>) {
+        let mut patterns: BTreeSet<_> = self.patterns.intersection(asked).cloned().collect();
+        let gone = patterns.len() < self.patterns.len();
+        let room = MOST_PATTERNS.saturating_sub(patterns.len());
+        patterns.extend(asked.difference(&self.patterns).take(room).cloned());
         self.due |= !patterns.is_subset(&self.patterns);
-        if !self.listed.is_subset(&patterns) {
+        if gone {
             Arc::make_mut(&mut self.listed).retain(|p| patterns.contains(p));
+            Arc::make_mut(&mut self.topics).keep(&patterns);
+            self.left.retain(|t| self.topics.contains(t));
         }
-        let taken = |t: &Arc<str>| patterns.iter().any(|p| p.takes(t));
-        if !self.topics.iter().all(taken) {
-            Arc::make_mut(&mut self.topics).retain(taken);
-        }
-        self.left.retain(taken);
         if patterns.is_empty() {
             self.due = false;
             self.trouble = None;
@@ -55,9 +62,10 @@ impl Listing {
         self.due
     }
 
-    /// Whether a list was complete by all of `patterns`, or can't be had.
+    /// Whether a list was complete by all of `patterns` that are followed, or can't be had.
     pub(super) fn settles(&self, patterns: &BTreeSet<TopicPattern>) -> bool {
-        patterns.is_subset(&self.listed) || self.trouble.is_some()
+        let mut followed = patterns.intersection(&self.patterns);
+        followed.all(|p| self.listed.contains(p)) || self.trouble.is_some()
     }
 
     /// Takes the topics of a list by `patterns`; whether they are others than before. One that it lacks stays until it is
@@ -72,11 +80,14 @@ impl Listing {
         self.listed = Arc::new(listed.cloned().collect());
         self.trouble = None;
         let mut topics: BTreeSet<Arc<str>> = topics.collect();
-        self.left = self.topics.difference(&topics).cloned().collect();
+        let before = self.topics.topics().iter();
+        self.left = before.filter(|t| !topics.contains(*t)).cloned().collect();
         topics.extend(self.left.iter().cloned());
-        let changed = topics != *self.topics;
-        self.topics = Arc::new(topics);
-        changed
+        if self.topics.is_of(&topics, &self.listed) {
+            return false;
+        }
+        self.topics = Arc::new(Taken::new(&topics, &self.listed));
+        true
     }
 
     /// Topics to be described by name, because the list lacks them.
@@ -88,7 +99,7 @@ impl Listing {
     pub(super) fn lose(&mut self, topic: &Arc<str>) -> bool {
         let lost = self.left.remove(topic);
         if lost {
-            Arc::make_mut(&mut self.topics).remove(topic);
+            Arc::make_mut(&mut self.topics).lose(topic);
         }
         lost
     }

@@ -15,11 +15,14 @@ mod own;
 mod pairing;
 mod picture;
 mod seed;
+mod taken;
 mod tick;
 mod wake;
 mod words;
 
 pub use cluster::Timing;
 pub use demand::{ClusterDemand, ClusterKey, GroupDemand};
+pub use listing::MOST_PATTERNS;
 pub use manager::Manager;
 pub use picture::{GroupPicture, Listed, Looked, Picture, Slot, TopicPicture, Trouble};
+pub use taken::Taken;

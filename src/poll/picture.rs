@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::taken::Taken;
 use crate::{
     kafka::{Cause, Error, topics::TopicPattern},
     lag::{Moment, Track},
@@ -22,7 +23,7 @@ pub struct Picture {
     /// Whether the topics that patterns take are known.
     pub listing: Listed,
     /// The topics that some pattern takes: those of the last list, and those that have left it and may still be there.
-    pub listed: Arc<BTreeSet<Arc<str>>>,
+    pub listed: Arc<Taken>,
 }
 
 /// How far the topics of a cluster are known by pattern.

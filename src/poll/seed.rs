@@ -104,7 +104,13 @@ impl Cluster {
 
     /// Every topic that somebody names, that a pattern takes, or that is read because commits name it.
     fn wanted_topics(&self) -> BTreeSet<Arc<str>> {
-        let mut wanted = BTreeSet::clone(&self.listing.topics);
+        let mut wanted = self
+            .listing
+            .topics
+            .topics()
+            .iter()
+            .cloned()
+            .collect::<BTreeSet<_>>();
         for group in self.groups.values() {
             wanted.extend(group.demand.topics.iter().cloned());
             if group.demand.all_topics {

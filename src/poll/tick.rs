@@ -4,7 +4,7 @@
 //! Commits that come in are gathered while prompt coordinators still owe theirs, so that each leader is asked once a tick.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +15,7 @@ use super::{
     known::{Group, Stage, Topic},
     node::{Claim, Node},
     picture::Trouble,
+    taken::Taken,
 };
 use crate::kafka::{
     question::{Ask, LaneId},
@@ -309,16 +310,13 @@ impl Cluster {
 /// What a group's commits are asked for: every partition of the topics that somebody names, or everything.
 fn partitions_of<'a>(
     group: &Group,
-    listed: &BTreeSet<Arc<str>>,
+    listed: &Taken,
     ids: impl Fn(&Arc<str>) -> Option<&'a [i32]>,
 ) -> Option<Partitions> {
     if group.demand.all_topics {
         return None;
     }
-    let patterns = &group.demand.patterns;
-    let taken = listed
-        .iter()
-        .filter(|t| patterns.iter().any(|p| p.takes(t)));
+    let taken = listed.by(&group.demand.patterns);
     let named = group.demand.topics.iter().chain(taken).filter_map(|name| {
         let ids = ids(name).filter(|ids| !ids.is_empty())?;
         Some((name.clone(), ids.to_vec()))

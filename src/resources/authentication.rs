@@ -5,7 +5,8 @@
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use super::bounded;
 
 /// Names the sources of authentication parameters for triggers of its namespace. Of two sources of one parameter the later
 /// in this order counts: env, configMapTargetRef, secretTargetRef, boundServiceAccountToken.
@@ -51,16 +52,32 @@ use serde_json::{Map, Value};
 #[serde(rename_all = "camelCase")]
 pub struct TriggerAuthenticationSpec {
     /// Parameters from Secrets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub secret_target_ref: Vec<TargetRef>,
     /// Parameters from ConfigMaps.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub config_map_target_ref: Vec<TargetRef>,
     /// Parameters from the environment of the scale target's containers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub env: Vec<EnvRef>,
     /// Parameters from tokens of service accounts, asked for and renewed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub bound_service_account_token: Vec<TokenRef>,
     /// A file of parameters, a JSON map, below `--filepath-auth-root-path`; where it is set nothing else is read. Of a
     /// ClusterTriggerAuthentication only.
@@ -69,36 +86,54 @@ pub struct TriggerAuthenticationSpec {
     /// Not supported, unless the provider is `none`; an object that names it is told so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
-    pub pod_identity: Option<Map<String, Value>>,
+    pub pod_identity: Option<Kept>,
     /// Not supported; an object that names it is told so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
-    pub hashi_corp_vault: Option<Map<String, Value>>,
+    pub hashi_corp_vault: Option<Kept>,
     /// Not supported; an object that names it is told so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
-    pub azure_key_vault: Option<Map<String, Value>>,
+    pub azure_key_vault: Option<Kept>,
     /// Not supported; an object that names it is told so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
-    pub gcp_secret_manager: Option<Map<String, Value>>,
+    pub gcp_secret_manager: Option<Kept>,
     /// Not supported; an object that names it is told so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
-    pub aws_secret_manager: Option<Map<String, Value>>,
+    pub aws_secret_manager: Option<Kept>,
     /// For triggers that ask over HTTP; no trigger of lagscale reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
-    pub oauth2: Option<Map<String, Value>>,
+    pub oauth2: Option<Kept>,
 }
 
 impl TriggerAuthenticationSpec {
+    /// The list that has more entries than are read, if one has.
+    #[must_use]
+    pub fn too_many(&self) -> Option<&'static str> {
+        let lists = [
+            ("env", self.env.len()),
+            ("configMapTargetRef", self.config_map_target_ref.len()),
+            ("secretTargetRef", self.secret_target_ref.len()),
+            (
+                "boundServiceAccountToken",
+                self.bound_service_account_token.len(),
+            ),
+        ];
+        let long = lists
+            .into_iter()
+            .find(|(_, length)| *length > bounded::MOST);
+        long.map(|(field, _)| field)
+    }
+
     /// Sources of it that are not supported, by the names of their fields.
     #[must_use]
     pub fn unsupported(&self) -> Vec<&'static str> {
         // `podIdentity` with the provider `none` is what leaving it out is.
         let identity = self.pod_identity.as_ref();
-        let identity = identity.filter(|v| v.get("provider").is_some_and(|p| p != "none"));
+        let identity = identity.filter(|i| i.provider.as_deref().is_some_and(|p| p != "none"));
         let sources = [
             ("podIdentity", identity),
             ("hashiCorpVault", self.hashi_corp_vault.as_ref()),
@@ -109,6 +144,14 @@ impl TriggerAuthenticationSpec {
         let named = sources.into_iter().filter(|(_, value)| value.is_some());
         named.map(|(source, _)| source).collect()
     }
+}
+
+/// A source of another kind: that it is there is all that counts, and of `podIdentity` its provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// `none`, or somebody who vouches for pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// The same for triggers of every namespace; what it names is looked for in the cluster object namespace.

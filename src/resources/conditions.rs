@@ -3,6 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::shown;
+
+/// Characters of a message: a status has a limit, and a person too.
+const LONGEST: usize = 8_000;
+
 /// One condition of a status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
@@ -27,7 +32,7 @@ impl Condition {
             kind: kind.into(),
             status: status.into(),
             reason: reason.into(),
-            message: message.into(),
+            message: shown(&message.into(), LONGEST),
         }
     }
 }

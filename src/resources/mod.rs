@@ -1,6 +1,7 @@
 //! The custom resources as types, field by field what KEDA 2.20 serves, so that nobody changes a manifest; and one of our own.
 
 mod authentication;
+pub mod bounded;
 pub mod conditions;
 mod lag_metric;
 mod scaled_object;

@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ScaledObjectStatus;
+use super::{ScaledObjectStatus, bounded};
 
 /// Scales one workload by its triggers.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -105,6 +105,7 @@ pub struct ScaledObjectSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
     /// At least one.
+    #[serde(deserialize_with = "bounded::list")]
     #[schemars(length(min = 1))]
     pub triggers: Vec<Trigger>,
 }
@@ -208,6 +209,7 @@ pub struct Trigger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_cached_metrics: Option<bool>,
     /// The trigger's own fields.
+    #[serde(deserialize_with = "bounded::map")]
     pub metadata: BTreeMap<String, String>,
     /// Where its authentication parameters come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Modifiers, plan::DEFAULT_MAX};
+use super::{Modifiers, limits, plan::DEFAULT_MAX};
 use crate::resources::{ScaledObjectSpec, Trigger};
 
 /// Of an HPA's stabilization window, in seconds.
@@ -13,7 +13,8 @@ type Check = fn(&ScaledObjectSpec) -> Option<String>;
 
 /// The first check that fails, after the stage that KEDA's condition names.
 pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
-    let checks: [(&str, Check); 4] = [
+    let checks: [(&str, Check); 5] = [
+        ("ScaledObject is larger than what is read", limits::exceeded),
         (
             "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification",
             bounds,

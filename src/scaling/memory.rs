@@ -7,7 +7,7 @@ use crate::{
     kafka::{Address, Topics},
     lag::Moment,
     resources::Remembered,
-    triggers::Kafka,
+    triggers::{Kafka, Limitation},
 };
 
 /// What is remembered of an object from one evaluation to the next.
@@ -77,7 +77,7 @@ struct Identity {
     bootstrap: Arc<[Address]>,
     group: Arc<str>,
     topics: Topics,
-    partitions: Option<Vec<i32>>,
+    partitions: Option<Arc<Limitation>>,
 }
 
 impl Identity {
@@ -86,10 +86,7 @@ impl Identity {
             bootstrap: kafka.bootstrap.clone(),
             group: kafka.group.clone(),
             topics: kafka.topics.clone(),
-            partitions: kafka
-                .partitions
-                .as_deref()
-                .map(|p| p.iter().copied().collect()),
+            partitions: kafka.partitions.clone(),
         }
     }
 }

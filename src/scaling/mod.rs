@@ -12,6 +12,7 @@ mod fallback;
 mod formula;
 mod hpa;
 pub mod lag_metric;
+pub mod limits;
 mod live;
 mod memory;
 mod metric;

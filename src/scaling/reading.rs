@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Bound, Recalled};
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
-    poll::{GroupPicture, Listed, Looked, Picture, Slot, TopicPicture, Trouble},
+    poll::{GroupPicture, Listed, Looked, MOST_PATTERNS, Picture, Slot, TopicPicture, Trouble},
     triggers::Kafka,
 };
 
@@ -77,7 +77,15 @@ pub fn read(
         // What a pattern takes is known once the cluster's topics were listed.
         let patterns = kafka.topics.patterns.iter();
         let listed = match &picture.listing {
-            Listed::Whole(by) => patterns.clone().all(|p| by.contains(p)),
+            Listed::Whole(by) => {
+                let whole = patterns.clone().all(|p| by.contains(p));
+                if !whole && by.len() >= MOST_PATTERNS {
+                    scan.trouble = Some(Trouble::configuration(format!(
+                        "topics: the cluster is asked for more than the {MOST_PATTERNS} patterns that are followed: name the topics, or write several patterns as one"
+                    )));
+                }
+                whole
+            }
             Listed::Not => false,
             Listed::Failed(trouble) => {
                 scan.trouble = Some(trouble.clone());
@@ -88,9 +96,8 @@ pub fn read(
         scan.tried &= listed || scan.trouble.is_some();
         scan.described &= listed;
         // Topics that only others name are no part of it: they may be internal, or not there.
-        for topic in picture.listed.iter() {
-            let named = kafka.topics.names.contains(topic);
-            if !named && kafka.topics.take(topic) {
+        for topic in picture.listed.by(kafka.topics.patterns.iter()) {
+            if !kafka.topics.name(topic) {
                 scan.topic(topic, kafka, group, picture.topics.get(topic));
             }
         }
@@ -222,7 +229,7 @@ impl<'a> Scan<'a> {
         let mut any = false;
         let (mut read, mut committed) = (false, false);
         for id in topic.partitions.iter() {
-            if limitation.is_some_and(|ids| !ids.contains(id)) {
+            if limitation.is_some_and(|ids| !ids.holds(*id)) {
                 continue;
             }
             any = true;

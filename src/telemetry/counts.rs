@@ -7,6 +7,7 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 pub struct Counts {
     writes: IntCounterVec,
     evaluations: IntCounterVec,
+    unreadable: IntCounterVec,
 }
 
 impl Counts {
@@ -40,6 +41,11 @@ impl Counts {
                 "Evaluations of ScaledObjects, at least one a second each: everything served, something partial, withheld or fallen back, or a problem of the object itself.",
                 &["outcome"],
             )?,
+            unreadable: counter(
+                "lagscale_unreadable_objects_total",
+                "Objects that a list or a watch brought and that can't be read: too deep, or not of their kind. The log names them.",
+                &["resource"],
+            )?,
         })
     }
 
@@ -61,6 +67,11 @@ impl Counts {
             Err(_) => "error",
         };
         self.writes.with_label_values(&["scale", outcome]).inc();
+    }
+
+    /// Notes an object that can't be read.
+    pub fn unreadable(&self, resource: &str) {
+        self.unreadable.with_label_values(&[resource]).inc();
     }
 
     /// Notes what an evaluation came to.

@@ -2,11 +2,12 @@
 //! reads is the same.
 
 use super::{
-    fields::{Fields, Sources},
+    fields::{ECHO, Fields, Sources},
     kafka::{Common, Kafka},
-    partitions::limited,
+    partitions::Limitation,
     security::apache_security,
 };
+use crate::text::shown;
 
 /// Parses and validates; all field errors, then the first error between fields.
 pub(super) fn parse(sources: Sources<'_>) -> Result<Kafka, Vec<String>> {
@@ -14,12 +15,11 @@ pub(super) fn parse(sources: Sources<'_>) -> Result<Kafka, Vec<String>> {
     let common = Common::read(&mut fields, &["earliest", "latest"]);
     let topics: Vec<&str> = common.topic.map_or_else(Vec::new, pieces);
     let partitions = common.limitation.and_then(|text| {
-        let ids = limited(text);
-        if let Err(why) = &ids {
-            let at = pieces(text).iter().position(|p| limited(p).is_err());
+        let ids = Limitation::parse(text);
+        if let Err((at, why)) = &ids {
             fields.errors.push(format!(
-                "unable to set param \"partitionLimitation\" value \"{text}\": slice element {}: unable to unmarshal to field type int: {why}",
-                at.unwrap_or_default()
+                "unable to set param \"partitionLimitation\" value \"{}\": slice element {at}: unable to unmarshal to field type int: {why}",
+                shown(text, ECHO)
             ));
         }
         ids.ok()

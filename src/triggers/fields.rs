@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::text::shown;
+
+/// Characters of a value that are repeated in an error.
+pub(super) const ECHO: usize = 200;
+
+/// Bytes of a value in a trigger's metadata, or of a variable that stands in for it; more are not read.
+pub const LONGEST_VALUE: usize = 8 * 1024;
+
 /// Authentication parameters by name, as a TriggerAuthentication resolves them.
 pub type Parameters = BTreeMap<String, SecretString>;
 
@@ -57,7 +65,7 @@ impl<'a> Fields<'a> {
         let authentication = parameters.get(name).map(ExposeSecret::expose_secret);
         let variable = || {
             let value = environment.get(metadata.get(&from_env(name))?)?;
-            Some(value.expose_secret())
+            Some(value.expose_secret()).filter(|v| v.len() <= LONGEST_VALUE)
         };
         let sources = match from {
             From::Trigger => [trigger, None],
@@ -85,6 +93,7 @@ impl<'a> Fields<'a> {
             None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
             Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
             Some(other) => {
+                let other = shown(other, ECHO);
                 self.errors.push(format!(
                     "unable to set param \"{name}\" value \"{other}\": unable to parse boolean value \"{other}\": strconv.ParseBool: parsing \"{other}\": invalid syntax"
                 ));
@@ -99,6 +108,7 @@ impl<'a> Fields<'a> {
             return default;
         };
         serde_json::from_str(text).unwrap_or_else(|_| {
+            let text = shown(text, ECHO);
             self.errors.push(format!(
                 "unable to set param \"{name}\" value \"{text}\": unable to unmarshal to field type int64: expected a whole number"
             ));
@@ -119,7 +129,8 @@ impl<'a> Fields<'a> {
         };
         if !text.split(',').all(|piece| allowed.contains(&piece.trim())) {
             self.errors.push(format!(
-                "parameter \"{name}\" value \"{text}\" must be one of [{}]",
+                "parameter \"{name}\" value \"{}\" must be one of [{}]",
+                shown(text, ECHO),
                 allowed.join(" ")
             ));
         }

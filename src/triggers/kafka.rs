@@ -3,15 +3,19 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    fields::{Fields, From, Sources},
+    fields::{ECHO, Fields, From, Sources},
     oauth::{OAuth, aws_credentials},
-    partitions::limited,
+    partitions::Limitation,
     security::{Secured, security},
 };
 use crate::{
     kafka::{Address, Security, Topics},
     lag::{Counting, Isolation, Policy},
+    text::shown,
 };
+
+/// Addresses of `bootstrapServers`: any broker that answers names all of them.
+const MOST_ADDRESSES: usize = 64;
 
 /// A valid `kafka` or `apache-kafka` trigger.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ pub struct Kafka {
     /// The topics of it, or those of `topics`, which is ours: a list of names and patterns.
     pub topics: Topics,
     /// `partitionLimitation`; only with a topic.
-    pub partitions: Option<Arc<BTreeSet<i32>>>,
+    pub partitions: Option<Arc<Limitation>>,
     /// `lagThreshold`, above 0: records per replica.
     pub threshold: i64,
     /// `activationLagThreshold`, 0 or more: a lag above it wakes the workload.
@@ -115,7 +119,7 @@ impl<'a> Common<'a> {
     pub(super) fn finish(
         self,
         topics: &[&str],
-        partitions: Option<BTreeSet<i32>>,
+        partitions: Option<Limitation>,
         secured: Result<Secured, String>,
         mut errors: Vec<String>,
     ) -> Result<Kafka, Vec<String>> {
@@ -136,17 +140,11 @@ impl<'a> Common<'a> {
                 return Err(errors);
             }
         };
-        let mut names: Vec<Arc<str>> = Vec::new();
-        for topic in topics.iter().filter(|t| !t.is_empty()) {
-            if !names.iter().any(|t| **t == **topic) {
-                names.push((*topic).into());
-            }
-        }
+        let names = topics.iter().filter(|t| !t.is_empty());
+        let names: BTreeSet<Arc<str>> = names.map(|t| (*t).into()).collect();
         let topic = (!names.is_empty()).then(|| topics.join(",").into());
-        let topics = listed.ok().flatten().unwrap_or(Topics {
-            names: names.into(),
-            patterns: Arc::default(),
-        });
+        let topics = listed.ok().flatten();
+        let topics = topics.unwrap_or_else(|| Topics::named(names));
         Ok(Kafka {
             bootstrap: self.bootstrap,
             group: self.group.into(),
@@ -183,7 +181,10 @@ impl<'a> Common<'a> {
         let Some(text) = self.listed else {
             return Ok(None);
         };
-        let wrong = |why: String| format!("unable to set param \"topics\" value \"{text}\": {why}");
+        let wrong = |why: String| {
+            let text = shown(text, ECHO);
+            format!("unable to set param \"topics\" value \"{text}\": {why}")
+        };
         if self.topic.is_some() {
             return Err(wrong(
                 "topic is given too, and only one of both can be".into(),
@@ -218,10 +219,11 @@ impl Kafka {
             .text("fullMetadata", From::Trigger)
             .is_some()
             .then(|| !fields.boolean("fullMetadata", From::Trigger));
-        let (partitions, bad_limitation) = match common.limitation.map(limited).transpose() {
-            Ok(partitions) => (partitions, None),
-            Err(error) => (None, Some(error)),
-        };
+        let (partitions, bad_limitation) =
+            match common.limitation.map(Limitation::parse).transpose() {
+                Ok(partitions) => (partitions, None),
+                Err((_, error)) => (None, Some(error)),
+            };
         let none = common.names_none();
         let Common {
             topic,
@@ -288,6 +290,7 @@ fn version_shape(version: &str) -> Result<(), String> {
     if good {
         Ok(())
     } else {
+        let version = shown(version, ECHO);
         Err(format!(
             "error parsing kafka version: invalid version `{version}`, expected one like 3.9.0"
         ))
@@ -297,7 +300,15 @@ fn version_shape(version: &str) -> Result<(), String> {
 fn bootstrap(fields: &mut Fields<'_>) -> Arc<[Address]> {
     let text = fields.required("bootstrapServers");
     let mut addresses = Vec::new();
-    for piece in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+    let pieces = text.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let count = pieces.clone().count();
+    if count > MOST_ADDRESSES {
+        fields.errors.push(format!(
+            "bootstrapServers: {count} addresses, at most {MOST_ADDRESSES} are tried: the others are found through any of them"
+        ));
+        return Arc::default();
+    }
+    for piece in pieces {
         match piece.parse() {
             Ok(address) => addresses.push(address),
             Err(error) => fields.errors.push(format!("bootstrapServers: {error}")),

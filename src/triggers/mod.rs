@@ -13,14 +13,15 @@ mod schedule;
 mod security;
 mod unmatched;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kafka::topics::{TopicPattern, Topics};
+use crate::kafka::topics;
 
 pub use cron::Cron;
-pub use fields::{Parameters, Sources};
+pub use fields::{LONGEST_VALUE, Parameters, Sources};
 pub use kafka::Kafka;
 pub use oauth::OAuth;
+pub use partitions::Limitation;
 pub use refusable::refusable;
 pub use resource::{Resource, Target};
 pub use unmatched::unmatched;
@@ -114,6 +115,9 @@ pub fn is_optional(parameter: &str) -> bool {
     )
 }
 
+/// Hints about one trigger: the rest is as wrong.
+const MOST_HINTS: usize = 10;
+
 /// A warning for each pattern of `topics` that probably means another thing.
 #[must_use]
 pub fn pattern_hints(metadata: &BTreeMap<String, String>) -> Vec<String> {
@@ -121,10 +125,9 @@ pub fn pattern_hints(metadata: &BTreeMap<String, String>) -> Vec<String> {
         .get("topics")
         .map(String::as_str)
         .unwrap_or_default();
-    let pieces = listed.split(',').map(str::trim).filter(|p| !p.is_empty());
-    let topics = Topics::parse(pieces).unwrap_or_default();
-    let hints = topics.patterns.iter().filter_map(TopicPattern::hint);
-    hints.collect()
+    let pieces: BTreeSet<_> = listed.split(',').map(str::trim).collect();
+    let hints = pieces.into_iter().filter_map(topics::hint);
+    hints.take(MOST_HINTS).collect()
 }
 
 /// Whether triggers of this type are read here.

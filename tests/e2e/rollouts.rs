@@ -3,7 +3,7 @@
 use bed::wait;
 use k8s_openapi::api::apps::v1::Deployment;
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Shared,
@@ -108,7 +108,12 @@ async fn referred(world: &World) {
     scene
         .value_is("app", &format!("s0-kafka-{topic}"), "12")
         .await;
-    let hpa = scene.hpa("app").await.unwrap();
-    let target: Value = serde_json::to_value(hpa.spec.unwrap().scale_target_ref).unwrap();
-    assert_eq!(target["kind"], "Rollout");
+    wait::until("its HPA", PATIENCE, async || {
+        let spec = scene.hpa("app").await.and_then(|hpa| hpa.spec);
+        match spec.map(|s| s.scale_target_ref.kind) {
+            Some(kind) if kind == "Rollout" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }

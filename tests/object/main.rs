@@ -14,3 +14,4 @@ mod promises;
 mod rotation;
 mod several;
 mod sleeping;
+mod worst;

@@ -1,12 +1,12 @@
 //! Faults that were found in the pure core, each as what is right. Time only moves when told.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::bench::{Bench, live, ready};
 use lagscale::{
     kafka::topics::{TopicPattern, Topics},
     lag::{Reading, Track},
-    poll::{Listed, Slot, TopicPicture, Trouble},
+    poll::{Listed, Slot, Taken, TopicPicture, Trouble},
     scaling::{Activity, Live, Move, Source, floor, keeps_awake, next_move},
     triggers::Kafka,
 };
@@ -89,9 +89,9 @@ fn by_pattern(bench: &mut Bench, listed: &[&str]) {
         patterns: [pattern.clone()].into(),
     };
     let picture = bench.picture.as_mut().unwrap();
-    picture.listing = Listed::Whole(Arc::new([pattern].into()));
-    let listed: BTreeSet<Arc<str>> = listed.iter().map(|t| (*t).into()).collect();
-    picture.listed = Arc::new(listed);
+    picture.listing = Listed::Whole(Arc::new([pattern.clone()].into()));
+    let listed = listed.iter().map(|t| (*t).into()).collect();
+    picture.listed = Arc::new(Taken::new(&listed, &[pattern].into()));
 }
 
 /// It may not exist, or be internal, or be refused.

@@ -79,7 +79,7 @@ fn seen(kafka: &Kafka) -> Value {
         "group": *kafka.group,
         "topic": kafka.topic.as_deref().unwrap_or_default(),
         "topics": kafka.topics.names.iter().map(|t| &**t).collect::<Vec<_>>(),
-        "partitions": kafka.partitions.as_deref().map(|p| p.iter().copied().collect::<Vec<_>>()),
+        "partitions": kafka.partitions.as_deref().map(|p| p.ids().collect::<Vec<_>>()),
         "policy": policy,
         "lagThreshold": kafka.threshold, "activation": kafka.activation,
         "tls": kafka.security.tls.is_some(), "sasl": kafka.sasl,

@@ -12,7 +12,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret},
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta},
     runtime::{
         WatchStreamExt,
@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use super::{
+    super::guarded::Guarded,
     News,
     reference::{CredentialRules, Reference, Workload},
 };
@@ -159,15 +160,15 @@ async fn watching(
     news: mpsc::UnboundedSender<News>,
 ) {
     let resource = of.resource();
-    let api: Api<PartialObjectMeta<DynamicObject>> = match &namespace {
+    let api: Api<Guarded<PartialObjectMeta<DynamicObject>>> = match &namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
     let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
     let mut events = std::pin::pin!(events);
-    let about = |object: &PartialObjectMeta<DynamicObject>| {
+    let about = |object: &Guarded<PartialObjectMeta<DynamicObject>>| {
         let reference = of.reference(object.namespace().unwrap_or_default(), object.name_any());
-        let version = version(&reference, &object.metadata);
+        let version = version(&reference, object.meta());
         (reference, version)
     };
     // The engine is gone when nobody listens.

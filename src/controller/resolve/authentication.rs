@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use super::{Gather, Lookup, hosts};
 use crate::{
     controller::credentials::{Content, Found, Reference},
-    resources::{AuthenticationRef, EnvRef, TargetRef, TriggerAuthenticationSpec},
+    resources::{AuthenticationRef, EnvRef, TargetRef, TriggerAuthenticationSpec, bounded::MOST},
     triggers::{self, Parameters},
 };
 
@@ -86,6 +86,14 @@ impl<L: Lookup> Gather<'_, L> {
                 .push(format!("{}: {source} is not supported", of.what));
         }
         let mut parameters = Parameters::new();
+        if let Some(field) = spec.too_many() {
+            let note = format!(
+                "{}: spec.{field}: Too many: must have at most {MOST} items",
+                of.what
+            );
+            self.notes.push(note);
+            return parameters;
+        }
         for variable in &spec.env {
             self.variable(variable, of, &mut parameters);
         }
@@ -152,7 +160,8 @@ impl<L: Lookup> Gather<'_, L> {
 
     fn variable(&mut self, variable: &EnvRef, of: &Of<'_>, into: &mut Parameters) {
         let (parameter, name) = (&variable.parameter, &variable.name);
-        let environment = match self.environment(variable.container_name.as_deref()) {
+        let environment = self.environment(variable.container_name.as_deref());
+        let environment = match &*environment {
             Ok(None) => return,
             Ok(Some(environment)) => environment,
             Err(error) => {

@@ -1,6 +1,6 @@
 //! The environment of a scale target's container, as its pod template lets us know it (keda-behaviour.md §5.1).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -17,6 +17,12 @@ use crate::{
 /// As much as a process can be started with; `$(VARIABLE)` in `$(VARIABLE)` could make any amount of it.
 const LARGEST: usize = 2 << 20;
 const STAGE: &str = "error resolving secrets for ScaleTarget";
+
+/// Variables of one container, and as many things that hold variables: more are not read.
+const MOST: usize = 1_000;
+
+/// What looking up an environment came to.
+pub(super) type Looked = Rc<Result<Option<Environment>, String>>;
 
 /// Variables by name.
 pub(super) struct Environment {
@@ -72,11 +78,19 @@ impl Environment {
 }
 
 impl<L: Lookup> Gather<'_, L> {
-    /// Of the container of this name, or of the first; `None` while something is still being read.
-    pub(super) fn environment(
-        &mut self,
-        container: Option<&str>,
-    ) -> Result<Option<Environment>, String> {
+    /// Of the container of this name, or of the first; `None` while something is still being read. Each is looked up once for
+    /// an object, however many triggers and parameters name it.
+    pub(super) fn environment(&mut self, container: Option<&str>) -> Looked {
+        let name = container.unwrap_or_default();
+        if let Some(known) = self.environments.get(name) {
+            return known.clone();
+        }
+        let found = Looked::new(self.look_up(container));
+        self.environments.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn look_up(&mut self, container: Option<&str>) -> Result<Option<Environment>, String> {
         let reference = Reference::Workload(Workload::of(self.namespace, self.target));
         let template = match self.look(&reference) {
             Found::Waiting => return Ok(None),
@@ -108,6 +122,13 @@ impl<L: Lookup> Gather<'_, L> {
             let name = named.unwrap_or_default();
             format!("couldn't find container with name {name} on Target object ({reference})")
         })?;
+        let count = container.variables.len() + container.bags.len();
+        if count > MOST {
+            return Err(format!(
+                "container {} of {reference} has {count} variables, at most {MOST} are read",
+                container.name
+            ));
+        }
         let mut found = Environment {
             values: Parameters::new(),
             unknown: BTreeMap::new(),

@@ -8,7 +8,12 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use secrecy::ExposeSecret;
 
 use super::credentials::{CredentialRules, Found, Reference};
 use crate::{
@@ -17,11 +22,16 @@ use crate::{
         ClusterTriggerAuthentication, ScaleTarget, ScaledObject, Trigger as Written,
         TriggerAuthentication,
     },
-    scaling::{Plan, PlannedTrigger, Source},
-    triggers::{self, Parameters, Sources, Trigger},
+    scaling::{Plan, PlannedTrigger, Source, limits},
+    text::shown,
+    triggers::{self, LONGEST_VALUE, Parameters, Sources, Trigger},
 };
 use authentication::Authenticated;
+use environment::Looked;
 pub(super) use template::Template;
+
+/// Characters of what is wrong with a trigger: it goes into a condition.
+const LONGEST_ERROR: usize = 4_000;
 
 /// What an object came to.
 pub(super) struct Resolved {
@@ -49,24 +59,29 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let mut references = BTreeSet::new();
     let mut waiting = false;
+    let mut environments = BTreeMap::new();
     let spec = &object.spec;
-    let triggers = spec.triggers.iter().enumerate().map(|(index, trigger)| {
-        let mut gather = Gather {
-            namespace: &namespace,
-            target: &spec.scale_target_ref,
-            lookup,
-            references: &mut references,
-            waiting: &mut waiting,
-            notes: Vec::new(),
-            notices: Vec::new(),
-        };
-        let source = gather.source(index, trigger);
-        let notice = (!gather.notices.is_empty()).then(|| gather.notices.join("; ").into());
-        PlannedTrigger {
-            notice,
-            ..PlannedTrigger::new(trigger, source)
-        }
-    });
+    let triggers = limits::readable(&object)
+        .iter()
+        .enumerate()
+        .map(|(index, trigger)| {
+            let mut gather = Gather {
+                namespace: &namespace,
+                target: &spec.scale_target_ref,
+                lookup,
+                environments: &mut environments,
+                references: &mut references,
+                waiting: &mut waiting,
+                notes: Vec::new(),
+                notices: Vec::new(),
+            };
+            let source = gather.source(index, trigger);
+            let notice = (!gather.notices.is_empty()).then(|| gather.notices.join("; ").into());
+            PlannedTrigger {
+                notice,
+                ..PlannedTrigger::new(trigger, source)
+            }
+        });
     let triggers = triggers.collect();
     Resolved {
         plan: Plan::new(object, triggers),
@@ -80,6 +95,8 @@ struct Gather<'a, L> {
     namespace: &'a str,
     target: &'a ScaleTarget,
     lookup: &'a L,
+    /// By container, empty for the first: those that were looked up for the object.
+    environments: &'a mut BTreeMap<String, Looked>,
     references: &'a mut BTreeSet<Reference>,
     waiting: &'a mut bool,
     /// What is missing: appended to the validation's error, which alone would mislead.
@@ -95,9 +112,12 @@ impl<'a, L: Lookup> Gather<'a, L> {
             .map(|reference| self.authentication(reference))
             .unwrap_or_default();
         let (environment, unmet) = self.variables(trigger);
+        let none = Parameters::new();
+        let environment = environment.as_deref().map(|found| found.as_ref());
+        let environment = environment.and_then(|found| found.ok()?.as_ref());
         let sources = Sources {
             metadata: &trigger.metadata,
-            environment: &environment,
+            environment: environment.map_or(&none, |e| &e.values),
             parameters: &parameters,
         };
         let metric_type = trigger.metric_type.as_deref().unwrap_or_default();
@@ -119,7 +139,7 @@ impl<'a, L: Lookup> Gather<'a, L> {
                     && let Some(address) = hosts::first_refused(&list, &kafka.bootstrap)
                 {
                     // It may be as long as an annotation.
-                    let list: String = list.chars().take(200).collect();
+                    let list = shown(&list, 200);
                     self.notes.push(format!(
                         "{what} is not for {address}: its annotation {} allows {list}",
                         hosts::ANNOTATION
@@ -141,31 +161,41 @@ impl<'a, L: Lookup> Gather<'a, L> {
             }
             Err(error) => {
                 let text = std::iter::once(error).chain(std::mem::take(&mut self.notes));
-                Err(text.collect::<Vec<_>>().join("; ").into())
+                let text = text.collect::<Vec<_>>().join("; ");
+                Err(shown(&text, LONGEST_ERROR).into())
             }
         }
     }
 
-    /// The environment that fields of the trigger are read from, and what is wrong with it. Empty where no field is.
-    fn variables(&mut self, trigger: &Written) -> (Parameters, Option<String>) {
+    /// The environment that fields of the trigger are read from, and what is wrong with it. `None` where no field is.
+    fn variables(&mut self, trigger: &Written) -> (Option<Looked>, Option<String>) {
         let fields = triggers::environment_fields(&trigger.kind, &trigger.metadata);
         if fields.is_empty() {
-            return (Parameters::new(), None);
+            return (None, None);
         }
         let container = self.target.env_source_container_name.as_deref();
-        match self.environment(container) {
-            Ok(None) => (Parameters::new(), None),
-            Err(error) => (Parameters::new(), Some(error)),
+        let looked = self.environment(container);
+        let unmet = match &*looked {
+            Ok(None) => None,
+            Err(error) => Some(error.clone()),
             Ok(Some(environment)) => {
-                let missing = fields
-                    .iter()
-                    .filter(|(_, variable)| !environment.values.contains_key(*variable))
-                    .map(|(key, variable)| format!("{key}: {}", environment.missing(variable)));
-                let missing: Vec<_> = missing.collect();
-                let missing = (!missing.is_empty()).then(|| missing.join("; "));
-                (environment.values, missing)
+                let unmet = |(key, variable): &(String, &str)| {
+                    let found = environment.values.get(*variable);
+                    let length = found.map(|value| value.expose_secret().len());
+                    let why = match length {
+                        None => environment.missing(variable),
+                        Some(0..=LONGEST_VALUE) => return None,
+                        Some(length) => format!(
+                            "variable {variable} has {length} bytes, at most {LONGEST_VALUE} are read"
+                        ),
+                    };
+                    Some(format!("{key}: {why}"))
+                };
+                let unmet: Vec<_> = fields.iter().filter_map(unmet).collect();
+                (!unmet.is_empty()).then(|| unmet.join("; "))
             }
-        }
+        };
+        (Some(looked), unmet)
     }
 
     /// What is known of something, which is followed from now on.

@@ -5,7 +5,7 @@ use http::Uri;
 use serde::Deserialize;
 
 /// The judged fields.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec {
     file_path: Option<String>,
@@ -13,7 +13,7 @@ pub struct Spec {
     oauth2: Option<OAuth2>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PodIdentity {
     #[serde(default)]
@@ -27,7 +27,7 @@ struct PodIdentity {
     identity_owner: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OAuth2 {
     #[serde(default, rename = "type")]

@@ -11,7 +11,7 @@ use crate::{
     scaling::{hpa_name, is_made_for},
 };
 
-const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
+pub(super) const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 /// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
 const OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
 

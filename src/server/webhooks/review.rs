@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::Error as _};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Hook, Surroundings, authentication, scaled_object};
+use super::{Hook, Surroundings, authentication, conflicts::TRANSFER, scaled_object};
 use crate::resources::{ScaledObject, ScaledObjectSpec};
 
 const API_VERSION: &str = "admission.k8s.io/v1";
@@ -49,7 +52,21 @@ struct Object<'a> {
 struct Metadata {
     #[serde(default)]
     name: String,
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<Annotations>,
+}
+
+/// Those that are judged.
+#[derive(Default, Deserialize)]
+struct Annotations {
+    #[serde(rename = "scaledobject.keda.sh/transfer-hpa-ownership")]
+    transfer: Option<String>,
+}
+
+impl Metadata {
+    fn annotations(&self) -> Option<BTreeMap<String, String>> {
+        let transfer = self.annotations.as_ref()?.transfer.clone()?;
+        Some([(TRANSFER.to_owned(), transfer)].into())
+    }
 }
 
 impl<'a> Request<'a> {
@@ -102,26 +119,28 @@ impl Subject {
         let Some(object) = &request.object else {
             return Self::Unchanged;
         };
-        let old = request.old_object.as_ref().and_then(|o| o.spec);
-        if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") || same(old, object.spec) {
+        if !matches!(request.operation.as_str(), "CREATE" | "UPDATE") {
             return Self::Unchanged;
         }
-        let spec = object.spec.map_or("{}", RawValue::get);
-        let cluster = hook == Hook::ClusterTriggerAuthentication;
-        let read = if hook == Hook::ScaledObject {
-            serde_json::from_str::<ScaledObjectSpec>(spec).map(|spec| {
+        let old = request.old_object.as_ref().and_then(|o| o.spec);
+        let new = object.spec.map_or("{}", RawValue::get);
+        if old.is_some_and(|old| old.get() == new) {
+            return Self::Unchanged;
+        }
+        match hook {
+            Hook::ScaledObject => changed(old, new, |spec: ScaledObjectSpec| {
                 let mut scaled = ScaledObject::new(&object.metadata.name, spec);
                 scaled.metadata.namespace = Some(request.namespace.clone());
-                scaled
-                    .metadata
-                    .annotations
-                    .clone_from(&object.metadata.annotations);
+                scaled.metadata.annotations = object.metadata.annotations();
                 Self::ScaledObject(Box::new(scaled))
-            })
-        } else {
-            serde_json::from_str(spec).map(|spec| Self::Authentication(Box::new(spec), cluster))
-        };
-        read.unwrap_or_else(|error| Self::Unreadable(error.to_string()))
+            }),
+            Hook::TriggerAuthentication => {
+                changed(old, new, |spec| Self::Authentication(Box::new(spec), false))
+            }
+            Hook::ClusterTriggerAuthentication => {
+                changed(old, new, |spec| Self::Authentication(Box::new(spec), true))
+            }
+        }
     }
 
     /// Whether it may be stored.
@@ -138,13 +157,22 @@ impl Subject {
     }
 }
 
-/// Whether two specs say the same, however they are written.
-fn same(old: Option<&RawValue>, new: Option<&RawValue>) -> bool {
-    let (Some(old), Some(new)) = (old.map(RawValue::get), new.map(RawValue::get)) else {
-        return false;
+/// The subject of a spec, unless all that is read of it is as it was.
+fn changed<T: DeserializeOwned + PartialEq>(
+    old: Option<&RawValue>,
+    new: &str,
+    subject: impl FnOnce(T) -> Subject,
+) -> Subject {
+    let spec: T = match serde_json::from_str(new) {
+        Ok(spec) => spec,
+        Err(error) => return Subject::Unreadable(error.to_string()),
     };
-    let value = serde_json::from_str::<Value>;
-    old == new || matches!((value(old), value(new)), (Ok(old), Ok(new)) if old == new)
+    let old = old.and_then(|old| serde_json::from_str::<T>(old.get()).ok());
+    if old.is_some_and(|old| old == spec) {
+        Subject::Unchanged
+    } else {
+        subject(spec)
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     resources::{ScaledObject, ScaledObjectSpec},
-    scaling::{SHORTEST_SAMPLE, checks, hpa_name},
+    scaling::{SHORTEST_SAMPLE, checks, hpa_name, limits},
     triggers,
 };
 
@@ -21,6 +21,9 @@ const OWNER: &str = "scaledobject.keda.sh/name";
 /// Judges `object` by itself and among what is around it.
 pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
     let spec = &object.spec;
+    if let Some(exceeded) = limits::exceeded(spec) {
+        return Err(exceeded);
+    }
     let by_itself = [
         name(object),
         checks::bounds(spec),

@@ -144,7 +144,7 @@ fn credentials_come_from_the_authentication_only_and_are_trimmed() {
 #[test]
 fn a_partition_limitation_takes_ids_and_ranges_and_needs_a_topic() {
     let kafka = parse(&[("topic", "t"), ("partitionLimitation", "1, 3-5")], &[]).unwrap();
-    let ids: Vec<_> = kafka.partitions.unwrap().iter().copied().collect();
+    let ids: Vec<_> = kafka.partitions.unwrap().ids().collect();
     assert_eq!(ids, [1, 3, 4, 5]);
     assert!(
         parse(&[("partitionLimitation", "1")], &[])

@@ -120,3 +120,29 @@ fn variables_of_variables_end_at_what_a_process_can_be_started_with() {
         .unwrap_err();
     assert!(error.contains("is larger than 2097152 bytes"), "{error}");
 }
+
+#[test]
+fn more_variables_or_longer_values_than_are_read_are_told() {
+    let many: Vec<_> = (0..1_001)
+        .map(|n| json!({"name": format!("V{n}"), "value": "x"}))
+        .collect();
+    let fake = Fake::new(&json!({}), &json!({"name": "main", "env": many}));
+    let said = fake
+        .resolve("", &json!({"topicFromEnv": "V1"}))
+        .unwrap_err();
+    let expected =
+        "container main of Deployment shop/app has 1001 variables, at most 1000 are read";
+    assert!(said.contains(expected), "{said}");
+    let long = json!([{"name": "LONG", "value": "x".repeat(8_193)}, {"name": "FITS", "value": "x".repeat(8_192)}]);
+    let spec = json!({
+        "configMapTargetRef": [{"parameter": "username", "name": "map", "key": "topic"}, {"parameter": "password", "name": "map", "key": "password"}],
+    });
+    let fake = Fake::new(&spec, &json!({"name": "main", "env": long}));
+    let said = fake
+        .resolve("", &json!({"topicFromEnv": "LONG"}))
+        .unwrap_err();
+    let expected = "topicFromEnv: variable LONG has 8193 bytes, at most 8192 are read";
+    assert!(said.contains(expected), "{said}");
+    let fits = fake.resolve("", &json!({"topicFromEnv": "FITS"}));
+    assert_eq!(fits.map(|k| k.topic.unwrap().len()), Ok(8_192));
+}

@@ -386,3 +386,22 @@ fn nothing_is_said_of_an_object_while_something_it_names_is_being_read() {
     let resolved = fake.resolved("", &json!({"topicFromEnv": "PASSWORD"}));
     assert!(resolved.waiting && resolved.references.contains(&deployment()));
 }
+
+#[test]
+fn nothing_of_an_object_that_is_too_large_is_looked_up_and_its_problem_says_why() {
+    let trigger = json!({"type": "kafka", "metadata": {"bootstrapServersFromEnv": "B"}, "authenticationRef": {"name": "auth"}});
+    let triggers = vec![trigger; 101];
+    let object = json!({
+        "metadata": {"name": "app", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"name": "app"}, "triggers": triggers},
+    });
+    let object: ScaledObject = serde_json::from_value(object).unwrap();
+    let fake = Fake::new(&json!({}), &json!({"name": "main"}));
+    let resolved = resolve(Arc::new(object), &fake);
+    assert!(resolved.references.is_empty() && resolved.plan.triggers.is_empty());
+    let problem = resolved.plan.problem.unwrap();
+    assert!(
+        problem.ends_with("spec.triggers: Too many: must have at most 100 items"),
+        "{problem}"
+    );
+}
