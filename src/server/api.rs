@@ -128,13 +128,13 @@ impl Api {
             let excluded = query::all(query, "exclude");
             return Ok(self.readiness.answer(probe, verbose, &excluded));
         }
-        let stranger = Arc::default();
-        let peer = request.extensions.get::<Arc<Peer>>().unwrap_or(&stranger);
-        let user = self.authenticator.authenticate(peer, headers).await;
-        let user = user.map_err(|_| Failure::unauthorized())?;
+        let peer = request.extensions.get::<Arc<Peer>>();
+        let peer = peer.ok_or_else(Failure::unauthorized)?;
+        let caller = self.authenticator.authenticate(peer, headers).await;
+        let (user, standing) = caller.map_err(|_| Failure::unauthorized())?;
         let asked = Attributes::of(&request.method, path, &request.uri);
         self.authorizer.allow(&user, &asked).await?;
-        peer.guest.let_in();
+        peer.guest.showed(standing);
         if path.route == Route::Unknown && !path.text.starts_with("/apis/") {
             return Ok(about::paths(StatusCode::NOT_FOUND));
         }

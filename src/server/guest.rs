@@ -1,17 +1,17 @@
-//! One connection as the house sees it: whether anybody on it was let in, and whether it has something to ask. There are
-//! only so many places, and who proved nothing makes room first.
+//! One connection as the house sees it: how much whoever is on it has shown, whether they were let in, and whether they have
+//! something to ask.
 
 use std::{
-    collections::VecDeque,
+    net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
 
@@ -31,9 +31,13 @@ pub struct Limits {
     /// For what is under way when a connection ends.
     pub drain: Duration,
     /// Connections at once.
-    pub connections: u32,
-    /// Requests at once.
-    pub requests: u32,
+    pub connections: usize,
+    /// Connections of one address at once, those of verified front proxies aside.
+    pub of_one_address: usize,
+    /// Requests of verified front proxies at once.
+    pub requests: usize,
+    /// Requests of everybody else at once.
+    pub strangers: usize,
 }
 
 impl Default for Limits {
@@ -46,15 +50,33 @@ impl Default for Limits {
             age: Duration::from_secs(300),
             drain: Duration::from_secs(10),
             connections: 1024,
+            of_one_address: 64,
             requests: 2048,
+            strangers: 256,
         }
     }
 }
 
+/// What was shown on a connection. In a full house who showed least makes room first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Standing {
+    /// Nothing that was allowed anything: webhooks and what anybody may ask for count as little.
+    #[default]
+    Stranger,
+    /// A token, for something that was allowed.
+    Token,
+    /// A client certificate of the cluster's.
+    Certificate,
+    /// A front proxy's certificate: kube-apiserver.
+    FrontProxy,
+}
+
 /// A connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guest {
-    let_in: AtomicBool,
+    address: IpAddr,
+    standing: AtomicU8,
     reviewed: AtomicBool,
     busy: AtomicUsize,
     asked: AtomicBool,
@@ -72,9 +94,34 @@ impl Drop for Busy {
 }
 
 impl Guest {
-    /// Remembers that a request of it was allowed.
-    pub fn let_in(&self) {
-        self.let_in.store(true, Ordering::Relaxed);
+    /// Nobody yet, from this address.
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address: address.to_canonical(),
+            standing: AtomicU8::new(Standing::Stranger as u8),
+            reviewed: AtomicBool::default(),
+            busy: AtomicUsize::default(),
+            asked: AtomicBool::default(),
+            sent_away: Notify::default(),
+        }
+    }
+
+    /// Where it comes from.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Remembers the most that was shown on it.
+    pub fn showed(&self, standing: Standing) {
+        self.standing.fetch_max(standing as u8, Ordering::Relaxed);
+    }
+
+    /// The most that was shown on it.
+    pub fn standing(&self) -> Standing {
+        let all = [Standing::Token, Standing::Certificate, Standing::FrontProxy];
+        let standing = self.standing.load(Ordering::Relaxed);
+        let found = all.into_iter().find(|s| *s as u8 == standing);
+        found.unwrap_or_default()
     }
 
     /// Remembers that a review of it was answered.
@@ -94,8 +141,8 @@ impl Guest {
         asked || self.busy.load(Ordering::Relaxed) > 0
     }
 
-    fn was_let_in(&self) -> bool {
-        self.let_in.load(Ordering::Relaxed)
+    fn is_stranger(&self) -> bool {
+        self.standing() == Standing::Stranger
     }
 
     /// Returns once it is to end as soon as what is under way has ended.
@@ -106,7 +153,7 @@ impl Guest {
         let mut quiet_since = born;
         loop {
             let mut next = oldest.min(quiet_since + limits.idle);
-            if !self.was_let_in() {
+            if self.is_stranger() {
                 next = next.min(proof_due);
             }
             tokio::select! {
@@ -121,7 +168,7 @@ impl Guest {
             if now >= oldest || now >= quiet_since + limits.idle {
                 return;
             }
-            if !self.was_let_in() && now >= proof_due {
+            if self.is_stranger() && now >= proof_due {
                 // Reviews, which anybody may ask for, give it the same time again.
                 if !self.reviewed.swap(false, Ordering::Relaxed) {
                     return;
@@ -131,58 +178,13 @@ impl Guest {
         }
     }
 
+    /// Its place is needed by another.
+    pub fn send_away(&self) {
+        self.sent_away.notify_one();
+    }
+
     /// Returns once its place is needed by another.
     pub async fn sent_away(&self) {
         self.sent_away.notified().await;
-    }
-}
-
-/// The places of a house.
-pub(super) struct Places {
-    free: Arc<Semaphore>,
-    newcomers: Mutex<VecDeque<Weak<Guest>>>,
-}
-
-impl Places {
-    pub fn new(limits: &Limits) -> Self {
-        Self {
-            free: Arc::new(Semaphore::new(limits.connections as usize)),
-            newcomers: Mutex::default(),
-        }
-    }
-
-    /// A place for a newcomer. In a full house the one who has been there longest without being let in goes.
-    pub async fn take(&self, guest: &Arc<Guest>) -> Option<OwnedSemaphorePermit> {
-        let place = if let Ok(place) = self.free.clone().try_acquire_owned() {
-            place
-        } else {
-            self.make_room();
-            self.free.clone().acquire_owned().await.ok()?
-        };
-        let mut newcomers = self
-            .newcomers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        newcomers.retain(|n| n.upgrade().is_some_and(|n| !n.was_let_in()));
-        newcomers.push_back(Arc::downgrade(guest));
-        Some(place)
-    }
-
-    fn make_room(&self) {
-        let mut newcomers = self
-            .newcomers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while let Some(oldest) = newcomers.pop_front() {
-            if let Some(guest) = oldest.upgrade().filter(|guest| !guest.was_let_in()) {
-                guest.sent_away.notify_one();
-                return;
-            }
-        }
-    }
-
-    /// Returns once everybody has gone.
-    pub async fn empty(&self, limits: &Limits) {
-        let _ = self.free.acquire_many(limits.connections).await;
     }
 }

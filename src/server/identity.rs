@@ -16,7 +16,12 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{guest::Guest, reviews::Digest, tokens::Tokens, trust::Trust};
+use super::{
+    guest::{Guest, Standing},
+    reviews::Digest,
+    tokens::Tokens,
+    trust::Trust,
+};
 
 /// Certificates expire while connections last.
 const STANDS: Duration = Duration::from_secs(30);
@@ -58,11 +63,11 @@ impl User {
 }
 
 /// The client of one connection: its certificate chain, leaf first, judged once per published trust.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Peer {
     chain: Vec<CertificateDer<'static>>,
     subject: OnceLock<Subject>,
-    judged: arc_swap::ArcSwapOption<(Arc<Trust>, Judgement)>,
+    judged: ArcSwapOption<(Arc<Trust>, Judgement)>,
     pub guest: Arc<Guest>,
 }
 
@@ -90,8 +95,24 @@ impl Peer {
     pub fn new(chain: Vec<CertificateDer<'static>>, guest: Arc<Guest>) -> Self {
         Self {
             chain,
+            subject: OnceLock::new(),
+            judged: ArcSwapOption::empty(),
             guest,
-            ..Self::default()
+        }
+    }
+
+    /// What its certificate is worth.
+    pub fn standing(&self, trust: Option<&Arc<Trust>>) -> Standing {
+        let Some(trust) = trust.filter(|_| !self.chain.is_empty()) else {
+            return Standing::Stranger;
+        };
+        let judgement = self.judge(trust);
+        if judgement.front_proxy {
+            Standing::FrontProxy
+        } else if judgement.client {
+            Standing::Certificate
+        } else {
+            Standing::Stranger
         }
     }
 
@@ -166,8 +187,13 @@ pub(super) struct Authenticator {
 
 impl Authenticator {
     /// Who sent a request with these headers over this connection: by the front proxy's word, by their own certificate, by
-    /// their token, in this order (external-metrics-api.md §4.3). Without any credential it is `system:anonymous`.
-    pub async fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Refused> {
+    /// their token, in this order (external-metrics-api.md §4.3). Without any credential it is `system:anonymous`. With it comes
+    /// what was shown for it.
+    pub async fn authenticate(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> Result<(User, Standing), Refused> {
         let trust = self.trust.load();
         if let Some(trust) = trust.as_ref().filter(|_| !peer.chain.is_empty()) {
             let judgement = peer.judge(trust);
@@ -175,15 +201,15 @@ impl Authenticator {
             let user = judgement.front_proxy.then(proxied).flatten();
             let user = user.or_else(|| judgement.client.then(|| own(peer)).flatten());
             if let Some(user) = user {
-                return Ok(authenticated(user));
+                return Ok((authenticated(user), peer.standing(Some(trust))));
             }
         }
         if let Some(token) = bearer(headers) {
             let user = self.tokens.user(token).await.ok_or(Refused)?;
-            return Ok(authenticated(User::clone(&user)));
+            return Ok((authenticated(User::clone(&user)), Standing::Token));
         }
         if peer.chain.is_empty() {
-            Ok(anonymous())
+            Ok((anonymous(), Standing::Stranger))
         } else {
             Err(Refused)
         }

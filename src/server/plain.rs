@@ -1,9 +1,13 @@
-//! The plain port: Prometheus metrics and health for those who cannot speak TLS. It answers nothing secret, and anybody who
-//! reaches it can hold one of few places for a few seconds at most.
+//! The plain port: Prometheus metrics and health for those who cannot speak TLS. It answers nothing secret. A connection lasts
+//! half a minute at most, and whoever has been there longest makes room for a newcomer, so that a probe always has its turn.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, extract::State, response::Response, routing::get};
+use bytes::Bytes;
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -13,21 +17,27 @@ use hyper_util::{
 use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
-    time::sleep,
+    sync::{Mutex, watch},
+    time::{sleep, timeout},
 };
 
 use super::{
+    guest::Guest,
     health::Readiness,
+    places::Places,
     reply::{text, with_type},
     route::Probe,
 };
 
-/// Connections at once; one more is closed at once.
-const PLACES: usize = 128;
+/// Connections at once, and of one address.
+const PLACES: (usize, usize) = (64, 16);
 /// For the headers of a request, the first or a further one.
 const HEADERS: Duration = Duration::from_secs(10);
 const HEADER_BYTES: usize = 16 * 1024;
+/// A connection with all its requests and answers; Prometheus dials anew.
+const LIFE: Duration = Duration::from_secs(30);
+/// Metrics are gathered so often at most, however many ask: that walks through every sample.
+const GATHERED: Duration = Duration::from_secs(1);
 
 /// Serves `/metrics`, `/healthz`, `/livez` and `/readyz` until serving ends.
 pub async fn plain(
@@ -40,24 +50,27 @@ pub async fn plain(
         async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Live, false, &[]);
     let ready =
         async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Ready, true, &[]);
+    let metrics = async |State((metrics, _)): State<Shared>| metrics.answer().await;
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(live))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
-        .with_state((Arc::new(registry), readiness));
+        .with_state((Arc::new(Metrics::new(registry)), readiness));
     let service = TowerToHyperService::new(router);
-    let places = Arc::new(Semaphore::new(PLACES));
+    let (most, of_one_address) = PLACES;
+    let places = Places::new(most, of_one_address);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = ending.wait_for(|ending| *ending) => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, address)) = accepted else {
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let guest = Arc::new(Guest::new(address.ip()));
+        let Some(place) = places.take(&guest) else {
             continue;
         };
         let connection = http1::Builder::new()
@@ -66,20 +79,53 @@ pub async fn plain(
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(stream), service.clone());
         tokio::spawn(async move {
-            // A client that goes away in the middle is no event for anybody here.
-            let _ = connection.await;
+            tokio::select! {
+                // A client that goes away in the middle, or does not read, is no event for anybody here.
+                _ = timeout(LIFE, connection) => {}
+                () = guest.sent_away() => {}
+            }
             drop(place);
         });
     }
 }
 
-type Shared = (Arc<Registry>, Readiness);
+type Shared = (Arc<Metrics>, Readiness);
 
-async fn metrics(State((registry, _)): State<Shared>) -> Response {
-    let encoder = TextEncoder::new();
-    let mut body = Vec::new();
-    match encoder.encode(&registry.gather(), &mut body) {
-        Ok(()) => with_type(StatusCode::OK, "text/plain; version=0.0.4", body),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+/// The metrics as text, gathered when somebody asks.
+pub(super) struct Metrics {
+    registry: Registry,
+    last: Mutex<Option<(Instant, Bytes)>>,
+}
+
+impl Metrics {
+    /// Of everything that is registered.
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The metrics, a second old at most. Answers under way share their text.
+    pub async fn answer(&self) -> Response {
+        let mut last = self.last.lock().await;
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < GATHERED);
+        let body = match fresh {
+            Some((_, body)) => body.clone(),
+            None => match self.gather() {
+                Ok(body) => body,
+                Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            },
+        };
+        if fresh.is_none() {
+            *last = Some((Instant::now(), body.clone()));
+        }
+        with_type(StatusCode::OK, "text/plain; version=0.0.4", body)
+    }
+
+    fn gather(&self) -> Result<Bytes, prometheus::Error> {
+        let mut body = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut body)?;
+        Ok(body.into())
     }
 }

@@ -1,45 +1,29 @@
-//! The listener: TLS handshakes, HTTP/2 and HTTP/1.1 connections with bounds, and an end that lets answers finish.
+//! The listener: what the server is made of, whom it accepts, and an end that lets answers finish.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
-use axum::{Router, extract::Request, response::Response};
-use http::StatusCode;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use axum::Router;
 use kube::Client;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 use super::{
-    accept::Format,
     api::{self, Api},
     authorization::Authorizer,
-    guest::{Guest, Limits, Places},
+    connection::{Connection, Slots},
+    guest::{Guest, Limits},
     health::Readiness,
-    identity::{Authenticator, Peer},
-    reply::Failure,
+    identity::Authenticator,
+    places::Places,
     serving::{PairError, Serving, Source},
     tls,
     tokens::Tokens,
-    trust,
+    trust::{self, Trust},
     webhooks::{Neighbours, Webhooks},
 };
 use crate::{controller::Questions, pulse::Pulse, scaling::table::Table};
-
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_ANSWER: Duration = Duration::from_secs(15);
-/// kube-apiserver multiplexes over one connection; its own backends allow at least as many.
-const STREAMS: u32 = 250;
-const HEADER_BYTES: u32 = 64 * 1024;
 
 /// Why the server cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +76,7 @@ pub struct Server {
     listener: TcpListener,
     tls: TlsAcceptor,
     router: Router,
+    trust: Arc<ArcSwapOption<Trust>>,
     readiness: Readiness,
     ending: watch::Receiver<bool>,
     limits: Arc<Limits>,
@@ -149,7 +134,7 @@ impl Server {
             table: parts.table,
             longest_turn: parts.longest_turn,
             authenticator: Authenticator {
-                trust: trusted,
+                trust: trusted.clone(),
                 tokens: Tokens::new(parts.client.clone()),
             },
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours),
@@ -165,6 +150,7 @@ impl Server {
             listener,
             tls,
             router,
+            trust: trusted,
             readiness,
             ending: parts.ending,
             limits: Arc::new(parts.limits),
@@ -185,22 +171,15 @@ impl Server {
     /// Serves until told to end, then lets the answers under way finish.
     pub async fn serve(self) {
         let mut ending = self.ending.clone();
-        let (places, requests) = (
-            Places::new(&self.limits),
-            Arc::new(Semaphore::new(self.limits.requests as usize)),
-        );
+        let places = Places::new(self.limits.connections, self.limits.of_one_address);
+        let slots = Slots::new(&self.limits);
         loop {
-            let guest = Arc::<Guest>::default();
-            let next = async {
-                let accepted = self.listener.accept().await;
-                (places.take(&guest).await, accepted)
-            };
-            let (place, accepted) = tokio::select! {
-                next = next => next,
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
                 _ = ending.wait_for(|ending| *ending) => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: others have to end first.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -208,10 +187,15 @@ impl Server {
                     continue;
                 }
             };
+            let guest = Arc::new(Guest::new(address.ip()));
+            let Some(place) = places.take(&guest) else {
+                continue;
+            };
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.router.clone(),
-                requests: requests.clone(),
+                trust: self.trust.clone(),
+                slots: slots.clone(),
                 guest: guest.clone(),
                 limits: self.limits.clone(),
                 ending: self.ending.clone(),
@@ -225,76 +209,6 @@ impl Server {
             });
         }
         drop(self.listener);
-        places.empty(&self.limits).await;
+        places.empty().await;
     }
-}
-
-struct Connection {
-    tls: TlsAcceptor,
-    router: Router,
-    requests: Arc<Semaphore>,
-    guest: Arc<Guest>,
-    limits: Arc<Limits>,
-    ending: watch::Receiver<bool>,
-}
-
-impl Connection {
-    async fn serve(mut self, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let shaken = timeout(self.limits.handshake, self.tls.accept(stream));
-        let Ok(Ok(stream)) = shaken.await else {
-            return;
-        };
-        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let chain = stream.get_ref().1.peer_certificates();
-        let chain = chain.unwrap_or_default().iter();
-        let chain = chain.map(|c| c.clone().into_owned()).collect();
-        let peer = Arc::new(Peer::new(chain, self.guest.clone()));
-        let (router, requests) = (self.router.clone(), self.requests.clone());
-        let most = self.limits.requests;
-        let service = hyper::service::service_fn(move |request| {
-            let (router, requests, peer) = (router.clone(), requests.clone(), peer.clone());
-            async move {
-                let _busy = peer.guest.asks();
-                let Ok(_place) = requests.try_acquire() else {
-                    return Ok(too_many(most));
-                };
-                let request: Request = api::with_peer(request, &peer);
-                router.oneshot(request).await
-            }
-        });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        // By what was negotiated: guessing from the first bytes would wait for them for ever.
-        builder = if is_h2 {
-            builder.http2_only()
-        } else {
-            builder.http1_only()
-        };
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.headers)
-            .max_buf_size(HEADER_BYTES as usize)
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
-            .max_header_list_size(HEADER_BYTES)
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_ANSWER);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            // A client that goes away in the middle is no event for anybody here.
-            _ = connection.as_mut() => return,
-            () = self.guest.lives(&self.limits, &mut self.ending) => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(self.limits.drain, connection).await;
-    }
-}
-
-fn too_many(most: u32) -> Response {
-    let said = format!("too many requests at once: {most} are being answered");
-    let code = StatusCode::SERVICE_UNAVAILABLE;
-    Failure::new(code, "ServiceUnavailable", said).reply(Format::Json, false)
 }

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     process::Process,
-    rig::{MASTERS, PATIENCE, Rig, config, tls},
+    rig::{MASTERS, PATIENCE, Rig, config, from_another, tls, tls_over},
 };
 
 const PATH: &str = "/apis/external.metrics.k8s.io/v1beta1";
@@ -150,8 +150,10 @@ async fn a_thousand_idle_connections_and_a_storm_of_resets_cost_little_memory_an
     let before = process.peak_kib();
     let identity = config(&rig.serving.pem, None, &[b"h2"]);
     let mut idle = Vec::new();
-    for _ in 0..1_000 {
-        idle.push(tls(rig.address, identity.clone()).await.unwrap());
+    for n in 0..1_000 {
+        let nth = u8::try_from(n / 50).unwrap();
+        let stream = from_another(nth, rig.address).await;
+        idle.push(tls_over(stream, identity.clone()).await.unwrap());
     }
     assert_eq!(proxy.get(PATH, &MASTERS).await.code, StatusCode::OK);
     for _ in 0..20 {

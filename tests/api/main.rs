@@ -19,5 +19,6 @@ mod process;
 mod rig;
 mod selector;
 mod stopping;
+mod strangers;
 mod tls;
 mod trust;

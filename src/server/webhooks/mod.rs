@@ -25,8 +25,10 @@ const LARGEST: usize = 3 * 1024 * 1024;
 const DEADLINE: Duration = Duration::from_secs(8);
 /// kube-apiserver sends a review in one go; who dawdles holds one of few places.
 const BODY: Duration = Duration::from_secs(2);
-/// Reviews at once; their bodies are all the memory that strangers can make us use.
-const AT_ONCE: usize = 16;
+/// Reviews at once, each with its body in memory.
+const AT_ONCE: usize = 4;
+/// Reviews that wait for their turn; one more is refused at once, and kube-apiserver goes on without us.
+const WAITING: usize = 32;
 
 /// Whose objects a webhook looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub(super) struct Webhooks {
     client: Client,
     neighbours: Neighbours,
     places: Semaphore,
+    waiting: Semaphore,
 }
 
 impl Webhooks {
@@ -73,6 +76,7 @@ impl Webhooks {
             client,
             neighbours,
             places: Semaphore::new(AT_ONCE),
+            waiting: Semaphore::new(WAITING),
         }
     }
 
@@ -99,8 +103,10 @@ impl Webhooks {
     }
 
     async fn review(&self, hook: Hook, body: Body) -> Result<Response, Failure> {
+        let waiting = self.waiting.try_acquire().map_err(|_| too_many())?;
         // Never closed.
         let _place = self.places.acquire().await;
+        drop(waiting);
         let body = tokio::time::timeout(BODY, axum::body::to_bytes(body, LARGEST));
         let body = body.await.map_err(|_| too_slow())?;
         let body = body.map_err(|_| too_large())?;
@@ -117,6 +123,11 @@ impl Webhooks {
         let verdict = subject.verdict(&around);
         Ok(json(StatusCode::OK, &request.reply(&verdict)))
     }
+}
+
+fn too_many() -> Failure {
+    let text = format!("more than {WAITING} reviews wait already");
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
 }
 
 fn too_slow() -> Failure {

@@ -12,7 +12,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{NAME, PATIENCE};
@@ -133,6 +133,14 @@ impl Caller {
     }
 }
 
+/// A connection from another address of this machine than others have: 127.0.0.2 is that of the first.
+pub async fn from_another(nth: u8, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    let own = SocketAddr::from(([127, 0, 0, 2 + nth], 0));
+    socket.bind(own).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
 /// How a client of this identity shakes hands.
 pub fn config(ca: &str, identity: Option<&Identity>, alpn: &[&[u8]]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
@@ -158,7 +166,14 @@ pub async fn tls(
     address: SocketAddr,
     config: ClientConfig,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await?;
+    tls_over(TcpStream::connect(address).await?, config).await
+}
+
+/// The same over a connection that is there.
+pub async fn tls_over(
+    stream: TcpStream,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(NAME).unwrap();
     let connector = TlsConnector::from(Arc::new(config));
     connector.connect(name, stream).await

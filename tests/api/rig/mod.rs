@@ -17,7 +17,7 @@ use lagscale::{
 use prometheus::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 
-pub use caller::{Answer, Caller, MASTERS, config, tls, user};
+pub use caller::{Answer, Caller, MASTERS, config, from_another, tls, tls_over, user};
 pub use cluster::{Cluster, Reply, published};
 pub use load::Load;
 

@@ -1,0 +1,178 @@
+//! Strangers in numbers: connections, requests and reviews of theirs are bounded for themselves, so that kube-apiserver's
+//! questions and the kubelet's probes always have their turn.
+
+use std::net::SocketAddr;
+
+use bed::wait;
+use http::StatusCode;
+use lagscale::server::Limits;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_rustls::client::TlsStream;
+
+use crate::{
+    process::Process,
+    rig::{Caller, MASTERS, PATIENCE, Reply, Rig, config, from_another, tls_over},
+};
+
+const METRICS: &str = "/apis/external.metrics.k8s.io/v1beta1";
+const WEBHOOK: &str = "/validate-keda-sh-v1alpha1-scaledobject";
+
+/// A connection of a stranger with HTTP/1.1, from the `nth` of this machine's addresses.
+async fn stranger(rig: &Rig, nth: usize) -> TlsStream<TcpStream> {
+    let nth = u8::try_from(nth % 200).unwrap();
+    let stream = from_another(nth, rig.address).await;
+    let config = config(&rig.serving.pem, None, &[b"http/1.1"]);
+    tls_over(stream, config).await.unwrap()
+}
+
+async fn is_answered(proxy: &Caller) {
+    let answer = proxy.get(METRICS, &MASTERS).await;
+    assert_eq!(answer.code, StatusCode::OK, "{answer:?}");
+}
+
+#[tokio::test]
+async fn strangers_that_asked_what_anybody_may_ask_make_room_as_others_do() {
+    let limits = Limits {
+        connections: 32,
+        ..Limits::default()
+    };
+    let rig = Rig::limited(limits).await;
+    rig.cluster
+        .on_access(|_| Reply::Status(json!({"allowed": true})));
+    let mut strangers = Vec::new();
+    for _ in 0..40 {
+        let stranger = rig.caller(None).await;
+        assert_eq!(stranger.get("/version", &[]).await.code, StatusCode::OK);
+        strangers.push(stranger);
+    }
+    let proxy = rig.front_proxy().await;
+    is_answered(&proxy).await;
+    for _ in 0..40 {
+        strangers.push(rig.caller(None).await);
+    }
+    is_answered(&proxy).await;
+}
+
+#[tokio::test]
+async fn one_address_takes_no_place_of_another() {
+    let limits = Limits {
+        of_one_address: 4,
+        ..Limits::default()
+    };
+    let rig = Rig::limited(limits).await;
+    let mut other = stranger(&rig, 1).await;
+    let (first, proxy) = (rig.caller(None).await, rig.front_proxy().await);
+    let mut strangers = Vec::new();
+    for _ in 0..8 {
+        strangers.push(rig.caller(None).await);
+    }
+    wait::until(
+        "the first of that address to be gone",
+        PATIENCE,
+        async || first.is_closed().then_some(()).ok_or("it is there"),
+    )
+    .await;
+    is_answered(&proxy).await;
+    let request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    other.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Each waits for an access review that never ends.
+fn park(rig: &Rig, callers: &[Caller]) -> Vec<JoinHandle<()>> {
+    rig.cluster
+        .on_access(|review| match review["spec"]["user"].as_str() {
+            Some("system:anonymous") => Reply::Silence,
+            _ => Reply::Status(json!({"allowed": true})),
+        });
+    let parked = callers.iter().enumerate().map(|(n, caller)| {
+        let caller = caller.clone();
+        tokio::spawn(async move {
+            let path = format!("/apis/parked-{n}");
+            let _ = caller.send(http::Method::GET, &path, &[], "").await;
+        })
+    });
+    parked.collect()
+}
+
+#[tokio::test]
+async fn requests_of_strangers_take_no_slot_of_the_front_proxy_s() {
+    let limits = Limits {
+        strangers: 4,
+        ..Limits::default()
+    };
+    let rig = Rig::limited(limits).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        callers.push(rig.caller(None).await);
+    }
+    let parked = park(&rig, &callers);
+    wait::until("all to wait", PATIENCE, async || {
+        let asked = rig.cluster.access_reviews().len();
+        (asked == 4).then_some(()).ok_or(asked)
+    })
+    .await;
+    let another = rig.caller(None).await;
+    let refused = another.get("/apis/more", &[]).await;
+    assert_eq!(refused.code, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        another.get("/livez", &[]).await.code,
+        StatusCode::OK,
+        "a probe needs no slot"
+    );
+    is_answered(&rig.front_proxy().await).await;
+    parked.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn hundreds_of_parked_reviews_hold_up_no_metric_and_further_ones_are_refused_at_once() {
+    let rig = Rig::start().await;
+    let proxy = rig.front_proxy().await;
+    let mut parked = Vec::new();
+    for n in 0..300 {
+        let mut one = stranger(&rig, n).await;
+        let head = format!("POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n");
+        one.write_all(head.as_bytes()).await.unwrap();
+        parked.push(one);
+    }
+    is_answered(&proxy).await;
+    let caller = rig.caller(None).await;
+    let sent = caller.send(http::Method::POST, WEBHOOK, &[], "{}").await;
+    let refused = sent.unwrap();
+    assert_eq!(refused.code, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert!(
+        refused.text().contains("reviews wait already"),
+        "{refused:?}"
+    );
+    is_answered(&proxy).await;
+}
+
+/// 128 connections that say nothing, and as many that ask and do not read.
+#[tokio::test]
+async fn a_probe_of_the_plain_port_is_answered_beside_strangers_that_hold_all_its_places() {
+    let process = Process::start(&[]).await;
+    let plain: SocketAddr = process.plain;
+    let mut strangers = Vec::new();
+    for n in 0..=255_u8 {
+        let mut one = from_another(n % 64, plain).await;
+        if n % 2 == 0 {
+            let _ = one
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await;
+        }
+        strangers.push(one);
+        if n % 32 == 0 {
+            let (code, body) = bed::get(&plain.to_string(), "/livez").await;
+            assert_eq!(code, 200, "{body}");
+        }
+    }
+    let (code, body) = bed::get(&plain.to_string(), "/livez").await;
+    assert_eq!(code, 200, "{body}");
+}
