@@ -7,6 +7,7 @@ pub mod args;
 pub mod certificates;
 pub mod cli;
 pub mod controller;
+mod descriptors;
 pub mod kafka;
 pub mod lag;
 pub mod poll;

@@ -14,6 +14,8 @@ use crate::{
     args::{CredentialArgs, ElectionArgs, RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
     controller::{self, Controller, CredentialRules, ElectionRules, Lead, Terms},
+    descriptors,
+    kafka::Budgets,
     poll::Timing,
     pulse::Pulse,
     scaling::{Settings, table::Table},
@@ -35,6 +37,7 @@ pub fn run(args: RunArgs) -> Result<(), Box<dyn Error>> {
 }
 
 async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
+    let descriptors = descriptors::raise();
     let client = Client::try_default().await.map_err(|e| {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
     })?;
@@ -66,6 +69,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             tolerance_milli: args.hpa_tolerance.0,
         },
         timing: Timing::default(),
+        budgets: Budgets::with_lanes(descriptors / 2),
         lead: lead.clone(),
         table: table.clone(),
         samples,
@@ -90,7 +94,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         polled,
         stopping,
         ending: ending.clone(),
-        limits: Limits::default(),
+        limits: Limits::default().within(descriptors / 4),
     };
     let source = serving(&client, args.serving, namespace, &lead, &registry)?;
     let server = Server::bind(args.listen, source, parts, &registry).await?;

@@ -67,7 +67,8 @@ impl Asked {
                 let history = ask.former.and_then(|f| known(pictures, f, &place.1));
                 match ask.security {
                     Some(security) => {
-                        manager.ask(&place.0, &place.1, total, security, history.cloned());
+                        let (namespace, history) = (&key.0, history.cloned());
+                        manager.ask(namespace, &place.0, &place.1, total, security, history);
                     }
                     None => manager.change(&place.0, &place.1, total),
                 }

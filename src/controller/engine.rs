@@ -31,6 +31,7 @@ use super::{
     work::{ObjectKey, Outcome},
 };
 use crate::{
+    kafka::Budgets,
     lag::Moment,
     poll::{ClusterKey, Manager, Picture, Timing},
     pulse::Pulse,
@@ -55,6 +56,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Of every poll.
     pub timing: Timing,
+    /// What asking brokers may cost.
+    pub budgets: Budgets,
     /// Whether this replica writes.
     pub lead: Lead,
     /// Where the external metrics API reads.
@@ -121,7 +124,7 @@ impl Controller {
             changes,
             credentials: Credentials::new(parts.client.clone(), parts.rules.clone(), news_in),
             news,
-            manager: Manager::new(parts.timing, pictures),
+            manager: Manager::new(parts.timing, pictures).on(parts.budgets.clone()),
             asked: Asked::default(),
             arrived,
             pictures: BTreeMap::new(),

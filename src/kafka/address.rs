@@ -45,6 +45,21 @@ impl Address {
     }
 }
 
+/// Letters of a host that a broker tells; DNS has no longer names.
+const LONGEST_HOST: usize = 255;
+
+impl Address {
+    /// An address that a broker tells, if it can be one: a name of other letters would only serve to be shown to somebody.
+    #[must_use]
+    pub fn told(host: &str, port: i32) -> Option<Self> {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b"._:%-".contains(&b);
+        let host = Some(host).filter(|h| (1..=LONGEST_HOST).contains(&h.len()));
+        let host = host.filter(|h| h.bytes().all(letter))?;
+        let port = u16::try_from(port).ok().filter(|p| *p > 0)?;
+        Some(Self::new(host, port))
+    }
+}
+
 impl FromStr for Address {
     type Err = AddressError;
 

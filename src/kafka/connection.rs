@@ -3,30 +3,26 @@
 //! A tick asks each broker a handful of things, so there is nothing to gain from pipelining, and nothing to cancel: any
 //! error or timeout means the connection is dropped by its owner and dialled afresh.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use kafka_protocol::{
     messages::{ApiKey, ApiVersionsRequest, RequestHeader},
     protocol::{Request, StrBytes, VersionRange, encode_request_header_into_buffer},
 };
-use rustls::ClientConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
 
 use super::{
-    Address, Cause, Error, Security,
+    Address, Budget, Cause, Error, Security,
     dial::{Stream, connect, handshake},
     error::first_sentence,
     login::Login,
     reader::{self, Malformed, Reader},
     requests::versions::{self, Versions},
-    room::Room,
+    tls::Tls,
     traffic::{self, Open},
 };
 
@@ -35,6 +31,9 @@ pub const MAX_FRAME: usize = 8 << 20;
 
 /// The same before the login is over.
 const MAX_GREETING: usize = 256 << 10;
+
+/// Memory for an answer is taken in steps of so many bytes.
+const STEP: usize = 1 << 20;
 
 const CLIENT_ID: &str = "lagscale";
 
@@ -70,7 +69,7 @@ pub struct Connection {
     anonymous: bool,
     /// The login is over.
     greeted: bool,
-    room: Room,
+    budget: Budget,
     _open: Open,
 }
 
@@ -81,22 +80,28 @@ impl Connection {
         security: &Security,
         deadlines: Deadlines,
     ) -> Result<Self, Error> {
+        Self::dial_on(&Budget::default(), address, security, deadlines).await
+    }
+
+    /// Dials, on a budget that others share.
+    pub async fn dial_on(
+        budget: &Budget,
+        address: &Address,
+        security: &Security,
+        deadlines: Deadlines,
+    ) -> Result<Self, Error> {
         let at = |cause| Error {
             address: address.clone(),
             cause,
         };
-        let tls = match &security.tls {
-            Some(tls) => Some(tls.prepared().await.map_err(at)?),
-            None => None,
-        };
         // Before the broker is dialled: a token endpoint has a deadline of its own.
         let login = match &security.sasl {
-            Some(sasl) => Some(Login::prepared(sasl).await.map_err(at)?),
+            Some(sasl) => Some(Login::prepared(sasl, budget).await.map_err(at)?),
             None => None,
         };
         let dialled = timeout(
             deadlines.dial,
-            Self::establish(address, tls, login, deadlines),
+            Self::establish(budget, address, security.tls.as_ref(), login, deadlines),
         )
         .await;
         traffic::dialled(matches!(dialled, Ok(Ok(_))));
@@ -107,13 +112,6 @@ impl Connection {
                 after: deadlines.dial,
             })),
         }
-    }
-
-    /// Shares `room` with others for its large answers.
-    #[must_use]
-    pub fn within(mut self, room: Room) -> Self {
-        self.room = room;
-        self
     }
 
     /// The broker's address.
@@ -164,12 +162,17 @@ impl Connection {
     }
 
     async fn establish(
+        budget: &Budget,
         address: &Address,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<&Tls>,
         login: Option<Login<'_>>,
         deadlines: Deadlines,
     ) -> Result<Self, Cause> {
-        let tcp = connect(address).await?;
+        let tls = match tls {
+            Some(tls) => Some(tls.prepared().await?),
+            None => None,
+        };
+        let tcp = connect(address, budget).await?;
         tcp.set_nodelay(true).map_err(Cause::from)?;
         let stream: Box<dyn Stream> = match tls {
             None => Box::new(tcp),
@@ -186,7 +189,7 @@ impl Connection {
             fresh: true,
             anonymous: login.is_none(),
             greeted: false,
-            room: Room::default(),
+            budget: budget.clone(),
         };
         connection.negotiate().await?;
         if let Some(login) = login {
@@ -235,9 +238,8 @@ impl Connection {
         self.stream.flush().await?;
 
         let length = self.read_length().await?;
-        let room = self.room.clone();
         // Held until the answer is decoded.
-        let _room = room.take(length).await;
+        let _room = self.budget.frame(length).await;
         let frame = self.read_body(length).await?;
         reader::read::<R, T>(&frame, version, self.correlation, decode).map_err(|e| codec::<R>(&e))
     }
@@ -267,12 +269,15 @@ impl Connection {
     async fn read_body(&mut self, length: usize) -> Result<Vec<u8>, Cause> {
         // Grows with what arrives, not with what is announced.
         let mut body = Vec::new();
-        let read = (&mut self.stream)
-            .take(length as u64)
-            .read_to_end(&mut body)
-            .await?;
-        if read < length {
-            return Err(Cause::Closed);
+        while body.len() < length {
+            if body.len() == body.capacity() {
+                body.reserve_exact((length - body.len()).min(STEP));
+            }
+            let spare = (body.capacity() - body.len()).min(length - body.len());
+            let mut into = (&mut body).limit(spare);
+            if self.stream.read_buf(&mut into).await? == 0 {
+                return Err(Cause::Closed);
+            }
         }
         Ok(body)
     }

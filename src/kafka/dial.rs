@@ -1,6 +1,11 @@
 //! Name resolution, TCP and TLS towards a broker, with causes a person can act on.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -9,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Address, Cause, error::first_sentence};
+use super::{Address, Budget, Cause, error::first_sentence};
 
 /// What a connection reads from and writes to.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -19,11 +24,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 const SILENT: Duration = Duration::from_secs(1);
 
 /// Tries every address of the host, in the resolver's order.
-pub(super) async fn connect(address: &Address) -> Result<TcpStream, Cause> {
-    let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port))
-        .await
-        .map_err(|e| Cause::Resolve(e.to_string()))?
-        .collect();
+pub(super) async fn connect(address: &Address, budget: &Budget) -> Result<TcpStream, Cause> {
+    let found = resolve(address, budget).await?;
     let mut last = Cause::Resolve("no address".into());
     let count = found.len();
     for (i, socket) in found.into_iter().enumerate() {
@@ -36,6 +38,23 @@ pub(super) async fn connect(address: &Address) -> Result<TcpStream, Cause> {
         }
     }
     Err(last)
+}
+
+/// Looks the host up, unless it is an address. A look-up that nobody waits for any more still holds a thread, and its part of
+/// the budget, until the name server has answered.
+async fn resolve(address: &Address, budget: &Budget) -> Result<Vec<SocketAddr>, Cause> {
+    if let Ok(ip) = address.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, address.port)]);
+    }
+    let held = budget.lookup().await;
+    let (host, port) = (address.host.clone(), address.port);
+    let looked = tokio::spawn(async move {
+        let found = tokio::net::lookup_host((host, port)).await;
+        drop(held);
+        found.map(Iterator::collect)
+    });
+    let found = looked.await.map_err(|e| Cause::Resolve(e.to_string()))?;
+    found.map_err(|e| Cause::Resolve(e.to_string()))
 }
 
 /// The client's side of a TLS handshake.

@@ -16,13 +16,13 @@ use tokio::{
 
 use super::{
     Address, Cause, Connection, Error, Security,
+    budget::{Budget, Held},
     connection::Deadlines,
     question::{Answer, Ask, Done, LaneId},
     requests::{
         self, CommitsOf, Coordinators, Fetched, Isolation, Offsets, Position, Tail, Tails,
         Throttled, tail::Positions,
     },
-    room::Room,
     traffic,
 };
 use crate::lag::Moment;
@@ -49,16 +49,17 @@ pub struct Lane {
     requests: mpsc::Sender<Request>,
     task: JoinHandle<()>,
     busy: bool,
+    _place: Held,
 }
 
 impl Lane {
-    /// Starts the lane; nothing is dialled before the first question.
+    /// Starts the lane, which has a place in the budget; nothing is dialled before the first question.
     #[must_use]
     pub fn spawn(
         id: LaneId,
         credential: Credential,
         deadlines: Deadlines,
-        room: Room,
+        (budget, place): (Budget, Held),
         done: mpsc::UnboundedSender<Done>,
     ) -> Self {
         let (requests, inbox) = mpsc::channel(1);
@@ -66,7 +67,7 @@ impl Lane {
             id,
             credential,
             deadlines,
-            room,
+            budget,
             connection: None,
             next: 0,
             quiet_until: None,
@@ -75,6 +76,7 @@ impl Lane {
             requests,
             task: tokio::spawn(worker.run(inbox, done)),
             busy: false,
+            _place: place,
         }
     }
 
@@ -109,7 +111,7 @@ struct Worker {
     id: LaneId,
     credential: Credential,
     deadlines: Deadlines,
-    room: Room,
+    budget: Budget,
     connection: Option<Connection>,
     next: usize,
     quiet_until: Option<Instant>,
@@ -182,8 +184,8 @@ impl Worker {
                 let (address, cause) = (address.clone(), Cause::Replaced);
                 return Err(Error { address, cause });
             };
-            match Connection::dial(address, &security, self.deadlines).await {
-                Ok(connection) => return Ok(connection.within(self.room.clone())),
+            match Connection::dial_on(&self.budget, address, &security, self.deadlines).await {
+                Ok(connection) => return Ok(connection),
                 Err(error) => failed = error,
             }
             self.next = self.next.wrapping_add(1);

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    Cause, Connection,
+    Budget, Cause, Connection,
     error::first_sentence,
     oauth::TokenSource,
     requests::login,
@@ -37,7 +37,7 @@ pub(super) enum Login<'a> {
 
 impl<'a> Login<'a> {
     /// Asks for a token if one is needed.
-    pub(super) async fn prepared(sasl: &'a Sasl) -> Result<Self, Cause> {
+    pub(super) async fn prepared(sasl: &'a Sasl, budget: &Budget) -> Result<Self, Cause> {
         Ok(match sasl {
             Sasl::Password {
                 mechanism,
@@ -50,7 +50,7 @@ impl<'a> Login<'a> {
             },
             Sasl::Bearer(source) => Self::Bearer {
                 source,
-                message: source.message().await?,
+                message: source.message(budget).await?,
             },
         })
     }

@@ -4,6 +4,7 @@
 //! names host and port.
 
 pub mod address;
+pub mod budget;
 pub mod connection;
 mod curves;
 mod dial;
@@ -15,7 +16,6 @@ pub mod oauth;
 pub mod question;
 pub mod reader;
 pub mod requests;
-pub mod room;
 pub mod sasl;
 pub mod security;
 pub mod tls;
@@ -25,6 +25,7 @@ mod traffic;
 mod verify;
 
 pub use address::Address;
+pub use budget::{Budget, Budgets};
 pub use connection::Connection;
 pub use error::{Cause, Error};
 pub use security::Security;

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::{
-    Cause,
+    Budget, Cause,
     token::{self, Style},
 };
 
@@ -104,7 +104,7 @@ impl TokenSource {
     }
 
     /// The client's first message with a token that is good for a while.
-    pub(super) async fn message(&self) -> Result<SecretString, Cause> {
+    pub(super) async fn message(&self, budget: &Budget) -> Result<SecretString, Cause> {
         let mut held = self.held.lock().await;
         // A broker's session ends with the token, and is renewed at four fifths of it: with a new token then.
         if let Some(token) = held.token.as_ref().filter(|t| t.is_younger(0.8)) {
@@ -114,7 +114,7 @@ impl TokenSource {
         let failure = failure.filter(|(at, _)| at.elapsed() < FAILURE_STANDS);
         let cause = match failure.map(|(_, cause)| cause.clone()) {
             Some(cause) => cause,
-            None => match token::fetch(&self.client, &mut held.style).await {
+            None => match token::fetch(&self.client, &mut held.style, budget).await {
                 Ok(token) => {
                     let message = first_message(&token.text, &self.client.extensions);
                     held.token = Some(token);
@@ -238,10 +238,13 @@ mod tests {
             }),
         };
         let source = with(token(90, Some(100)));
-        let message = source.message().await.unwrap();
+        let message = source.message(&Budget::default()).await.unwrap();
         assert!(message.expose_secret().contains("Bearer t.o.k"));
         source.refused().await;
-        source.message().await.unwrap_err();
-        with(token(100, Some(100))).message().await.unwrap_err();
+        source.message(&Budget::default()).await.unwrap_err();
+        with(token(100, Some(100)))
+            .message(&Budget::default())
+            .await
+            .unwrap_err();
     }
 }

@@ -45,6 +45,9 @@ pub enum Malformed {
         /// Its first byte.
         at: usize,
     },
+    /// More topics than an answer may list.
+    #[error("it lists more than {0} topics")]
+    Many(usize),
     /// Another correlation id than the request's.
     #[error("it answers another request")]
     Correlation,

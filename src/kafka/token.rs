@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    Address, Cause,
+    Address, Budget, Cause,
     dial::{Stream, connect, handshake},
     oauth::{Client, Token},
     tls::Tls,
@@ -45,14 +45,18 @@ struct Answer {
 }
 
 /// Asks for a token. `style` is what worked the last time; before anything has, the header is tried and then the body.
-pub(super) async fn fetch(client: &Client, style: &mut Option<Style>) -> Result<Token, Cause> {
+pub(super) async fn fetch(
+    client: &Client,
+    style: &mut Option<Style>,
+    budget: &Budget,
+) -> Result<Token, Cause> {
     let endpoint = endpoint(&client.endpoint)?;
     let asking = async {
         let mut one = style.unwrap_or(Style::Header);
-        let mut answer = ask(client, &endpoint, one).await;
+        let mut answer = ask(client, &endpoint, one, budget).await;
         if style.is_none() && matches!(&answer, Err(said) if said.configuration) {
             one = Style::Body;
-            answer = ask(client, &endpoint, one).await;
+            answer = ask(client, &endpoint, one, budget).await;
         }
         if answer.is_ok() {
             *style = Some(one);
@@ -166,11 +170,16 @@ fn request(
     request.body(Full::from(form.finish()))
 }
 
-async fn ask(client: &Client, endpoint: &Endpoint, style: Style) -> Result<Token, Said> {
+async fn ask(
+    client: &Client,
+    endpoint: &Endpoint,
+    style: Style,
+    budget: &Budget,
+) -> Result<Token, Said> {
     let address = &endpoint.address;
     let request = request(client, endpoint, style)
         .map_err(|e| Said::passing(format!("the request can't be made: {e}")))?;
-    let tcp = connect(address).await.map_err(|c| Said::from(&c))?;
+    let tcp = connect(address, budget).await.map_err(|c| Said::from(&c))?;
     let stream: Box<dyn Stream> = if endpoint.tls {
         let tls = Tls {
             ca: client.ca.clone(),

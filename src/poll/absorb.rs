@@ -157,7 +157,7 @@ impl Cluster {
     }
 
     /// How the way in is. A cluster that refuses us is left alone as a whole, less and less often asked.
-    fn way_in(&mut self, trouble: Option<Trouble>) {
+    pub(super) fn way_in(&mut self, trouble: Option<Trouble>) {
         if self.trouble != trouble {
             self.dirty();
         }
@@ -316,9 +316,7 @@ fn trouble_of(key: &ClusterKey, done: &Done) -> Option<Trouble> {
         Err(error) => Some(Trouble::from(error)),
         Ok(Answer::Layout(layout)) if layout.brokers.len() > MOST_BROKERS => {
             Some(Trouble::passing(format!(
-                "{}: it names {} brokers, which is more than the {MOST_BROKERS} that are followed",
-                key,
-                layout.brokers.len()
+                "{key}: it names more than the {MOST_BROKERS} brokers that are followed"
             )))
         }
         Ok(_) => None,

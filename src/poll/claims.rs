@@ -9,7 +9,7 @@ use std::{
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_PAIRS},
+    cluster::Cluster,
     known::{Held, Stage, Topic},
     node::Claim,
     pairing::passing,
@@ -72,14 +72,15 @@ impl Cluster {
         let Some(group) = self.groups.get_mut(name) else {
             return false;
         };
-        let others = self.pairs - group.pairs;
-        let fits = others + pairs <= MOST_PAIRS;
+        let others = self.pairs.count() - group.pairs;
+        let fits = self.pairs.keep(others + pairs);
         group.pairs = if fits { pairs } else { 0 };
-        self.pairs = others + group.pairs;
         if !fits {
+            self.pairs.keep(others);
+            let most = self.pairs.most();
             group.change().topics.clear();
             let text = format!(
-                "group {name}: its {pairs} partitions and the {others} that are read already are more than the {MOST_PAIRS} that are read of a cluster"
+                "group {name}: its {pairs} partitions and the {others} of the cluster's other groups are more than may be read: {most} for a namespace, twice as many in all"
             );
             self.trouble_group(name, &Trouble::passing(text));
         }

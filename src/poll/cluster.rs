@@ -22,10 +22,10 @@ use super::{
 };
 use crate::kafka::{
     Address,
+    budget::{Budget, Pairs},
     connection::Deadlines,
     lane::{Credential, Lane},
     question::{Done, LaneId},
-    room::Room,
 };
 
 /// A refused login costs the broker a delayed answer, so it is tried less and less often.
@@ -80,7 +80,7 @@ pub(super) struct Cluster {
     pub(super) pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
     credential: Credential,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
-    room: Room,
+    pub(super) budget: Budget,
     /// Topics in one Metadata request: fewer once an answer was too large.
     pub(super) most_topics: usize,
     pub(super) number: u64,
@@ -94,7 +94,7 @@ pub(super) struct Cluster {
     pub(super) waiting: HashSet<Arc<str>>,
     /// Groups with commits in topics that are yet to be described.
     pub(super) holding: HashSet<Arc<str>>,
-    pub(super) pairs: usize,
+    pub(super) pairs: Pairs,
     pub(super) next_due: Option<Instant>,
     /// Topics to be described next.
     pub(super) describe: BTreeSet<Arc<str>>,
@@ -124,6 +124,7 @@ impl Cluster {
         credential: Credential,
         pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
         timing: Timing,
+        budget: Budget,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -135,7 +136,8 @@ impl Cluster {
             pictures,
             credential,
             done: mpsc::unbounded_channel(),
-            room: Room::default(),
+            pairs: budget.pairs(),
+            budget,
             most_topics: TOPICS,
             number: 0,
             seed: None,
@@ -145,7 +147,6 @@ impl Cluster {
             groups: HashMap::new(),
             waiting: HashSet::new(),
             holding: HashSet::new(),
-            pairs: 0,
             next_due: None,
             describe: BTreeSet::new(),
             described_last: false,
@@ -193,10 +194,20 @@ impl Cluster {
         }
     }
 
-    pub(super) fn spawn(&self, id: LaneId) -> Node {
+    /// Somebody to ask; or why nobody more is dialled.
+    pub(super) fn spawn(&self, id: LaneId) -> Result<Node, Trouble> {
         let (credential, deadlines) = (self.credential.clone(), self.timing.deadlines);
-        let (room, done) = (self.room.clone(), self.done.0.clone());
-        Node::new(Lane::spawn(id, credential, deadlines, room, done))
+        let Some(place) = self.budget.lane() else {
+            return Err(Trouble::passing(format!(
+                "{}: no broker more is dialled: the objects of a namespace may use {} connections, and all together no more than the process may have",
+                self.key,
+                self.budget.most_lanes()
+            )));
+        };
+        let (budget, done) = ((self.budget.clone(), place), self.done.0.clone());
+        Ok(Node::new(Lane::spawn(
+            id, credential, deadlines, budget, done,
+        )))
     }
 
     /// The credential may be dialled with again: what failed without it does not wait.
@@ -221,18 +232,19 @@ impl Cluster {
     /// Topics that somebody names and that no description was asked of are asked for at once.
     fn take_demand(&mut self, now: Instant) {
         let wanted = self.demand.borrow_and_update();
-        let pairs = &mut self.pairs;
+        let mut pairs = self.pairs.count();
         let nodes = &mut self.nodes;
         self.groups.retain(|name, group| {
             let stays = wanted.groups.contains_key(name);
             if !stays {
-                *pairs -= group.pairs;
+                pairs -= group.pairs;
                 for node in nodes.values_mut() {
                     node.forget(name);
                 }
             }
             stays
         });
+        self.pairs.keep(pairs);
         let groups = &self.groups;
         self.waiting.retain(|name| groups.contains_key(name));
         self.holding.retain(|name| groups.contains_key(name));

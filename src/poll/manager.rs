@@ -12,13 +12,14 @@ use super::{
     demand::{ClusterDemand, ClusterKey, GroupDemand},
     picture::{GroupPicture, Picture},
 };
-use crate::kafka::Security;
+use crate::kafka::{Budgets, Security};
 
 /// Starts and ends poll tasks as the demand changes; dropping it ends them all.
 pub struct Manager {
     tasks: BTreeMap<ClusterKey, Poller>,
     pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
     timing: Timing,
+    budgets: Budgets,
 }
 
 struct Poller {
@@ -44,13 +45,22 @@ impl Manager {
             tasks: BTreeMap::new(),
             pictures,
             timing,
+            budgets: Budgets::default(),
         }
     }
 
-    /// What is asked of one group from now on. A new cluster is dialled at once. `history` is what a former value of the same
-    /// credential knew of a group that is new here.
+    /// The same on these budgets.
+    #[must_use]
+    pub fn on(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// What is asked of one group from now on. A new cluster is dialled at once, on the budget of the `namespace` that asks for
+    /// it first. `history` is what a former value of the same credential knew of a group that is new here.
     pub fn ask(
         &mut self,
+        namespace: &str,
         cluster: &ClusterKey,
         group: &Arc<str>,
         demand: Option<GroupDemand>,
@@ -64,7 +74,15 @@ impl Manager {
             let (demand, asked) = watch::channel(ClusterDemand::default());
             let (credential, dialled) = watch::channel(Some(Arc::new(security.clone())));
             let pictures = self.pictures.clone();
-            let polling = Cluster::new(cluster.clone(), asked, dialled, pictures, self.timing);
+            let budget = self.budgets.of(namespace);
+            let polling = Cluster::new(
+                cluster.clone(),
+                asked,
+                dialled,
+                pictures,
+                self.timing,
+                budget,
+            );
             Poller {
                 demand,
                 credential,

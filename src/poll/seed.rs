@@ -42,7 +42,10 @@ impl Cluster {
         }
         let mut seed = match self.seed.take() {
             Some(seed) => seed,
-            None => self.spawn(LaneId::Seed),
+            None => match self.spawn(LaneId::Seed) {
+                Ok(seed) => seed,
+                Err(trouble) => return self.way_in(Some(trouble)),
+            },
         };
         if seed.question.is_none() && seed.rests(now).is_none() {
             let ask = if self.described_last && !lost.is_empty() {

@@ -294,7 +294,7 @@ impl Cluster {
                 );
                 return Err(Trouble::passing(text));
             }
-            let node = self.spawn(LaneId::Node(id));
+            let node = self.spawn(LaneId::Node(id))?;
             self.nodes.insert(id, node);
         }
         match self.nodes.get_mut(&id) {

@@ -40,6 +40,17 @@ pub struct Limits {
     pub strangers: usize,
 }
 
+impl Limits {
+    /// With at most so many connections.
+    #[must_use]
+    pub fn within(self, connections: usize) -> Self {
+        Self {
+            connections: self.connections.min(connections),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -40,6 +40,11 @@ fn text() -> impl Strategy<Value = StrBytes> {
     ".{0,8}".prop_map(StrBytes::from_string)
 }
 
+/// A broker's host, mostly one that may be.
+fn host() -> impl Strategy<Value = StrBytes> {
+    prop_oneof![4 => "[a-z0-9.-]{1,8}", 1 => ".{0,8}"].prop_map(StrBytes::from_string)
+}
+
 fn topic() -> impl Strategy<Value = TopicName> {
     text().prop_map(TopicName)
 }
@@ -100,7 +105,7 @@ pub fn sasl_authenticate(version: i16) -> impl Strategy<Value = SaslAuthenticate
 }
 
 fn broker(version: i16) -> impl Strategy<Value = MetadataResponseBroker> {
-    (node(), text(), port(), option::of(text())).prop_map(move |(node, host, port, rack)| {
+    (node(), host(), port(), option::of(text())).prop_map(move |(node, host, port, rack)| {
         let broker = MetadataResponseBroker::default()
             .with_node_id(node)
             .with_host(host)
@@ -190,7 +195,7 @@ pub fn metadata(version: i16) -> impl Strategy<Value = MetadataResponse> {
 }
 
 fn coordinator() -> impl Strategy<Value = Coordinator> {
-    let parts = (text(), node(), text(), port(), code(), option::of(text()));
+    let parts = (text(), node(), host(), port(), code(), option::of(text()));
     parts.prop_map(|(key, node, host, port, code, message)| {
         Coordinator::default()
             .with_key(key)

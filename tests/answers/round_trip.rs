@@ -59,7 +59,9 @@ fn throttled<T>(answer: T, throttle_ms: i32) -> Throttled<T> {
 
 fn address(host: &StrBytes, port: i32) -> Option<Address> {
     let port = u16::try_from(port).ok().filter(|p| *p > 0)?;
-    Some(Address::new(host.as_str(), port))
+    let letter = |c: char| c.is_ascii_alphanumeric() || "._:%-".contains(c);
+    let may_be = (1..256).contains(&host.len()) && host.chars().all(letter);
+    may_be.then(|| Address::new(host.as_str(), port))
 }
 
 #[test]

@@ -18,6 +18,16 @@ pub struct Process {
 
 impl Process {
     pub async fn start(args: &[&str]) -> Self {
+        Self::begin("ulimit -Sn 1024", args).await
+    }
+
+    /// One that may have no more files and sockets open.
+    pub async fn with_descriptors(most: u32, args: &[&str]) -> Self {
+        Self::begin(&format!("ulimit -n {most}"), args).await
+    }
+
+    /// One that a shell starts after `limits`.
+    async fn begin(limits: &str, args: &[&str]) -> Self {
         let mut rig = Rig::start().await;
         let folder = rig.folder.path();
         let config = json!({
@@ -30,8 +40,11 @@ impl Process {
         std::fs::write(&path, config.to_string()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let plain = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lagscale"));
+        let mut command = Command::new("sh");
         command
+            .arg("-c")
+            .arg(format!("{limits}; exec \"$0\" \"$@\""))
+            .arg(env!("CARGO_BIN_EXE_lagscale"))
             .arg(format!("--listen={address}"))
             .arg(format!("--metrics-listen={plain}"))
             .arg(format!(
@@ -72,6 +85,16 @@ impl Process {
         })
         .await
         .code()
+    }
+
+    /// How many files and sockets it may have open.
+    pub fn descriptors(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits
+            .lines()
+            .find(|l| l.starts_with("Max open files"))
+            .unwrap();
+        line.split_whitespace().nth(3).unwrap().parse().unwrap()
     }
 
     /// The most memory that it ever had.

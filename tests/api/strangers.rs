@@ -176,3 +176,20 @@ async fn a_probe_of_the_plain_port_is_answered_beside_strangers_that_hold_all_it
     let (code, body) = bed::get(&plain.to_string(), "/livez").await;
     assert_eq!(code, 200, "{body}");
 }
+
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised_and_connections_fit_into_what_it_is() {
+    let raised = Process::start(&[]).await;
+    assert!(raised.descriptors() > 1_024, "{}", raised.descriptors());
+    let process = Process::with_descriptors(256, &[]).await;
+    assert_eq!(process.descriptors(), 256);
+    let mut strangers = Vec::new();
+    for n in 0..400 {
+        let nth = u8::try_from(n % 200).unwrap();
+        strangers.push(from_another(nth, process.rig.address).await);
+        if n % 50 == 0 {
+            is_answered(&process.rig.front_proxy().await).await;
+        }
+    }
+    is_answered(&process.rig.front_proxy().await).await;
+}

@@ -111,7 +111,7 @@ impl Bench {
         for (group, demand) in &wanted {
             let demand = Some(demand.clone());
             let (key, security) = (&self.key, &self.security);
-            self.manager.ask(key, group, demand, security, None);
+            self.manager.ask("", key, group, demand, security, None);
         }
         for group in self.asked.difference(&wanted.keys().cloned().collect()) {
             self.manager.change(&self.key, group, None);
@@ -123,7 +123,8 @@ impl Bench {
     pub fn ask(&mut self, group: &str, demand: GroupDemand) {
         let group: Arc<str> = group.into();
         let (key, security) = (&self.key, &self.security);
-        self.manager.ask(key, &group, Some(demand), security, None);
+        self.manager
+            .ask("", key, &group, Some(demand), security, None);
         self.asked.insert(group);
     }
 

@@ -1,9 +1,17 @@
 //! Answers that are attacks: what they claim is bounded before anything is dialled or kept for it.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::messages::ApiKey::{self, Metadata};
+use lagscale::{
+    kafka::{Address, Budgets, Topics, budget::Amounts},
+    lag::Isolation,
+    poll::{ClusterKey, GroupDemand, Manager, Timing},
+};
+use tokio::sync::mpsc;
 
 use crate::{
-    bench::{Bench, slot},
+    bench::{Bench, EVERY, PATIENCE, slot},
     fake_kafka::fault::{Fault, What},
 };
 
@@ -39,7 +47,7 @@ async fn a_cluster_of_a_hundred_thousand_brokers_is_refused_and_nobody_of_them_d
     let text = bench
         .until("trouble", |p| p.trouble.clone().map(|t| t.text))
         .await;
-    assert!(text.contains("names 100000 brokers"), "{text}");
+    assert!(text.contains("names more than the 512 brokers"), "{text}");
     assert!(text.contains(&bench.address(0)), "{text}");
     let connections: usize = bench.kafka.state().connections.values().sum();
     assert_eq!(connections, 1);
@@ -64,7 +72,7 @@ async fn a_topic_of_more_partitions_than_a_cluster_has_is_refused_and_the_others
 }
 
 #[tokio::test]
-async fn groups_beyond_what_is_read_of_a_cluster_are_refused_and_the_first_ones_go_on() {
+async fn groups_beyond_what_is_read_for_a_namespace_are_refused_and_the_first_ones_go_on() {
     let mut bench = Bench::with(1, |t| t.deadlines.call = crate::bench::PATIENCE).await;
     bench.kafka.state().log = None;
     bench.topic("large", &vec![(0, 10); 50_000]);
@@ -75,7 +83,7 @@ async fn groups_beyond_what_is_read_of_a_cluster_are_refused_and_the_first_ones_
     let asked: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "large")).collect();
     bench.demand(&asked);
     let (troubled, read) = bench
-        .until("ten groups to be read and one to be refused", |p| {
+        .until("eight groups to be read and three to be refused", |p| {
             let groups = p.groups.values();
             let troubled: Vec<_> = groups.clone().filter_map(|g| g.trouble.clone()).collect();
             let read = groups.filter(|g| g.topics.get("large").is_some_and(|t| t.len() == 50_000));
@@ -83,9 +91,9 @@ async fn groups_beyond_what_is_read_of_a_cluster_are_refused_and_the_first_ones_
             (troubled.len() + read == 11).then_some((troubled, read))
         })
         .await;
-    assert_eq!(read, 10);
+    assert_eq!(read, 8);
     assert!(
-        troubled[0].text.contains("more than the 500000"),
+        troubled[0].text.contains("400000 for a namespace"),
         "{}",
         troubled[0].text
     );
@@ -126,4 +134,78 @@ async fn whatever_a_broker_answers_wrongly_is_said_with_its_address_and_passes()
             bench.pair("g", "t", 0, (Some(4), 11)).await;
         }
     }
+}
+
+/// Two clusters of one namespace, and one of another, where a namespace may dial three brokers.
+#[tokio::test]
+async fn a_namespace_that_dials_too_many_brokers_takes_no_connection_of_another() {
+    let bench = Bench::new(3).await;
+    let budgets = |lanes| Amounts {
+        frames: 100,
+        lookups: 1,
+        lanes,
+        pairs: 100,
+    };
+    let (sender, mut pictures) = mpsc::unbounded_channel();
+    let timing = Timing {
+        patience: EVERY,
+        ..Timing::default()
+    };
+    let mut manager = Manager::new(timing, sender).on(Budgets::new(budgets(8), budgets(3)));
+    bench.topic("t", &[(0, 10), (1, 10), (2, 10)]);
+    bench.group("g", 0, &[("t", 0, 4), ("t", 1, 4), ("t", 2, 4)]);
+    let topics = Topics::parse(["t"].into_iter()).unwrap();
+    let demand = || GroupDemand::new(&topics, Isolation::ReadUncommitted, EVERY);
+    // One way in and three leaders are four connections.
+    let key = |n: u8| {
+        let port = bench.kafka.state().ports[usize::from(n)];
+        ClusterKey {
+            bootstrap: [Address::new("127.0.0.1", port)].into(),
+            fingerprint: bench.security.fingerprint(),
+        }
+    };
+    let (mine, other) = (key(0), key(1));
+    manager.ask(
+        "mine",
+        &mine,
+        &"g".into(),
+        Some(demand()),
+        &bench.security,
+        None,
+    );
+    manager.ask(
+        "other",
+        &other,
+        &"g".into(),
+        Some(demand()),
+        &bench.security,
+        None,
+    );
+    let (mut told, mut seen) = (BTreeSet::new(), 0);
+    let look = async {
+        while told.len() < 2 || seen < 40 {
+            let (key, picture) = pictures.recv().await.unwrap();
+            seen += 1;
+            let slots = picture
+                .groups
+                .get("g")
+                .into_iter()
+                .flat_map(|g| g.topics.values().flatten());
+            let (read, troubled): (Vec<_>, Vec<_>) = slots.partition(|(_, s)| s.trouble.is_none());
+            let refused = troubled.iter().any(|(_, s)| {
+                s.trouble
+                    .as_ref()
+                    .unwrap()
+                    .text
+                    .contains("no broker more is dialled")
+            });
+            assert!(read.len() <= 2, "{read:?}");
+            if refused && read.len() == 2 {
+                told.insert(key);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, look).await.unwrap();
+    let open: usize = bench.kafka.state().open.values().sum();
+    assert!(open <= 6, "{open} connections");
 }

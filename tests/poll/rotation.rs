@@ -125,7 +125,7 @@ async fn what_a_former_value_knew_is_followed_on_and_not_shown() {
     let (key, security) = (bench.key.clone(), bench.security.clone());
     bench
         .manager
-        .ask(&key, &"g".into(), demand, &security, Some(known));
+        .ask("", &key, &"g".into(), demand, &security, Some(known));
     let look = async {
         loop {
             let (of, picture) = bench.pictures.recv().await.unwrap();

@@ -30,8 +30,11 @@ pub const GROUPS: usize = 100;
 /// The same of expected offsets.
 pub const OFFSETS: usize = 5_000;
 
+/// Topics of one answer; a topic with one partition takes twenty times the bytes that it has there.
+const MOST_TOPICS: usize = 20_000;
+
 /// A group and what is asked of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CommitsOf {
     /// The group id.
     pub group: Arc<str>,
@@ -42,6 +45,12 @@ pub struct CommitsOf {
 }
 
 impl CommitsOf {
+    /// Whether this topic is asked for.
+    fn asks(&self, topic: &str) -> bool {
+        let named = self.partitions.as_ref();
+        named.is_none_or(|named| named.contains_key(topic))
+    }
+
     /// How many offsets will come; a group asked for everything is taken for fifty, as measured groups had.
     #[must_use]
     pub fn expected(&self) -> usize {
@@ -71,7 +80,9 @@ pub(super) async fn fetch(
         for chunk in chunks(groups) {
             let asked = chunk.iter().map(many).collect();
             let request = OffsetFetchRequest::default().with_groups(asked);
-            let found = connection.call(&request, version, decode_many).await?;
+            let of: BTreeMap<&str, _> = chunk.iter().map(|g| (&*g.group, g)).collect();
+            let decode = |answer: &mut Reader<'_>| decode_kept(answer, |g| of.get(g).copied());
+            let found = connection.call(&request, version, decode).await?;
             all.answer.extend(found.answer);
             all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
         }
@@ -79,7 +90,8 @@ pub(super) async fn fetch(
     }
     for group in groups {
         let request = single(group);
-        let found = connection.call(&request, version, decode_one).await?;
+        let decode = |answer: &mut Reader<'_>| decode_one_of(answer, &|t| group.asks(t));
+        let found = connection.call(&request, version, decode).await?;
         all.answer.insert(group.group.clone(), found.answer);
         all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
     }
@@ -134,15 +146,28 @@ fn chunks(groups: &[CommitsOf]) -> Vec<&[CommitsOf]> {
 
 /// Takes the answer to an OffsetFetch for many groups, versions 8 and 9.
 pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<GroupCommits>, Malformed> {
+    let all = CommitsOf::default();
+    decode_kept(answer, |_| Some(&all))
+}
+
+/// The same as far as it was asked for.
+fn decode_kept<'a>(
+    answer: &mut Reader<'_>,
+    asked: impl Fn(&str) -> Option<&'a CommitsOf>,
+) -> Result<Throttled<GroupCommits>, Malformed> {
     let throttle = throttle(answer, 3)?;
     let mut names = BTreeSet::new();
     let mut found = GroupCommits::new();
     for _ in 0..answer.count()? {
         let group = answer.text()?;
-        let topics = decode_topics(answer, &mut names)?;
+        let asked = asked(group);
+        let keep = |topic: &str| asked.is_some_and(|of| of.asks(topic));
+        let topics = decode_topics(answer, &mut names, &keep)?;
         let error = ResponseError::try_from_code(answer.i16()?);
         answer.tags()?;
-        found.insert(group.into(), error.map_or(Ok(topics), Err));
+        if asked.is_some() {
+            found.insert(group.into(), error.map_or(Ok(topics), Err));
+        }
     }
     answer.tags()?;
     Ok(Throttled::new(found, throttle))
@@ -150,8 +175,16 @@ pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<GroupCommits>, M
 
 /// Takes the answer to an OffsetFetch for one group, versions 1 to 7.
 pub fn decode_one(answer: &mut Reader<'_>) -> Result<Throttled<Commits>, Malformed> {
+    decode_one_of(answer, &|_| true)
+}
+
+/// The same of the topics that `keep` says.
+fn decode_one_of(
+    answer: &mut Reader<'_>,
+    keep: &dyn Fn(&str) -> bool,
+) -> Result<Throttled<Commits>, Malformed> {
     let throttle = throttle(answer, 3)?;
-    let topics = decode_topics(answer, &mut BTreeSet::new())?;
+    let topics = decode_topics(answer, &mut BTreeSet::new(), keep)?;
     let code = if answer.version() >= 2 {
         answer.i16()?
     } else {
@@ -166,17 +199,24 @@ pub fn decode_one(answer: &mut Reader<'_>) -> Result<Throttled<Commits>, Malform
 fn decode_topics(
     answer: &mut Reader<'_>,
     names: &mut BTreeSet<Arc<str>>,
+    keep: &dyn Fn(&str) -> bool,
 ) -> Result<TopicCommits, Malformed> {
     let version = answer.version();
     let mut commits = TopicCommits::new();
     for _ in 0..answer.count()? {
         let name = answer.text()?;
-        let name = names.get(name).cloned().unwrap_or_else(|| {
-            let name = Arc::<str>::from(name);
-            names.insert(name.clone());
-            name
-        });
-        let of_topic = commits.entry(name).or_default();
+        let mut of_topic = None;
+        if keep(name) {
+            let name = names.get(name).cloned().unwrap_or_else(|| {
+                let name = Arc::<str>::from(name);
+                names.insert(name.clone());
+                name
+            });
+            if names.len() > MOST_TOPICS {
+                return Err(Malformed::Many(MOST_TOPICS));
+            }
+            of_topic = Some(commits.entry(name).or_default());
+        }
         for _ in 0..answer.count()? {
             let (id, offset) = (answer.i32()?, answer.i64()?);
             if version >= 5 {
@@ -188,7 +228,9 @@ fn decode_topics(
                 None => Ok((offset >= 0).then_some(offset)),
             };
             answer.tags()?;
-            of_topic.insert(id, one);
+            if let Some(of_topic) = &mut of_topic {
+                of_topic.insert(id, one);
+            }
         }
         answer.tags()?;
     }

@@ -1,6 +1,9 @@
 //! FindCoordinator: which broker holds a group's commits.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kafka_protocol::{ResponseError, messages::FindCoordinatorRequest};
 
@@ -36,7 +39,9 @@ pub async fn fetch(
             let request = FindCoordinatorRequest::default()
                 .with_key_type(0)
                 .with_coordinator_keys(chunk.iter().map(|g| text(g)).collect());
-            let found = connection.call(&request, version, decode_many).await?;
+            let asked: BTreeSet<&str> = chunk.iter().map(AsRef::as_ref).collect();
+            let decode = |answer: &mut Reader<'_>| decode_kept(answer, |g| asked.contains(g));
+            let found = connection.call(&request, version, decode).await?;
             all.answer.extend(found.answer);
             all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
         }
@@ -53,6 +58,14 @@ pub async fn fetch(
 
 /// Takes the answer to a FindCoordinator with many keys, versions 4 to 6.
 pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<Coordinators>, Malformed> {
+    decode_kept(answer, |_| true)
+}
+
+/// The same of the groups that `keep` says.
+fn decode_kept(
+    answer: &mut Reader<'_>,
+    keep: impl Fn(&str) -> bool,
+) -> Result<Throttled<Coordinators>, Malformed> {
     let throttle = throttle(answer, 1)?;
     let mut found = Coordinators::new();
     for _ in 0..answer.count()? {
@@ -61,7 +74,9 @@ pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<Coordinators>, M
         let code = answer.i16()?;
         answer.nullable_text()?; // the error in words
         answer.tags()?;
-        found.insert(group.into(), read(code, node, host, port));
+        if keep(group) {
+            found.insert(group.into(), read(code, node, host, port));
+        }
     }
     answer.tags()?;
     Ok(Throttled::new(found, throttle))
@@ -83,8 +98,8 @@ fn read(code: i16, node: i32, host: &str, port: i32) -> Coordinator {
     if let Some(error) = ResponseError::try_from_code(code) {
         return Err(error);
     }
-    match u16::try_from(port) {
-        Ok(port) if node >= 0 && port > 0 => Ok((node, Address::new(host, port))),
+    match Address::told(host, port) {
+        Some(address) if node >= 0 => Ok((node, address)),
         _ => Err(ResponseError::CoordinatorNotAvailable),
     }
 }

@@ -1,6 +1,9 @@
 //! Metadata: which brokers there are, which topics exist, who leads each partition.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kafka_protocol::{
     ResponseError,
@@ -12,6 +15,9 @@ use crate::kafka::{
     Address, Connection, Error,
     reader::{Malformed, Reader},
 };
+
+/// More brokers are not kept of an answer; whoever asked for them refuses fewer.
+const MOST_BROKERS: usize = 2_000;
 
 /// Version 13 only adds a top-level error that we have no use for; 12 is what was measured.
 pub const CAP: i16 = 12;
@@ -41,7 +47,8 @@ pub struct PartitionLayout {
     pub leader: Option<i32>,
 }
 
-/// Asks for the brokers and these topics; never creates one. An empty list asks for the brokers only.
+/// Asks for the brokers and these topics; never creates one. An empty list asks for the brokers only. What was not asked for is
+/// left out.
 pub async fn fetch(
     connection: &mut Connection,
     topics: &[Arc<str>],
@@ -55,6 +62,8 @@ pub async fn fetch(
         // Versions below 4 always allow it and the encoder wants the field at its default there.
         .with_allow_auto_topic_creation(version < 4)
         .with_topics(Some(wanted));
+    let asked: BTreeSet<&str> = topics.iter().map(AsRef::as_ref).collect();
+    let decode = |answer: &mut Reader<'_>| decode_kept(answer, |name, _| asked.contains(name));
     connection.call(&request, version, decode).await
 }
 
@@ -93,10 +102,11 @@ pub fn decode_kept(
             answer.nullable_text()?; // rack
         }
         answer.tags()?;
-        if let Ok(port @ 1..) = u16::try_from(port)
-            && node >= 0
+        if node >= 0
+            && let Some(address) = Address::told(host, port)
+            && layout.brokers.len() <= MOST_BROKERS
         {
-            layout.brokers.insert(node, Address::new(host, port));
+            layout.brokers.insert(node, address);
         }
     }
     if version >= 2 {

@@ -29,6 +29,9 @@ const EMPTY: &str = "Empty";
 /// Groups in one request: an answer has a line per member and topic.
 const CHUNK: usize = 20;
 
+/// Topics of one group that its members name.
+const MOST_TOPICS: usize = 1_000;
+
 /// What a coordinator says of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Described {
@@ -116,7 +119,7 @@ pub fn decode_classic(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Mal
             answer.tags()?;
             if is_consumer {
                 // What a member wrote itself may be anything.
-                topics.extend(subscribed(subscription).unwrap_or_default());
+                let _ = subscribed(subscription, &mut topics);
             }
         }
         if version >= 3 {
@@ -132,18 +135,24 @@ pub fn decode_classic(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Mal
     Ok(Throttled::new(found, throttle))
 }
 
-/// The topics of a `ConsumerProtocolSubscription`; later versions add fields behind them.
-fn subscribed(bytes: &[u8]) -> Result<BTreeSet<Arc<str>>, Malformed> {
+/// Adds the topics of a `ConsumerProtocolSubscription`; later versions add fields behind them.
+fn subscribed(bytes: &[u8], topics: &mut BTreeSet<Arc<str>>) -> Result<(), Malformed> {
     let mut reader = Reader::plain(bytes);
-    let mut topics = BTreeSet::new();
     if bytes.is_empty() {
-        return Ok(topics);
+        return Ok(());
     }
     reader.i16()?; // version
     for _ in 0..reader.count()? {
-        topics.insert(reader.text()?.into());
+        add(topics, reader.text()?);
     }
-    Ok(topics)
+    Ok(())
+}
+
+/// Adds a topic that a member names, while there are not too many: a member writes what it likes.
+fn add(topics: &mut BTreeSet<Arc<str>>, name: &str) {
+    if topics.len() < MOST_TOPICS {
+        topics.insert(name.into());
+    }
 }
 
 /// Takes the answer to a ConsumerGroupDescribe, versions 0 and 1.
@@ -183,13 +192,13 @@ fn decode_member(
     answer.text()?; // client id
     answer.text()?; // host
     for _ in 0..answer.count()? {
-        topics.insert(answer.text()?.into());
+        add(topics, answer.text()?);
     }
     answer.nullable_text()?; // the pattern it subscribes to
     for _assignment_and_target in 0..2 {
         for _ in 0..answer.count()? {
             answer.uuid()?;
-            topics.insert(answer.text()?.into());
+            add(topics, answer.text()?);
             answer.skip_i32s()?;
             answer.tags()?;
         }

@@ -79,6 +79,8 @@ pub async fn fetch(
         .with_replica_id(BrokerId(-1))
         .with_isolation_level(level)
         .with_topics(topics.collect());
+    let asked = |topic: &str| partitions.contains_key(topic);
+    let decode = |answer: &mut Reader<'_>| decode_kept(answer, asked);
     connection.call(&request, version, decode).await
 }
 
@@ -96,11 +98,20 @@ fn level(isolation: Isolation, version: i16) -> Result<i8, Cause> {
 
 /// Takes the answer to a ListOffsets request, versions 1 to 10.
 pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Offsets>, Malformed> {
+    decode_kept(answer, |_| true)
+}
+
+/// The same of the topics that `keep` says.
+fn decode_kept(
+    answer: &mut Reader<'_>,
+    keep: impl Fn(&str) -> bool,
+) -> Result<Throttled<Offsets>, Malformed> {
     let version = answer.version();
     let throttle = throttle(answer, 2)?;
     let mut offsets = Offsets::new();
     for _ in 0..answer.count()? {
-        let of_topic = offsets.entry(answer.text()?.into()).or_default();
+        let name = answer.text()?;
+        let mut of_topic = keep(name).then(|| offsets.entry(name.into()).or_default());
         for _ in 0..answer.count()? {
             let (id, code) = (answer.i32()?, answer.i16()?);
             answer.i64()?; // the record's timestamp
@@ -116,7 +127,9 @@ pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Offsets>, Malformed> 
                     leader_epoch: (epoch >= 0).then_some(epoch),
                 }),
             };
-            of_topic.insert(id, one);
+            if let Some(of_topic) = &mut of_topic {
+                of_topic.insert(id, one);
+            }
         }
         answer.tags()?;
     }

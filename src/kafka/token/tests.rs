@@ -84,7 +84,10 @@ impl Page {
 /// The error of one request for a token, and whether a person has to act.
 async fn refused(code: u16, body: &str) -> (String, bool) {
     let page = Page::new(&[(code, body)]).await;
-    let cause = fetch(&page.client(), &mut None).await.err().unwrap();
+    let cause = fetch(&page.client(), &mut None, &Budget::default())
+        .await
+        .err()
+        .unwrap();
     (cause.to_string(), cause.is_configuration())
 }
 
@@ -92,10 +95,14 @@ async fn refused(code: u16, body: &str) -> (String, bool) {
 async fn the_client_is_named_in_the_header_and_then_in_the_form_and_what_worked_is_remembered() {
     let page = Page::new(&[(401, r#"{"error":"invalid_client"}"#), (200, TOKEN)]).await;
     let mut style = None;
-    let token = fetch(&page.client(), &mut style).await.unwrap();
+    let token = fetch(&page.client(), &mut style, &Budget::default())
+        .await
+        .unwrap();
     assert_eq!(token.text.expose_secret(), "t.o.k");
     assert_eq!(token.life, Some(Duration::from_secs(3600)));
-    fetch(&page.client(), &mut style).await.unwrap();
+    fetch(&page.client(), &mut style, &Budget::default())
+        .await
+        .unwrap();
     let asked = page.asked();
     let form = "\r\n\r\ngrant_type=client_credentials&scope=a+b";
     let in_body = format!("{form}&client_id=the+id&client_secret=very%3Asecret+x%2Fy");
@@ -177,7 +184,11 @@ async fn an_answer_without_end_and_an_endpoint_that_is_none_are_errors() {
             endpoint: uri.into(),
             ..page.client()
         };
-        let said = fetch(&client, &mut None).await.err().unwrap().to_string();
+        let said = fetch(&client, &mut None, &Budget::default())
+            .await
+            .err()
+            .unwrap()
+            .to_string();
         assert!(said.starts_with(text), "{said}");
         assert!(!said.contains("secret"), "{said}");
     }
@@ -186,18 +197,19 @@ async fn an_answer_without_end_and_an_endpoint_that_is_none_are_errors() {
 #[tokio::test]
 async fn askers_at_the_same_time_share_one_request_and_one_failure() {
     let page = Page::new(&[(200, TOKEN)]).await;
+    let budget = Budget::default();
     let source = TokenSource::new(page.client());
-    let messages = futures::future::join_all((0..50).map(|_| source.message())).await;
+    let messages = futures::future::join_all((0..50).map(|_| source.message(&budget))).await;
     for message in messages {
         assert!(message.unwrap().expose_secret().contains("Bearer t.o.k"));
     }
     source.refused().await;
-    source.message().await.unwrap();
+    source.message(&Budget::default()).await.unwrap();
     assert_eq!(page.asked().len(), 1, "what is new stays, also refused");
 
     let page = Page::new(&[(503, "")]).await;
     let source = TokenSource::new(page.client());
-    let failed = futures::future::join_all((0..50).map(|_| source.message())).await;
+    let failed = futures::future::join_all((0..50).map(|_| source.message(&budget))).await;
     assert!(failed.iter().all(Result::is_err));
     assert_eq!(page.asked().len(), 1);
 }
@@ -207,9 +219,9 @@ async fn a_token_is_asked_for_again_once_it_has_ended() {
     let ended = r#"{"access_token":"old","expires_in":"0.0001"}"#;
     let page = Page::new(&[(200, ended), (200, TOKEN)]).await;
     let source = TokenSource::new(page.client());
-    let first = source.message().await.unwrap();
+    let first = source.message(&Budget::default()).await.unwrap();
     assert!(first.expose_secret().contains("Bearer old"));
-    let second = source.message().await.unwrap();
+    let second = source.message(&Budget::default()).await.unwrap();
     assert!(second.expose_secret().contains("Bearer t.o.k"));
     assert_eq!(page.asked().len(), 2);
 }

@@ -259,6 +259,7 @@ impl Reader {
         for pace in &play.members {
             let demand = GroupDemand::new(&topic, Isolation::ReadUncommitted, play.every);
             manager.ask(
+                "",
                 &key,
                 &pace.group.as_str().into(),
                 Some(demand),
