@@ -41,6 +41,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let client = Client::try_default().await.map_err(|e| {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
     })?;
+    // A connection of its own: reviews of strangers must not hold up the Lease.
+    let asking = Client::try_default().await?;
     let (stop, stopping) = watch::channel(false);
     let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
@@ -81,7 +83,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let questions = controller.questions();
     let parts = server::Parts {
         table,
-        client: client.clone(),
+        client: asking,
         neighbours: Neighbours {
             objects,
             hpas,

@@ -19,10 +19,11 @@ use super::{
     authorization::{Attributes, Authorizer},
     discovery, external_metrics,
     health::Readiness,
-    identity::{Authenticator, Peer},
+    identity::{Authenticator, Peer, Refused},
     openapi,
     query::{self, Query},
     reply::{Details, Failure, object},
+    reviews::Unanswered,
     route::{self, GROUP, Path, Route},
     webhooks::{Hook, Webhooks},
 };
@@ -131,9 +132,12 @@ impl Api {
         let peer = request.extensions.get::<Arc<Peer>>();
         let peer = peer.ok_or_else(Failure::unauthorized)?;
         let caller = self.authenticator.authenticate(peer, headers).await;
-        let (user, standing) = caller.map_err(|_| Failure::unauthorized())?;
+        let (user, standing) = caller.map_err(|refused| match refused {
+            Refused::Unknown => Failure::unauthorized(),
+            Refused::Busy => Failure::busy(&Unanswered::Busy),
+        })?;
         let asked = Attributes::of(&request.method, path, &request.uri);
-        self.authorizer.allow(&user, &asked).await?;
+        self.authorizer.allow((&user, standing), &asked).await?;
         peer.guest.showed(standing);
         if path.route == Route::Unknown && !path.text.starts_with("/apis/") {
             return Ok(about::paths(StatusCode::NOT_FOUND));

@@ -15,10 +15,11 @@ use kube::{Api, Client};
 use moka::future::Cache;
 
 use super::{
+    guest::Standing,
     identity::User,
     query,
     reply::{Details, Failure},
-    reviews::{Digest, reviewed},
+    reviews::{Digest, Gate, Unanswered, reviewed},
     route::{GROUP, Path, VERSION},
 };
 use crate::selector::Selector;
@@ -71,6 +72,7 @@ impl<'a> Attributes<'a> {
 pub(super) struct Authorizer {
     reviews: Api<SubjectAccessReview>,
     answers: Cache<[u8; 32], Arc<Answer>>,
+    gate: Arc<Gate>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -80,8 +82,9 @@ struct Answer {
 }
 
 impl Authorizer {
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, gate: Arc<Gate>) -> Self {
         Self {
+            gate,
             reviews: Api::all(client),
             answers: Cache::builder()
                 .max_capacity(MOST)
@@ -90,18 +93,25 @@ impl Authorizer {
         }
     }
 
-    /// Lets `user` do what they want, or says why not.
-    pub async fn allow(&self, user: &User, asked: &Attributes<'_>) -> Result<(), Failure> {
+    /// Lets `user`, who has shown so much, do what they want, or says why not.
+    pub async fn allow(
+        &self,
+        (user, standing): (&User, Standing),
+        asked: &Attributes<'_>,
+    ) -> Result<(), Failure> {
         if user.groups.iter().any(|g| g == "system:masters") {
             return Ok(());
         }
         let answer = if asked.length() + user.length() > LONGEST {
-            self.ask(user, asked).await.map_err(Arc::new)
+            self.ask(user, standing, asked).await.map_err(Arc::new)
         } else {
-            let ask = self.ask(user, asked);
+            let ask = self.ask(user, standing, asked);
             self.answers.try_get_with(asked.digest(user), ask).await
         };
         let answer = answer.map_err(|error| {
+            if *error == Unanswered::Busy {
+                return Failure::busy(&error);
+            }
             tracing::warn!(%error, user = %user.name, "cannot ask who may");
             let uri = asked.uri.path_and_query().map_or("", |p| p.as_str());
             let said = escaped(&format!("Internal Server Error: {uri:?}: {error}"));
@@ -114,17 +124,22 @@ impl Authorizer {
         }
     }
 
-    async fn ask(&self, user: &User, asked: &Attributes<'_>) -> Result<Arc<Answer>, String> {
+    async fn ask(
+        &self,
+        user: &User,
+        standing: Standing,
+        asked: &Attributes<'_>,
+    ) -> Result<Arc<Answer>, Unanswered> {
         let review = SubjectAccessReview {
             spec: spec(user, asked),
             ..SubjectAccessReview::default()
         };
-        let review = reviewed(&self.reviews, &review).await?;
+        let review = reviewed(&self.reviews, &review, standing, &self.gate).await?;
         let status = review.status.unwrap_or_default();
         if !status.allowed
             && let Some(error) = status.evaluation_error.filter(|e| !e.is_empty())
         {
-            return Err(error);
+            return Err(Unanswered::Failed(error));
         }
         Ok(Arc::new(Answer {
             allowed: status.allowed,

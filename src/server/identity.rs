@@ -18,7 +18,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{
     guest::{Guest, Standing},
-    reviews::Digest,
+    reviews::{Digest, Unanswered},
     tokens::Tokens,
     trust::Trust,
 };
@@ -86,9 +86,14 @@ struct Judgement {
     client: bool,
 }
 
-/// Some credential was shown and none was good.
+/// Why nobody is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refused;
+pub(super) enum Refused {
+    /// Some credential was shown and none was good.
+    Unknown,
+    /// Whose token it is can't be asked now: too many ask.
+    Busy,
+}
 
 impl Peer {
     /// A connection whose client showed `chain`.
@@ -205,13 +210,17 @@ impl Authenticator {
             }
         }
         if let Some(token) = bearer(headers) {
-            let user = self.tokens.user(token).await.ok_or(Refused)?;
+            let user = self.tokens.user(token).await.map_err(|error| match error {
+                Unanswered::Busy => Refused::Busy,
+                Unanswered::Failed(_) => Refused::Unknown,
+            })?;
+            let user = user.ok_or(Refused::Unknown)?;
             return Ok((authenticated(User::clone(&user)), Standing::Token));
         }
         if peer.chain.is_empty() {
             Ok((anonymous(), Standing::Stranger))
         } else {
-            Err(Refused)
+            Err(Refused::Unknown)
         }
     }
 }

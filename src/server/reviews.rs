@@ -1,26 +1,93 @@
-//! What reviews of tokens and of access have in common: a bounded time, a few attempts, and keys that hold nothing secret.
+//! What reviews of tokens and of access have in common: a bounded time, a few attempts, and keys that hold nothing secret. Those
+//! for strangers have bounds of their own, so that nobody's random tokens make the API server refuse what we ask of it.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use kube::{Api, api::PostParams};
 use ring::digest::{Context, SHA256};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{sleep, timeout},
+};
+
+use super::guest::Standing;
 
 /// As the reference asks: an attempt, and four more while the API server is in trouble.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Reviews for strangers: at once, in a second, and in a burst.
+const AT_ONCE: usize = 32;
+const A_SECOND: f64 = 100.0;
+const BURST: f64 = 200.0;
 
-/// Asks until there is an answer, or a refusal that another attempt would not change; ten seconds in all.
-pub(super) async fn reviewed<K>(reviews: &Api<K>, review: &K) -> Result<K, String>
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// Strangers ask too much.
+    #[error("too many requests of callers that have not shown who they are")]
+    Busy,
+    /// The API server did not answer, or could not.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Where reviews for strangers pass.
+pub(super) struct Gate {
+    places: Semaphore,
+    bucket: Mutex<(f64, Instant)>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            places: Semaphore::new(AT_ONCE),
+            bucket: Mutex::new((BURST, Instant::now())),
+        }
+    }
+}
+
+impl Gate {
+    /// Lets one pass, if there are not too many.
+    fn pass(&self, now: Instant) -> Option<SemaphorePermit<'_>> {
+        let place = self.places.try_acquire().ok()?;
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, since) = *bucket;
+        let filled = now.saturating_duration_since(since).as_secs_f64() * A_SECOND;
+        let left = (left + filled).min(BURST);
+        let passes = left >= 1.0;
+        *bucket = (if passes { left - 1.0 } else { left }, now);
+        passes.then_some(place)
+    }
+}
+
+/// Asks until there is an answer, or a refusal that another attempt would not change; ten seconds in all. For whoever has shown
+/// no certificate, once and through the gate.
+pub(super) async fn reviewed<K>(
+    reviews: &Api<K>,
+    review: &K,
+    standing: Standing,
+    gate: &Gate,
+) -> Result<K, Unanswered>
 where
     K: Clone + DeserializeOwned + Serialize + Debug,
 {
+    let known = standing >= Standing::Certificate;
+    let _place = if known {
+        None
+    } else {
+        Some(gate.pass(Instant::now()).ok_or(Unanswered::Busy)?)
+    };
+    let further = if known { ATTEMPTS - 1 } else { 0 };
     let params = PostParams::default();
     let attempts = async {
         let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
+        for _ in 0..further {
             match reviews.create(&params, review).await {
                 Err(error) if passes(&error) => {}
                 other => return other,
@@ -30,10 +97,10 @@ where
         }
         reviews.create(&params, review).await
     };
-    match timeout(DEADLINE, attempts).await {
-        Ok(answer) => answer.map_err(|e| e.to_string()),
-        Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
-    }
+    let answer = timeout(DEADLINE, attempts).await;
+    let answer = answer.map_err(|_| format!("no answer within {} s", DEADLINE.as_secs()));
+    let answer = answer.and_then(|answer| answer.map_err(|e| e.to_string()));
+    answer.map_err(Unanswered::Failed)
 }
 
 fn passes(error: &kube::Error) -> bool {
@@ -66,5 +133,26 @@ impl Digest {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(self.0.finish().as_ref());
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_so_many_a_second_and_never_more_than_a_few_at_once() {
+        let gate = Gate::default();
+        let begin = Instant::now();
+        let passing = |seconds: f64, count: usize| {
+            let now = begin + Duration::from_secs_f64(seconds);
+            (0..count).filter(|_| gate.pass(now).is_some()).count()
+        };
+        assert_eq!(passing(0.0, 1_000), 200);
+        assert_eq!(passing(0.5, 1_000), 50);
+        assert_eq!(passing(60.0, 1_000), 200);
+        let later = begin + Duration::from_secs(120);
+        let held: Vec<_> = (0..40).map(|_| gate.pass(later)).collect();
+        assert_eq!(held.iter().flatten().count(), AT_ONCE);
     }
 }

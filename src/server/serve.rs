@@ -17,6 +17,7 @@ use super::{
     health::Readiness,
     identity::Authenticator,
     places::Places,
+    reviews::Gate,
     serving::{PairError, Serving, Source},
     tls,
     tokens::Tokens,
@@ -130,16 +131,17 @@ impl Server {
             certificate: serving.has_one(),
             stopping: parts.stopping,
         };
+        let gate = Arc::new(Gate::default());
         let state = Arc::new(Api {
             table: parts.table,
             longest_turn: parts.longest_turn,
             authenticator: Authenticator {
                 trust: trusted.clone(),
-                tokens: Tokens::new(parts.client.clone()),
+                tokens: Tokens::new(parts.client.clone(), gate.clone()),
             },
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours),
             questions: parts.questions,
-            authorizer: Authorizer::new(parts.client),
+            authorizer: Authorizer::new(parts.client, gate),
             readiness: readiness.clone(),
             requests,
             took,

@@ -8,8 +8,9 @@ use kube::{Api, Client};
 use moka::future::Cache;
 
 use super::{
+    guest::Standing,
     identity::User,
-    reviews::{Digest, reviewed},
+    reviews::{Digest, Gate, Unanswered, reviewed},
 };
 
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -19,11 +20,13 @@ const MOST: u64 = 4096;
 pub(super) struct Tokens {
     reviews: Api<TokenReview>,
     known: Cache<[u8; 32], Option<Arc<User>>>,
+    gate: Arc<Gate>,
 }
 
 impl Tokens {
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, gate: Arc<Gate>) -> Self {
         Self {
+            gate,
             reviews: Api::all(client),
             known: Cache::builder()
                 .max_capacity(MOST)
@@ -32,18 +35,20 @@ impl Tokens {
         }
     }
 
-    /// Whose token it is; `None` where it is nobody's, or where that can't be known now.
-    pub async fn user(&self, token: &str) -> Option<Arc<User>> {
+    /// Whose token it is; `None` where it is nobody's.
+    pub async fn user(&self, token: &str) -> Result<Option<Arc<User>>, Unanswered> {
         let mut digest = Digest::default();
         digest.text(token);
         let known = self.known.try_get_with(digest.end(), self.ask(token)).await;
-        known.unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot ask whose token it is");
-            None
+        known.map_err(|error| {
+            if matches!(*error, Unanswered::Failed(_)) {
+                tracing::warn!(%error, "cannot ask whose token it is");
+            }
+            Unanswered::clone(&error)
         })
     }
 
-    async fn ask(&self, token: &str) -> Result<Option<Arc<User>>, String> {
+    async fn ask(&self, token: &str) -> Result<Option<Arc<User>>, Unanswered> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 token: Some(token.to_owned()),
@@ -51,11 +56,11 @@ impl Tokens {
             },
             ..TokenReview::default()
         };
-        let review = reviewed(&self.reviews, &review).await?;
+        let review = reviewed(&self.reviews, &review, Standing::Stranger, &self.gate).await?;
         let status = review.status.unwrap_or_default();
         if status.authenticated != Some(true) {
             return match status.error.filter(|e| !e.is_empty()) {
-                Some(error) => Err(error),
+                Some(error) => Err(Unanswered::Failed(error)),
                 None => Ok(None),
             };
         }

@@ -193,3 +193,26 @@ async fn the_limit_of_open_files_is_raised_and_connections_fit_into_what_it_is()
     }
     is_answered(&process.rig.front_proxy().await).await;
 }
+
+#[tokio::test]
+async fn random_tokens_are_reviewed_so_many_at_a_time_and_the_rest_are_told_to_wait() {
+    let rig = Rig::start().await;
+    rig.cluster.on_token(|_| Reply::Status(json!({"authenticated": false})));
+    let caller = rig.caller(None).await;
+    let (mut unknown, mut busy) = (0, 0);
+    for n in 0..3_000 {
+        let token = format!("Bearer {n}");
+        let answer = caller.get(METRICS, &[("authorization", &token)]).await;
+        match answer.code {
+            StatusCode::UNAUTHORIZED => unknown += 1,
+            StatusCode::TOO_MANY_REQUESTS => busy += 1,
+            other => panic!("{other}: {answer:?}"),
+        }
+        assert_eq!(answer.header("retry-after"), "");
+    }
+    assert!(unknown >= 200 && busy > 0, "{unknown} unknown, {busy} told to wait");
+    assert_eq!(rig.cluster.token_reviews().len(), unknown);
+    let proxy = rig.front_proxy().await;
+    let alice = proxy.get(METRICS, &[("x-remote-user", "alice")]).await;
+    assert_ne!(alice.code, StatusCode::TOO_MANY_REQUESTS);
+}
