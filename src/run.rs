@@ -81,6 +81,14 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     });
     let (objects, hpas) = controller.stores();
     let questions = controller.questions();
+    let (told_path, secret_path) = watch::channel(None);
+    let source = serving(
+        &client,
+        args.serving,
+        namespace,
+        &lead,
+        (&registry, told_path),
+    )?;
     let parts = server::Parts {
         table,
         client: asking,
@@ -89,6 +97,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             hpas,
             warns_of_unmatched: args.check_unexpected_scalers_params,
         },
+        secret_path,
         questions,
         pulse,
         // An engine that stood still for so long serves nothing of before.
@@ -98,7 +107,6 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         ending: ending.clone(),
         limits: Limits::default().within(descriptors / 4),
     };
-    let source = serving(&client, args.serving, namespace, &lead, &registry)?;
     let server = Server::bind(args.listen, source, parts, &registry).await?;
     let plain_listener = TcpListener::bind(args.metrics_listen)
         .await
@@ -168,7 +176,7 @@ fn serving(
     args: ServingArgs,
     namespace: String,
     lead: &Lead,
-    registry: &Registry,
+    (registry, path): (&Registry, watch::Sender<Option<Arc<str>>>),
 ) -> Result<Source, prometheus::Error> {
     if let Some((certificate, key)) = args.tls_cert_file.zip(args.tls_private_key_file) {
         return Ok(Source::Files { certificate, key });
@@ -180,6 +188,7 @@ fn serving(
         namespace.clone(),
         secret.clone(),
         told,
+        path,
     ));
     let keeping = Keeping {
         secret,

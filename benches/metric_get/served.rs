@@ -35,6 +35,7 @@ pub async fn run(folder: &Path, cluster: &str) {
             hpas: kube::runtime::reflector::store().0,
             warns_of_unmatched: true,
         },
+        secret_path: watch::channel(None).1,
         questions: Questions::unanswered(),
         pulse: lagscale::pulse::Pulse::default(),
         longest_turn: std::time::Duration::from_secs(10),

@@ -87,6 +87,7 @@ impl Keeper {
                 Step::Trust => "a new CA is trusted beside the one before",
                 Step::Issue => "a new serving certificate is made",
                 Step::Drop => "the CA before is not trusted any more",
+                Step::Hide => "the webhooks have a secret path",
             };
             tracing::info!(namespace, secret = name, "{what}");
             kept = next;

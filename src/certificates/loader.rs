@@ -1,5 +1,7 @@
 //! What every replica does: loads the pair from the Secret, whoever wrote it.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -18,6 +20,7 @@ pub async fn load(
     namespace: String,
     name: String,
     to: watch::Sender<Option<PemPair>>,
+    path: watch::Sender<Option<Arc<str>>>,
 ) {
     let api: Api<Secret> = Api::namespaced(client, &namespace);
     let seen = watcher::watch_object(api, &name).default_backoff();
@@ -31,6 +34,9 @@ pub async fn load(
             Ok(Some(secret)) => {
                 said.forget();
                 let kept = Kept::read(&secret.data.unwrap_or_default());
+                if !kept.secret_path.is_empty() {
+                    path.send_replace(Some(kept.secret_path.as_str().into()));
+                }
                 let pair = PemPair::new(kept.certificate, kept.key);
                 to.send_if_modified(|known| {
                     let changed = known.as_ref() != Some(&pair) && !pair.is_empty();

@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kube::{Api, Client, ResourceExt, api::PostParams, core::ObjectMeta};
 
 use super::Kept;
-use crate::server::{API_SERVICE, GROUP, VERSION};
+use crate::server::{API_SERVICE, GROUP, VERSION, webhooks::Hook};
 
 /// Under which Helm notes who installed something.
 pub const RELEASE: &str = "meta.helm.sh/release-name";
@@ -118,7 +118,7 @@ impl Registration {
         }
     }
 
-    /// Brings the webhooks that lead here to trust `kept`; where there are none, nobody calls.
+    /// Brings the webhooks that lead here to trust `kept`, and to call its secret path; where there are none, nobody calls.
     pub(super) async fn webhooks(&self, client: &Client, kept: &Kept) -> Result<(), String> {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
         let Some(mut found) = api.get_opt(&self.webhooks).await.map_err(said)? else {
@@ -128,13 +128,19 @@ impl Registration {
         let mut changed = false;
         for webhook in found.webhooks.iter_mut().flatten() {
             let config = &mut webhook.client_config;
-            let ours = config.service.as_ref();
-            let ours =
-                ours.is_some_and(|s| s.namespace == self.namespace && s.name == self.service);
-            if ours && config.ca_bundle.as_ref() != Some(&bundle) {
-                config.ca_bundle = Some(bundle.clone());
-                changed = true;
+            let ours = config.service.as_mut();
+            let ours = ours.filter(|s| s.namespace == self.namespace && s.name == self.service);
+            let Some(service) = ours else {
+                continue;
+            };
+            let path = service.path.as_deref().unwrap_or_default();
+            if let Some(hook) = Hook::ALL.into_iter().find(|hook| hook.is_at(path)) {
+                let path = Some(hook.secret_path(&kept.secret_path));
+                changed |= service.path != path;
+                service.path = path;
             }
+            changed |= config.ca_bundle.as_ref() != Some(&bundle);
+            config.ca_bundle = Some(bundle.clone());
         }
         if changed {
             let params = PostParams::default();

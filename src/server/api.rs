@@ -55,7 +55,7 @@ pub(super) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Res
     let asked = query::first(query, "pretty");
     let pretty = accept::pretty(asked.as_deref(), &request.headers);
     let answer = match path.route {
-        Route::Webhook(hook) => api.review(hook, &request, body).await,
+        Route::Webhook(hook, secret) => api.review((hook, secret), &request, body).await,
         // Nothing else takes a body.
         _ => api.route(&path, &request, pretty).await,
     };
@@ -101,14 +101,19 @@ fn kind(route: &Route<'_>) -> &'static str {
         Route::Index | Route::Groups | Route::Group | Route::Resources | Route::Version => {
             "discovery"
         }
-        Route::Webhook(_) => "webhook",
+        Route::Webhook(..) => "webhook",
         Route::Unknown => "unknown",
     }
 }
 
 impl Api {
     /// kube-apiserver shows no credential here; its connection stays for as long as it has something to ask.
-    async fn review(&self, hook: Hook, request: &Parts, body: Body) -> Result<Response, Failure> {
+    async fn review(
+        &self,
+        hook: (Hook, &str),
+        request: &Parts,
+        body: Body,
+    ) -> Result<Response, Failure> {
         let peer = request.extensions.get::<Arc<Peer>>();
         let answer = self.webhooks.answer(hook, request, body).await;
         if let (Some(peer), Ok(_)) = (peer, &answer) {
@@ -183,7 +188,7 @@ impl Api {
                 self.turns()?;
                 external_metrics::everywhere(&self.table, &query.selector, format, pretty)
             }
-            Route::Health(_) | Route::Webhook(_) | Route::Unknown => Err(Failure::no_route()),
+            Route::Health(_) | Route::Webhook(..) | Route::Unknown => Err(Failure::no_route()),
         }
     }
 

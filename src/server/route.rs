@@ -42,8 +42,8 @@ pub(super) enum Route<'a> {
     OpenApi3Version,
     /// `/version`.
     Version,
-    /// A validating admission webhook: open to everybody.
-    Webhook(Hook),
+    /// A validating admission webhook, open to everybody, and what follows its path.
+    Webhook(Hook, &'a str),
     /// Nothing is here.
     Unknown,
 }
@@ -133,10 +133,16 @@ fn route<'a>(text: &'a str, words: &[&'a str]) -> Route<'a> {
         ["openapi", "v3"] => Route::OpenApi3,
         ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,
         ["version"] => Route::Version,
-        _ => Hook::ALL
-            .into_iter()
-            .find(|hook| hook.path() == text)
-            .map_or(Route::Unknown, Route::Webhook),
+        [_] | [_, _] => {
+            Hook::ALL
+                .into_iter()
+                .find(|hook| hook.is_at(text))
+                .map_or(Route::Unknown, |hook| {
+                    let secret = words.get(1).copied().unwrap_or_default();
+                    Route::Webhook(hook, secret)
+                })
+        }
+        _ => Route::Unknown,
     }
 }
 
@@ -197,10 +203,18 @@ mod tests {
             (String::new(), Route::Index),
             (
                 "/validate-keda-sh-v1alpha1-scaledobject".into(),
-                Route::Webhook(Hook::ScaledObject),
+                Route::Webhook(Hook::ScaledObject, ""),
             ),
             (
                 "/validate-keda-sh-v1alpha1-scaledobject/x".into(),
+                Route::Webhook(Hook::ScaledObject, "x"),
+            ),
+            (
+                "/validate-keda-sh-v1alpha1-scaledobject/x/y".into(),
+                Route::Unknown,
+            ),
+            (
+                "/validate-keda-sh-v1alpha1-scaledobjects".into(),
                 Route::Unknown,
             ),
         ] {

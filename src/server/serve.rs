@@ -22,7 +22,7 @@ use super::{
     tls,
     tokens::Tokens,
     trust::{self, Trust},
-    webhooks::{Neighbours, Webhooks},
+    webhooks::{Neighbours, SecretPath, Webhooks},
 };
 use crate::{controller::Questions, pulse::Pulse, scaling::table::Table};
 
@@ -56,6 +56,8 @@ pub struct Parts {
     pub client: Client,
     /// What webhooks judge among.
     pub neighbours: Neighbours,
+    /// By which kube-apiserver alone knows the webhooks.
+    pub secret_path: SecretPath,
     /// Who knows reasons.
     pub questions: Questions,
     /// Of the engine that fills the table.
@@ -139,7 +141,7 @@ impl Server {
                 trust: trusted.clone(),
                 tokens: Tokens::new(parts.client.clone(), gate.clone()),
             },
-            webhooks: Webhooks::new(parts.client.clone(), parts.neighbours),
+            webhooks: Webhooks::new(parts.client.clone(), parts.neighbours, parts.secret_path),
             questions: parts.questions,
             authorizer: Authorizer::new(parts.client, gate),
             readiness: readiness.clone(),

@@ -197,7 +197,8 @@ async fn the_limit_of_open_files_is_raised_and_connections_fit_into_what_it_is()
 #[tokio::test]
 async fn random_tokens_are_reviewed_so_many_at_a_time_and_the_rest_are_told_to_wait() {
     let rig = Rig::start().await;
-    rig.cluster.on_token(|_| Reply::Status(json!({"authenticated": false})));
+    rig.cluster
+        .on_token(|_| Reply::Status(json!({"authenticated": false})));
     let caller = rig.caller(None).await;
     let (mut unknown, mut busy) = (0, 0);
     for n in 0..3_000 {
@@ -210,9 +211,45 @@ async fn random_tokens_are_reviewed_so_many_at_a_time_and_the_rest_are_told_to_w
         }
         assert_eq!(answer.header("retry-after"), "");
     }
-    assert!(unknown >= 200 && busy > 0, "{unknown} unknown, {busy} told to wait");
+    assert!(
+        unknown >= 200 && busy > 0,
+        "{unknown} unknown, {busy} told to wait"
+    );
     assert_eq!(rig.cluster.token_reviews().len(), unknown);
     let proxy = rig.front_proxy().await;
     let alice = proxy.get(METRICS, &[("x-remote-user", "alice")]).await;
     assert_ne!(alice.code, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn by_the_open_path_a_stranger_learns_nothing_of_others_and_by_a_wrong_one_there_is_nothing()
+{
+    let rig = Rig::start().await;
+    rig.path
+        .send_replace(Some("0123456789abcdef0123456789abcdef".into()));
+    let caller = rig.caller(None).await;
+    let review = r#"{"apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","namespace":"shop","object":
+        {"metadata":{"name":"app"},"spec":{"scaleTargetRef":{"name":"secret-app"},"minReplicaCount":1,"triggers":
+        [{"type":"cpu","metricType":"Utilization","metadata":{"value":"50"}}]}}}}"#;
+    let send = async |path: &str| {
+        let sent = caller.send(http::Method::POST, path, &[], review).await;
+        sent.unwrap()
+    };
+    let known = format!("{WEBHOOK}/0123456789abcdef0123456789abcdef");
+    let wrong = format!("{WEBHOOK}/0123456789abcdef0123456789abcdee");
+    assert_eq!(send(&wrong).await.code, StatusCode::NOT_FOUND);
+    let open = send(WEBHOOK).await;
+    assert_eq!(open.code, StatusCode::OK);
+    assert!(!open.text().contains("secret-app"), "{open:?}");
+    assert_eq!(rig.cluster.other_requests(), Vec::<String>::new());
+    let known = send(&known).await;
+    assert!(
+        known.text().contains("secret-app"),
+        "it was looked up: {known:?}"
+    );
+    rig.path.send_replace(None);
+    assert!(
+        send(WEBHOOK).await.text().contains("secret-app"),
+        "certificates come from files"
+    );
 }

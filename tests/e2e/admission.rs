@@ -36,7 +36,7 @@ async fn apply(scene: &Scene<'_>, object: &Value, more: &[&str]) -> Result<Strin
 }
 
 /// Neither taken, nor in a dry run: which also waits until the webhook knows what is around the object.
-async fn refuses(scene: &Scene<'_>, object: &Value, text: &str) {
+pub async fn refuses(scene: &Scene<'_>, object: &Value, text: &str) {
     let what = format!("{text:?} at apply");
     wait::until(&what, PATIENCE, async || {
         match apply(scene, object, &["--dry-run=server"]).await {
@@ -50,7 +50,7 @@ async fn refuses(scene: &Scene<'_>, object: &Value, text: &str) {
     assert!(said.contains("denied the request"), "{said}");
 }
 
-fn object(scene: &Scene<'_>, name: &str, target: &str, trigger: &Value, spec: &Value) -> Value {
+pub fn object(scene: &Scene<'_>, name: &str, target: &str, trigger: &Value, spec: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
         "metadata": {"name": name, "namespace": scene.namespace},

@@ -9,6 +9,7 @@ use std::{
 use bed::{Bed, BedOptions, wait};
 use k8s_openapi::{
     api::{
+        admissionregistration::v1::ValidatingWebhookConfiguration,
         autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Namespace, Pod},
     },
@@ -18,12 +19,16 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
-use lagscale::{resources::ScaledObject, server::API_SERVICE};
+use lagscale::{
+    resources::ScaledObject,
+    server::{API_SERVICE, webhooks::Hook},
+};
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::{
     Shared,
+    admission::{object, refuses},
     ask::ask,
     load::Load,
     overlays,
@@ -112,6 +117,7 @@ async fn install() {
     let scene = Scene::new(&bed, "installed").await;
     let (topic, observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     scene.reaches(&observer, 3).await;
+    hidden(&scene, &topic).await;
     rotation(&scene, &format!("s0-kafka-{topic}")).await;
     any_user(&bed).await;
     let (code, said, error) = ask(bed.control_plane.kubeconfig(), &["check"]).await;
@@ -121,6 +127,34 @@ async fn install() {
         "{said}"
     );
     uninstall(&scene).await;
+}
+
+/// kube-apiserver calls the webhooks by a path that nobody can guess, and is told by it what only a look around shows.
+async fn hidden(scene: &Scene<'_>, topic: &str) {
+    let api: Api<ValidatingWebhookConfiguration> = Api::all(scene.bed.client());
+    // A cluster's Service has port 443.
+    let port = scene.bed.balancer.address().port();
+    let field = |n: usize| format!("/webhooks/{n}/clientConfig/service/port");
+    let each = (0..Hook::ALL.len()).map(|n| json!({"op": "add", "path": field(n), "value": port}));
+    let ports = json!(each.collect::<Vec<_>>()).to_string();
+    let patch = ["--type=json", "--patch", &ports];
+    let target = [
+        "patch",
+        "validatingwebhookconfiguration",
+        "lagscale-admission",
+    ];
+    kubectl(scene.bed, &[&target[..], &patch].concat()).await;
+    let found = api.get("lagscale-admission").await.unwrap();
+    let paths = found.webhooks.into_iter().flatten();
+    let paths = paths.map(|w| w.client_config.service.unwrap().path.unwrap());
+    let paths: Vec<_> = paths.collect();
+    for (hook, path) in Hook::ALL.into_iter().zip(&paths) {
+        let secret = path.strip_prefix(hook.path()).unwrap();
+        assert_eq!(secret.len(), 33, "{path}");
+    }
+    let trigger = scene.trigger(topic, "g", &json!({}));
+    let second = object(scene, "second", "app", &trigger, &json!({}));
+    refuses(scene, &second, "already managed by the ScaledObject 'app").await;
 }
 
 fn apis(bed: &Bed) -> Api<APIService> {

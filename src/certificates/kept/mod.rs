@@ -7,12 +7,13 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt::{self, Write},
     time::{Duration, SystemTime},
 };
 
 use k8s_openapi::ByteString;
 use rcgen::{KeyPair, PublicKeyData};
+use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -40,6 +41,8 @@ pub struct Kept {
     pub certificate: String,
     /// Its key.
     pub key: String,
+    /// What follows the path of a webhook that only kube-apiserver is told: 128 random bits in hexadecimal.
+    pub secret_path: String,
 }
 
 impl fmt::Debug for Kept {
@@ -48,7 +51,11 @@ impl fmt::Debug for Kept {
     }
 }
 
-const KEYS: [&str; 4] = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
+const KEYS: [&str; 5] = ["ca.crt", "ca.key", "tls.crt", "tls.key", "webhook.path"];
+/// Letters of a secret path.
+const PATH: usize = 32;
+/// Clocks differ by less; a certificate that begins later was made by one that was wrong.
+const SKEW: Duration = Duration::from_secs(300);
 
 impl Kept {
     /// As a Secret holds it; what is missing is empty.
@@ -58,19 +65,26 @@ impl Kept {
             let bytes = data.get(key).map(|b| b.0.clone()).unwrap_or_default();
             String::from_utf8(bytes).unwrap_or_default()
         };
-        let [bundle, ca_key, certificate, key] = KEYS.map(text);
+        let [bundle, ca_key, certificate, key, secret_path] = KEYS.map(text);
         Self {
             bundle,
             ca_key,
             certificate,
             key,
+            secret_path,
         }
     }
 
     /// As a Secret is to hold it.
     #[must_use]
     pub fn write(&self) -> BTreeMap<String, ByteString> {
-        let texts = [&self.bundle, &self.ca_key, &self.certificate, &self.key];
+        let texts = [
+            &self.bundle,
+            &self.ca_key,
+            &self.certificate,
+            &self.key,
+            &self.secret_path,
+        ];
         let pairs = KEYS.iter().zip(texts);
         let pairs = pairs.map(|(k, t)| ((*k).to_owned(), ByteString(t.clone().into_bytes())));
         pairs.collect()
@@ -91,13 +105,13 @@ impl Kept {
             return Self::begin(names, spans, now).map(Some);
         };
         let leaf = Facts::of(&self.certificate).filter(|leaf| {
-            leaf.ends > now && leaf.is_for(names) && holds(&self.key, &self.certificate)
+            leaf.is_valid(now) && leaf.is_for(names) && holds(&self.key, &self.certificate)
         });
         let signer = leaf.as_ref().and_then(|leaf| {
             let signed = |pem: &String| is_signed_by(&self.certificate, pem);
             authorities.iter().position(signed).map(|of| (leaf, of))
         });
-        let signs = holds(&self.ca_key, newest_pem) && newest.ends > now;
+        let signs = holds(&self.ca_key, newest_pem) && newest.is_valid(now);
         match signer {
             // Nobody can be served with what is there.
             None if signs => self
@@ -120,14 +134,27 @@ impl Kept {
                     };
                     return Ok(Some((kept, Step::Drop)));
                 }
-                Ok(None)
+                self.hide()
             }
             Some(_) if !signs => Self::begin(names, spans, now).map(Some),
             Some(_) if trusted && newest.age(now) >= spans.overlap => self
                 .issue(newest_pem, newest.ends, names, spans, now)
                 .map(Some),
-            Some(_) => Ok(None),
+            Some(_) => self.hide(),
         }
+    }
+
+    /// A secret path, where there is none.
+    fn hide(&self) -> Result<Option<(Self, Step)>, rcgen::Error> {
+        let hexadecimal = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if self.secret_path.len() == PATH && self.secret_path.bytes().all(hexadecimal) {
+            return Ok(None);
+        }
+        let kept = Self {
+            secret_path: secret_path()?,
+            ..self.clone()
+        };
+        Ok(Some((kept, Step::Hide)))
     }
 
     /// All anew.
@@ -140,6 +167,7 @@ impl Kept {
         let made = Self {
             bundle: ca.certificate.clone(),
             ca_key: ca.key,
+            secret_path: secret_path()?,
             ..Self::default()
         };
         let (made, _) = made.issue(&ca.certificate, now + spans.authority, names, spans, now)?;
@@ -191,6 +219,20 @@ pub enum Step {
     Issue,
     /// The CA before is not trusted any more.
     Drop,
+    /// The webhooks have a secret path.
+    Hide,
+}
+
+/// Nobody can guess it.
+fn secret_path() -> Result<String, rcgen::Error> {
+    let mut random = [0; PATH / 2];
+    let filled = SystemRandom::new().fill(&mut random);
+    filled.map_err(|_| rcgen::Error::RingUnspecified)?;
+    let mut text = String::with_capacity(PATH);
+    for byte in random {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
 }
 
 /// Two thirds of its life are over.
@@ -226,6 +268,10 @@ impl Facts {
                 })
                 .collect(),
         })
+    }
+
+    fn is_valid(&self, now: SystemTime) -> bool {
+        self.begins <= now + SKEW && self.ends > now
     }
 
     fn age(&self, now: SystemTime) -> Duration {

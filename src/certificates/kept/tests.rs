@@ -85,3 +85,50 @@ fn a_secret_holds_it_as_it_is_and_debug_tells_nothing_of_it() {
     assert!(kept == Kept::read(&kept.write()));
     assert!(!format!("{kept:?}").contains("PRIVATE"));
 }
+
+#[test]
+fn a_pair_of_a_clock_that_was_ahead_is_of_no_use_when_the_clock_is_right_again() {
+    let mut kept = Kept::default();
+    let ahead = 24 * 3600;
+    assert_eq!(step(&mut kept, false, ahead), Some(Step::Begin));
+    assert_eq!(
+        step(&mut kept, false, 0),
+        Some(Step::Begin),
+        "its CA is not valid yet"
+    );
+    let good = kept.clone();
+    // Only the leaf: its CA is valid already.
+    let ca = pems(&kept.bundle)[0].clone();
+    let future = kept
+        .issue(&ca, at(ahead * 2), &names(), SPANS, at(ahead))
+        .unwrap();
+    kept = future.0;
+    assert_eq!(step(&mut kept, true, 1), Some(Step::Issue));
+    assert_eq!(kept.bundle, good.bundle);
+    // A clock that is a little behind takes it.
+    let next = kept
+        .next(&names(), true, SPANS, at(0) - Duration::from_secs(3800))
+        .unwrap();
+    assert_eq!(next.map(|n| n.1), None);
+}
+
+#[test]
+fn webhooks_have_a_secret_path_and_an_older_secret_gets_one() {
+    let mut kept = Kept::default();
+    step(&mut kept, false, 0);
+    assert_eq!(kept.secret_path.len(), 32);
+    let mut other = Kept::default();
+    step(&mut other, false, 0);
+    assert_ne!(kept.secret_path, other.secret_path);
+    assert_eq!(Kept::read(&kept.write()), kept);
+    for bad in ["", "short", "0123456789abcdef0123456789abcdeX"] {
+        let mut older = Kept {
+            secret_path: bad.into(),
+            ..kept.clone()
+        };
+        assert_eq!(step(&mut older, true, 1), Some(Step::Hide), "{bad}");
+        assert_eq!(older.secret_path.len(), 32);
+        assert_eq!(older.certificate, kept.certificate);
+        assert_eq!(step(&mut older, true, 1), None);
+    }
+}

@@ -1,5 +1,6 @@
 //! Validating admission webhooks: what would never work is refused before it is stored. kube-apiserver calls them without
-//! credentials: they only read, and size, time and number at once are bounded. What can't be looked up is let in.
+//! credentials, by a path that nobody else knows: they only read, and size, time and number at once are bounded. What can't be
+//! looked up is let in.
 
 pub mod authentication;
 mod conflicts;
@@ -8,12 +9,12 @@ mod review;
 mod scaled_object;
 mod surroundings;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::{Method, StatusCode, header, request::Parts};
 use kube::Client;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::reply::{Failure, json};
 pub use review::{Request, Subject, Verdict};
@@ -60,33 +61,76 @@ impl Hook {
             }
         }
     }
+
+    /// Whether a path is this webhook's, with a secret behind it or without.
+    #[must_use]
+    pub fn is_at(self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.path());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Its path with a secret behind it; the open one without.
+    #[must_use]
+    pub fn secret_path(self, secret: &str) -> String {
+        match secret {
+            "" => self.path().to_owned(),
+            secret => format!("{}/{secret}", self.path()),
+        }
+    }
 }
+
+/// What only kube-apiserver is told of the webhooks' paths; `None` until it is known, and where certificates come from files.
+pub type SecretPath = watch::Receiver<Option<Arc<str>>>;
 
 /// Answers reviews.
 pub(super) struct Webhooks {
     client: Client,
     neighbours: Neighbours,
+    secret: SecretPath,
+    known: Queue,
+    strangers: Queue,
+}
+
+/// Reviews that are answered, and that wait.
+struct Queue {
     places: Semaphore,
     waiting: Semaphore,
 }
 
+impl Queue {
+    const fn new(at_once: usize) -> Self {
+        Self {
+            places: Semaphore::const_new(at_once),
+            waiting: Semaphore::const_new(WAITING),
+        }
+    }
+}
+
 impl Webhooks {
-    pub fn new(client: Client, neighbours: Neighbours) -> Self {
+    pub fn new(client: Client, neighbours: Neighbours, secret: SecretPath) -> Self {
         Self {
             client,
             neighbours,
-            places: Semaphore::new(AT_ONCE),
-            waiting: Semaphore::new(WAITING),
+            secret,
+            known: Queue::new(AT_ONCE),
+            strangers: Queue::new(AT_ONCE),
         }
     }
 
-    /// Answers one review within the deadline.
+    /// Answers one review within the deadline. `secret` is what follows the webhook's path.
     pub async fn answer(
         &self,
-        hook: Hook,
+        (hook, secret): (Hook, &str),
         request: &Parts,
         body: Body,
     ) -> Result<Response, Failure> {
+        let wanted = self.secret.borrow().clone();
+        let known = match wanted {
+            Some(wanted) if same(secret, &wanted) => true,
+            _ if !secret.is_empty() => return Err(Failure::no_route()),
+            // Where no path is secret, kube-apiserver comes by the open one.
+            wanted => wanted.is_none(),
+        };
         if request.method != Method::POST {
             return Err(Failure::method());
         }
@@ -95,17 +139,19 @@ impl Webhooks {
         if length.is_some_and(|l| l > LARGEST) {
             return Err(too_large());
         }
-        let answer = tokio::time::timeout(DEADLINE, self.review(hook, body));
+        let answer = tokio::time::timeout(DEADLINE, self.review(hook, known, body));
         answer.await.unwrap_or_else(|_| {
             let text = format!("no verdict within {} s", DEADLINE.as_secs());
             Err(Failure::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", text))
         })
     }
 
-    async fn review(&self, hook: Hook, body: Body) -> Result<Response, Failure> {
-        let waiting = self.waiting.try_acquire().map_err(|_| too_many())?;
+    /// A stranger is told what the object itself says, and nothing that is looked up for it.
+    async fn review(&self, hook: Hook, known: bool, body: Body) -> Result<Response, Failure> {
+        let queue = if known { &self.known } else { &self.strangers };
+        let waiting = queue.waiting.try_acquire().map_err(|_| too_many())?;
         // Never closed.
-        let _place = self.places.acquire().await;
+        let _place = queue.places.acquire().await;
         drop(waiting);
         let body = tokio::time::timeout(BODY, axum::body::to_bytes(body, LARGEST));
         let body = body.await.map_err(|_| too_slow())?;
@@ -114,7 +160,7 @@ impl Webhooks {
             .map_err(|e| Failure::bad_request(format!("no AdmissionReview v1: {e}")))?;
         let subject = Subject::of(hook, &request);
         let around = match &subject {
-            Subject::ScaledObject(object) => {
+            Subject::ScaledObject(object) if known => {
                 let template = scaled_object::reads_template(object) && !request.dry_run;
                 self.neighbours.around(&self.client, object, template).await
             }
@@ -123,6 +169,12 @@ impl Webhooks {
         let verdict = subject.verdict(&around);
         Ok(json(StatusCode::OK, &request.reply(&verdict)))
     }
+}
+
+/// Whether two secrets are one, in a time that tells nothing of where they differ.
+fn same(one: &str, other: &str) -> bool {
+    let hash = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    hash(one).as_ref() == hash(other).as_ref()
 }
 
 fn too_many() -> Failure {

@@ -16,7 +16,7 @@ use axum::{
 use bed::Ca;
 use bytes::Bytes;
 use futures::stream;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -46,6 +46,7 @@ pub struct Cluster {
 struct Shared {
     published: watch::Sender<Option<BTreeMap<String, String>>>,
     lists: Mutex<Vec<String>>,
+    others: Mutex<Vec<String>>,
     access: Mutex<(Rule, Vec<Value>)>,
     tokens: Mutex<(Rule, Vec<Value>)>,
 }
@@ -82,6 +83,7 @@ impl Cluster {
         let shared = Arc::new(Shared {
             published: watch::channel(data).0,
             lists: Mutex::default(),
+            others: Mutex::default(),
             access: Mutex::new((yes, Vec::new())),
             tokens: Mutex::new((nobody, Vec::new())),
         });
@@ -101,6 +103,10 @@ impl Cluster {
                     reviewed(&shared.tokens, review).await
                 }),
             )
+            .fallback(async |State(shared): State<Arc<Shared>>, uri: Uri| {
+                shared.others.lock().unwrap().push(uri.path().to_owned());
+                StatusCode::NOT_FOUND
+            })
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap());
@@ -145,6 +151,11 @@ impl Cluster {
     /// Every TokenReview so far.
     pub fn token_reviews(&self) -> Vec<Value> {
         self.shared.tokens.lock().unwrap().1.clone()
+    }
+
+    /// The paths of everything else that was asked for, which there is not.
+    pub fn other_requests(&self) -> Vec<String> {
+        self.shared.others.lock().unwrap().clone()
     }
 
     /// The queries of every list and watch of the ConfigMap so far.

@@ -35,6 +35,8 @@ pub struct Rig {
     pub registry: Registry,
     /// Never beaten, unless by a test.
     pub pulse: Pulse,
+    /// What kube-apiserver alone is told of the webhooks' paths.
+    pub path: watch::Sender<Option<Arc<str>>>,
     /// Whether the first polls are over.
     pub polled: watch::Sender<bool>,
     /// Whether the process was told to end.
@@ -90,6 +92,7 @@ impl Rig {
         let table = Arc::new(Table::default());
         let registry = Registry::new();
         let pulse = Pulse::default();
+        let (path, secret_path) = watch::channel(None);
         let (polled, polled_seen) = watch::channel(true);
         let (stop, stopping) = watch::channel(false);
         let (end, ending) = watch::channel(false);
@@ -101,6 +104,7 @@ impl Rig {
                 hpas: kube::runtime::reflector::store().0,
                 warns_of_unmatched: true,
             },
+            secret_path,
             questions: Questions::unanswered(),
             pulse: pulse.clone(),
             longest_turn: Duration::from_secs(10),
@@ -126,6 +130,7 @@ impl Rig {
             cluster,
             registry,
             pulse,
+            path,
             polled,
             stop,
             end,
