@@ -2,6 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
+use futures::future::OptionFuture;
 use kube::Client;
 use prometheus::{IntGauge, Registry};
 use tokio::{
@@ -108,13 +109,19 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         limits: Limits::default().within(descriptors / 4),
     };
     let server = Server::bind(args.listen, source, parts, &registry).await?;
-    let plain_listener = TcpListener::bind(args.metrics_listen)
-        .await
-        .map_err(|e| format!("--metrics-listen={}: {e}", args.metrics_listen))?;
-    tracing::info!(api = %server.local_addr()?, metrics = %plain_listener.local_addr()?, "listening");
-    let readiness = server.readiness();
-    let controlling = tokio::spawn(controller.run(ending.clone()));
-    let plain = tokio::spawn(plain(plain_listener, registry, readiness, ending));
+    tracing::info!(api = %server.local_addr()?, "listening");
+    let plain = match args.metrics_listen.0 {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.map_err(|e| format!("--metrics-listen={address}: {e}"))?;
+            tracing::info!(metrics = %listener.local_addr()?, "listening");
+            let (metrics, readiness) = (server.metrics(), server.readiness());
+            Some(plain(listener, metrics, readiness, ending.clone()))
+        }
+        None => None,
+    };
+    let plain = tokio::spawn(OptionFuture::from(plain));
+    let controlling = tokio::spawn(controller.run(ending));
     let serving = on_a_thread_of_its_own(server)?;
     let delay = told_to_end(args.shutdown_delay).await?;
     tracing::info!(?delay, "told to end");

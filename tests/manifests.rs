@@ -35,7 +35,10 @@ fn the_deployment_s_arguments_are_flags_of_the_binary() {
     let cli = Cli::try_parse_from(std::iter::once("lagscale").chain(args)).unwrap();
     let ports = container["ports"].as_array().unwrap();
     assert_eq!(ports[0]["containerPort"], cli.run.listen.port());
-    assert_eq!(ports[1]["containerPort"], cli.run.metrics_listen.port());
+    assert_eq!(
+        ports[1]["containerPort"],
+        cli.run.metrics_listen.0.unwrap().port()
+    );
     let image = container["image"].as_str().unwrap();
     assert_eq!(image, concat!("lagscale:", env!("CARGO_PKG_VERSION")));
 }

@@ -13,8 +13,8 @@ use crate::{
 };
 
 pub use parts::{CredentialArgs, ElectionArgs, ServingArgs};
-pub use values::Tolerance;
-use values::{delay, enabled, seconds, tolerance};
+pub use values::{Place, Tolerance};
+use values::{address, delay, enabled, seconds, tolerance};
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 ///
@@ -65,9 +65,9 @@ pub struct RunArgs {
     /// Address of the external metrics API (HTTPS).
     #[arg(long, env = "LAGSCALE_LISTEN", default_value = "0.0.0.0:6443")]
     pub listen: SocketAddr,
-    /// Address of /metrics and of health over plain HTTP.
-    #[arg(long, env = "LAGSCALE_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
-    pub metrics_listen: SocketAddr,
+    /// Address of /metrics and of health over plain HTTP; empty: neither, /metrics and probes are asked for at --listen.
+    #[arg(long, env = "LAGSCALE_METRICS_LISTEN", default_value = "0.0.0.0:8080", value_parser = address)]
+    pub metrics_listen: Place,
     /// Series for each partition in /metrics too; by default there is one for each topic of a group.
     #[arg(long, env = "LAGSCALE_METRICS_PER_PARTITION", value_parser = FalseyValueParser::new())]
     pub metrics_per_partition: bool,

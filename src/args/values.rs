@@ -1,6 +1,6 @@
 //! What the values of flags may be.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,6 +16,21 @@ pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
         return Err("expected a number from 0 to 0.999".into());
     }
     Ok(Tolerance(milli))
+}
+
+/// An address to listen at, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(pub Option<SocketAddr>);
+
+pub(super) fn address(text: &str) -> Result<Place, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Place(None));
+    }
+    let found = text
+        .parse()
+        .map_err(|_| "expected an address such as 127.0.0.1:8080, or nothing")?;
+    Ok(Place(Some(found)))
 }
 
 pub(super) fn enabled(text: &str) -> Result<bool, String> {

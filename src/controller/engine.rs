@@ -43,6 +43,9 @@ use crate::{
 
 /// Changes that come in a burst are looked at together.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// A replica is ready so long after its lists are in at the latest: whoever goes on making objects of brokers that do not answer
+/// keeps nobody from being asked.
+const LATEST: Duration = Duration::from_secs(15);
 /// Cool-downs, ages and retries are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -90,6 +93,8 @@ pub struct Controller {
     pub(super) unfollowed: bool,
     /// Objects that name what is being read for the first time.
     pub(super) waiting: BTreeSet<ObjectKey>,
+    /// When the lists were in and the first objects planned.
+    begun: Option<Instant>,
     /// Objects whose first poll is not over.
     pub(super) unpolled: BTreeSet<ObjectKey>,
     questions: (Questions, mpsc::Receiver<Question>),
@@ -132,6 +137,7 @@ impl Controller {
             dependents: Dependents::default(),
             unfollowed: false,
             waiting: BTreeSet::new(),
+            begun: None,
             unpolled: BTreeSet::new(),
             questions: Questions::new(),
             done: mpsc::unbounded_channel(),
@@ -256,7 +262,8 @@ impl Controller {
             self.evaluate(key, now);
         }
         self.parts.pulse.beat(Instant::now());
-        if self.waiting.is_empty() && self.unpolled.is_empty() {
+        let begun = *self.begun.get_or_insert(now.at);
+        if self.waiting.is_empty() && self.unpolled.is_empty() || begun.elapsed() >= LATEST {
             let ready = &self.parts.ready;
             ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         }

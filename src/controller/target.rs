@@ -15,6 +15,8 @@ use crate::{
     scaling::Plan,
 };
 
+/// Pods in one answer: whole ones are large.
+const PAGE: u32 = 500;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// HTTP status of a patch whose test failed.
 const UNPROCESSABLE: u16 = 422;
@@ -159,17 +161,23 @@ async fn ready_pods(
         return Ok(0);
     };
     let pods = kube::Api::<Pod>::namespaced(client.clone(), &plan.namespace);
-    let params = ListParams::default().labels(&selector);
-    let listed = pods.list(&params).await;
-    let listed = listed.map_err(|e| format!("counting the ready pods of {selector}: {e}"))?;
     let ready = |pod: &Pod| {
         let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref());
         let mut conditions = conditions.into_iter().flatten();
         pod.metadata.deletion_timestamp.is_none()
             && conditions.any(|c| c.type_ == "Ready" && c.status == "True")
     };
-    let count = listed.items.iter().filter(|p| ready(p)).count();
-    Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    let mut params = ListParams::default().labels(&selector).limit(PAGE);
+    let mut count = 0;
+    loop {
+        let page = pods.list(&params).await;
+        let page = page.map_err(|e| format!("counting the ready pods of {selector}: {e}"))?;
+        count += page.items.iter().filter(|p| ready(p)).count();
+        match page.metadata.continue_.filter(|next| !next.is_empty()) {
+            Some(next) => params = params.continue_token(&next),
+            None => return Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+        }
+    }
 }
 
 fn replicas(scale: &DynamicObject) -> i32 {

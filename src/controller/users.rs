@@ -64,22 +64,22 @@ impl Keeper {
         let mut written = Written::new();
         loop {
             tokio::time::sleep(EVERY).await;
-            let Some(_turn) = self.lead.turn().await else {
+            if !self.lead.holds() {
                 written.clear();
                 continue;
-            };
+            }
             let users = users(&self.objects.state());
             let before = std::mem::take(&mut written);
             for found in self.authentications.state() {
                 let namespace = found.namespace().unwrap_or_default();
                 let api = Api::namespaced(self.client.clone(), &namespace);
                 let news = news(&*found, found.status.as_ref(), &users, &before);
-                written.extend(tell(api, &*found, news).await);
+                written.extend(tell(api, &*found, news, &self.lead).await);
             }
             for found in self.cluster.iter().flat_map(Store::state) {
                 let api = Api::all(self.client.clone());
                 let news = news(&*found, found.status.as_ref(), &users, &before);
-                written.extend(tell(api, &*found, news).await);
+                written.extend(tell(api, &*found, news, &self.lead).await);
             }
         }
     }
@@ -142,8 +142,13 @@ fn news(
     }
 }
 
-/// Writes what is due; returns what stands as written.
-async fn tell<K>(api: Api<K>, authentication: &K, news: News) -> Option<(String, String)>
+/// Writes what is due, in a turn of its own: a leader that is none any more writes nothing further. Returns what stands as written.
+async fn tell<K>(
+    api: Api<K>,
+    authentication: &K,
+    news: News,
+    lead: &Lead,
+) -> Option<(String, String)>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
@@ -153,6 +158,7 @@ where
         News::Written(list) => return Some((uid, list)),
         News::Due(list) => list,
     };
+    let _turn = lead.turn().await?;
     let users = (!list.is_empty()).then_some(&list);
     let patch = Patch::Merge(serde_json::json!({"status": {"scaledobjects": users}}));
     let (name, params) = (authentication.name_any(), PatchParams::default());

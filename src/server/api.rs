@@ -21,6 +21,7 @@ use super::{
     health::Readiness,
     identity::{Authenticator, Peer, Refused},
     openapi,
+    plain::Metrics,
     query::{self, Query},
     reply::{Details, Failure, object},
     reviews::Unanswered,
@@ -38,6 +39,7 @@ pub(super) struct Api {
     pub authenticator: Authenticator,
     pub authorizer: Authorizer,
     pub readiness: Readiness,
+    pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
     pub questions: Questions,
     pub requests: IntCounterVec,
@@ -102,6 +104,7 @@ fn kind(route: &Route<'_>) -> &'static str {
             "discovery"
         }
         Route::Webhook(..) => "webhook",
+        Route::Metrics => "metrics",
         Route::Unknown => "unknown",
     }
 }
@@ -165,6 +168,7 @@ impl Api {
             Route::OpenApi3 => Ok(openapi::v3(headers)),
             Route::OpenApi3Version => Ok(openapi::v3_version(query, headers)),
             Route::Version => Ok(about::version()),
+            Route::Metrics => Ok(self.metrics.answer().await),
             Route::Check(probe, name) => self.readiness.check(probe, name),
             Route::Metric { namespace, metric } => {
                 let format = written(Offer::Metrics)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use rustls::{
     pki_types::{CertificateDer, UnixTime},
     server::danger::ClientCertVerifier,
@@ -267,7 +267,7 @@ fn own(peer: &Peer) -> Option<User> {
 pub(super) fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
     let all = |names: &[String]| -> Vec<String> {
         let values = names.iter().flat_map(|n| headers.get_all(n.as_str()));
-        let texts = values.filter_map(|v| v.to_str().ok());
+        let texts = values.filter_map(text);
         texts.filter(|v| !v.is_empty()).map(str::to_owned).collect()
     };
     let name = all(&trust.username).into_iter().next()?;
@@ -275,7 +275,7 @@ pub(super) fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
     for (header, value) in headers {
         let mut prefixes = trust.extra.iter().map(|p| p.to_ascii_lowercase());
         let key = prefixes.find_map(|p| header.as_str().strip_prefix(p.as_str()));
-        if let (Some(key), Ok(value)) = (key, value.to_str()) {
+        if let (Some(key), Some(value)) = (key, text(value)) {
             extra
                 .entry(unescaped(key))
                 .or_default()
@@ -288,6 +288,11 @@ pub(super) fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
         groups: all(&trust.group),
         extra,
     })
+}
+
+/// A value as kube-apiserver writes it: names of users and groups are UTF-8.
+fn text(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 /// As Go's `url.PathUnescape`: a key with a broken escape stays as it is.

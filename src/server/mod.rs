@@ -31,7 +31,7 @@ pub mod webhooks;
 
 pub use guest::Limits;
 pub use health::Readiness;
-pub use plain::plain;
+pub use plain::{Metrics, plain};
 pub use route::{API_SERVICE, GROUP, VERSION};
 pub use serve::{Parts, ServeError, Server};
 pub use serving::{PairError, PemPair, Source};

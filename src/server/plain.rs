@@ -42,7 +42,7 @@ const GATHERED: Duration = Duration::from_secs(1);
 /// Serves `/metrics`, `/healthz`, `/livez` and `/readyz` until serving ends.
 pub async fn plain(
     listener: TcpListener,
-    registry: Registry,
+    metrics: Arc<Metrics>,
     readiness: Readiness,
     mut ending: watch::Receiver<bool>,
 ) {
@@ -50,13 +50,13 @@ pub async fn plain(
         async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Live, false, &[]);
     let ready =
         async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Ready, true, &[]);
-    let metrics = async |State((metrics, _)): State<Shared>| metrics.answer().await;
+    let answer = async |State((metrics, _)): State<Shared>| metrics.answer().await;
     let router = Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(answer))
         .route("/healthz", get(live))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
-        .with_state((Arc::new(Metrics::new(registry)), readiness));
+        .with_state((metrics, readiness));
     let service = TowerToHyperService::new(router);
     let (most, of_one_address) = PLACES;
     let places = Places::new(most, of_one_address);
@@ -92,13 +92,14 @@ pub async fn plain(
 type Shared = (Arc<Metrics>, Readiness);
 
 /// The metrics as text, gathered when somebody asks.
-pub(super) struct Metrics {
+pub struct Metrics {
     registry: Registry,
     last: Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Metrics {
     /// Of everything that is registered.
+    #[must_use]
     pub fn new(registry: Registry) -> Self {
         Self {
             registry,

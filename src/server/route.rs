@@ -42,6 +42,8 @@ pub(super) enum Route<'a> {
     OpenApi3Version,
     /// `/version`.
     Version,
+    /// `/metrics`, as kube-apiserver and metrics-server have it: for who may.
+    Metrics,
     /// A validating admission webhook, open to everybody, and what follows its path.
     Webhook(Hook, &'a str),
     /// Nothing is here.
@@ -133,6 +135,7 @@ fn route<'a>(text: &'a str, words: &[&'a str]) -> Route<'a> {
         ["openapi", "v3"] => Route::OpenApi3,
         ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,
         ["version"] => Route::Version,
+        ["metrics"] => Route::Metrics,
         [_] | [_, _] => {
             Hook::ALL
                 .into_iter()

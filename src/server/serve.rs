@@ -17,6 +17,7 @@ use super::{
     health::Readiness,
     identity::Authenticator,
     places::Places,
+    plain::Metrics,
     reviews::Gate,
     serving::{PairError, Serving, Source},
     tls,
@@ -81,6 +82,7 @@ pub struct Server {
     router: Router,
     trust: Arc<ArcSwapOption<Trust>>,
     readiness: Readiness,
+    metrics: Arc<Metrics>,
     ending: watch::Receiver<bool>,
     limits: Arc<Limits>,
 }
@@ -133,6 +135,7 @@ impl Server {
             certificate: serving.has_one(),
             stopping: parts.stopping,
         };
+        let metrics = Arc::new(Metrics::new(registry.clone()));
         let gate = Arc::new(Gate::default());
         let state = Arc::new(Api {
             table: parts.table,
@@ -145,6 +148,7 @@ impl Server {
             questions: parts.questions,
             authorizer: Authorizer::new(parts.client, gate),
             readiness: readiness.clone(),
+            metrics: metrics.clone(),
             requests,
             took,
         });
@@ -156,6 +160,7 @@ impl Server {
             router,
             trust: trusted,
             readiness,
+            metrics,
             ending: parts.ending,
             limits: Arc::new(parts.limits),
         })
@@ -164,6 +169,12 @@ impl Server {
     /// Where it listens.
     pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The metrics that it answers with.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.metrics.clone()
     }
 
     /// What its readiness waits for.

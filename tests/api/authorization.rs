@@ -1,7 +1,7 @@
 //! May they: what the API server is asked, how often, and what a client is told.
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{MASTERS, Reply, Rig, user};
 
@@ -172,4 +172,34 @@ async fn what_takes_much_room_to_remember_is_asked_each_time() {
         assert_eq!(answer.code, StatusCode::NOT_FOUND);
     }
     assert_eq!(rig.cluster.access_reviews().len(), 2);
+}
+
+#[tokio::test]
+async fn metrics_are_for_who_may_get_the_path_as_kube_apiserver_s_are() {
+    let rig = Rig::start().await;
+    let allowed = |review: &Value| json!({"allowed": review["spec"]["user"] == "prometheus"});
+    rig.cluster
+        .on_access(move |review| Reply::Status(allowed(review)));
+    let anonymous = rig.caller(None).await.get("/metrics", &[]).await;
+    assert_eq!(anonymous.code, StatusCode::FORBIDDEN);
+    rig.cluster.on_token(|_| {
+        Reply::Status(json!({"authenticated": true, "user": {"username": "prometheus"}}))
+    });
+    let caller = rig.caller(None).await;
+    let answer = caller
+        .get("/metrics", &[("authorization", "Bearer t")])
+        .await;
+    assert_eq!(answer.code, StatusCode::OK);
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    assert!(
+        answer.text().contains("lagscale_api_requests_total{"),
+        "{answer:?}"
+    );
+    let asked = rig.cluster.access_reviews();
+    let attributes = &asked.last().unwrap()["spec"]["nonResourceAttributes"];
+    assert_eq!(attributes, &json!({"path": "/metrics", "verb": "get"}));
 }
