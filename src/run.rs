@@ -160,6 +160,7 @@ fn rules(namespace: Option<String>, args: CredentialArgs) -> CredentialRules {
         namespace: set(namespace),
         cluster_namespace: set(args.cluster_object_namespace).unwrap_or(own),
         restricted: args.restrict_secret_access,
+        cluster_needs_hosts: args.cluster_auth_needs_hosts,
         files: args.filepath_auth_root_path,
         token_life: args.bound_service_account_token_expiry,
     }

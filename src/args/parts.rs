@@ -18,6 +18,9 @@ pub struct CredentialArgs {
     /// Read Secrets of the cluster object namespace only.
     #[arg(long, env = "KEDA_RESTRICT_SECRET_ACCESS", value_parser = FalseyValueParser::new())]
     pub restrict_secret_access: bool,
+    /// Use no ClusterTriggerAuthentication without an annotation lagscale.io/bootstrap-hosts.
+    #[arg(long, env = "LAGSCALE_CLUSTER_AUTH_NEEDS_HOSTS", value_parser = FalseyValueParser::new())]
+    pub cluster_auth_needs_hosts: bool,
     /// The folder below which a filePath of a ClusterTriggerAuthentication leads; there is none where it is not set.
     #[arg(long, env = "LAGSCALE_FILEPATH_AUTH_ROOT_PATH")]
     pub filepath_auth_root_path: Option<PathBuf>,

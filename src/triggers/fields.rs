@@ -10,6 +10,24 @@ use crate::text::shown;
 /// Characters of a value that are repeated in an error.
 pub(super) const ECHO: usize = 200;
 
+/// An error without the values of these parameters, which come from Secrets: whoever may name a Secret is not to read it here.
+/// Those that errors repeat stand in quotation marks.
+#[must_use]
+pub fn without<'a>(
+    error: String,
+    parameters: &Parameters,
+    secret: impl IntoIterator<Item = &'a String>,
+) -> String {
+    let values = secret.into_iter().filter_map(|name| parameters.get(name));
+    let values = values.map(|value| value.expose_secret().trim());
+    values
+        .filter(|value| !value.is_empty())
+        .fold(error, |error, value| {
+            let repeated = shown(value, ECHO);
+            error.replace(&format!("\"{repeated}\""), "\"(not shown)\"")
+        })
+}
+
 /// Bytes of a value in a trigger's metadata, or of a variable that stands in for it; more are not read.
 pub const LONGEST_VALUE: usize = 8 * 1024;
 

@@ -9,6 +9,7 @@ mod oauth;
 mod partitions;
 mod refusable;
 mod resource;
+mod risks;
 mod schedule;
 mod security;
 mod unmatched;
@@ -18,12 +19,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::kafka::topics;
 
 pub use cron::Cron;
-pub use fields::{LONGEST_VALUE, Parameters, Sources};
+pub use fields::{LONGEST_VALUE, Parameters, Sources, without};
 pub use kafka::Kafka;
 pub use oauth::OAuth;
 pub use partitions::Limitation;
 pub use refusable::refusable;
 pub use resource::{Resource, Target};
+pub use risks::risks;
 pub use unmatched::unmatched;
 
 /// What an HPA compares a metric with.

@@ -63,6 +63,8 @@ pub struct CredentialRules {
     pub cluster_namespace: String,
     /// Secrets are read in `cluster_namespace` only.
     pub restricted: bool,
+    /// A ClusterTriggerAuthentication without a list of hosts is not used.
+    pub cluster_needs_hosts: bool,
     /// Below which files of parameters may lie; `None`: there are none.
     pub files: Option<PathBuf>,
     /// For how long a token of a service account is asked for.

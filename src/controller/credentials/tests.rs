@@ -43,6 +43,7 @@ impl Bench {
             namespace: None,
             cluster_namespace: "own".into(),
             restricted: false,
+            cluster_needs_hosts: false,
             files: None,
             token_life: Duration::from_secs(3600),
         };

@@ -1,8 +1,10 @@
 //! From an authentication to parameters: each source in KEDA's order, a later one over an earlier one.
 
+use std::collections::BTreeSet;
+
 use kube::ResourceExt;
 
-use super::{Gather, Lookup, hosts};
+use super::{Gather, Lookup, guard::Guard};
 use crate::{
     controller::credentials::{Content, Found, Reference},
     resources::{AuthenticationRef, EnvRef, TargetRef, TriggerAuthenticationSpec, bounded::MOST},
@@ -13,8 +15,10 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Authenticated {
     pub(super) parameters: Parameters,
-    /// The hosts it may be used with, and what says so.
-    pub(super) hosts: Option<(String, String)>,
+    /// Those of them that come from a Secret, a token or a file.
+    pub(super) secret: BTreeSet<String>,
+    /// What it may be used for; a namespace's own may be used for anything there.
+    pub(super) guard: Option<Guard>,
 }
 
 /// The authentication that is read, and where what it names lies.
@@ -43,9 +47,11 @@ impl<L: Lookup> Gather<'_, L> {
                         "{what}: filePath is read of a ClusterTriggerAuthentication only"
                     ));
                 }
+                let (parameters, secret) = self.sources(&found.spec, &of);
                 Authenticated {
-                    parameters: self.sources(&found.spec, &of),
-                    hosts: None,
+                    parameters,
+                    secret,
+                    guard: None,
                 }
             }
             "ClusterTriggerAuthentication" => {
@@ -60,14 +66,17 @@ impl<L: Lookup> Gather<'_, L> {
                     namespace: &namespace,
                 };
                 let spec = &found.spec.0;
-                let parameters = match spec.file_path.as_ref().filter(|p| !p.is_empty()) {
+                let (parameters, secret) = match spec.file_path.as_ref().filter(|p| !p.is_empty()) {
                     Some(path) => self.file(path, &of),
                     None => self.sources(spec, &of),
                 };
-                let hosts = found.annotations().get(hosts::ANNOTATION).cloned();
+                let annotation = |key: &str| found.annotations().get(key).cloned();
+                let needs_hosts = self.lookup.rules().cluster_needs_hosts;
+                let guard = Guard::new(what, annotation, &parameters, needs_hosts);
                 Authenticated {
                     parameters,
-                    hosts: hosts.map(|list| (what, list)),
+                    secret,
+                    guard: Some(guard),
                 }
             }
             other => {
@@ -79,32 +88,39 @@ impl<L: Lookup> Gather<'_, L> {
         }
     }
 
-    fn sources(&mut self, spec: &TriggerAuthenticationSpec, of: &Of<'_>) -> Parameters {
+    fn sources(
+        &mut self,
+        spec: &TriggerAuthenticationSpec,
+        of: &Of<'_>,
+    ) -> (Parameters, BTreeSet<String>) {
         // oauth2 is for triggers that ask over HTTP: KEDA's kafka does not read it either.
         for source in spec.unsupported() {
             self.notes
                 .push(format!("{}: {source} is not supported", of.what));
         }
         let mut parameters = Parameters::new();
+        let mut secret = BTreeSet::new();
         if let Some(field) = spec.too_many() {
             let note = format!(
                 "{}: spec.{field}: Too many: must have at most {MOST} items",
                 of.what
             );
             self.notes.push(note);
-            return parameters;
+            return (parameters, secret);
         }
         for variable in &spec.env {
-            self.variable(variable, of, &mut parameters);
+            self.variable(variable, of, &mut parameters, &mut secret);
         }
         for target in &spec.config_map_target_ref {
             let name = (of.namespace.to_owned(), target.name.clone());
             self.key(&Reference::ConfigMap(name), target, &mut parameters);
+            secret.remove(&target.parameter);
         }
         for target in &spec.secret_target_ref {
             let name = (of.namespace.to_owned(), target.name.clone());
             if self.may_read_secrets_of(of.namespace) {
                 self.key(&Reference::Secret(name), target, &mut parameters);
+                secret.insert(target.parameter.clone());
             } else {
                 let own = &self.lookup.rules().cluster_namespace;
                 self.notes.push(format!(
@@ -121,20 +137,23 @@ impl<L: Lookup> Gather<'_, L> {
                 key: "token".into(),
             };
             self.key(&Reference::Token(name), &target, &mut parameters);
+            secret.insert(target.parameter);
         }
-        parameters
+        (parameters, secret)
     }
 
-    fn file(&mut self, path: &str, of: &Of<'_>) -> Parameters {
+    fn file(&mut self, path: &str, of: &Of<'_>) -> (Parameters, BTreeSet<String>) {
         if self.lookup.rules().files.is_none() {
             self.notes.push(format!(
                 "{}: filePath {path} needs --filepath-auth-root-path",
                 of.what
             ));
-            return Parameters::new();
+            return Default::default();
         }
         let found = self.values(&Reference::File(path.to_owned()), of.what);
-        found.cloned().unwrap_or_default()
+        let found = found.cloned().unwrap_or_default();
+        let secret = found.keys().cloned().collect();
+        (found, secret)
     }
 
     /// One key of something, as a parameter.
@@ -158,7 +177,13 @@ impl<L: Lookup> Gather<'_, L> {
         }
     }
 
-    fn variable(&mut self, variable: &EnvRef, of: &Of<'_>, into: &mut Parameters) {
+    fn variable(
+        &mut self,
+        variable: &EnvRef,
+        of: &Of<'_>,
+        into: &mut Parameters,
+        secret: &mut BTreeSet<String>,
+    ) {
         let (parameter, name) = (&variable.parameter, &variable.name);
         let environment = self.environment(variable.container_name.as_deref());
         let environment = match &*environment {
@@ -172,6 +197,9 @@ impl<L: Lookup> Gather<'_, L> {
         };
         if let Some(value) = environment.values.get(name) {
             into.insert(parameter.clone(), value.clone());
+            if environment.is_secret(name) {
+                secret.insert(parameter.clone());
+            }
         } else {
             let missing = environment.missing(name);
             let note = format!("{missing} (for parameter {parameter})");

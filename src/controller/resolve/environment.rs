@@ -1,6 +1,9 @@
 //! The environment of a scale target's container, as its pod template lets us know it (keda-behaviour.md §5.1).
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,7 +14,8 @@ use super::{
 };
 use crate::{
     controller::credentials::{Content, Found, Reference, Workload},
-    triggers::Parameters,
+    kafka::Address,
+    triggers::{LONGEST_VALUE, Parameters},
 };
 
 /// As much as a process can be started with; `$(VARIABLE)` in `$(VARIABLE)` could make any amount of it.
@@ -29,6 +33,8 @@ pub(super) struct Environment {
     pub(super) values: Parameters,
     /// Why those are missing that the container has, but nobody can know from its template.
     unknown: BTreeMap<String, String>,
+    /// Variables whose values come from Secrets.
+    secret: BTreeSet<String>,
     /// Container and workload.
     of: String,
     /// Bytes that were added.
@@ -45,12 +51,17 @@ enum Known {
 }
 
 impl Environment {
-    fn add(&mut self, name: String, value: SecretString) -> Result<(), String> {
+    fn add(&mut self, name: String, value: SecretString, secret: bool) -> Result<(), String> {
         self.size += name.len() + value.expose_secret().len();
         if self.size > LARGEST {
             return Err(self.too_large());
         }
         self.unknown.remove(&name);
+        if secret {
+            self.secret.insert(name.clone());
+        } else {
+            self.secret.remove(&name);
+        }
         self.values.insert(name, value);
         Ok(())
     }
@@ -66,6 +77,54 @@ impl Environment {
             "the environment of {} is larger than {LARGEST} bytes",
             self.of
         )
+    }
+
+    /// Whether a variable's value comes from a Secret.
+    pub(super) fn is_secret(&self, variable: &str) -> bool {
+        self.secret.contains(variable)
+    }
+
+    /// What is wrong with the variable that a field of a trigger is read from.
+    pub(super) fn lacks(&self, (field, variable): &(String, &str)) -> Option<String> {
+        let found = self.values.get(*variable);
+        let length = found.map(|value| value.expose_secret().len());
+        let why = match length {
+            None => self.missing(variable),
+            Some(0..=LONGEST_VALUE) => return None,
+            Some(length) => {
+                format!("variable {variable} has {length} bytes, at most {LONGEST_VALUE} are read")
+            }
+        };
+        Some(format!("{field}: {why}"))
+    }
+
+    /// Why the value of a Secret is not read for a field of a trigger: names of topics and groups are shown in metrics and
+    /// conditions, and so is what is no address.
+    pub(super) fn hides(&self, (field, variable): &(String, &str)) -> Option<String> {
+        if !self.is_secret(variable) {
+            return None;
+        }
+        if !field.starts_with("bootstrapServers") {
+            return Some(format!(
+                "{field}: variable {variable} of {} comes from a Secret, whose values are not shown as a name: take it from a ConfigMap, or write it in the trigger",
+                self.of
+            ));
+        }
+        let value = self.values.get(*variable)?.expose_secret();
+        let mut pieces = value.split(',').map(str::trim).filter(|p| !p.is_empty());
+        let bad = pieces.any(|piece| piece.parse::<Address>().is_err());
+        bad.then(|| {
+            format!("{field}: variable {variable} of {}, which comes from a Secret, holds no list of host:port", self.of)
+        })
+    }
+
+    /// Whether a value that is written refers to one of a Secret.
+    fn refers_to_secret(&self, text: &str) -> bool {
+        let names = text
+            .split("$(")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'));
+        names.map(|(name, _)| name).any(|name| self.is_secret(name))
     }
 
     /// Why a variable is not there.
@@ -132,6 +191,7 @@ impl<L: Lookup> Gather<'_, L> {
         let mut found = Environment {
             values: Parameters::new(),
             unknown: BTreeMap::new(),
+            secret: BTreeSet::new(),
             of: format!("container {} of {reference}", container.name),
             size: 0,
         };
@@ -141,7 +201,14 @@ impl<L: Lookup> Gather<'_, L> {
         }
         for (name, variable) in &container.variables {
             match self.value(name, variable, template, &found)? {
-                Known::Here(value) => found.add(name.clone(), value)?,
+                Known::Here(value) => {
+                    let secret = match variable {
+                        Variable::Literal(text) => found.refers_to_secret(text.expose_secret()),
+                        Variable::Key { from, .. } => matches!(from, Holder::Secret(_)),
+                        Variable::Field(_) | Variable::Unknowable => false,
+                    };
+                    found.add(name.clone(), value, secret)?;
+                }
                 Known::Unknown(why) => found.leave_out(name, why),
                 Known::Absent => {}
                 Known::Waiting => waiting = true,
@@ -156,7 +223,8 @@ impl<L: Lookup> Gather<'_, L> {
             Held::Waiting => return Ok(false),
             Held::Here(values) => {
                 for (key, value) in values {
-                    into.add(format!("{}{key}", bag.prefix), value.clone())?;
+                    let secret = matches!(bag.from, Holder::Secret(_));
+                    into.add(format!("{}{key}", bag.prefix), value.clone(), secret)?;
                 }
             }
             // KEDA leaves these out without a word.

@@ -3,17 +3,17 @@
 mod authentication;
 mod environment;
 mod expand;
+mod guard;
 mod hosts;
 mod template;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-use secrecy::ExposeSecret;
 
 use super::credentials::{CredentialRules, Found, Reference};
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     },
     scaling::{Plan, PlannedTrigger, Source, limits},
     text::shown,
-    triggers::{self, LONGEST_VALUE, Parameters, Sources, Trigger},
+    triggers::{self, Parameters, Sources, Trigger},
 };
 use authentication::Authenticated;
 use environment::Looked;
@@ -90,6 +90,9 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
     }
 }
 
+/// An environment that was looked up, and what a trigger lacks there.
+type Variables = (Option<Looked>, Option<String>);
+
 /// What one trigger is resolved with.
 struct Gather<'a, L> {
     namespace: &'a str,
@@ -108,15 +111,29 @@ struct Gather<'a, L> {
 impl<'a, L: Lookup> Gather<'a, L> {
     fn source(&mut self, index: usize, trigger: &Written) -> Result<Source, Arc<str>> {
         let reference = trigger.authentication_ref.as_ref();
-        let Authenticated { parameters, hosts } = reference
+        let Authenticated {
+            parameters,
+            secret,
+            guard,
+        } = reference
             .map(|reference| self.authentication(reference))
             .unwrap_or_default();
-        let (environment, unmet) = self.variables(trigger);
+        let (environment, unmet) = self.variables(trigger)?;
         let none = Parameters::new();
         let environment = environment.as_deref().map(|found| found.as_ref());
         let environment = environment.and_then(|found| found.ok()?.as_ref());
+        let mut metadata = Cow::Borrowed(&trigger.metadata);
+        let own = guard::ITS_OWN
+            .iter()
+            .filter(|key| parameters.contains_key(**key));
+        // KEDA's own apache-kafka refuses what is set in both.
+        if guard.is_some() && trigger.kind == "kafka" {
+            for key in own.filter(|key| trigger.metadata.contains_key(**key)) {
+                metadata.to_mut().remove(*key);
+            }
+        }
         let sources = Sources {
-            metadata: &trigger.metadata,
+            metadata: &metadata,
             environment: environment.map_or(&none, |e| &e.values),
             parameters: &parameters,
         };
@@ -135,15 +152,8 @@ impl<'a, L: Lookup> Gather<'a, L> {
                 metric_type,
             }),
             Ok(Trigger::Kafka(mut kafka, metric_type)) => {
-                if let Some((what, list)) = hosts
-                    && let Some(address) = hosts::first_refused(&list, &kafka.bootstrap)
-                {
-                    // It may be as long as an annotation.
-                    let list = shown(&list, 200);
-                    self.notes.push(format!(
-                        "{what} is not for {address}: its annotation {} allows {list}",
-                        hosts::ANNOTATION
-                    ));
+                if let Some(guard) = guard {
+                    self.notes.extend(guard.refuses(&kafka));
                 }
                 // Without what is missing it would be asked as somebody else.
                 let missing = (!self.notes.is_empty()).then(|| self.notes.join("; "));
@@ -162,16 +172,18 @@ impl<'a, L: Lookup> Gather<'a, L> {
             Err(error) => {
                 let text = std::iter::once(error).chain(std::mem::take(&mut self.notes));
                 let text = text.collect::<Vec<_>>().join("; ");
+                let text = triggers::without(text, &parameters, &secret);
                 Err(shown(&text, LONGEST_ERROR).into())
             }
         }
     }
 
-    /// The environment that fields of the trigger are read from, and what is wrong with it. `None` where no field is.
-    fn variables(&mut self, trigger: &Written) -> (Option<Looked>, Option<String>) {
+    /// The environment that fields of the trigger are read from, and what is wrong with it; `None` where no field is. An error
+    /// stands for a value of a Secret that would be shown.
+    fn variables(&mut self, trigger: &Written) -> Result<Variables, String> {
         let fields = triggers::environment_fields(&trigger.kind, &trigger.metadata);
         if fields.is_empty() {
-            return (None, None);
+            return Ok((None, None));
         }
         let container = self.target.env_source_container_name.as_deref();
         let looked = self.environment(container);
@@ -179,23 +191,14 @@ impl<'a, L: Lookup> Gather<'a, L> {
             Ok(None) => None,
             Err(error) => Some(error.clone()),
             Ok(Some(environment)) => {
-                let unmet = |(key, variable): &(String, &str)| {
-                    let found = environment.values.get(*variable);
-                    let length = found.map(|value| value.expose_secret().len());
-                    let why = match length {
-                        None => environment.missing(variable),
-                        Some(0..=LONGEST_VALUE) => return None,
-                        Some(length) => format!(
-                            "variable {variable} has {length} bytes, at most {LONGEST_VALUE} are read"
-                        ),
-                    };
-                    Some(format!("{key}: {why}"))
-                };
-                let unmet: Vec<_> = fields.iter().filter_map(unmet).collect();
+                if let Some(hidden) = fields.iter().find_map(|f| environment.hides(f)) {
+                    return Err(hidden);
+                }
+                let unmet: Vec<_> = fields.iter().filter_map(|f| environment.lacks(f)).collect();
                 (!unmet.is_empty()).then(|| unmet.join("; "))
             }
         };
-        (Some(looked), unmet)
+        Ok((Some(looked), unmet))
     }
 
     /// What is known of something, which is followed from now on.

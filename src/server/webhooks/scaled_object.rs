@@ -39,6 +39,12 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
     errors.extend(conflict(object, around));
     let mut warnings = warnings(spec);
     warnings.extend(unheard(spec));
+    let each = spec.triggers.iter().enumerate();
+    warnings.extend(each.flat_map(|(index, trigger)| {
+        let kind = &trigger.kind;
+        let risks = triggers::risks(kind, &trigger.metadata).into_iter();
+        risks.map(move |risk| format!("trigger {index} (type {kind}): {risk}"))
+    }));
     let mut hints = Vec::new();
     for trigger in &spec.triggers {
         let name = trigger.name.as_deref().unwrap_or_default();

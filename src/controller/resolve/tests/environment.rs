@@ -14,7 +14,8 @@ fn the_environment_is_what_the_template_lets_us_know() {
             {"configMapRef": {"name": "nowhere", "optional": true}},
         ],
         "env": [
-            {"name": "LITERAL", "value": "$(topic)-$(S_user)-$(LATER)-$$(topic)"},
+            {"name": "LITERAL", "value": "$(topic)-$(LATER)-$$(topic)"},
+            {"name": "DERIVED", "value": "x-$(S_user)"},
             {"name": "LATER", "value": "x"},
             {"name": "topic", "value": "own"},
             {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "user"}}},
@@ -38,10 +39,8 @@ fn the_environment_is_what_the_template_lets_us_know() {
     };
     for (variable, value) in [
         ("password", "of map"),
-        ("S_user", "u"),
-        ("LITERAL", "orders-u-$(LATER)-$(topic)"),
+        ("LITERAL", "orders-$(LATER)-$(topic)"),
         ("topic", "own"),
-        ("SECRET", "u"),
         ("MAP", "orders"),
         ("NAMESPACE", "shop"),
         ("LABEL", "web"),
@@ -49,6 +48,13 @@ fn the_environment_is_what_the_template_lets_us_know() {
         ("ACCOUNT", "runner"),
     ] {
         assert_eq!(topic(variable).as_deref(), Ok(value), "{variable}");
+    }
+    for variable in ["SECRET", "S_user", "DERIVED"] {
+        let said = topic(variable).unwrap_err();
+        let of = format!(
+            "variable {variable} of container main of Deployment shop/app comes from a Secret"
+        );
+        assert!(said.contains(&of), "{said}");
     }
     for (variable, said) in [
         (

@@ -99,6 +99,7 @@ impl Fake {
                 namespace: None,
                 cluster_namespace: "own".into(),
                 restricted: false,
+                cluster_needs_hosts: false,
                 files: Some("/files".into()),
                 token_life: Duration::from_secs(3600),
             },
@@ -123,7 +124,7 @@ impl Fake {
         let mut trigger = json!({
             "type": "kafka",
             "metadata": {
-                "bootstrapServers": "kafka.shop.svc:9092", "consumerGroup": "g", "sasl": "plaintext",
+                "bootstrapServers": "kafka.shop.svc:9092", "consumerGroup": "g", "sasl": "plaintext", "tls": "enable",
             },
             "authenticationRef": {"name": "auth", "kind": kind},
         });
@@ -404,4 +405,116 @@ fn nothing_of_an_object_that_is_too_large_is_looked_up_and_its_problem_says_why(
         problem.ends_with("spec.triggers: Too many: must have at most 100 items"),
         "{problem}"
     );
+}
+
+#[test]
+fn who_may_only_name_a_cluster_s_authentication_can_t_weaken_it() {
+    let mut fake = Fake::new(
+        &json!({"secretTargetRef": [
+            {"parameter": "username", "name": "secret", "key": "user"},
+            {"parameter": "password", "name": "secret", "key": "password"},
+        ]}),
+        &json!({"name": "main"}),
+    );
+    let plain = json!({"sasl": "plaintext", "tls": "disable"});
+    let unsafe_ssl = json!({"sasl": "scram_sha512", "tls": "enable", "unsafeSsl": "true"});
+    let scram = json!({"sasl": "scram_sha512", "tls": "enable"});
+    let annotate = |fake: &mut Fake, key: &str| {
+        let annotations = BTreeMap::from([(key.to_owned(), "true".to_owned())]);
+        Arc::make_mut(&mut fake.cluster).metadata.annotations = Some(annotations);
+    };
+    let withheld = |fake: &Fake, metadata: &Value| {
+        fake.resolve("ClusterTriggerAuthentication", metadata).err()
+    };
+    for (metadata, said, consent) in [
+        (
+            &plain,
+            "plaintext without tls",
+            "lagscale.io/allow-plain-without-tls",
+        ),
+        (
+            &unsafe_ssl,
+            "unsafeSsl: true",
+            "lagscale.io/allow-unsafe-ssl",
+        ),
+    ] {
+        let why = withheld(&fake, metadata).unwrap();
+        assert!(why.contains(said) && why.contains(consent), "{why}");
+        annotate(&mut fake, consent);
+        assert_eq!(withheld(&fake, metadata), None);
+        Arc::make_mut(&mut fake.cluster).metadata.annotations = None;
+        let own = fake.resolve("TriggerAuthentication", metadata);
+        assert!(own.is_ok(), "a namespace's own is its owner's affair");
+    }
+    assert_eq!(withheld(&fake, &scram), None);
+    fake.rules.cluster_needs_hosts = true;
+    let why = withheld(&fake, &scram).unwrap();
+    assert!(
+        why.contains("which --cluster-auth-needs-hosts demands"),
+        "{why}"
+    );
+}
+
+#[test]
+fn what_a_cluster_s_authentication_says_itself_goes_before_the_trigger() {
+    let of =
+        |parameter: &str, key: &str| json!({"parameter": parameter, "name": "map", "key": key});
+    let mut fake = Fake::new(
+        &json!({
+            "configMapTargetRef": [of("tls", "tls"), of("sasl", "sasl")],
+            "secretTargetRef": [
+                {"parameter": "username", "name": "secret", "key": "user"},
+                {"parameter": "password", "name": "secret", "key": "password"},
+            ],
+        }),
+        &json!({"name": "main"}),
+    );
+    for namespace in ["own", "shop"] {
+        let values = [("tls", "enable"), ("sasl", "scram_sha512")];
+        let values = values.map(|(key, value)| (key.to_owned(), value.into()));
+        let map = Reference::ConfigMap((namespace.to_owned(), "map".to_owned()));
+        fake.contents
+            .insert(map, Some(Content::Values(values.into())));
+    }
+    let weak = json!({"tls": "disable", "sasl": "plaintext"});
+    let cluster = fake.resolve("ClusterTriggerAuthentication", &weak).unwrap();
+    assert!(cluster.security.tls.is_some());
+    assert_eq!(cluster.sasl, "scram_sha512");
+    let own = fake.resolve("TriggerAuthentication", &weak).unwrap();
+    assert!(own.security.tls.is_none(), "as in KEDA");
+}
+
+#[test]
+fn no_value_of_a_secret_is_repeated_in_an_error() {
+    let secret = |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "secret", "key": key}}});
+    let container = json!({"name": "main", "env": [
+        secret("PASSWORD", "password"), {"name": "HIDDEN", "value": "x-$(PASSWORD)"}, {"name": "HOST", "value": "kafka:9092"},
+    ]});
+    for (parameter, metadata) in [
+        ("sasl", json!({})),
+        ("tls", json!({})),
+        ("saslTokenProvider", json!({})),
+        ("kerberosDisableFAST", json!({})),
+        ("none", json!({"topicFromEnv": "PASSWORD"})),
+        (
+            "none",
+            json!({"consumerGroupFromEnv": "HIDDEN", "consumerGroup": ""}),
+        ),
+        (
+            "none",
+            json!({"bootstrapServersFromEnv": "PASSWORD", "bootstrapServers": ""}),
+        ),
+        (
+            "none",
+            json!({"bootstrapServersFromEnv": "HIDDEN", "bootstrapServers": ""}),
+        ),
+    ] {
+        let spec = json!({"secretTargetRef": [{"parameter": parameter, "name": "secret", "key": "password"}]});
+        let fake = Fake::new(&spec, &container);
+        let said = fake.resolve("", &metadata).unwrap_err();
+        assert!(
+            !said.contains("of secret"),
+            "{parameter} {metadata}: {said}"
+        );
+    }
 }
