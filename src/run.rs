@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     args::{CredentialArgs, ElectionArgs, RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{self, Controller, CredentialRules, ElectionRules, Lead, Terms},
+    controller::{self, Controller, CredentialRules, ElectionRules, KedaRules, Lead, Terms},
     descriptors,
     kafka::Budgets,
     poll::Timing,
@@ -250,6 +250,10 @@ fn election(args: ElectionArgs, namespace: String) -> Result<ElectionRules, Stri
         identity: format!("{name}_{:032x}", fastrand::u128(..)),
         terms,
         beside_keda: args.write_beside_keda,
+        keda: KedaRules {
+            namespaces: args.keda_namespace,
+            lease: set(args.keda_lease),
+        },
     })
 }
 

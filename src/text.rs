@@ -22,9 +22,34 @@ pub fn shown(text: &str, most: usize) -> String {
     shown
 }
 
+/// JSON with escapes for the control characters that JSON lets through: DEL and those beyond ASCII, of which some begin what a
+/// terminal obeys.
+#[must_use]
+pub fn in_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match u32::from(letter) {
+            code @ 0x7f..=0x9f => {
+                let _ = write!(escaped, "\\u{code:04x}");
+            }
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::*;
+
+    #[test]
+    fn json_holds_no_raw_control_character() {
+        let text = "é\u{9b}2J\u{7f}\u{1b}";
+        let json = serde_json::to_string(text).unwrap();
+        let escaped = in_json(&json);
+        assert_eq!(escaped.chars().find(|c| c.is_control()), None);
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+    }
 
     #[test]
     fn text_is_cut_and_moves_no_cursor() {

@@ -119,7 +119,14 @@ pub struct ElectionArgs {
         value_parser = delay
     )]
     pub leader_election_retry_period: Duration,
-    /// Write although a KEDA operator holds the Lease operator.keda.sh: two controllers on the same objects.
+    /// The namespaces of a KEDA operator beside which nothing is written; where they are not set: keda, openshift-keda, and what KEDA's
+    /// CRDs and webhooks say.
+    #[arg(long, env = "LAGSCALE_KEDA_NAMESPACE", value_delimiter = ',')]
+    pub keda_namespace: Vec<String>,
+    /// What that operator's Lease is called; where it is not set: what its Deployment says, or operator.keda.sh.
+    #[arg(long, env = "LAGSCALE_KEDA_LEASE")]
+    pub keda_lease: Option<String>,
+    /// Write although a KEDA operator is alive: two controllers on the same objects.
     #[arg(long, env = "LAGSCALE_WRITE_BESIDE_KEDA", value_parser = FalseyValueParser::new())]
     pub write_beside_keda: bool,
 }

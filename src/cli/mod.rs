@@ -21,7 +21,10 @@ pub use explain::{ExplainArgs, explain};
 pub use lag::{LagArgs, lag};
 pub use peek::{PeekArgs, peek};
 
-use crate::args::{Cli, CompletionsArgs};
+use crate::{
+    args::{Cli, CompletionsArgs},
+    text,
+};
 
 /// Whether all is well; an error is neither yes nor no.
 pub type Done = Result<bool, Box<dyn Error>>;
@@ -46,8 +49,10 @@ async fn cluster() -> Result<kube::Client, String> {
     kube::Client::try_from(config).map_err(|e| none(&e))
 }
 
-/// Writes to standard output. Whoever listened and has heard enough, as `head` does, is no error.
+/// Writes to standard output, without what would move a terminal's cursor: names and keys of records are anybody's. Whoever
+/// listened and has heard enough, as `head` does, is no error.
 fn say(text: &str) -> std::io::Result<()> {
+    let text = text::shown(text, usize::MAX);
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => result,
@@ -57,7 +62,7 @@ fn say(text: &str) -> std::io::Result<()> {
 /// What scripts read.
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String, String> {
     let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
-    Ok(text + "\n")
+    Ok(text::in_json(&text) + "\n")
 }
 
 /// What an API server said, or why it said nothing.

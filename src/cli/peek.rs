@@ -193,7 +193,8 @@ fn written(
     let mut text = String::new();
     for (name, value) in whole.as_object().into_iter().flatten() {
         let _ = match value {
-            Value::String(value) => writeln!(text, "{name}: {value}"),
+            // A key with a line break in it is no other line.
+            Value::String(value) => writeln!(text, "{name}: {}", value.replace('\n', "\\n")),
             value => writeln!(text, "{name}: {value}"),
         };
     }

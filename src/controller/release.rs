@@ -10,7 +10,14 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{apply, hpas::owns, leadership::Lead, metadata::FINALIZER, object::ECHO, target};
+use super::{
+    apply,
+    hpas::owns,
+    leadership::Lead,
+    metadata::FINALIZER,
+    object::ECHO,
+    target::{self, within},
+};
 use crate::{resources::ScaledObject, scaling::Plan};
 
 const RETRY: Duration = Duration::from_secs(5);
@@ -54,16 +61,15 @@ pub(super) async fn end(
 async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), String> {
     let hpas: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
     // It would take them again until it is collected.
-    if let Some(hpa) = hpas
-        .get_opt(&plan.hpa_name)
-        .await
-        .map_err(|e| e.to_string())?
-        && owns(plan, &hpa)
-    {
-        apply::delete_hpa(client, plan, &hpa)
-            .await
-            .map_err(|e| e.to_string())?;
-    }
+    within(async {
+        let said = |error: kube::Error| error.to_string();
+        let hpa = hpas.get_opt(&plan.hpa_name).await.map_err(said)?;
+        match hpa.filter(|hpa| owns(plan, hpa)) {
+            Some(hpa) => apply::delete_hpa(client, plan, &hpa).await.map_err(said),
+            None => Ok(()),
+        }
+    })
+    .await?;
     target::restore(client, plan, original).await
 }
 
@@ -87,7 +93,7 @@ pub(super) async fn release<K>(
                 if taken && now.meta().deletion_timestamp.is_none() {
                     break;
                 }
-                take_off(&api, &name, now).await.err()
+                within(take_off(&api, &name, now)).await.err()
             }
             Ok(_) => break,
             Err(error) => Some(error.clone()),
@@ -101,7 +107,8 @@ pub(super) async fn release<K>(
         drop(turn);
         // Until the watch tells of it nobody is to begin again.
         tokio::time::sleep(ECHO).await;
-        found = api.get_opt(&name).await.map_err(|e| e.to_string());
+        let again = async { api.get_opt(&name).await.map_err(|e| e.to_string()) };
+        found = within(again).await;
     }
     // The engine is gone when nobody listens.
     let _ = done.send(object.uid().unwrap_or_default());

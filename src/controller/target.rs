@@ -197,7 +197,10 @@ fn selector(scale: &DynamicObject) -> Option<String> {
     Some(labels.collect::<Vec<_>>().join(","))
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, TargetError>>) -> Result<T, TargetError> {
+/// What `work` comes to, unless the API server takes too long.
+pub(super) async fn within<T>(
+    work: impl Future<Output = Result<T, TargetError>>,
+) -> Result<T, TargetError> {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(result) => result,
         Err(_) => Err(format!("the API server did not answer within {PATIENCE:?}")),

@@ -127,11 +127,16 @@ impl Watches {
     }
 }
 
+/// In which `kubectl apply` keeps the object that it applied.
+const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// A kind whose objects are kept.
 trait Watched: ResourceExt {
-    /// Takes off what nobody reads before an object is stored: `managedFields` are half of its size.
+    /// Takes off what nobody reads before an object is stored: `managedFields` are half of its size, and what `kubectl apply`
+    /// remembers is the object once more.
     fn shrink(&mut self) {
         self.managed_fields_mut().clear();
+        self.annotations_mut().remove(APPLIED);
     }
 }
 

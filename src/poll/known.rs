@@ -20,6 +20,9 @@ const LEFT_OUT: u8 = 3;
 /// And left out once more it is taken for empty, until the topic is described anew.
 const EMPTY: u8 = LEFT_OUT + 1;
 
+/// Between two log lines about partitions of a topic that are left out.
+const TELL_AGAIN: Duration = Duration::from_secs(3_600);
+
 /// A topic is gone once so many descriptions in a row say so: a broker that just started may know little.
 const GONE: u8 = 3;
 
@@ -35,6 +38,8 @@ pub(super) struct Topic {
     pub(super) unreadable_until: Option<Instant>,
     /// How often in a row its leader left a partition out of its answers without saying why.
     left_out: BTreeMap<i32, u8>,
+    /// When it was logged that some are.
+    told_left_out: Option<Instant>,
     pub(super) picture: TopicPicture,
 }
 
@@ -107,6 +112,17 @@ impl Topic {
         let times = self.left_out.entry(id).or_default();
         *times = (*times + 1).min(EMPTY);
         *times == EMPTY
+    }
+
+    /// Whether it is to be logged now that partitions are taken for empty: they are tried again at each description.
+    pub(super) fn tells_left_out(&mut self, now: Instant) -> bool {
+        let tells = self
+            .told_left_out
+            .is_none_or(|told| told + TELL_AGAIN <= now);
+        if tells {
+            self.told_left_out = Some(now);
+        }
+        tells
     }
 
     /// A new description: what was taken for empty is asked for once more, what was asked for alone goes with the others.
@@ -211,5 +227,26 @@ impl Group {
         if !self.picture.polled {
             self.change().polled = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A finding of the audit (22): with a warning each, 500 partitions were 60 000 lines an hour.
+    #[test]
+    fn partitions_that_are_left_out_of_every_answer_are_logged_once_an_hour() {
+        let (mut topic, begin) = (Topic::default(), Instant::now());
+        let mut lines = 0;
+        for second in (0..7_200).step_by(5) {
+            let now = begin + Duration::from_secs(second);
+            if second % 30 == 0 {
+                topic.try_left_out_again();
+            }
+            let left_out = (0..500).filter(|id| topic.answered(*id, false)).count();
+            lines += usize::from(left_out > 0 && topic.tells_left_out(now));
+        }
+        assert_eq!(lines, 2);
     }
 }

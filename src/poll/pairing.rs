@@ -43,20 +43,22 @@ impl Cluster {
                 topic.started(*id, start.as_ref().ok().map(|s| s.offset), now);
             }
             let found = ends.get(name);
+            let mut left_out = 0_usize;
             for id in ids {
                 let end = found.and_then(|f| f.get(id));
-                if topic.answered(*id, end.is_some()) {
-                    tracing::warn!(
-                        topic = &**name,
-                        partition = id,
-                        "its leader leaves it out of every answer without saying why: taken for empty"
-                    );
-                }
+                left_out += usize::from(topic.answered(*id, end.is_some()));
                 if let Some(Err(code)) = end
                     && is_stale(*code)
                 {
                     stale.push(name.clone());
                 }
+            }
+            if left_out > 0 && topic.tells_left_out(now) {
+                tracing::warn!(
+                    topic = &**name,
+                    partitions = left_out,
+                    "their leader leaves them out of every answer without saying why: taken for empty"
+                );
             }
         }
         for name in stale {

@@ -1,7 +1,5 @@
 //! What is installed: CRDs, registration, certificates, replicas and who leads.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -18,6 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::Finding;
 use crate::{
     certificates::{Owner, Registration},
+    controller::{KedaRules, keda_leases},
     server::API_SERVICE,
 };
 
@@ -27,6 +26,8 @@ const CRDS: [&str; 4] = [
     "clustertriggerauthentications.keda.sh",
     "lagmetrics.lagscale.io",
 ];
+/// What a KEDA's Lease is usually called.
+const LEASE: &str = "operator.keda.sh";
 const SOON_DAYS: i64 = 14;
 const APPLY: &str = "kubectl apply --server-side -k manifests";
 
@@ -221,28 +222,36 @@ async fn leader(client: &Client, namespace: &str) -> Finding {
     Finding::ok(what, format!("{holder} leads, renewed {age} s ago"))
 }
 
-async fn keda(client: &Client) -> Option<Finding> {
+async fn keda(client: &Client) -> Vec<Finding> {
     let what = "KEDA's operator";
+    let places = match keda_leases(client, &KedaRules::default()).await {
+        Err(error) => return vec![Finding::unseen(what, &error)],
+        Ok(places) => places,
+    };
     let api: Api<Lease> = Api::all(client.clone());
-    let params = ListParams::default().fields("metadata.name=operator.keda.sh");
-    let leases = match api.list(&params).await {
-        Err(error) => return Some(Finding::unseen(what, &error)),
+    let leases = match api.list(&ListParams::default()).await {
+        Err(error) => return vec![Finding::unseen(what, &error)],
         Ok(leases) => leases.items,
     };
-    let alive: BTreeMap<String, String> = leases
-        .into_iter()
-        .filter_map(|lease| {
-            let namespace = lease.namespace().unwrap_or_default();
-            let spec = lease.spec.unwrap_or_default();
-            let holder = spec.holder_identity.clone().filter(|h| !h.is_empty())?;
-            (renewed(&spec) < 60).then_some((namespace, holder))
+    let findings = leases.into_iter().filter_map(|lease| {
+        let place = (lease.namespace().unwrap_or_default(), lease.name_any());
+        let spec = lease.spec.unwrap_or_default();
+        let holder = spec.holder_identity.clone().filter(|h| !h.is_empty())?;
+        if renewed(&spec) >= 60 {
+            return None;
+        }
+        let (namespace, lease) = &place;
+        if places.contains(&place) {
+            let found = format!("{namespace}/{holder} is alive: lagscale writes nothing beside it");
+            let fix = format!("kubectl scale deployment -n {namespace} keda-operator --replicas=0");
+            return Some(Finding::fail(what, found, fix));
+        }
+        let usual = lease == LEASE;
+        usual.then(|| {
+            let found = format!("{holder} renews a Lease {namespace}/{lease}, where no KEDA is known to be");
+            let fix = "if it is a KEDA of the same objects, name its namespace by --keda-namespace; else nothing";
+            Finding::warn(what, found, fix)
         })
-        .collect();
-    let (namespace, holder) = alive.into_iter().next()?;
-    let fix = format!("kubectl scale deployment -n {namespace} keda-operator --replicas=0");
-    Some(Finding::fail(
-        what,
-        format!("{namespace}/{holder} is alive: lagscale writes nothing beside it"),
-        fix,
-    ))
+    });
+    findings.collect()
 }

@@ -26,7 +26,7 @@ const OURS: [(&str, &str, &str); 22] = [
     ("patch", "apps", "deployments/scale"),
     ("get", "apps", "deployments/scale"),
     ("create", "events.k8s.io", "events"),
-    ("list", "coordination.k8s.io", "leases operator.keda.sh"),
+    ("get", "coordination.k8s.io", "leases operator.keda.sh"),
     ("create", "authentication.k8s.io", "tokenreviews"),
     ("create", "authorization.k8s.io", "subjectaccessreviews"),
     (

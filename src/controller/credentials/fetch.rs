@@ -11,17 +11,14 @@ use kube::{
     api::PostParams,
     core::{DynamicObject, ObjectMeta},
 };
-use secrecy::SecretString;
 
 use super::{
     file,
     reference::{Content, CredentialRules, Name, Reference, Workload},
+    values::Values,
     watching,
 };
-use crate::{
-    controller::{resolve::Template, target},
-    triggers::Parameters,
-};
+use crate::controller::{resolve::Template, target};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Files, of which nothing tells a change.
@@ -70,12 +67,9 @@ async fn secret(client: &Client, (namespace, name): &Name) -> Result<Fetch, Stri
     let Some(secret) = api.get_opt(name).await.map_err(said)? else {
         return Ok(Fetch::Missing { again: None });
     };
-    // What is no UTF-8 is no parameter.
-    let text = |(key, value): (String, k8s_openapi::ByteString)| {
-        Some((key, String::from_utf8(value.0).ok()?.into()))
-    };
     let values = secret.data.unwrap_or_default().into_iter();
-    Ok(brought(secret.metadata, values.filter_map(text).collect()))
+    let values = values.map(|(key, value)| (key, value.0));
+    Ok(brought(secret.metadata, Values::of(values)))
 }
 
 async fn config_map(client: &Client, (namespace, name): &Name) -> Result<Fetch, String> {
@@ -84,11 +78,11 @@ async fn config_map(client: &Client, (namespace, name): &Name) -> Result<Fetch, 
         return Ok(Fetch::Missing { again: None });
     };
     let values = map.data.unwrap_or_default().into_iter();
-    let values = values.map(|(key, value)| (key, value.into()));
-    Ok(brought(map.metadata, values.collect()))
+    let values = values.map(|(key, value)| (key, value.into_bytes()));
+    Ok(brought(map.metadata, Values::of(values)))
 }
 
-fn brought(metadata: ObjectMeta, values: Parameters) -> Fetch {
+fn brought(metadata: ObjectMeta, values: Values) -> Fetch {
     Fetch::Brought {
         version: metadata.resource_version.unwrap_or_default(),
         content: Content::Values(values),
@@ -155,9 +149,9 @@ async fn token(client: &Client, (namespace, name): &Name, life: Duration) -> Res
     let granted = u64::try_from(granted).map_or(life, Duration::from_secs);
     Ok(Fetch::Brought {
         version: status.expiration_timestamp.0.to_string(),
-        content: Content::Values(Parameters::from([(
+        content: Content::Values(Values::of([(
             "token".to_owned(),
-            SecretString::from(status.token),
+            status.token.into_bytes(),
         )])),
         again: Some((granted * 4 / 5).max(ACCOUNT_AGAIN)),
     })
@@ -180,7 +174,7 @@ async fn from_file(
         },
         file::Read::Brought(version, values) => Fetch::Brought {
             version,
-            content: Content::Values(values),
+            content: Content::Values(values.into()),
             again: Some(FILE_AGAIN),
         },
     })

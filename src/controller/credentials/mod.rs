@@ -6,6 +6,7 @@ mod file;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod values;
 mod watching;
 
 use std::{
@@ -20,13 +21,15 @@ use tokio::sync::{Semaphore, mpsc};
 use fetch::{Fetch, fetch};
 pub use reference::CredentialRules;
 pub(super) use reference::{Content, Found, Reference, Workload};
+use values::Room;
+pub(super) use values::Values;
 use watching::Watching;
 
 /// A failed read is tried again after this long, then less and less often.
 const RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// Reads under way at once: after a start each object may name something else.
-const AT_ONCE: usize = 32;
+/// Reads under way at once: after a start each object may name something else, and each may be of a megabyte.
+const AT_ONCE: usize = 8;
 
 /// Something happened to a reference.
 pub(super) enum News {
@@ -41,6 +44,8 @@ pub(super) enum News {
 struct Followed {
     /// With its version.
     content: Option<(String, Content)>,
+    /// Bytes that it counts with.
+    size: usize,
     missing: bool,
     /// Why the last read failed.
     failure: Option<String>,
@@ -65,6 +70,7 @@ struct Fetcher {
 pub(super) struct Credentials {
     fetcher: Fetcher,
     followed: BTreeMap<Reference, Followed>,
+    room: Room,
     watching: Watching,
 }
 
@@ -76,6 +82,7 @@ impl Credentials {
     ) -> Self {
         let rules = Arc::new(rules);
         Self {
+            room: Room::new(rules.cluster_namespace.clone()),
             watching: Watching::new(client.clone(), rules.clone(), news.clone()),
             fetcher: Fetcher {
                 client,
@@ -93,8 +100,15 @@ impl Credentials {
 
     /// Follows exactly what is named.
     pub(super) fn follow(&mut self, named: BTreeSet<Reference>) {
-        self.followed
-            .retain(|reference, _| named.contains(reference));
+        let room = &mut self.room;
+        self.followed.retain(|reference, known| {
+            let kept = named.contains(reference);
+            if !kept {
+                let namespace = reference.namespace().unwrap_or_default();
+                room.take(namespace, &mut known.size, None);
+            }
+            kept
+        });
         let new: Vec<_> = named
             .iter()
             .filter(|r| !self.followed.contains_key(r))
@@ -131,18 +145,21 @@ impl Credentials {
                 // What a deleted Secret held is not used any more.
                 let gone = version.is_none() && known.content.take().is_some();
                 known.missing |= gone;
+                known.counted(&reference, &mut self.room);
                 self.fetcher.begin(&reference, known);
                 gone.then_some(reference)
             }
             News::Fetched(reference, result) => {
                 let known = self.followed.get_mut(&reference)?;
                 known.fetching = false;
+                let result = result.and_then(|fetch| known.fitting(&reference, fetch, &self.room));
                 if let Err(error) = &result
                     && known.failure.as_ref() != Some(error)
                 {
                     tracing::warn!(error, "reading {reference}");
                 }
                 let changed = known.settle(result);
+                known.counted(&reference, &mut self.room);
                 if std::mem::take(&mut known.stale) {
                     self.fetcher.begin(&reference, known);
                 }
@@ -190,6 +207,25 @@ impl Fetcher {
 }
 
 impl Followed {
+    /// What was read, unless there is no room for it.
+    fn fitting(&self, reference: &Reference, fetch: Fetch, room: &Room) -> Result<Fetch, String> {
+        let namespace = reference.namespace().unwrap_or_default();
+        let refused = match &fetch {
+            Fetch::Brought { content, .. } => room.refuses(namespace, self.size, content),
+            Fetch::Same { .. } | Fetch::Missing { .. } => None,
+        };
+        refused.map_or(Ok(fetch), Err)
+    }
+
+    fn counted(&mut self, reference: &Reference, room: &mut Room) {
+        let content = self.content.as_ref().map(|(_, content)| content);
+        room.take(
+            reference.namespace().unwrap_or_default(),
+            &mut self.size,
+            content,
+        );
+    }
+
     /// Takes what a read brought; whether it changes anything.
     fn settle(&mut self, result: Result<Fetch, String>) -> bool {
         let (failed, was_missing) = (self.failure.take(), self.missing);

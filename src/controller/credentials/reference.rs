@@ -4,10 +4,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
+use super::values::Values;
 use crate::{
     controller::{resolve::Template, target},
     resources::ScaleTarget,
-    triggers::Parameters,
 };
 
 /// Namespace and name.
@@ -38,7 +38,7 @@ pub(in crate::controller) struct Workload {
 /// What was read of a reference. It may be secret, so it has no `Debug`.
 pub(in crate::controller) enum Content {
     /// Of a Secret, ConfigMap or file by key; of a token under `token`.
-    Values(Parameters),
+    Values(Values),
     /// Of a workload; `None` where it has no pod template.
     Template(Option<Template>),
 }

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::*;
+use crate::triggers::Parameters;
 
 /// What the API server says of the one thing that is asked for.
 #[derive(Default)]
@@ -80,7 +81,7 @@ impl Bench {
             Found::Missing => "missing".into(),
             Found::Failed(error) => error.into(),
             Found::Here(Content::Values(values)) => {
-                let values = values.iter();
+                let values = values.kept.iter();
                 let pairs = values.map(|(k, v)| format!("{k}={}", v.expose_secret()));
                 pairs.collect()
             }
@@ -198,6 +199,40 @@ async fn a_change_during_a_read_brings_another_read() {
     bench.server().holds = Some(("2", "new"));
     assert!(bench.read().await);
     assert_eq!(bench.found(&secret()), "password=new");
+}
+
+/// A finding of the audit (16).
+#[tokio::test]
+async fn what_there_is_no_room_for_says_so_and_what_was_read_before_stands() {
+    let mut bench = Bench::following(&secret());
+    bench.read().await;
+    let parameters = Parameters::from([(String::new(), "x".repeat(8 << 20).into())]);
+    let (content, mut size) = (Content::Values(parameters.into()), 0);
+    bench
+        .credentials
+        .room
+        .take("shop", &mut size, Some(&content));
+    bench.server().holds = Some(("2", "newer"));
+    bench.seen(Some("2"));
+    assert!(!bench.read().await);
+    assert_eq!(bench.found(&secret()), "password=old");
+    bench.credentials.follow(BTreeSet::new());
+    bench.credentials.follow([secret()].into());
+    assert!(bench.read().await);
+    let said = bench.found(&secret());
+    assert!(said.contains("objects of namespace shop"), "{said}");
+    bench.credentials.room.take("shop", &mut size, None);
+    bench.credentials.follow(BTreeSet::new());
+    bench.credentials.follow([secret()].into());
+    assert!(bench.read().await);
+    assert_eq!(bench.found(&secret()), "password=newer");
+    assert!(
+        bench
+            .credentials
+            .room
+            .refuses("shop", 0, &content)
+            .is_some()
+    );
 }
 
 #[tokio::test]

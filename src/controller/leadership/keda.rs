@@ -1,26 +1,32 @@
-//! Whether a KEDA operator is alive: two controllers on the same objects would undo each other's work for ever. It holds a
-//! Lease of a fixed name in whatever namespace it was installed to.
+//! Whether a KEDA operator is alive: two controllers on the same objects would undo each other's work for ever. It renews a
+//! Lease, which counts where a KEDA may be; one of the usual name elsewhere is only told of.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::{Api, Client, Error, ResourceExt, api::ListParams};
 use tokio::{sync::watch, time::timeout};
 
-use super::lease::Observed;
+use super::{
+    lease::Observed,
+    places::{self, KedaRules, LEASE, Place},
+};
 use crate::telemetry::Said;
 
-/// KEDA's `--leader-election-id`, which its chart does not change.
-pub(super) const LEASE: &str = "operator.keda.sh";
 const EVERY: Duration = Duration::from_secs(3);
+/// Looks between two searches for where a KEDA may be.
+const SEARCH: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A Lease that stands still counts no longer than this, whatever it says: an operator that lives renews its own within half a minute,
 /// also with the long terms of OpenShift.
 const LONGEST: i32 = 60;
+/// Leases elsewhere that are looked at, and those that are named.
+const MOST: u32 = 500;
+const NAMED: usize = 5;
 
 /// What is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub enum Keda {
     Alive {
         /// Where its Lease is.
         namespace: String,
+        /// What its Lease is called.
+        lease: String,
         /// Who holds it.
         holder: String,
     },
@@ -54,8 +62,12 @@ impl fmt::Display for Keda {
             Self::Unknown => f.write_str("not known yet"),
             Self::Ignored => f.write_str("not looked for (--write-beside-keda)"),
             Self::Gone => f.write_str("not running"),
-            Self::Alive { namespace, holder } => {
-                write!(f, "running: {holder} renews the lease {namespace}/{LEASE}")
+            Self::Alive {
+                namespace,
+                lease,
+                holder,
+            } => {
+                write!(f, "running: {holder} renews the lease {namespace}/{lease}")
             }
         }
     }
@@ -63,22 +75,74 @@ impl fmt::Display for Keda {
 
 /// Looks for as long as somebody wants to know. What can't be seen stays as it was: unknown at first, so that nothing is
 /// written before the first look.
-pub(super) async fn look(client: Client, me: String, seen: watch::Sender<Keda>) {
-    let api: Api<Lease> = Api::all(client);
-    let params = ListParams::default().fields(&format!("metadata.name={LEASE}"));
+pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: watch::Sender<Keda>) {
     let mut observed = BTreeMap::new();
-    let mut said = Said::default();
-    while !seen.is_closed() {
-        match timeout(PATIENCE, api.list(&params)).await {
-            Ok(Ok(list)) => {
+    let mut places = BTreeSet::new();
+    let (mut said, mut elsewhere) = (Said::default(), Said::default());
+    for turn in 0_u32.. {
+        if seen.is_closed() {
+            return;
+        }
+        let looked = async {
+            if places.is_empty() || turn % SEARCH == 0 {
+                places = places::find(&client, &rules).await?;
+                tell_elsewhere(&client, &places, &mut elsewhere).await;
+            }
+            leases(&client, &places).await
+        };
+        match timeout(PATIENCE, looked).await {
+            Ok(Ok(leases)) => {
                 said.forget();
-                let found = judge(&mut observed, list.items, &me, Instant::now());
+                let found = judge(&mut observed, leases, &me, Instant::now());
                 tell(&seen, found);
             }
-            Ok(Err(error)) => complain(&mut said, &error.to_string()),
+            Ok(Err(error)) => {
+                // A KEDA may be there whose Lease is kept from us; other errors pass.
+                if matches!(&error, Error::Api(status) if status.code == 403) {
+                    seen.send_if_modified(|known| {
+                        std::mem::replace(known, Keda::Unknown) != Keda::Unknown
+                    });
+                }
+                complain(&mut said, &error.to_string());
+            }
             Err(_) => complain(&mut said, "no answer"),
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn leases(client: &Client, places: &BTreeSet<Place>) -> Result<Vec<(Place, Lease)>, Error> {
+    let mut found = Vec::new();
+    for place in places {
+        let api: Api<Lease> = Api::namespaced(client.clone(), &place.0);
+        let lease = api.get_opt(&place.1).await?;
+        found.extend(lease.map(|lease| (place.clone(), lease)));
+    }
+    Ok(found)
+}
+
+/// Tells of Leases like KEDA's where no KEDA is known to be: anybody may make one, and it may be a KEDA that nobody told of.
+async fn tell_elsewhere(client: &Client, places: &BTreeSet<Place>, said: &mut Said) {
+    let api: Api<Lease> = Api::all(client.clone());
+    let params = ListParams::default().fields(&format!("metadata.name={LEASE}"));
+    // It is told by whoever may see it: without the right to list them nothing is missed that counts.
+    let Ok(found) = api.list(&params.limit(MOST)).await else {
+        return;
+    };
+    let held = |spec: &LeaseSpec| spec.holder_identity.as_ref().is_some_and(|h| !h.is_empty());
+    let others = found.items.into_iter().filter_map(|lease| {
+        let place = (lease.namespace()?, lease.name_any());
+        let stranger = !places.contains(&place) && lease.spec.as_ref().is_some_and(held);
+        stranger.then_some(place.0)
+    });
+    let others: BTreeSet<String> = others.collect();
+    let named: Vec<&str> = others.iter().take(NAMED).map(String::as_str).collect();
+    if !others.is_empty() && said.is_news(&named.join(", ")) {
+        tracing::warn!(
+            namespaces = named.join(", "),
+            count = others.len(),
+            "a Lease {LEASE} is held where no KEDA is known to be, and stops nothing here; if that is a KEDA of the same objects, name its namespace by --keda-namespace"
+        );
     }
 }
 
@@ -86,31 +150,29 @@ fn complain(said: &mut Said, error: &str) {
     if said.is_news(error) {
         tracing::warn!(
             error,
-            "cannot see whether a KEDA operator is alive; until that was seen once, nothing is written. Needed: list on leases.coordination.k8s.io named {LEASE} in all namespaces, or --write-beside-keda"
+            "cannot see whether a KEDA operator is alive; until that was seen, nothing is written. Needed: get on leases.coordination.k8s.io named as KEDA's (--leader-election-id of its Deployment, or {LEASE}), or --write-beside-keda"
         );
     }
 }
 
 fn judge(
-    observed: &mut BTreeMap<String, Observed>,
-    leases: Vec<Lease>,
+    observed: &mut BTreeMap<Place, Observed>,
+    leases: Vec<(Place, Lease)>,
     me: &str,
     now: Instant,
 ) -> Keda {
     let mut before = std::mem::take(observed);
-    for lease in leases {
-        let (namespace, mut spec) = (
-            lease.namespace().unwrap_or_default(),
-            lease.spec.unwrap_or_default(),
-        );
+    for (place, lease) in leases {
+        let mut spec = lease.spec.unwrap_or_default();
         spec.lease_duration_seconds = spec.lease_duration_seconds.map(|s| s.min(LONGEST));
-        let seen = Observed::again(before.remove(&namespace), spec, now);
-        observed.insert(namespace, seen);
+        let seen = Observed::again(before.remove(&place), spec, now);
+        observed.insert(place, seen);
     }
-    let mut alive = observed.iter().filter_map(|(namespace, seen)| {
+    let mut alive = observed.iter().filter_map(|((namespace, lease), seen)| {
         let holder = seen.holder(now).filter(|holder| *holder != me)?;
         Some(Keda::Alive {
             namespace: namespace.clone(),
+            lease: lease.clone(),
             holder: holder.to_owned(),
         })
     });
@@ -136,19 +198,12 @@ fn tell(seen: &watch::Sender<Keda>, found: Keda) {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use k8s_openapi::api::coordination::v1::LeaseSpec;
-    use kube::core::ObjectMeta;
 
     use super::*;
 
-    fn lease(namespace: &str, holder: &str, renewed: i64) -> Lease {
+    fn lease(namespace: &str, holder: &str, renewed: i64) -> (Place, Lease) {
         let renewed = Timestamp::from_second(renewed).unwrap();
-        Lease {
-            metadata: ObjectMeta {
-                namespace: Some(namespace.into()),
-                name: Some(LEASE.into()),
-                ..ObjectMeta::default()
-            },
+        let lease = Lease {
             spec: Some(LeaseSpec {
                 holder_identity: Some(holder.into()),
                 lease_duration_seconds: Some(15),
@@ -157,14 +212,16 @@ mod tests {
                 )),
                 ..LeaseSpec::default()
             }),
-        }
+            ..Lease::default()
+        };
+        ((namespace.into(), LEASE.into()), lease)
     }
 
     #[test]
     fn a_keda_is_alive_while_its_lease_changes_and_gone_once_it_stands_still_or_is_released() {
         let begin = Instant::now();
         let mut observed = BTreeMap::new();
-        let mut judged = |after: u64, leases: Vec<Lease>| {
+        let mut judged = |after: u64, leases: Vec<(Place, Lease)>| {
             judge(
                 &mut observed,
                 leases,
@@ -174,6 +231,7 @@ mod tests {
         };
         let alive = Keda::Alive {
             namespace: "keda".into(),
+            lease: LEASE.into(),
             holder: "k".into(),
         };
         assert_eq!(judged(0, vec![]), Keda::Gone);
@@ -187,10 +245,10 @@ mod tests {
         let both = vec![lease("a", "", 1), lease("keda", "k", 28)];
         assert_eq!(judged(28, both), alive);
         let endless = || {
-            let mut lease = lease("keda", "k", 29);
+            let (place, mut lease) = lease("keda", "k", 29);
             let spec = lease.spec.as_mut().unwrap();
             spec.lease_duration_seconds = Some(i32::MAX);
-            vec![lease]
+            vec![(place, lease)]
         };
         assert_eq!(judged(29, endless()), alive);
         assert_eq!(judged(88, endless()), alive);

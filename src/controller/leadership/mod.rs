@@ -4,6 +4,7 @@
 mod election;
 mod keda;
 mod lease;
+mod places;
 
 use std::{
     sync::Arc,
@@ -18,6 +19,7 @@ use tokio::{
 
 pub use keda::Keda;
 pub use lease::Terms;
+pub use places::{KedaRules, find as keda_leases};
 
 use crate::pulse::Pulse;
 
@@ -37,6 +39,8 @@ pub struct ElectionRules {
     pub terms: Terms,
     /// Write also while a KEDA operator is alive.
     pub beside_keda: bool,
+    /// Which KEDA operator counts.
+    pub keda: KedaRules,
 }
 
 /// Whether this process may write now.
@@ -113,7 +117,8 @@ pub fn stand(
     if rules.beside_keda {
         seen.send_replace(Keda::Ignored);
     } else {
-        tokio::spawn(keda::look(client.clone(), rules.identity.clone(), seen));
+        let (me, keda) = (rules.identity.clone(), rules.keda.clone());
+        tokio::spawn(keda::look(client.clone(), me, keda, seen));
     }
     let election = election::Election::new(client, rules, pulse, elected, writers);
     (lead, tokio::spawn(election.run(stopping)))

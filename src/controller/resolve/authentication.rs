@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{Gather, Lookup, guard::Guard};
 use crate::{
-    controller::credentials::{Content, Found, Reference},
+    controller::credentials::{Content, Found, Reference, Values},
     resources::{AuthenticationRef, EnvRef, TargetRef, TriggerAuthenticationSpec, bounded::MOST},
     triggers::{self, Parameters},
 };
@@ -151,7 +151,7 @@ impl<L: Lookup> Gather<'_, L> {
             return Default::default();
         }
         let found = self.values(&Reference::File(path.to_owned()), of.what);
-        let found = found.cloned().unwrap_or_default();
+        let found = found.map(|values| values.kept.clone()).unwrap_or_default();
         let secret = found.keys().cloned().collect();
         (found, secret)
     }
@@ -162,13 +162,13 @@ impl<L: Lookup> Gather<'_, L> {
         let Some(values) = self.values(reference, &format!("for parameter {parameter}")) else {
             return;
         };
-        if let Some(value) = values.get(&target.key).cloned() {
+        if let Some(value) = values.kept.get(&target.key).cloned() {
             into.insert(parameter.clone(), value);
             return;
         }
         let missing = format!(
-            "{reference} has no key {} (for parameter {parameter})",
-            target.key
+            "{reference} {} (for parameter {parameter})",
+            values.lack(&target.key)
         );
         if triggers::is_optional(parameter) {
             self.notices.push(missing);
@@ -208,7 +208,7 @@ impl<L: Lookup> Gather<'_, L> {
     }
 
     /// All values of something; `None` where there are none yet or ever, with a note in the second case.
-    fn values(&mut self, reference: &Reference, why: &str) -> Option<&Parameters> {
+    fn values(&mut self, reference: &Reference, why: &str) -> Option<&Values> {
         let note = match self.look(reference) {
             Found::Here(Content::Values(values)) => return Some(values),
             Found::Waiting => return None,

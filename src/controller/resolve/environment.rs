@@ -13,7 +13,7 @@ use super::{
     template::{Bag, Holder, Template, Variable},
 };
 use crate::{
-    controller::credentials::{Content, Found, Reference, Workload},
+    controller::credentials::{Content, Found, Reference, Values, Workload},
     kafka::Address,
     triggers::{LONGEST_VALUE, Parameters},
 };
@@ -222,7 +222,7 @@ impl<L: Lookup> Gather<'_, L> {
         match self.held(&bag.from) {
             Held::Waiting => return Ok(false),
             Held::Here(values) => {
-                for (key, value) in values {
+                for (key, value) in &values.kept {
                     let secret = matches!(bag.from, Holder::Secret(_));
                     into.add(format!("{}{key}", bag.prefix), value.clone(), secret)?;
                 }
@@ -278,9 +278,9 @@ impl<L: Lookup> Gather<'_, L> {
                     "comes from a Secret, which --restrict-secret-access keeps from being read";
                 return Ok(Known::Unknown(why.into()));
             }
-            Held::Here(values) => match values.get(key) {
+            Held::Here(values) => match values.kept.get(key) {
                 Some(value) => return Ok(Known::Here(value.clone())),
-                None => format!("it has no key {key}"),
+                None => format!("it {}", values.lack(key)),
             },
             Held::Missing(why) => why,
         };
@@ -321,7 +321,7 @@ enum Held<'a> {
     Waiting,
     Forbidden,
     Missing(String),
-    Here(&'a Parameters),
+    Here(&'a Values),
 }
 
 impl Holder {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvVar, PodTemplateSpec};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -95,6 +95,25 @@ impl Template {
             annotations: metadata.annotations.unwrap_or_default(),
             service_account: account.unwrap_or_else(|| "default".into()),
         })
+    }
+}
+
+impl Template {
+    /// About how many bytes it holds.
+    pub(in crate::controller) fn size(&self) -> usize {
+        let words = self.labels.iter().chain(&self.annotations);
+        let words = words.map(|(key, value)| key.len() + value.len());
+        let containers = self.containers.iter().flat_map(|c| &c.variables);
+        let variables = containers.map(|(name, variable)| {
+            let value = match variable {
+                Variable::Literal(text) => text.expose_secret().len(),
+                Variable::Key { key, .. } => key.len(),
+                Variable::Field(path) => path.len(),
+                Variable::Unknowable => 0,
+            };
+            name.len() + value
+        });
+        words.chain(variables).sum()
     }
 }
 

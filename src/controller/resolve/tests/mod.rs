@@ -55,8 +55,9 @@ impl Fake {
         let name = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
         let values = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter();
-            let values = pairs.map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
-            Some(Content::Values(values))
+            let values = pairs.map(|(k, v)| ((*k).to_owned(), (*v).into()));
+            let values: Parameters = values.collect();
+            Some(Content::Values(values.into()))
         };
         let template = json!({
             "metadata": {"labels": {"app": "web"}, "annotations": {"a/b": "note"}},
@@ -474,7 +475,7 @@ fn what_a_cluster_s_authentication_says_itself_goes_before_the_trigger() {
         let values = values.map(|(key, value)| (key.to_owned(), value.into()));
         let map = Reference::ConfigMap((namespace.to_owned(), "map".to_owned()));
         fake.contents
-            .insert(map, Some(Content::Values(values.into())));
+            .insert(map, Some(Content::Values(Parameters::from(values).into())));
     }
     let weak = json!({"tls": "disable", "sasl": "plaintext"});
     let cluster = fake.resolve("ClusterTriggerAuthentication", &weak).unwrap();

@@ -1,0 +1,191 @@
+//! What Secrets, ConfigMaps, tokens and files hold, as much of it as is kept: a namespace's objects may name hundreds of a
+//! megabyte each, and every replica holds what is named.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret as _;
+
+use super::reference::Content;
+use crate::{controller::resolve::Template, triggers::Parameters};
+
+/// Bytes of a value; a bundle of all public authorities has less.
+const LONGEST: usize = 256 * 1024;
+/// Bytes of what a namespace's objects name.
+const NAMESPACE: usize = 8 << 20;
+/// Bytes of what all objects name, but for those that the cluster's own authentications name.
+const ALL: usize = 64 << 20;
+
+/// By key. They may be secret, so they have no `Debug`.
+#[derive(Default)]
+pub(in crate::controller) struct Values {
+    /// Those that are kept.
+    pub(in crate::controller) kept: Parameters,
+    /// Why others are not.
+    left_out: BTreeMap<String, String>,
+}
+
+impl Values {
+    /// Those of `held` that are text and not too long.
+    pub(super) fn of(held: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let mut values = Self::default();
+        for (key, value) in held {
+            if value.len() > LONGEST {
+                let why = format!("has {} bytes, at most {LONGEST} are read", value.len());
+                values.left_out.insert(key, why);
+            } else if let Ok(text) = String::from_utf8(value) {
+                values.kept.insert(key, text.into());
+            } else {
+                values.left_out.insert(key, "is no text (UTF-8)".into());
+            }
+        }
+        values
+    }
+
+    /// Why there is no value under this key.
+    pub(in crate::controller) fn lack(&self, key: &str) -> String {
+        match self.left_out.get(key) {
+            Some(why) => format!("key {key}, which {why}, is left out"),
+            None => format!("has no key {key}"),
+        }
+    }
+
+    fn size(&self) -> usize {
+        let kept = self.kept.iter();
+        let kept = kept.map(|(key, value)| key.len() + value.expose_secret().len());
+        let left_out = self.left_out.iter().map(|(key, why)| key.len() + why.len());
+        kept.chain(left_out).sum()
+    }
+}
+
+impl From<Parameters> for Values {
+    fn from(kept: Parameters) -> Self {
+        Self {
+            kept,
+            left_out: BTreeMap::new(),
+        }
+    }
+}
+
+impl Content {
+    fn size(&self) -> usize {
+        match self {
+            Self::Values(values) => values.size(),
+            Self::Template(template) => template.as_ref().map_or(0, Template::size),
+        }
+    }
+}
+
+/// How much is held, in bytes.
+pub(super) struct Room {
+    /// Not counted among all: what lies there is the administrator's.
+    own: String,
+    namespaces: BTreeMap<String, usize>,
+    all: usize,
+}
+
+impl Room {
+    pub(super) fn new(own: String) -> Self {
+        Self {
+            own,
+            namespaces: BTreeMap::new(),
+            all: 0,
+        }
+    }
+
+    /// Why `content` is not kept where `size` bytes are held already.
+    pub(super) fn refuses(
+        &self,
+        namespace: &str,
+        size: usize,
+        content: &Content,
+    ) -> Option<String> {
+        let more = content.size().saturating_sub(size);
+        let held = self.namespaces.get(namespace).copied().unwrap_or(0);
+        if held + more > NAMESPACE {
+            return Some(format!(
+                "what objects of namespace {namespace} name already holds {held} bytes, and at most {NAMESPACE} are kept"
+            ));
+        }
+        (namespace != self.own && self.all + more > ALL).then(|| {
+            format!("what the objects of all namespaces name already holds {} bytes, and at most {ALL} are kept", self.all)
+        })
+    }
+
+    /// Counts `content` in the place of what had `size` bytes.
+    pub(super) fn take(&mut self, namespace: &str, size: &mut usize, content: Option<&Content>) {
+        let before = std::mem::replace(size, content.map_or(0, Content::size));
+        let held = self.namespaces.entry(namespace.to_owned()).or_default();
+        *held = held.saturating_sub(before).saturating_add(*size);
+        if *held == 0 {
+            self.namespaces.remove(namespace);
+        }
+        if namespace != self.own {
+            self.all = self.all.saturating_sub(before).saturating_add(*size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_or_too_long_is_left_out_and_told() {
+        let values = Values::of([
+            ("user".into(), b"u".to_vec()),
+            ("keystore".into(), vec![0xff; 3]),
+            ("dump".into(), vec![b'x'; LONGEST + 1]),
+            ("bundle".into(), vec![b'x'; LONGEST]),
+        ]);
+        assert_eq!(values.kept.len(), 2);
+        assert_eq!(values.lack("nothing"), "has no key nothing");
+        assert!(values.lack("keystore").contains("is no text"));
+        assert!(values.lack("dump").contains("at most 262144"));
+        assert!(values.size() < LONGEST + 200);
+    }
+
+    #[test]
+    fn a_namespace_holds_so_much_and_all_together_so_much() {
+        let content = |bytes: usize| {
+            let parameters = Parameters::from([(String::new(), "x".repeat(bytes).into())]);
+            Content::Values(parameters.into())
+        };
+        let (mut room, mut sizes) = (Room::new("own".into()), Vec::new());
+        let mut fill = |room: &mut Room, namespace: &str| {
+            let mut taken = 0;
+            while room.refuses(namespace, 0, &content(1 << 20)).is_none() {
+                let mut size = 0;
+                room.take(namespace, &mut size, Some(&content(1 << 20)));
+                sizes.push((namespace.to_owned(), size));
+                taken += 1;
+            }
+            taken
+        };
+        assert_eq!(fill(&mut room, "a"), 8);
+        let why = room.refuses("a", 0, &content(1)).unwrap();
+        assert!(why.contains("objects of namespace a"), "{why}");
+        assert_eq!(
+            room.refuses("a", 1 << 20, &content(1 << 20)),
+            None,
+            "another version"
+        );
+        assert_eq!(room.refuses("b", 0, &content(1)), None);
+        for namespace in 'b'..='h' {
+            assert_eq!(fill(&mut room, &namespace.to_string()), 8);
+        }
+        assert!(
+            room.refuses("z", 0, &content(1))
+                .unwrap()
+                .contains("all namespaces")
+        );
+        assert_eq!(
+            fill(&mut room, "own"),
+            8,
+            "the administrator's have their own"
+        );
+        for (namespace, mut size) in sizes {
+            room.take(&namespace, &mut size, None);
+        }
+        assert_eq!((room.all, room.namespaces.len()), (0, 0));
+    }
+}
