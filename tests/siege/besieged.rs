@@ -1,0 +1,123 @@
+//! The process under siege, as kubelet, kube-apiserver and the kernel see it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use bed::{Bed, Lagscale};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use lagscale::server::API_SERVICE;
+
+/// The limit of the manifests.
+const LIMIT: &str = "268435456";
+const EVERY: Duration = Duration::from_millis(500);
+/// kubelet's own: it restarts what fails so often in a row.
+const FAILURES: u32 = 3;
+
+/// The binary that the image has.
+pub fn shipped() -> PathBuf {
+    let made = Command::new("make")
+        .args(["-s", "static-path"])
+        // What another make says to its own.
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let path = String::from_utf8(made.stdout).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path.trim());
+    assert!(path.exists(), "{}: `make static` builds it", path.display());
+    path
+}
+
+/// One process, in a cgroup of its own where this machine lets us make one.
+pub struct Besieged {
+    pid: u32,
+    cgroup: Option<PathBuf>,
+}
+
+impl Besieged {
+    pub fn new(lagscale: &Lagscale) -> Self {
+        let pid = lagscale.child.id();
+        let name = format!("lagscale-siege-{pid}");
+        let hierarchies = [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ];
+        let cgroup = hierarchies.into_iter().find_map(|(root, limit)| {
+            let path = Path::new(root).join(&name);
+            fs::create_dir(&path).ok()?;
+            let limited = path.join(limit).exists()
+                && fs::write(path.join(limit), LIMIT).is_ok()
+                && fs::write(path.join("cgroup.procs"), pid.to_string()).is_ok();
+            if !limited {
+                let _ = fs::remove_dir(&path);
+            }
+            limited.then_some(path)
+        });
+        Self { pid, cgroup }
+    }
+
+    /// What holds its memory down, in words.
+    pub fn limit(&self) -> &'static str {
+        match self.cgroup {
+            Some(_) => "in a cgroup of 256 MiB",
+            None => "without a cgroup, which this machine does not let us make",
+        }
+    }
+
+    /// The most that was ever resident.
+    pub fn peak_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|l| l.trim().strip_suffix("kB"));
+        kib.map_or(u64::MAX, |kib| kib.trim().parse().unwrap())
+    }
+
+    /// Looks at it for so long, as its probes and its clients do; returns what was wrong.
+    pub async fn watch(&self, bed: &Bed, lagscale: &mut Lagscale, lasts: Duration) -> Vec<String> {
+        let (begin, mut wrong) = (Instant::now(), Vec::new());
+        let mut failures = 0;
+        while begin.elapsed() < lasts {
+            tokio::time::sleep(EVERY).await;
+            let at = begin.elapsed().as_secs();
+            if let Some(status) = lagscale.child.ended() {
+                wrong.push(format!("after {at} s it ended with {status}"));
+                return wrong;
+            }
+            if let Err(why) = bed.availability(API_SERVICE).await {
+                wrong.push(format!(
+                    "after {at} s the APIService was not available: {why}"
+                ));
+            }
+            let (code, said) = bed::get(&lagscale.plain.to_string(), "/livez").await;
+            failures = if code == 200 { 0 } else { failures + 1 };
+            if failures == FAILURES {
+                wrong.push(format!(
+                    "after {at} s kubelet would restart it: {code} {said}"
+                ));
+            }
+        }
+        wrong
+    }
+}
+
+impl Drop for Besieged {
+    fn drop(&mut self) {
+        if let Some(path) = &self.cgroup {
+            // Its process has ended.
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+/// Who holds lagscale's Lease, and how often that changed.
+pub async fn lease(bed: &Bed) -> (Option<String>, Option<i32>) {
+    let api: Api<Lease> = Api::namespaced(bed.client(), "lagscale");
+    let spec = api.get("lagscale").await.unwrap().spec.unwrap();
+    (spec.holder_identity, spec.lease_transitions)
+}
