@@ -34,8 +34,12 @@ if [ "$with_crds" = yes ]; then
   gone crd lagmetrics.lagscale.io
   gone crd scaledobjects.keda.sh triggerauthentications.keda.sh clustertriggerauthentications.keda.sh
 fi
-gone clusterrolebinding lagscale lagscale-cluster lagscale:system:auth-delegator lagscale-hpa-controller
-gone clusterrole lagscale lagscale-cluster lagscale-external-metrics-reader
+gone clusterrolebinding lagscale lagscale-secrets lagscale-scale lagscale-scale-apps lagscale-cluster lagscale-registration \
+  lagscale:system:auth-delegator lagscale-hpa-controller
+gone clusterrole lagscale lagscale-secrets lagscale-scale lagscale-scale-apps lagscale-cluster lagscale-registration \
+  lagscale-external-metrics-reader lagscale-metrics-reader lagscale-view lagscale-edit
+gone flowschema lagscale lagscale-lease
+gone priorityclass lagscale
 gone rolebinding lagscale-auth-reader -n kube-system
 gone namespace "$namespace"
 echo "lagscale is gone"

@@ -80,7 +80,9 @@ impl Registration {
                 spec: Some(self.spec(kept, None)),
                 status: None,
             };
-            api.create(&params, &made).await.map_err(said)?;
+            api.create(&params, &made).await.map_err(|error| {
+                format!("APIService {API_SERVICE} is not there, so HPAs do not ask here: apply the manifests, which have it ({})", said(error))
+            })?;
             tracing::info!("APIService {API_SERVICE} is made");
             return Ok(());
         };

@@ -60,7 +60,8 @@ async fn install() {
         &kubeconfig,
         &SHORT,
     );
-    let manifests = root().join("manifests").display().to_string();
+    let manifests = root().join("manifests/overlays/beside-keda");
+    let manifests = manifests.display().to_string();
     kubectl(
         &bed,
         &[

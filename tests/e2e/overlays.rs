@@ -3,6 +3,8 @@
 use std::{path::Path, process::Command};
 
 use bed::Bed;
+use clap::Parser;
+use lagscale::args::Cli;
 use serde_json::{Value, json};
 
 use crate::world::{kubectl, root};
@@ -33,6 +35,9 @@ pub async fn taken(bed: &Bed) {
     }));
     bed.apply(&kinds).await;
     bed.create_namespace("keda-kafka").await;
+    std::fs::create_dir(dir.join("manifests/all-components")).unwrap();
+    let all = "resources: [../base]\ncomponents: [../components/network-policy, ../components/one-port, ../components/user-roles]\n";
+    std::fs::write(dir.join("manifests/all-components/kustomization.yaml"), all).unwrap();
     let crds = dir.join("manifests/base/crds.yaml").display().to_string();
     kubectl(bed, &["apply", "--server-side", "-f", &crds]).await;
     kubectl(
@@ -52,6 +57,9 @@ pub async fn taken(bed: &Bed) {
         "overlays/cert-manager",
         "overlays/openshift",
         "overlays/namespaced",
+        "overlays/beside-keda",
+        "overlays/restricted",
+        "all-components",
     ] {
         let path = dir.join("manifests").join(overlay).display().to_string();
         let said = kubectl(
@@ -74,8 +82,7 @@ pub async fn taken(bed: &Bed) {
             assert!(said.contains(object), "{overlay}: {said}");
         }
         let registers = said.contains("apiservice.apiregistration.k8s.io");
-        let given = overlay.ends_with("files") || overlay.ends_with("manager");
-        assert_eq!(registers, given, "{overlay}: {said}");
+        assert_eq!(registers, !overlay.ends_with("keda"), "{overlay}: {said}");
     }
     let workload = dir.join("manifests/samples/workload.yaml");
     let workload = workload.display().to_string();
@@ -92,6 +99,37 @@ pub async fn taken(bed: &Bed) {
         "{said}"
     );
     own_files(bed, &dir).await;
+    one_port(bed, &dir).await;
+}
+
+/// A component that closes the plain port leaves probes and arguments that go together.
+async fn one_port(bed: &Bed, dir: &Path) {
+    let overlay = dir.join("manifests/overlays/restricted");
+    let built = kubectl(bed, &["kustomize", &overlay.display().to_string()]).await;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&built).unwrap();
+    let deployment = objects.iter().find(|o| o["kind"] == "Deployment").unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let args = container["args"].as_array().unwrap();
+    let args = args.iter().map(|a| a.as_str().unwrap());
+    let cli = Cli::try_parse_from(std::iter::once("lagscale").chain(args)).unwrap();
+    assert_eq!(cli.run.metrics_listen.0, None);
+    for probe in ["livenessProbe", "readinessProbe"] {
+        let get = &container[probe]["httpGet"];
+        assert_eq!(
+            (&get["port"], &get["scheme"]),
+            (&json!("https"), &json!("HTTPS")),
+            "{probe}"
+        );
+    }
+    assert_eq!(container["ports"].as_array().unwrap().len(), 1);
+    let cluster_wide = objects.iter().filter(|o| o["kind"] == "ClusterRole");
+    let mut rules = cluster_wide.flat_map(|role| role["rules"].as_array().unwrap());
+    let secrets = |rule: &&Value| {
+        rule["resources"]
+            .as_array()
+            .is_some_and(|r| r.contains(&json!("secrets")))
+    };
+    assert_eq!(rules.find(secrets), None);
 }
 
 /// A CA of one's own is told to whoever has to trust it.

@@ -8,7 +8,7 @@ use kube::{Api, Client, api::PostParams};
 use super::Finding;
 
 /// Verb, group and resource; a resource may have a subresource behind a slash, and a name behind a space.
-const OURS: [(&str, &str, &str); 22] = [
+const OURS: [(&str, &str, &str); 20] = [
     ("list", "keda.sh", "scaledobjects"),
     ("watch", "keda.sh", "scaledobjects"),
     ("patch", "keda.sh", "scaledobjects"),
@@ -21,8 +21,6 @@ const OURS: [(&str, &str, &str); 22] = [
     ("create", "autoscaling", "horizontalpodautoscalers"),
     ("update", "autoscaling", "horizontalpodautoscalers"),
     ("delete", "autoscaling", "horizontalpodautoscalers"),
-    ("watch", "", "secrets"),
-    ("get", "", "secrets"),
     ("patch", "apps", "deployments/scale"),
     ("get", "apps", "deployments/scale"),
     ("create", "events.k8s.io", "events"),
@@ -40,6 +38,9 @@ const OURS: [(&str, &str, &str); 22] = [
         "validatingwebhookconfigurations lagscale-admission",
     ),
 ];
+
+/// Secrets of the installation's own namespace are enough for credentials of the whole cluster (--restrict-secret-access).
+const SECRETS: [(&str, &str, &str); 2] = [("get", "", "secrets"), ("watch", "", "secrets")];
 
 pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
     let account = format!("system:serviceaccount:{namespace}:lagscale");
@@ -67,8 +68,23 @@ pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
             Err(error) => unseen = Some(Finding::unseen(what, &error)),
         }
     }
+    let mut restricted = false;
+    for right in SECRETS {
+        let everywhere = may(client, &account, None, right).await;
+        let here = may(client, &account, Some(namespace), right).await;
+        match (everywhere, here) {
+            (Ok(true), _) => {}
+            (Ok(false), Ok(true)) => restricted = true,
+            (Ok(false), Ok(false)) => missing.push(format!("{} secrets", right.0)),
+            (Err(error), _) | (_, Err(error)) => unseen = Some(Finding::unseen(what, &error)),
+        }
+    }
     let own = match (unseen, missing.as_slice()) {
         (Some(unseen), _) => unseen,
+        (None, []) if restricted => Finding::ok(
+            what,
+            format!("it may do everything it does, with Secrets of {namespace} only"),
+        ),
         (None, []) => Finding::ok(what, "it may do everything it does, in all namespaces"),
         (None, some) => {
             let fix = "apply manifests/base/rbac.yaml; where one namespace is watched, RoleBindings there may grant it";
