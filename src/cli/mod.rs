@@ -20,6 +20,7 @@ pub use check::{CheckArgs, check};
 pub use explain::{ExplainArgs, explain};
 pub use lag::{LagArgs, lag};
 pub use peek::{PeekArgs, peek};
+pub use properties::Properties;
 
 use crate::{
     args::{Cli, CompletionsArgs},

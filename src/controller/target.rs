@@ -258,6 +258,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resources::ScaledObject;
 
     /// A report from outside (R07): OpenShift answers `extensions/v1beta1` for its DeploymentConfigs.
     #[test]
@@ -292,5 +293,37 @@ mod tests {
         let none =
             json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": {}});
         assert_eq!(replicas(&serde_json::from_value(none).unwrap()), 0);
+    }
+
+    /// A finding of the audit (26): whole pods are large, and a selector may name thousands.
+    #[tokio::test]
+    async fn ready_pods_are_counted_page_by_page() {
+        let answer = tower::service_fn(|request: http::Request<kube::client::Body>| {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            assert!(query.contains("limit=500"), "{query}");
+            let (first, next) = match query.split_once("continue=") {
+                None => (0, "500"),
+                Some((_, rest)) if rest.starts_with("500") => (500, "1000"),
+                Some(_) => (1_000, ""),
+            };
+            let pods = (first..(first + 500).min(1_200)).map(|n| {
+                let ready =
+                    json!([{"type": "Ready", "status": if n % 2 == 0 { "True" } else { "False" }}]);
+                json!({"metadata": {"name": n.to_string()}, "status": {"conditions": ready}})
+            });
+            let list = json!({"metadata": {"continue": next}, "items": pods.collect::<Vec<_>>()});
+            let body = kube::client::Body::from(list.to_string().into_bytes());
+            std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(body)))
+        });
+        let client = Client::new(answer, "shop");
+        let object = json!({
+            "metadata": {"name": "o", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": []},
+        });
+        let object: ScaledObject = serde_json::from_value(object).unwrap();
+        let plan = Plan::new(std::sync::Arc::new(object), Vec::new());
+        let scale = json!({"metadata": {}, "spec": {}, "status": {"selector": "app=a"}});
+        let scale = serde_json::from_value(scale).unwrap();
+        assert_eq!(ready_pods(&client, &plan, &scale).await, Ok(600));
     }
 }

@@ -227,4 +227,32 @@ mod tests {
         objects.clear();
         assert_eq!(due(&found, &objects).as_deref(), Some(""));
     }
+
+    /// A finding of the audit (23): a round was one turn, whoever led at its end.
+    #[tokio::test]
+    async fn a_leader_that_is_none_any_more_writes_nothing_further() {
+        let later = std::time::Instant::now() + Duration::from_secs(3_600);
+        let (elected, until) = tokio::sync::watch::channel(Some(later));
+        let patches = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = patches.clone();
+        let answer = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            // The Lease goes over while it is answered.
+            elected.send_replace(None);
+            let body = json!({"metadata": {"name": "a"}, "spec": {}}).to_string();
+            let body = kube::client::Body::from(body.into_bytes());
+            std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(body)))
+        });
+        let (client, lead) = (Client::new(answer, "shop"), Lead::until(until));
+        let found: TriggerAuthentication =
+            serde_json::from_value(json!({"metadata": {"name": "a", "uid": "u"}, "spec": {}}))
+                .unwrap();
+        let api = || Api::<TriggerAuthentication>::namespaced(client.clone(), "shop");
+        let mut written = Vec::new();
+        for list in ["x", "y"] {
+            written.push(tell(api(), &found, News::Due(list.into()), &lead).await);
+        }
+        assert_eq!(written, [Some(("u".into(), "x".into())), None]);
+        assert_eq!(patches.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
 }

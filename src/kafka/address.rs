@@ -146,4 +146,29 @@ mod tests {
             assert_eq!(text.parse::<Address>(), Err(error));
         }
     }
+
+    /// A finding of the audit (21): what a broker says is a host is dialled, shown and written into statuses.
+    #[test]
+    fn what_a_broker_tells_is_a_host_of_a_name_s_letters_and_length() {
+        let longest = "a".repeat(255);
+        for host in ["kafka", "b-1.x_y.svc", "10.0.0.1", "fe80::1%eth0", &longest] {
+            assert!(Address::told(host, 9092).is_some(), "{host}");
+        }
+        let longer = "a".repeat(256);
+        for host in [
+            "",
+            "a b",
+            "\u{1b}]0;x\u{7}",
+            "a\nb",
+            "é",
+            "a/b",
+            "a,b",
+            &longer,
+        ] {
+            assert_eq!(Address::told(host, 9092), None, "{host:?}");
+        }
+        for port in [0, -1, 65_536] {
+            assert_eq!(Address::told("kafka", port), None, "{port}");
+        }
+    }
 }

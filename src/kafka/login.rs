@@ -7,7 +7,10 @@ use kafka_protocol::{
     messages::{SaslAuthenticateRequest, SaslHandshakeRequest},
     protocol::StrBytes,
 };
-use rsasl::{mechname::Mechname, prelude::SASLClient};
+use rsasl::{
+    mechname::Mechname,
+    prelude::{SASLClient, Session},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -172,35 +175,65 @@ impl Connection {
         username: &str,
         password: &SecretString,
     ) -> Result<(), Cause> {
-        let mechanism = mechanism.name();
-        let failed = |e: &dyn std::fmt::Display| Cause::Sasl {
-            mechanism,
-            text: first_sentence(&e.to_string()),
-        };
-        self.mechanism(mechanism).await?;
-        let name = Mechname::parse(mechanism.as_bytes()).map_err(|e| failed(&e))?;
-        let config = config(username, password).map_err(|e| failed(&e))?;
-        let mut session = SASLClient::new(config)
-            .start_suggested(&[name])
-            .map_err(|e| failed(&e))?;
+        self.mechanism(mechanism.name()).await?;
+        let mut exchange = Exchange::begin(mechanism, username, password)?;
         let mut received: Option<Vec<u8>> = None;
         loop {
-            let mut out = Vec::new();
-            if mechanism != Mechanism::Plain.name()
-                && let Some(message) = received.as_deref()
-            {
-                sound(message).map_err(|text| Cause::Sasl { mechanism, text })?;
+            let (message, finished) = exchange.step(received.as_deref())?;
+            if let Some(message) = message {
+                received = Some(self.authenticate(message).await?);
             }
-            let state = session
-                .step(received.as_deref(), &mut out)
-                .map_err(|e| failed(&e))?;
-            if state.has_sent_message() {
-                received = Some(self.authenticate(out).await?);
-            }
-            if state.is_finished() {
+            if finished {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Our side of an exchange with a password.
+pub(super) struct Exchange {
+    mechanism: Mechanism,
+    session: Session,
+}
+
+impl Exchange {
+    pub(super) fn begin(
+        mechanism: Mechanism,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<Self, Cause> {
+        let failed = |e: &dyn std::fmt::Display| failed(mechanism, e);
+        let name = Mechname::parse(mechanism.name().as_bytes()).map_err(|e| failed(&e))?;
+        let config = config(username, password).map_err(|e| failed(&e))?;
+        let session = SASLClient::new(config).start_suggested(&[name]);
+        Ok(Self {
+            mechanism,
+            session: session.map_err(|e| failed(&e))?,
+        })
+    }
+
+    /// What is sent after what was received, if anything, and whether that is the end.
+    pub(super) fn step(
+        &mut self,
+        received: Option<&[u8]>,
+    ) -> Result<(Option<Vec<u8>>, bool), Cause> {
+        let mechanism = self.mechanism;
+        if mechanism != Mechanism::Plain
+            && let Some(message) = received
+        {
+            sound(message).map_err(|text| failed(mechanism, &text))?;
+        }
+        let mut out = Vec::new();
+        let state = self.session.step(received, &mut out);
+        let state = state.map_err(|e| failed(mechanism, &e))?;
+        Ok((state.has_sent_message().then_some(out), state.is_finished()))
+    }
+}
+
+fn failed(mechanism: Mechanism, why: &dyn std::fmt::Display) -> Cause {
+    Cause::Sasl {
+        mechanism: mechanism.name(),
+        text: first_sentence(&why.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod connection;
 mod curves;
 mod dial;
 pub mod error;
+pub mod inputs;
 pub mod key;
 pub mod lane;
 mod login;

@@ -75,7 +75,7 @@ pub(super) async fn fetch(
 }
 
 /// Why there is no token.
-struct Said {
+pub(super) struct Said {
     text: String,
     /// Somebody has to change something: here, or the way the client is named.
     configuration: bool,
@@ -209,7 +209,12 @@ async fn ask(
     read(head.status, &body, asked, client)
 }
 
-fn read(status: StatusCode, body: &[u8], asked: Instant, client: &Client) -> Result<Token, Said> {
+pub(super) fn read(
+    status: StatusCode,
+    body: &[u8],
+    asked: Instant,
+    client: &Client,
+) -> Result<Token, Said> {
     let passes = status.is_server_error()
         || matches!(
             status,

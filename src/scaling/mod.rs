@@ -42,7 +42,9 @@ pub use modifiers::{COMPOSITE, Modifiers};
 pub use pause::Pause;
 pub use plan::{External, Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, hpa_name};
 pub use reading::{Readout, read};
-pub use remember::{Recalled, complete, forgets, remember, remembered_topics};
+pub use remember::{
+    Recalled, complete, forgets, remember, remembered_partitions, remembered_topics,
+};
 pub use replicas::{Activity, Move, floor, keeps_awake, next_move};
 pub use rotation::follow;
 pub(crate) use rotation::known;

@@ -167,6 +167,12 @@ pub fn remembered_topics(plan: &Plan, kafka: &Kafka, metric: &str) -> Vec<Arc<st
     recalled.topics.keys().map(|t| t.as_str().into()).collect()
 }
 
+/// How many partitions a remembered topic's text is about; `None` where it is none of ours.
+#[must_use]
+pub fn remembered_partitions(text: &str) -> Option<usize> {
+    read(text).map(|(_, marks)| marks.len())
+}
+
 fn read(text: &str) -> Option<([u8; 16], Vec<Option<Mark>>)> {
     let mut words = text.split(' ');
     let digits = words.next().filter(|w| w.len() == 32 && w.is_ascii())?;

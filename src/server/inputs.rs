@@ -1,5 +1,7 @@
 //! What anybody may send, through the readers that see it before anybody is let in: for the fuzz targets and their corpora.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 
 use super::{
@@ -44,6 +46,12 @@ pub fn headers(headers: &HeaderMap) {
         identity::forwarded(&trust, headers),
         identity::bearer(headers),
     );
+}
+
+/// Reads what kube-apiserver publishes of front proxies and client certificates; how many keys can't be read.
+#[must_use]
+pub fn trust(data: &BTreeMap<String, String>) -> usize {
+    Trust::parse(data, None).1.len()
 }
 
 /// Writes a list of one item as protobuf.

@@ -97,7 +97,7 @@ fn fetched(_: i16) -> impl Strategy<Value = FetchResponse> {
     })
 }
 
-fn directory() -> PathBuf {
+pub fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpora")
 }
 

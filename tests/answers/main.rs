@@ -17,3 +17,4 @@ mod smallest;
 mod tail;
 #[path = "../../fuzz/take.rs"]
 mod take;
+mod words;

@@ -87,6 +87,22 @@ async fn the_front_proxy_passes_on_user_groups_uid_and_extras() {
     );
 }
 
+/// A finding of the audit (20).
+#[tokio::test]
+async fn names_of_users_and_groups_are_utf_8_as_kube_apiserver_forwards_them() {
+    let rig = closed().await;
+    let headers = [
+        ("x-remote-user", "Jörg"),
+        ("x-remote-group", "développeurs"),
+        ("x-remote-extra-team", "数据"),
+    ];
+    let answer = rig.front_proxy().await.get(PATH, &headers).await;
+    assert_eq!(taken_for(&answer), "Jörg");
+    let asked = last(&rig);
+    assert_eq!(asked["groups"][0], "développeurs");
+    assert_eq!(asked["extra"]["team"][0], "数据");
+}
+
 #[tokio::test]
 async fn a_uid_is_believed_only_where_its_header_is_published() {
     let rig = closed().await;

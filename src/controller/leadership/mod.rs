@@ -57,6 +57,18 @@ pub struct Lead {
 }
 
 impl Lead {
+    /// Of a test, which says until when it is elected.
+    #[cfg(test)]
+    pub(super) fn until(until: watch::Receiver<Option<Instant>>) -> Self {
+        Self {
+            until,
+            pulse: Pulse::default(),
+            longest_turn: Duration::from_secs(10),
+            keda: watch::channel(Keda::Ignored).1,
+            writers: Arc::new(Semaphore::new(1)),
+        }
+    }
+
     /// Whether a write may begin.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -131,17 +143,11 @@ mod tests {
     /// The other replica takes over meanwhile.
     #[tokio::test]
     async fn a_replica_whose_engine_stands_still_writes_nothing_whatever_its_lease_says() {
-        let (now, longest_turn) = (Instant::now(), Duration::from_secs(10));
+        let now = Instant::now();
         let pulse = Pulse::default();
         let (_elected, until) = watch::channel(Some(now + Duration::from_secs(3_600)));
-        let (_seen, keda) = watch::channel(Keda::Ignored);
-        let lead = Lead {
-            until,
-            pulse: pulse.clone(),
-            longest_turn,
-            keda,
-            writers: Arc::new(Semaphore::new(1)),
-        };
+        let mut lead = Lead::until(until);
+        lead.pulse = pulse.clone();
         assert!(lead.holds(), "before the first turn nothing is late");
         for (seconds, holds) in [(0, true), (9, true), (10, false), (60, false), (1, true)] {
             pulse.beat(now.checked_sub(Duration::from_secs(seconds)).unwrap());

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bed::Identity;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -114,7 +114,9 @@ impl Caller {
         let uri = format!("https://{NAME}{path}");
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            // Names of people are UTF-8.
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request = request.header(*name, value);
         }
         let request = request.body(Full::from(body)).unwrap();
         let mut sender = self.sender.clone();
