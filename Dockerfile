@@ -6,6 +6,7 @@ WORKDIR /src
 COPY . .
 ENV LAGSCALE_REVISION=$REVISION
 RUN make static && mkdir -p /out/licenses && cp LICENSE /out/licenses/ && cp "$(make -s static-path)" /out/lagscale
+RUN make sbom && cp target/sbom/lagscale.cdx.json /out/
 
 FROM scratch
 ARG REVISION=unknown
@@ -15,6 +16,7 @@ LABEL org.opencontainers.image.title="lagscale" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision=$REVISION
 COPY --from=build /out/licenses /licenses
+COPY --from=build /out/lagscale.cdx.json /sbom/lagscale.cdx.json
 COPY --from=build /out/lagscale /lagscale
 USER 65532:65532
 ENTRYPOINT ["/lagscale"]

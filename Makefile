@@ -13,7 +13,7 @@ SAMPLE_IMAGE ?= lagscale-sample:0.1.0
 DOCKER ?= docker
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help demo test quick lint fmt bed crds certs deny fuzz corpora static static-path image sample-image
+.PHONY: help demo test quick lint fmt bed crds certs deny sbom fuzz corpora static static-path image sample-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
@@ -26,7 +26,8 @@ help:
 	@echo "make crds          manifests/base/crds.yaml from the types"
 	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
 	@echo "make corpora       the seeds of the fuzz targets anew, in tests/corpora"
-	@echo "make deny          licences, bans and advisories of all dependencies (needs cargo-deny)"
+	@echo "make deny          licences, bans, sources and advisories of all dependencies (installs cargo-deny)"
+	@echo "make sbom          a CycloneDX bill of materials of the binary (installs cargo-cyclonedx)"
 
 demo: bed
 	$(CARGO) build --locked --bin lagscale --examples
@@ -69,8 +70,18 @@ image:
 sample-image:
 	$(DOCKER) build -f examples/Dockerfile -t $(SAMPLE_IMAGE) .
 
+# Advisories are checked where their database, a git repository, can be fetched.
 deny:
-	$(CARGO) deny --locked check
+	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check bans licenses sources
+	@if $(CARGO) deny --locked fetch db; then $(CARGO) deny --locked check --disable-fetch advisories; \
+		else echo "advisories were not checked: their database could not be fetched"; fi
+
+# A CycloneDX bill of materials of the binary, target/sbom/lagscale.cdx.json.
+sbom:
+	@$(CARGO) cyclonedx --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-cyclonedx
+	$(CARGO) cyclonedx --format json --target $(TARGET) --override-filename lagscale.cdx
+	@mkdir -p target/sbom && mv lagscale.cdx.json target/sbom/ && rm -f tests/bed/lagscale.cdx.json
 
 # An input of 64 KiB may cost twenty times its size, as tests/answers has it; the limits are not far above that.
 fuzz:
