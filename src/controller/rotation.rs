@@ -1,5 +1,5 @@
 //! Whether a credential has another value behind the same reference, or is another one: only the former goes on with what the
-//! value before it reads (DESIGN promise 5).
+//! value before it reads.
 
 use std::{collections::BTreeSet, sync::Arc};
 

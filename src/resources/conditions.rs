@@ -1,4 +1,4 @@
-//! Conditions as KEDA writes them: no timestamps, no observed generation (keda-behaviour.md §2.2).
+//! Conditions as KEDA writes them: no timestamps, no observed generation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

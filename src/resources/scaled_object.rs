@@ -1,4 +1,4 @@
-//! ScaledObject: what is scaled, between which bounds, by which triggers (keda-behaviour.md §2.1).
+//! ScaledObject: what is scaled, between which bounds, by which triggers.
 // Printer columns share their type, which the lint takes for a repetition.
 #![allow(clippy::duplicated_attributes)]
 

@@ -54,7 +54,7 @@ pub struct ScaledObjectStatus {
     /// What the last poll found, by metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub triggers_activity: BTreeMap<String, TriggerActivity>,
-    /// See keda-behaviour.md §2.2.
+    /// What a person reads first, in KEDA's types and reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Ours: where the groups stood when the workload went to sleep, by metric.

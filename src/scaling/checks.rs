@@ -1,5 +1,5 @@
 //! What is wrong with a ScaledObject by itself, in KEDA's words: told by the condition of a stored object, and by the
-//! webhook before it is stored (keda-behaviour.md §2.5, §2.13).
+//! webhook before it is stored.
 
 use std::collections::BTreeSet;
 

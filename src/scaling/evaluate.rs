@@ -210,7 +210,7 @@ fn readout(
     }
 }
 
-/// DESIGN section 4. Unknown bounds leave the live value, within the object's own limits.
+/// As docs/lag.md has it under "How many replicas". Unknown bounds leave the live value, within the object's own limits.
 fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
     let least = plan.min.max(1);
     let spec = plan.max.max(least);

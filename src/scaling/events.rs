@@ -1,4 +1,4 @@
-//! The events that a change of status is worth, with KEDA's reasons and texts (keda-behaviour.md §2.14). They follow from
+//! The events that a change of status is worth, with KEDA's reasons and texts. They follow from
 //! two statuses, so that a restart tells nothing twice.
 
 use std::collections::BTreeSet;

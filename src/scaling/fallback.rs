@@ -1,4 +1,4 @@
-//! What is served while a metric can't be read, where its owner says so (keda-behaviour.md §2.9). A total outage counts
+//! What is served while a metric can't be read, where its owner says so. A total outage counts
 //! like any failure, once per polling interval.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The HPA that an object is to have (keda-behaviour.md §2.6).
+//! The HPA that an object is to have.
 
 use std::collections::BTreeMap;
 

@@ -84,7 +84,7 @@ pub(super) fn lag(
     Ok((lag, at))
 }
 
-/// A lag as it is served, cut and lifted as DESIGN section 4 says; `bare` has neither bound.
+/// A lag as it is served, cut and lifted as docs/lag.md says under "How many replicas"; `bare` has neither bound.
 pub(super) fn served(
     kafka: &Kafka,
     metric_type: MetricType,

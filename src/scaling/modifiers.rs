@@ -1,4 +1,4 @@
-//! `advanced.scalingModifiers`: a formula over the triggers, served as one metric instead of theirs (keda-behaviour.md §2.10).
+//! `advanced.scalingModifiers`: a formula over the triggers, served as one metric instead of theirs.
 
 use super::Formula;
 use crate::{

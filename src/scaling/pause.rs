@@ -1,4 +1,4 @@
-//! The annotations that pause an object, whole or in one direction, or force its activation (keda-behaviour.md §2.4).
+//! The annotations that pause an object, whole or in one direction, or force its activation.
 
 use std::collections::BTreeMap;
 

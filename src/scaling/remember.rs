@@ -1,4 +1,4 @@
-//! What a status remembers of a sleeping workload's groups (DESIGN promise 6): written once when it goes to sleep, read when
+//! What a status remembers of a sleeping workload's groups: written once when it goes to sleep, read when
 //! a process starts, bounded in size. It is `lag::Mark`s as text, by metric and topic.
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};

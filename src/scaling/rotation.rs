@@ -1,4 +1,4 @@
-//! A credential's value changes behind the same reference (DESIGN promise 5): until the new one has read everything, what the
+//! A credential's value changes behind the same reference: until the new one has read everything, what the
 //! former one reads is served, and what is wrong with the new one is told.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! The number an HPA is to see (DESIGN section 4): cut where more consumers could not work, lifted just enough where the
+//! The number an HPA is to see (docs/lag.md, "How many replicas"): cut where more consumers could not work, lifted just enough where the
 //! HPA's tolerance would hold it one short. Simulated for maxReplicas to 130: exact from every start.
 
 /// What surrounds a lag.

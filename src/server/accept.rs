@@ -1,5 +1,5 @@
 //! Content negotiation as Kubernetes' API servers do it: clauses of the Accept header, best first, against what the
-//! path can be written as (external-metrics-api.md §1.1).
+//! path can be written as.
 
 use http::{HeaderMap, HeaderValue, header};
 

@@ -192,7 +192,7 @@ pub(super) struct Authenticator {
 
 impl Authenticator {
     /// Who sent a request with these headers over this connection: by the front proxy's word, by their own certificate, by
-    /// their token, in this order (external-metrics-api.md §4.3). Without any credential it is `system:anonymous`. With it comes
+    /// their token, in this order. Without any credential it is `system:anonymous`. With it comes
     /// what was shown for it.
     pub async fn authenticate(
         &self,

@@ -1,5 +1,5 @@
 //! The two objects that clients ask for as protobuf, written as Kubernetes' own serializer writes them: default values of
-//! plain fields included (external-metrics-api.md §2.4). Only their few fields are known here, so no schema is compiled.
+//! plain fields included. Only their few fields are known here, so no schema is compiled.
 
 use super::{external_metrics::Item, reply::Failure};
 

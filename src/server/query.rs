@@ -1,4 +1,4 @@
-//! The query of a metric GET, as `ListOptions` are read and validated (external-metrics-api.md §2.1). Most of it is only
+//! The query of a metric GET, as `ListOptions` are read and validated. Most of it is only
 //! checked: the values of a metric are one short list.
 
 use std::borrow::Cow;

@@ -1,5 +1,5 @@
 //! A handshake that asks for a client certificate without judging it: whether it is good depends on who is asked
-//! (external-metrics-api.md §4.2), and a refused handshake would be no HTTP answer.
+//!, and a refused handshake would be no HTTP answer.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The `apache-kafka` trigger: KEDA's second Kafka scaler, with a validator of its own (keda-behaviour.md §1.7). What it
+//! The `apache-kafka` trigger: KEDA's second Kafka scaler, with a validator of its own. What it
 //! reads is the same.
 
 use super::{

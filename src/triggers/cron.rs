@@ -1,4 +1,4 @@
-//! The `cron` trigger: a number of replicas between a start and an end (keda-behaviour.md §3).
+//! The `cron` trigger: a number of replicas between a start and an end.
 
 use jiff::{
     Timestamp,

@@ -1,4 +1,4 @@
-//! How any field of a trigger is read (keda-behaviour.md §1.1, KEDA's typed configuration): sources in order, trimmed,
+//! How any field of a trigger is read (as by KEDA's typed configuration): sources in order, trimmed,
 //! empty counts as absent; every error is gathered before anything is refused.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The `kafka` trigger: every field of KEDA 2.20 with its validation, in its order (keda-behaviour.md §1.2).
+//! The `kafka` trigger: every field of KEDA 2.20 with its validation, in its order.
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! `sasl: oauthbearer`: where a token comes from (keda-behaviour.md §1.8), and the credentials that AWS wants for one.
+//! `sasl: oauthbearer`: where a token comes from, and the credentials that AWS wants for one.
 
 use std::collections::BTreeMap;
 

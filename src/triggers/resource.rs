@@ -1,4 +1,4 @@
-//! The `cpu` and `memory` triggers: metrics that the HPA reads by itself (keda-behaviour.md §2.12).
+//! The `cpu` and `memory` triggers: metrics that the HPA reads by itself.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// DESIGN: the last good pair stands "for two ticks and a metadata refresh".
+/// The last good pair stands "for two ticks and a metadata refresh".
 #[tokio::test]
 async fn a_commit_beyond_the_end_has_its_topic_described_before_it_is_believed() {
     let mut bench = Bench::new(1).await;

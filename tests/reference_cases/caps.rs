@@ -70,7 +70,7 @@ pub fn read_lags(row: &Row, bench: &mut Bench) {
     }
 }
 
-/// DESIGN section 4 for a row without the switches that replace it: metric and replicas of a stock HPA. `None` with them.
+/// docs/lag.md, "How many replicas", for a row without the switches that replace it: metric and replicas of a stock HPA. `None` with them.
 pub fn wanted(row: &Row) -> Option<(i64, i64)> {
     if ["allowIdleConsumers", "ensureEvenDistributionOfPartitions"]
         .iter()
@@ -95,7 +95,7 @@ pub fn wanted(row: &Row) -> Option<(i64, i64)> {
     Some((metric, desired(metric, threshold, current, max)))
 }
 
-/// What a stock HPA asks for (external-metrics-api.md §3.2), at most `max`.
+/// What a stock HPA asks for, at most `max`.
 fn desired(metric: i64, threshold: i64, current: i64, max: i64) -> i64 {
     if current == 0 {
         return 0;

@@ -1,4 +1,4 @@
-//! Where we depart from the reference on purpose: for which inputs, what happens instead, and the line of DESIGN section 5
+//! Where we depart from the reference on purpose: for which inputs, what happens instead, and the line of docs/departures.md
 //! behind it. The rules look at inputs, so they also hold for rows nobody has seen yet.
 
 use lagscale::lag::Policy;
@@ -45,13 +45,13 @@ static DEPARTURES: [Departure; 14] = [
         section: "kafka_client_options",
         holds: |row| row["expect"]["fetchWholeClusterMetadata"] == true,
         instead: named_topics_only,
-        why: "cost grows with brokers and partitions (promise 4): nobody fetches the metadata of a whole cluster",
+        why: "cost grows with brokers and partitions: nobody fetches the metadata of a whole cluster",
     },
     Departure {
         section: "partition_lag",
         holds: |row| row["end"] == "absent",
         instead: absent,
-        why: "a partition missing in a reply counts 0: promise 1, it is unknown",
+        why: "a partition missing in a reply counts 0: it is unknown",
     },
     Departure {
         section: "partition_lag",
@@ -90,13 +90,13 @@ static DEPARTURES: [Departure; 14] = [
         section: "kafka_config_metadata",
         holds: neither_policy,
         instead: everything,
-        why: "a doubt is resolved towards the higher number (promise 1): a policy that is neither counts everything",
+        why: "a doubt is resolved towards the higher number: a policy that is neither counts everything",
     },
     Departure {
         section: "apache_config_metadata",
         holds: neither_policy,
         instead: everything,
-        why: "a doubt is resolved towards the higher number (promise 1): a policy that is neither counts everything",
+        why: "a doubt is resolved towards the higher number: a policy that is neither counts everything",
     },
     Departure {
         section: "cap",
@@ -115,7 +115,7 @@ static DEPARTURES: [Departure; 14] = [
             wanted.is_some_and(|(m, d)| expected["metric"] != m || expected["desired"] != d)
         },
         instead: |row| same(&capped(row), &wanted(row).unwrap_or_default()),
-        why: "cap by integer division: section 4, exactly the partitions",
+        why: "cap by integer division: exactly the partitions",
     },
     Departure {
         section: "fallback_metric",

@@ -86,7 +86,7 @@ fn steps(row: &Row) -> Vec<(Option<i64>, i64)> {
         .collect()
 }
 
-/// DESIGN section 5 for each step: counted lag and activation.
+/// docs/departures.md for each step: counted lag and activation.
 pub fn steps_here(row: &Row) -> Vec<(i64, i64)> {
     let steps = steps(row);
     let first = steps[0].1;

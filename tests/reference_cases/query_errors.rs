@@ -47,12 +47,12 @@ pub fn query_error(row: &Row) -> Outcome {
     code(row).ok_or("no code for it")?()
 }
 
-/// One partition's trouble fails the whole query there; promise 1 here.
+/// One partition's trouble fails the whole query there, and not here.
 pub const ONE_PARTITION: Departure = Departure {
     section: "whole_query_errors",
     holds: |row| code(row).is_some_and(|c| std::ptr::fn_addr_eq(c, one_partition as Code)),
     instead: |_| one_partition(),
-    why: "one failing partition fails all: promise 1, its last pair stands and the value never scales in",
+    why: "one failing partition fails all: its last pair stands and the value never scales in",
 };
 
 /// The whole trigger is unknown: never read, it serves nothing, and says what the broker said.

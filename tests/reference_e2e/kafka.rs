@@ -150,7 +150,7 @@ impl Row<'_> {
         self.scene.keeps(&self.observer, replicas, span).await;
     }
 
-    /// DESIGN section 5: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
+    /// docs/departures.md: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
     async fn excluded(&self, replicas: i32) {
         eprintln!("departs: persistent lag: it counts for one pollingInterval, then no more");
         // What the HPA says of itself may be from before there was a lag.

@@ -1,4 +1,4 @@
-//! The environment of a scale target's container, as its pod template lets us know it (keda-behaviour.md §5.1).
+//! The environment of a scale target's container, as its pod template lets us know it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

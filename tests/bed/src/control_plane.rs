@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver and kube-controller-manager: a real control plane without nodes (external-metrics-api.md §7.2).
+//! etcd, kube-apiserver and kube-controller-manager: a real control plane without nodes.
 
 use std::{
     fs,
