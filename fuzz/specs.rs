@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use lagscale::{
     certificates::Kept,
     cli::Properties,
-    kafka::{Topics, inputs as said},
+    kafka::{Topics, inputs::scram as exchange, oauth::is_token},
     scaling::{Formula, remembered_partitions},
     server::{
         inputs,
@@ -122,13 +122,13 @@ fn schedule(text: &str) {
 }
 
 fn scram(text: &str) {
-    let _ = said::scram(text.lines());
+    let _ = exchange(text.lines());
 }
 
 /// The first line is the status.
 fn token_answer(text: &str) {
     let (status, body) = text.split_once('\n').unwrap_or_default();
-    let _ = said::token_answer(status.parse().unwrap_or(200), body.as_bytes());
+    let _ = is_token(status.parse().unwrap_or(200), body.as_bytes());
 }
 
 fn remembered(text: &str) {

@@ -19,9 +19,9 @@ use lagscale::{
     kafka::{
         reader::{Malformed, Reader, read},
         requests::{
-            Isolation, commits, coordinators, layout, login, members, offsets,
-            tail::{self, Positions},
-            versions,
+            Isolation, api_versions, describe_groups,
+            fetch::{self, Positions},
+            find_coordinator, list_offsets, metadata, offset_fetch, sasl,
         },
     },
     selector::Selector,
@@ -78,54 +78,63 @@ fn answered(target: &str, input: &[u8]) -> Result<(), Malformed> {
     };
     match target {
         "api_versions" => {
-            answer::<ApiVersionsRequest, _>(0..=0, *selector, frame, versions::decode)
+            answer::<ApiVersionsRequest, _>(0..=0, *selector, frame, api_versions::decode)
         }
         "metadata" => {
-            answer::<MetadataRequest, _>(0..=layout::CAP, *selector, frame, layout::decode)
+            answer::<MetadataRequest, _>(0..=metadata::CAP, *selector, frame, metadata::decode)
         }
         "find_coordinator" => {
-            let versions = 0..=coordinators::CAP;
+            let versions = 0..=find_coordinator::CAP;
             answer::<FindCoordinatorRequest, _>(versions, *selector, frame, |answer| {
-                if answer.version() >= coordinators::MANY {
-                    coordinators::decode_many(answer).map(drop)
+                if answer.version() >= find_coordinator::MANY {
+                    find_coordinator::decode_many(answer).map(drop)
                 } else {
-                    coordinators::decode_one(answer).map(drop)
+                    find_coordinator::decode_one(answer).map(drop)
                 }
             })
         }
         "offset_fetch" => {
-            let versions = 1..=commits::CAP;
+            let versions = 1..=offset_fetch::CAP;
             answer::<OffsetFetchRequest, _>(versions, *selector, frame, |answer| {
-                if answer.version() >= commits::MANY {
-                    commits::decode_many(answer).map(drop)
+                if answer.version() >= offset_fetch::MANY {
+                    offset_fetch::decode_many(answer).map(drop)
                 } else {
-                    commits::decode_one(answer).map(drop)
+                    offset_fetch::decode_one(answer).map(drop)
                 }
             })
         }
-        "list_offsets" => {
-            answer::<ListOffsetsRequest, _>(1..=offsets::CAP, *selector, frame, offsets::decode)
-        }
+        "list_offsets" => answer::<ListOffsetsRequest, _>(
+            1..=list_offsets::CAP,
+            *selector,
+            frame,
+            list_offsets::decode,
+        ),
         "sasl_handshake" => {
-            let (cap, decode) = (login::HANDSHAKE_CAP, login::decode_handshake);
+            let (cap, decode) = (sasl::HANDSHAKE_CAP, sasl::decode_handshake);
             answer::<SaslHandshakeRequest, _>(0..=cap, *selector, frame, decode)
         }
         "sasl_authenticate" => {
-            let (cap, decode) = (login::AUTHENTICATE_CAP, login::decode_authenticate);
+            let (cap, decode) = (sasl::AUTHENTICATE_CAP, sasl::decode_authenticate);
             answer::<SaslAuthenticateRequest, _>(0..=cap, *selector, frame, decode)
         }
         "fetch" => {
             let positions = Positions::from([("t".into(), [(0, 5), (1, 0)].into())]);
-            answer::<FetchRequest, _>(4..=tail::CAP, *selector, frame, |answer| {
-                tail::decode(answer, Isolation::ReadCommitted, &positions)
+            answer::<FetchRequest, _>(4..=fetch::CAP, *selector, frame, |answer| {
+                fetch::decode(answer, Isolation::ReadCommitted, &positions)
             })
         }
         "describe_groups" => {
-            let (cap, decode) = (members::CLASSIC_CAP, members::decode_classic);
+            let (cap, decode) = (
+                describe_groups::CLASSIC_CAP,
+                describe_groups::decode_classic,
+            );
             answer::<DescribeGroupsRequest, _>(0..=cap, *selector, frame, decode)
         }
         "consumer_group_describe" => {
-            let (cap, decode) = (members::CONSUMER_CAP, members::decode_consumer);
+            let (cap, decode) = (
+                describe_groups::CONSUMER_CAP,
+                describe_groups::decode_consumer,
+            );
             answer::<ConsumerGroupDescribeRequest, _>(0..=cap, *selector, frame, decode)
         }
         other => panic!("no target {other}"),

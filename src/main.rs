@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         Some(Command::Explain(args)) => waited(cli::explain(&args)),
         Some(Command::Crd) => cli::crds(),
         Some(Command::Certs(certs)) => cli::certs(&certs).map(|()| true),
-        Some(Command::Completions(args)) => Ok(cli::completions(&args)),
+        Some(Command::Completions(args)) => {
+            lagscale::args::completions(&args);
+            Ok(true)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

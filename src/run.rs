@@ -14,14 +14,16 @@ use tokio::{
 use crate::{
     args::{CredentialArgs, ElectionArgs, RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{self, Controller, CredentialRules, ElectionRules, KedaRules, Lead, Terms},
+    controller::{
+        self, Controller, CredentialRules, ElectionRules, KedaRules, Lead, Leading, Terms,
+    },
     descriptors,
     kafka::Budgets,
     poll::Timing,
     pulse::Pulse,
     scaling::{Settings, table::Table},
     server::{self, Limits, Server, Source, plain, webhooks::Neighbours},
-    telemetry::{self, Collector, Compatible, Counts, Leading, Samples},
+    telemetry::{self, Collector, Compatible, Counts, Samples},
 };
 
 /// Runs until SIGTERM or SIGINT; an error says which part could not begin.

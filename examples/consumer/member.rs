@@ -280,7 +280,9 @@ impl Member {
         let security = self.args.kafka.security();
         let mut last: Failure = "no bootstrap server".into();
         for server in self.args.kafka.bootstrap_servers.split(',') {
-            match Connection::dial(&server.trim().parse()?, &security, Deadlines::default()).await {
+            match lagscale::kafka::dial(&server.trim().parse()?, &security, Deadlines::default())
+                .await
+            {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error.into(),
             }
@@ -319,7 +321,8 @@ impl Member {
             let port = u16::try_from(found.port)?;
             let address = Address::new(found.host.as_str(), port);
             let security = self.args.kafka.security();
-            let connection = Connection::dial(&address, &security, Deadlines::default()).await?;
+            let connection =
+                lagscale::kafka::dial(&address, &security, Deadlines::default()).await?;
             self.coordinator = Some(connection);
         }
         self.coordinator

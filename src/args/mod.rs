@@ -3,9 +3,9 @@
 mod parts;
 mod values;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, builder::FalseyValueParser};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     cli,
@@ -46,7 +46,7 @@ pub enum Command {
     #[command(visible_alias = "crds")]
     Crd,
     /// Write a CA and a serving certificate for the API server's Service.
-    Certs(CertsArgs),
+    Certs(cli::CertsArgs),
     /// Print what a shell reads to complete commands and flags.
     Completions(CompletionsArgs),
 }
@@ -135,21 +135,10 @@ pub struct RunArgs {
     pub zap_time_encoding: Times,
 }
 
-/// Flags of `certs`.
-#[derive(Debug, Args)]
-pub struct CertsArgs {
-    /// Folder to write to.
-    #[arg(long, default_value = "certs")]
-    pub directory: PathBuf,
-    /// Namespace of the Service.
-    #[arg(long, default_value = "lagscale")]
-    pub namespace: String,
-    /// Name of the Service.
-    #[arg(long, default_value = "lagscale")]
-    pub service: String,
-    /// Write anew over what is there.
-    #[arg(long)]
-    pub force: bool,
+/// Prints what a shell reads to complete commands and flags.
+pub fn completions(args: &CompletionsArgs) {
+    let (mut command, mut out) = (Cli::command(), std::io::stdout());
+    clap_complete::generate(args.shell, &mut command, "lagscale", &mut out);
 }
 
 #[cfg(test)]

@@ -5,15 +5,34 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use crate::{args::CertsArgs, certificates};
+use clap::Args;
+
+use crate::certificates;
 
 const CA_YEARS: u32 = 10;
 const LEAF_YEARS: u32 = 1;
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Flags of `certs`.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Folder to write to.
+    #[arg(long, default_value = "certs")]
+    pub directory: PathBuf,
+    /// Namespace of the Service.
+    #[arg(long, default_value = "lagscale")]
+    pub namespace: String,
+    /// Name of the Service.
+    #[arg(long, default_value = "lagscale")]
+    pub service: String,
+    /// Write anew over what is there.
+    #[arg(long)]
+    pub force: bool,
+}
 
 /// Writes `ca.crt`, `ca.key`, `tls.crt` and `tls.key`; never over what is there, unless forced.
 pub fn certs(args: &CertsArgs) -> Result<(), Box<dyn Error>> {

@@ -11,21 +11,18 @@ mod properties;
 
 use std::{error::Error, fmt::Write as _, io::Write as _, time::Duration};
 
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 
 pub use brokers::ClusterArgs;
-pub use certs::certs;
+pub use certs::{CertsArgs, certs};
 pub use check::{CheckArgs, check};
 pub use explain::{ExplainArgs, explain};
 pub use lag::{LagArgs, lag};
 pub use peek::{PeekArgs, peek};
 pub use properties::Properties;
 
-use crate::{
-    args::{Cli, CompletionsArgs},
-    text,
-};
+use crate::text;
 
 /// Whether all is well; an error is neither yes nor no.
 pub type Done = Result<bool, Box<dyn Error>>;
@@ -79,18 +76,6 @@ pub fn crds() -> Done {
     let yaml = crate::resources::crds()?;
     say(&yaml)?;
     Ok(true)
-}
-
-/// Prints what a shell reads to complete commands and flags.
-#[must_use]
-pub fn completions(args: &CompletionsArgs) -> bool {
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "lagscale",
-        &mut std::io::stdout(),
-    );
-    true
 }
 
 /// Columns as wide as their widest cell, two blanks apart.

@@ -238,9 +238,13 @@ fn authentications(namespace: &str, object: &ScaledObject) -> BTreeSet<Authentic
     let references = limits::readable(object).iter();
     let references = references.filter_map(|t| t.authentication_ref.as_ref());
     references
-        .map(|reference| match reference.kind.as_deref() {
-            Some("ClusterTriggerAuthentication") => Authentication::Cluster(reference.name.clone()),
-            _ => Authentication::Namespaced((namespace.to_owned(), reference.name.clone())),
+        .map(|reference| {
+            let name = reference.name.clone();
+            if reference.is_cluster_wide() {
+                Authentication::Cluster(name)
+            } else {
+                Authentication::Namespaced((namespace.to_owned(), name))
+            }
         })
         .collect()
 }

@@ -9,10 +9,9 @@ use super::{
 };
 use crate::{
     lag::Moment,
+    resources::names::TRANSFER,
     scaling::{Plan, difference, is_made_for, wanted},
 };
-
-const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 
 /// Whose a live HPA is.
 enum Ownership {

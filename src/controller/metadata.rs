@@ -4,11 +4,10 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::object::Object;
-use crate::scaling::Plan;
-
-/// Of everything KEDA handles. Nobody else takes it off once KEDA is gone.
-pub(super) const FINALIZER: &str = "finalizer.keda.sh";
-const NAME: &str = "scaledobject.keda.sh/name";
+use crate::{
+    resources::names::{FINALIZER, SCALED_OBJECT},
+    scaling::Plan,
+};
 
 /// What was done about an object's labels and finalizers.
 #[derive(Default)]
@@ -38,14 +37,17 @@ impl Object {
 fn patch(plan: &Plan, unhold: bool) -> Option<Value> {
     let object = &plan.object;
     let mut metadata = json!({"resourceVersion": object.resource_version()});
-    let labelled = object.labels().get(NAME).is_some_and(|l| **l == *plan.name);
+    let labelled = object
+        .labels()
+        .get(SCALED_OBJECT)
+        .is_some_and(|l| **l == *plan.name);
     let held = object.finalizers().iter().any(|f| f == FINALIZER);
     let keep = plan.restores() || held && !unhold;
     if labelled && held == keep {
         return None;
     }
     if !labelled {
-        metadata["labels"] = json!({ NAME: *plan.name });
+        metadata["labels"] = json!({ SCALED_OBJECT: *plan.name });
     }
     if held != keep {
         let others = object.finalizers().iter().filter(|f| *f != FINALIZER);

@@ -14,11 +14,13 @@ use super::{
     apply,
     hpas::owns,
     leadership::Lead,
-    metadata::FINALIZER,
     object::ECHO,
     target::{self, within},
 };
-use crate::{resources::ScaledObject, scaling::Plan};
+use crate::{
+    resources::{ScaledObject, names::FINALIZER},
+    scaling::Plan,
+};
 
 const RETRY: Duration = Duration::from_secs(5);
 /// A minute, and the deletion goes on.

@@ -21,7 +21,7 @@ pub(super) fn origins(namespace: &str, object: &ScaledObject, lookup: &impl Look
         .map(|trigger| {
             let reference = trigger.authentication_ref.as_ref()?;
             let name = &reference.name;
-            if reference.kind.as_deref() == Some("ClusterTriggerAuthentication") {
+            if reference.is_cluster_wide() {
                 let found = lookup.cluster_authentication(name)?;
                 Some(version(&*found))
             } else {

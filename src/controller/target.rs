@@ -10,10 +10,7 @@ use kube::{
     discovery::{self, ApiResource},
 };
 
-use crate::{
-    resources::{GroupVersionKindResource, ScaleTarget},
-    scaling::Plan,
-};
+use crate::{resources::GroupVersionKindResource, scaling::Plan};
 
 /// Pods in one answer: whole ones are large.
 const PAGE: u32 = 500;
@@ -46,8 +43,12 @@ pub(super) async fn read(
     count_pods: bool,
 ) -> Result<Target, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let (version, kind) = kind_of(reference);
-    let resource = within(resource_of(client, &version, &kind)).await?;
+    let resource = within(resource_of(
+        client,
+        reference.api_version(),
+        reference.kind(),
+    ))
+    .await?;
     let api =
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     let scale = within(async {
@@ -98,8 +99,12 @@ pub(super) async fn set(
     to: i32,
 ) -> Result<Option<i32>, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let (version, kind) = kind_of(reference);
-    let resource = within(resource_of(client, &version, &kind)).await?;
+    let resource = within(resource_of(
+        client,
+        reference.api_version(),
+        reference.kind(),
+    ))
+    .await?;
     let api =
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     within(async {
@@ -128,8 +133,12 @@ pub(super) async fn set(
 /// Sets the workload to `to` replicas, whatever it has. One that is gone needs nothing.
 pub(super) async fn restore(client: &Client, plan: &Plan, to: i32) -> Result<(), TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let (version, kind) = kind_of(reference);
-    let resource = within(resource_of(client, &version, &kind)).await?;
+    let resource = within(resource_of(
+        client,
+        reference.api_version(),
+        reference.kind(),
+    ))
+    .await?;
     let api =
         kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
     let patch = serde_json::json!({"spec": {"replicas": to}});
@@ -205,16 +214,6 @@ pub(super) async fn within<T>(
         Ok(result) => result,
         Err(_) => Err(format!("the API server did not answer within {PATIENCE:?}")),
     }
-}
-
-/// `apiVersion` and `kind` of a target, with KEDA's defaults.
-pub(super) fn kind_of(reference: &ScaleTarget) -> (String, String) {
-    let or = |field: &Option<String>, default: &str| {
-        let field = field.clone().filter(|f| !f.is_empty());
-        field.unwrap_or_else(|| default.into())
-    };
-    let version = or(&reference.api_version, "apps/v1");
-    (version, or(&reference.kind, "Deployment"))
 }
 
 /// How objects of a kind are asked for.

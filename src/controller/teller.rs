@@ -7,9 +7,12 @@ use kube::{
     runtime::events::{Event as Told, EventType, Recorder, Reporter},
 };
 
-use crate::{resources::ScaledObject, scaling::Event};
+use crate::{
+    resources::{ScaledObject, names},
+    scaling::Event,
+};
 
-const REPORTER: &str = "keda-operator";
+const REPORTER: &str = names::OPERATOR;
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -93,11 +93,8 @@ fn users(objects: &[Arc<ScaledObject>]) -> Users {
     for object in live {
         let triggers = limits::readable(object).iter();
         for reference in triggers.filter_map(|t| t.authentication_ref.as_ref()) {
-            let namespace = match reference.kind.as_deref() {
-                Some("ClusterTriggerAuthentication") => String::new(),
-                _ => object.namespace().unwrap_or_default(),
-            };
-            let key = (namespace, reference.name.clone());
+            let namespace = object.namespace().filter(|_| !reference.is_cluster_wide());
+            let key = (namespace.unwrap_or_default(), reference.name.clone());
             users.entry(key).or_default().insert(object.name_any());
         }
     }

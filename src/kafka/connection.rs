@@ -16,13 +16,11 @@ use tokio::{
 };
 
 use super::{
-    Address, Budget, Cause, Error, Security,
-    dial::{Stream, connect, handshake},
+    Address, Budget, Cause, Error,
     error::first_sentence,
-    login::Login,
     reader::{self, Malformed, Reader},
-    requests::versions::{self, Versions},
-    tls::Tls,
+    requests::api_versions::{self, Versions},
+    stream::Stream,
     traffic::{self, Open},
 };
 
@@ -74,44 +72,32 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Dials, exchanges versions and logs in, all within `deadlines.dial`; a token that is needed first has its own time.
-    pub async fn dial(
-        address: &Address,
-        security: &Security,
+    /// A connection over a stream that was just opened, on which nothing was asked yet. `anonymous`: without a login.
+    pub(super) fn over(
+        stream: Box<dyn Stream>,
+        address: Address,
         deadlines: Deadlines,
-    ) -> Result<Self, Error> {
-        Self::dial_on(&Budget::default(), address, security, deadlines).await
+        budget: Budget,
+        anonymous: bool,
+    ) -> Self {
+        Self {
+            address,
+            stream,
+            versions: Versions::new(),
+            deadlines,
+            correlation: 0,
+            redial_at: None,
+            _open: traffic::open(),
+            fresh: true,
+            anonymous,
+            greeted: false,
+            budget,
+        }
     }
 
-    /// Dials, on a budget that others share.
-    pub async fn dial_on(
-        budget: &Budget,
-        address: &Address,
-        security: &Security,
-        deadlines: Deadlines,
-    ) -> Result<Self, Error> {
-        let at = |cause| Error {
-            address: address.clone(),
-            cause,
-        };
-        // Before the broker is dialled: a token endpoint has a deadline of its own.
-        let login = match &security.sasl {
-            Some(sasl) => Some(Login::prepared(sasl, budget).await.map_err(at)?),
-            None => None,
-        };
-        let dialled = timeout(
-            deadlines.dial,
-            Self::establish(budget, address, security.tls.as_ref(), login, deadlines),
-        )
-        .await;
-        traffic::dialled(matches!(dialled, Ok(Ok(_))));
-        match dialled {
-            Ok(result) => result.map_err(at),
-            Err(_) => Err(at(Cause::Timeout {
-                doing: "the dial (TCP, TLS, versions, login)",
-                after: deadlines.dial,
-            })),
-        }
+    /// From now on answers may be as large as they are to an authenticated client.
+    pub(super) fn greeted(&mut self) {
+        self.greeted = true;
     }
 
     /// The broker's address.
@@ -159,44 +145,6 @@ impl Connection {
             address: self.address.clone(),
             cause,
         }
-    }
-
-    async fn establish(
-        budget: &Budget,
-        address: &Address,
-        tls: Option<&Tls>,
-        login: Option<Login<'_>>,
-        deadlines: Deadlines,
-    ) -> Result<Self, Cause> {
-        let tls = match tls {
-            Some(tls) => Some(tls.prepared().await?),
-            None => None,
-        };
-        let tcp = connect(address, budget).await?;
-        tcp.set_nodelay(true).map_err(Cause::from)?;
-        let stream: Box<dyn Stream> = match tls {
-            None => Box::new(tcp),
-            Some(config) => Box::new(handshake(address, config, tcp).await?),
-        };
-        let mut connection = Self {
-            address: address.clone(),
-            stream,
-            versions: Versions::new(),
-            deadlines,
-            correlation: 0,
-            redial_at: None,
-            _open: traffic::open(),
-            fresh: true,
-            anonymous: login.is_none(),
-            greeted: false,
-            budget: budget.clone(),
-        };
-        connection.negotiate().await?;
-        if let Some(login) = login {
-            connection.log_in(login).await?;
-        }
-        connection.greeted = true;
-        Ok(connection)
     }
 
     pub(super) fn common<R: Request>(&self, cap: i16) -> Result<i16, Cause> {
@@ -282,10 +230,11 @@ impl Connection {
         Ok(body)
     }
 
-    async fn negotiate(&mut self) -> Result<(), Cause> {
+    /// Asks which versions the broker speaks.
+    pub(super) async fn negotiate(&mut self) -> Result<(), Cause> {
         // Version 0 is understood by every broker.
         let request = ApiVersionsRequest::default();
-        let listed = self.exchange(&request, 0, versions::decode).await?;
+        let listed = self.exchange(&request, 0, api_versions::decode).await?;
         self.versions = listed.map_err(Cause::Code)?;
         Ok(())
     }

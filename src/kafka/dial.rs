@@ -1,88 +1,85 @@
-//! Name resolution, TCP and TLS towards a broker, with causes a person can act on.
+//! From an address to a connection that may be asked: TCP, TLS, versions and login, all within one deadline.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
+use tokio::time::timeout;
+
+use super::{
+    Address, Budget, Cause, Connection, Error, Security,
+    connection::Deadlines,
+    login::Login,
+    stream::{Stream, connect, handshake},
+    tls::Tls,
+    traffic,
 };
 
-use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
-use tokio_rustls::TlsConnector;
-
-use super::{Address, Budget, Cause, error::first_sentence};
-
-/// What a connection reads from and writes to.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
-
-/// How long one of several addresses may be silent.
-const SILENT: Duration = Duration::from_secs(1);
-
-/// Tries every address of the host, in the resolver's order.
-pub(super) async fn connect(address: &Address, budget: &Budget) -> Result<TcpStream, Cause> {
-    let found = resolve(address, budget).await?;
-    let mut last = Cause::Resolve("no address".into());
-    let count = found.len();
-    for (i, socket) in found.into_iter().enumerate() {
-        // A silent one must not use up the time of the others.
-        let patience = if i + 1 < count { SILENT } else { Duration::MAX };
-        match tokio::time::timeout(patience, TcpStream::connect(socket)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(e)) => last = Cause::Connect(e.to_string()),
-            Err(_) => last = Cause::Connect(format!("{socket} is silent")),
-        }
-    }
-    Err(last)
-}
-
-/// Looks the host up, unless it is an address. A look-up that nobody waits for any more still holds a thread, and its part of
-/// the budget, until the name server has answered.
-async fn resolve(address: &Address, budget: &Budget) -> Result<Vec<SocketAddr>, Cause> {
-    if let Ok(ip) = address.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, address.port)]);
-    }
-    let held = budget.lookup().await;
-    let (host, port) = (address.host.clone(), address.port);
-    let looked = tokio::spawn(async move {
-        let found = tokio::net::lookup_host((host, port)).await;
-        drop(held);
-        found.map(Iterator::collect)
-    });
-    let found = looked.await.map_err(|e| Cause::Resolve(e.to_string()))?;
-    found.map_err(|e| Cause::Resolve(e.to_string()))
-}
-
-/// The client's side of a TLS handshake.
-pub(super) async fn handshake(
+/// Dials, exchanges versions and logs in, all within `deadlines.dial`; a token that is needed first has its own time.
+///
+/// # Errors
+/// The broker's address with the cause.
+pub async fn dial(
     address: &Address,
-    config: Arc<ClientConfig>,
-    tcp: TcpStream,
-) -> Result<impl Stream + use<>, Cause> {
-    let name = ServerName::try_from(address.host.clone())
-        .map_err(|_| Cause::Setting("the host is no valid TLS server name".into()))?;
-    TlsConnector::from(config)
-        .connect(name, tcp)
-        .await
-        .map_err(|error| {
-            if let Some(cause) = Cause::of_alert(&error) {
-                return cause;
-            }
-            match error
-                .get_ref()
-                .and_then(|e| e.downcast_ref::<rustls::Error>())
-            {
-                Some(rustls::Error::InvalidCertificate(e)) => {
-                    Cause::Certificate(first_sentence(&e.to_string()))
-                }
-                Some(rustls::Error::InvalidMessage(_)) => Cause::NotTls,
-                Some(e) => Cause::Tls(first_sentence(&e.to_string())),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::NotTls,
-                None => error.into(),
-            }
-        })
+    security: &Security,
+    deadlines: Deadlines,
+) -> Result<Connection, Error> {
+    dial_on(&Budget::default(), address, security, deadlines).await
+}
+
+/// Dials on a budget that others share.
+///
+/// # Errors
+/// The broker's address with the cause.
+pub async fn dial_on(
+    budget: &Budget,
+    address: &Address,
+    security: &Security,
+    deadlines: Deadlines,
+) -> Result<Connection, Error> {
+    let at = |cause| Error {
+        address: address.clone(),
+        cause,
+    };
+    // Before the broker is dialled: a token endpoint has a deadline of its own.
+    let login = match &security.sasl {
+        Some(sasl) => Some(Login::prepared(sasl, budget).await.map_err(at)?),
+        None => None,
+    };
+    let dialled = timeout(
+        deadlines.dial,
+        establish(budget, address, security.tls.as_ref(), login, deadlines),
+    )
+    .await;
+    traffic::dialled(matches!(dialled, Ok(Ok(_))));
+    match dialled {
+        Ok(result) => result.map_err(at),
+        Err(_) => Err(at(Cause::Timeout {
+            doing: "the dial (TCP, TLS, versions, login)",
+            after: deadlines.dial,
+        })),
+    }
+}
+
+async fn establish(
+    budget: &Budget,
+    address: &Address,
+    tls: Option<&Tls>,
+    login: Option<Login<'_>>,
+    deadlines: Deadlines,
+) -> Result<Connection, Cause> {
+    let tls = match tls {
+        Some(tls) => Some(tls.prepared().await?),
+        None => None,
+    };
+    let tcp = connect(address, budget).await?;
+    tcp.set_nodelay(true).map_err(Cause::from)?;
+    let stream: Box<dyn Stream> = match tls {
+        None => Box::new(tcp),
+        Some(config) => Box::new(handshake(address, config, tcp).await?),
+    };
+    let (address, anonymous) = (address.clone(), login.is_none());
+    let mut connection = Connection::over(stream, address, deadlines, budget.clone(), anonymous);
+    connection.negotiate().await?;
+    if let Some(login) = login {
+        connection.log_in(login).await?;
+    }
+    connection.greeted();
+    Ok(connection)
 }

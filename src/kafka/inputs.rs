@@ -1,11 +1,6 @@
-//! What brokers and token endpoints say in words of other protocols, through the readers that take it: for the fuzz targets and
-//! their corpora.
+//! What brokers say in SCRAM, through the exchange that takes it: for the fuzz targets and their corpora.
 
-use std::{collections::BTreeMap, time::Instant};
-
-use http::StatusCode;
-
-use super::{login::Exchange, oauth::Client, sasl::Mechanism, token};
+use super::{login::Exchange, sasl::Mechanism};
 
 /// Where a message of a broker has the nonce that we sent, which is another one each time.
 const NONCE: &str = "NONCE";
@@ -31,19 +26,4 @@ pub fn scram<'a>(messages: impl IntoIterator<Item = &'a str>) -> bool {
         }
     }
     false
-}
-
-/// Reads what a token endpoint answered; whether it is a token.
-#[must_use]
-pub fn token_answer(status: u16, body: &[u8]) -> bool {
-    let client = Client {
-        endpoint: "https://token".into(),
-        id: "user".into(),
-        secret: "secret".into(),
-        scopes: Vec::new(),
-        extensions: BTreeMap::new(),
-        ca: None,
-    };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    token::read(status, body, Instant::now(), &client).is_ok()
 }

@@ -18,10 +18,11 @@ use super::{
     Address, Cause, Connection, Error, Security,
     budget::{Budget, Held},
     connection::Deadlines,
+    dial::dial_on,
     question::{Answer, Ask, Done, LaneId},
     requests::{
         self, CommitsOf, Coordinators, Fetched, Isolation, Offsets, Position, Tail, Tails,
-        Throttled, tail::Positions,
+        Throttled, fetch::Positions,
     },
     traffic,
 };
@@ -184,7 +185,7 @@ impl Worker {
                 let (address, cause) = (address.clone(), Cause::Replaced);
                 return Err(Error { address, cause });
             };
-            match Connection::dial_on(&self.budget, address, &security, self.deadlines).await {
+            match dial_on(&self.budget, address, &security, self.deadlines).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failed = error,
             }
@@ -200,19 +201,19 @@ impl Worker {
     async fn put(&mut self, connection: &mut Connection, ask: &Ask) -> Result<Answer, Error> {
         Ok(match ask {
             Ask::Layout(topics) => {
-                Answer::Layout(self.heed(requests::layout::fetch(connection, topics).await?))
+                Answer::Layout(self.heed(requests::metadata::fetch(connection, topics).await?))
             }
             Ask::Listing(patterns) => {
                 let taken = |name: &str| patterns.iter().any(|p| p.takes(name));
-                let found = requests::layout::fetch_all(connection, taken).await?;
+                let found = requests::metadata::fetch_all(connection, taken).await?;
                 Answer::Layout(self.heed(found))
             }
             Ask::Coordinators(groups) => {
                 let version = connection.version::<FindCoordinatorRequest>(i16::MAX)?;
                 let mut all = Coordinators::new();
-                for some in pieces(groups, version >= requests::coordinators::MANY) {
+                for some in pieces(groups, version >= requests::find_coordinator::MANY) {
                     self.keep_quiet().await;
-                    let found = requests::coordinators::fetch(connection, some).await?;
+                    let found = requests::find_coordinator::fetch(connection, some).await?;
                     all.append(&mut self.heed(found));
                 }
                 Answer::Coordinators(all)
@@ -220,7 +221,7 @@ impl Worker {
             Ask::Commits(groups) => {
                 let version = connection.version::<OffsetFetchRequest>(i16::MAX)?;
                 let mut all = Fetched::default();
-                for some in pieces(groups, version >= requests::commits::MANY) {
+                for some in pieces(groups, version >= requests::offset_fetch::MANY) {
                     self.keep_quiet().await;
                     let found = requests::unseen::fetch(connection, some).await?;
                     let mut found = self.heed(found);
@@ -233,7 +234,7 @@ impl Worker {
                 isolation,
                 positions,
             } => {
-                match requests::tail::fetch(connection, *isolation, positions).await {
+                match requests::fetch::fetch(connection, *isolation, positions).await {
                     Ok(found) => Answer::Tails(self.heed(found)),
                     // What such a broker does not tell counts as before.
                     Err(error) if matches!(error.cause, Cause::Version { .. }) => {
@@ -251,7 +252,8 @@ impl Worker {
                 let all = Isolation::ReadUncommitted;
                 let mut begins = Offsets::new();
                 if !starts.is_empty() {
-                    let found = requests::offsets::fetch(connection, Position::Start, all, starts);
+                    let found =
+                        requests::list_offsets::fetch(connection, Position::Start, all, starts);
                     begins = self.heed(found.await?);
                     self.keep_quiet().await;
                 }
@@ -259,7 +261,7 @@ impl Worker {
                 if !stable.is_empty() {
                     let committed = Isolation::ReadCommitted;
                     let asked =
-                        requests::offsets::fetch(connection, Position::End, committed, stable);
+                        requests::list_offsets::fetch(connection, Position::End, committed, stable);
                     match asked.await {
                         Ok(found) => last_stable = self.heed(found),
                         // It is too old; whoever does not ask for that has no part in it.
@@ -268,7 +270,8 @@ impl Worker {
                     }
                     self.keep_quiet().await;
                 }
-                let ends = requests::offsets::fetch(connection, Position::End, all, ends).await?;
+                let ends =
+                    requests::list_offsets::fetch(connection, Position::End, all, ends).await?;
                 Answer::Ends {
                     ends: self.heed(ends),
                     starts: begins,
@@ -306,14 +309,14 @@ fn shorten(ask: &mut Ask, connection: &Connection, left: &mut Vec<CommitsOf>) ->
     match ask {
         Ask::Coordinators(groups)
             if connection.version::<FindCoordinatorRequest>(i16::MAX)?
-                < requests::coordinators::MANY =>
+                < requests::find_coordinator::MANY =>
         {
             groups.truncate(SINGLES);
         }
         Ask::Commits(groups)
             if groups.len() > SINGLES
                 && connection.version::<OffsetFetchRequest>(i16::MAX)?
-                    < requests::commits::MANY =>
+                    < requests::offset_fetch::MANY =>
         {
             left.extend(groups.drain(SINGLES..));
         }

@@ -18,7 +18,7 @@ use super::{
     Budget, Cause, Connection,
     error::first_sentence,
     oauth::TokenSource,
-    requests::login,
+    requests::sasl,
     sasl::{Mechanism, Sasl, config},
 };
 
@@ -128,9 +128,9 @@ impl Connection {
     async fn mechanism(&mut self, mechanism: &'static str) -> Result<(), Cause> {
         let handshake =
             SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
-        let version = self.common::<SaslHandshakeRequest>(login::HANDSHAKE_CAP)?;
+        let version = self.common::<SaslHandshakeRequest>(sasl::HANDSHAKE_CAP)?;
         let answer = self
-            .exchange(&handshake, version, login::decode_handshake)
+            .exchange(&handshake, version, sasl::decode_handshake)
             .await?;
         match answer.error {
             None => Ok(()),
@@ -144,10 +144,10 @@ impl Connection {
 
     /// One message of the exchange and its answer.
     async fn authenticate(&mut self, message: Vec<u8>) -> Result<Vec<u8>, Cause> {
-        let version = self.common::<SaslAuthenticateRequest>(login::AUTHENTICATE_CAP)?;
+        let version = self.common::<SaslAuthenticateRequest>(sasl::AUTHENTICATE_CAP)?;
         let request = SaslAuthenticateRequest::default().with_auth_bytes(message.into());
         let response = self
-            .exchange(&request, version, login::decode_authenticate)
+            .exchange(&request, version, sasl::decode_authenticate)
             .await?
             .map_err(|text| Cause::Login(refusal(&text)))?;
         let lifetime = response.session_lifetime_ms;

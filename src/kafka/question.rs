@@ -6,7 +6,7 @@ use super::{
     Error,
     requests::{
         CommitsOf, Coordinators, Fetched, Isolation, Layout, Offsets, Partitions, Tails,
-        tail::Positions,
+        fetch::Positions,
     },
     topics::TopicPattern,
 };

@@ -5,7 +5,10 @@ use std::fmt;
 use ring::digest::{Context, SHA256};
 use secrecy::ExposeSecret;
 
-use super::{key::Key, sasl::Sasl, tls::Tls};
+use super::{
+    sasl::Sasl,
+    tls::{Key, Tls},
+};
 
 /// TLS and SASL, as one trigger resolves them.
 #[derive(Clone, Debug, Default)]

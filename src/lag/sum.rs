@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Moment, Track};
+use super::{Isolation, Moment, Track};
 
 /// What a consumer of the group does where it has no valid commit (`offsetResetPolicy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,16 +11,6 @@ pub enum Policy {
     Latest,
     /// It begins at the log start.
     Earliest,
-}
-
-/// Which records a consumer is given (`isolation`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// All of them, up to the high watermark.
-    #[default]
-    ReadUncommitted,
-    /// Those that no open transaction is before, up to the last stable offset.
-    ReadCommitted,
 }
 
 /// How a trigger counts.

@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Instant};
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_BROKERS, jittered},
+    backoff::jittered,
+    cluster::Cluster,
     demand::ClusterKey,
     known::{Held, Stage},
+    limits::MOST_BROKERS,
     picture::Trouble,
     words::{NAME_A_TOPIC, group_trouble},
 };

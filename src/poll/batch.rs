@@ -2,7 +2,7 @@
 
 use crate::kafka::requests::{
     CommitsOf,
-    commits::{GROUPS, OFFSETS},
+    offset_fetch::{GROUPS, OFFSETS},
 };
 
 /// Splits groups into batches: so few as a hundred groups or five thousand offsets in each allow, all about as large. All that

@@ -17,7 +17,7 @@ use super::{
     words::{partition_trouble, topic_trouble},
 };
 use crate::{
-    kafka::requests::{Partitions, commits::TopicCommits},
+    kafka::requests::{Partitions, offset_fetch::TopicCommits},
     lag::Moment,
 };
 

@@ -15,10 +15,10 @@ use tokio::{
 use super::{
     demand::{ClusterDemand, ClusterKey},
     known::{Group, Topic},
+    limits::TOPICS,
     listing::Listing,
     node::Node,
     picture::{Picture, Trouble},
-    seed::TOPICS,
 };
 use crate::kafka::{
     Address,
@@ -28,20 +28,11 @@ use crate::kafka::{
     question::{Done, LaneId},
 };
 
-/// A refused login costs the broker a delayed answer, so it is tried less and less often.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// Askers that come in a burst are asked for together.
 const BURST: Duration = Duration::from_millis(20);
 
 /// An answer that is out for so many patiences is said to be missing.
 pub(super) const LATE: u32 = 4;
-
-/// A cluster that names more brokers is not one: each is a connection and a task.
-pub(super) const MOST_BROKERS: usize = 512;
-/// The largest clusters have some hundred thousand partitions in all.
-pub(super) const MOST_PARTITIONS: usize = 50_000;
-/// Partitions times groups of one cluster; each takes about 250 bytes.
-pub(super) const MOST_PAIRS: usize = 500_000;
 
 /// How long things may take and how often they are done.
 #[derive(Clone, Copy, Debug)]
@@ -287,15 +278,4 @@ impl Cluster {
         self.next_due = Some(now);
         self.dirty();
     }
-}
-
-/// How long to leave alone what refuses us: twice as long each time, up to a minute, and up to a tenth more, so that what
-/// has one cause does not dial in step.
-pub(super) fn backoff(every: Duration, tries: u32) -> Duration {
-    let rest = every.saturating_mul(1 << tries.min(6));
-    jittered(rest.min(LONGEST_BACKOFF))
-}
-
-pub(super) fn jittered(span: Duration) -> Duration {
-    span.mul_f64(1.0 + fastrand::f64() / 10.0)
 }

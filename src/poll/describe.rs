@@ -5,8 +5,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use kafka_protocol::ResponseError;
 
 use super::{
-    cluster::{Cluster, MOST_BROKERS, MOST_PAIRS, MOST_PARTITIONS, jittered},
+    backoff::jittered,
+    cluster::Cluster,
     known::{Stage, Topic},
+    limits::{MOST_BROKERS, MOST_PAIRS, MOST_PARTITIONS},
     picture::Trouble,
     words::topic_trouble,
 };

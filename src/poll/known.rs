@@ -11,7 +11,7 @@ use super::{
     picture::{GroupPicture, Looked, TopicPicture, Trouble},
 };
 use crate::{
-    kafka::requests::{Partitions, TopicLayout, commits::TopicCommits},
+    kafka::requests::{Partitions, TopicLayout, offset_fetch::TopicCommits},
     lag::Moment,
 };
 

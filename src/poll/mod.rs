@@ -1,15 +1,17 @@
 //! The tick: demand in, snapshot out. One task per cluster and credential, so that clusters never wait for one another.
 
 mod absorb;
+mod backoff;
 mod batch;
 mod claims;
 mod cluster;
 mod demand;
 mod describe;
 mod known;
+mod limits;
 mod listing;
-mod looks;
 mod manager;
+mod markers;
 mod node;
 mod own;
 mod pairing;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{cluster::backoff, looks::Look, picture::Trouble};
+use super::{backoff::backoff, picture::Trouble};
 use crate::{
     kafka::{
         Address,
@@ -15,7 +15,7 @@ use crate::{
         question::{Ask, Done},
         requests::CommitsOf,
     },
-    lag::Moment,
+    lag::{Isolation, Moment},
 };
 
 /// A commit that waits for the log end of its partition.
@@ -28,6 +28,20 @@ pub(super) struct Claim {
     pub(super) committed: Option<i64>,
     /// When the commit was read: the end is asked for after that.
     pub(super) read: Moment,
+}
+
+/// A pair whose small lag may be nothing but markers of transactions, to be looked at by a Fetch.
+#[derive(Clone, Debug)]
+pub(super) struct MarkerProbe {
+    pub(super) group: Arc<str>,
+    pub(super) topic: Arc<str>,
+    pub(super) id: i32,
+    pub(super) isolation: Isolation,
+    pub(super) committed: i64,
+    /// Where the first record may be: the commit, or the log start behind it.
+    pub(super) from: i64,
+    /// The end for this isolation.
+    pub(super) end: i64,
 }
 
 /// What a lane was asked and has not answered.
@@ -57,8 +71,8 @@ pub(super) struct Node {
     /// Claims to be asked about next.
     pub(super) ready: Vec<Claim>,
     /// Pairs to be looked at when there is nothing else to ask, and those that are.
-    pub(super) looks: Vec<Look>,
-    pub(super) looking: Vec<Look>,
+    pub(super) looks: Vec<MarkerProbe>,
+    pub(super) looking: Vec<MarkerProbe>,
     /// The last question was about log ends: commits may go before the next ones.
     pub(super) ends_last: bool,
     /// Not asked before, and why.

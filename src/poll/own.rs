@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{cluster::Cluster, known::Topic};
 use crate::{
-    kafka::requests::commits::TopicCommits,
+    kafka::requests::offset_fetch::TopicCommits,
     lag::{Loss, Track},
 };
 

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use super::{cluster::Cluster, picture::Trouble};
+use super::{cluster::Cluster, limits::TOPICS, picture::Trouble};
 use crate::kafka::{
     Address,
     question::{Ask, LaneId},
 };
 
-/// In one Metadata request, with as many partitions as fill half a frame.
-pub(super) const TOPICS: usize = 1_000;
+/// Partitions in one Metadata request, which fill half a frame.
 const PARTITIONS: usize = 40_000;
 /// Keys in one FindCoordinator request.
 const KEYS: usize = 1_000;

@@ -11,8 +11,9 @@ use std::{
 
 use super::{
     batch::batches,
-    cluster::{Cluster, MOST_BROKERS},
+    cluster::Cluster,
     known::{Group, Stage, Topic},
+    limits::MOST_BROKERS,
     node::{Claim, Node},
     picture::Trouble,
     taken::Taken,

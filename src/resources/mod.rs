@@ -4,6 +4,7 @@ mod authentication;
 pub mod bounded;
 pub mod conditions;
 mod lag_metric;
+pub mod names;
 mod scaled_object;
 mod status;
 

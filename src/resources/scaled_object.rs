@@ -128,6 +128,25 @@ pub struct ScaleTarget {
     pub env_source_container_name: Option<String>,
 }
 
+impl ScaleTarget {
+    /// Its `apiVersion`, with KEDA's default.
+    #[must_use]
+    pub fn api_version(&self) -> &str {
+        set(self.api_version.as_deref()).unwrap_or("apps/v1")
+    }
+
+    /// Its `kind`, with KEDA's default.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        set(self.kind.as_deref()).unwrap_or("Deployment")
+    }
+}
+
+/// A text that is there; KEDA takes an empty one for none.
+fn set(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
 /// `advanced`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -216,6 +235,14 @@ pub struct Trigger {
     pub authentication_ref: Option<AuthenticationRef>,
 }
 
+impl Trigger {
+    /// Whether the HPA reads it by itself.
+    #[must_use]
+    pub fn is_resource(&self) -> bool {
+        matches!(self.kind.as_str(), "cpu" | "memory")
+    }
+}
+
 /// `authenticationRef`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuthenticationRef {
@@ -224,4 +251,12 @@ pub struct AuthenticationRef {
     /// `TriggerAuthentication` (if absent) or `ClusterTriggerAuthentication`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+}
+
+impl AuthenticationRef {
+    /// Whether it names a ClusterTriggerAuthentication.
+    #[must_use]
+    pub fn is_cluster_wide(&self) -> bool {
+        self.kind.as_deref() == Some("ClusterTriggerAuthentication")
+    }
 }

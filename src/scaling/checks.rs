@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Modifiers, limits, plan::DEFAULT_MAX};
+use super::{Modifiers, defaults::MAX_REPLICAS, limits};
 use crate::resources::{ScaledObjectSpec, Trigger};
 
 /// Of an HPA's stabilization window, in seconds.
@@ -43,7 +43,7 @@ pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
 pub fn bounds(spec: &ScaledObjectSpec) -> Option<String> {
     // KEDA takes a minimum of 0 that is written for 1 here: `idleReplicaCount: 0` goes with it, and not with none.
     let min = spec.min_replica_count.map_or(0, |min| min.max(1));
-    let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
+    let max = spec.max_replica_count.unwrap_or(MAX_REPLICAS).max(1);
     if min > max {
         return Some(format!(
             "MinReplicaCount={min} must be less than MaxReplicaCount={max}"
@@ -102,7 +102,7 @@ pub fn fallback(spec: &ScaledObjectSpec) -> Option<String> {
                 .into(),
         );
     }
-    let all = !spec.triggers.is_empty() && spec.triggers.iter().all(is_resource);
+    let all = !spec.triggers.is_empty() && spec.triggers.iter().all(Trigger::is_resource);
     (all && !formula).then(|| {
         "at least one trigger (that is not cpu or memory) has to have the `AverageValue` type for the fallback to be enabled"
             .into()
@@ -140,12 +140,6 @@ pub fn behavior(spec: &ScaledObjectSpec) -> Option<String> {
             )
         })
     })
-}
-
-/// Whether the HPA reads it by itself.
-#[must_use]
-pub fn is_resource(trigger: &Trigger) -> bool {
-    matches!(trigger.kind.as_str(), "cpu" | "memory")
 }
 
 /// Whether there is one, good or bad.

@@ -3,103 +3,94 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    COMPOSITE, Metric, Modifiers, Plan, Surroundings, memory::Memory, modifiers::thousandths,
+    COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, memory::Memory,
+    modifiers::thousandths,
 };
 use crate::{lag::Moment, poll::Trouble, triggers::MetricType};
 
-/// What a formula came to.
-#[derive(Clone, Debug)]
-pub struct Composite {
-    /// In thousandths, 0 or more, with the time of the oldest reading behind it.
-    pub value: Result<(i64, Option<Moment>), Trouble>,
-    /// Above the activation target.
-    pub active: bool,
+/// The formula of `modifiers` over `metrics`, or what stands in for it.
+pub(super) fn compose(
+    plan: &Plan,
+    modifiers: &Modifiers,
+    metrics: &[Metric],
+    around: &Surroundings,
+    memory: &mut Memory,
+) -> Composite {
+    if let Some(replicas) = replicas(plan, metrics, around, memory) {
+        return fallback(modifiers, replicas, around);
+    }
+    let mut values: BTreeMap<Arc<str>, Option<f64>> = BTreeMap::new();
+    let mut oldest: Option<Moment> = None;
+    for metric in metrics {
+        let name = plan.triggers.get(metric.index).map(|t| t.name.clone());
+        let value = match &metric.value {
+            Ok(value) => {
+                oldest = Some(oldest.map_or(value.at, |o| older(o, value.at)));
+                Some(as_float(value.cut))
+            }
+            // Handed over as nil, for `??`.
+            Err(_) if metric.fallback.is_some() => None,
+            Err(trouble) => return withheld(&metric.name, trouble),
+        };
+        values.insert(name.unwrap_or_default(), value);
+    }
+    if let Some(error) = plan.triggers.iter().find_map(|t| t.source.as_ref().err()) {
+        return withheld(COMPOSITE, &Trouble::configuration(error.clone()));
+    }
+    match modifiers.formula.evaluate(&values) {
+        Ok(number) => match thousandths(number) {
+            Some(milli) => {
+                // A formula may fall when a trigger rises, so a partial reading keeps the last complete result as its floor.
+                let generation = plan.object.metadata.generation;
+                let partial = metrics.iter().any(|m| m.partial.is_some());
+                if !partial {
+                    memory.composite = Some((generation, milli));
+                }
+                let last = memory.composite.filter(|(of, _)| *of == generation);
+                let milli = milli.max(0).max(last.map_or(0, |(_, last)| last));
+                Composite {
+                    value: Ok((milli, oldest)),
+                    active: if partial {
+                        as_float(milli) / 1000.0
+                    } else {
+                        number
+                    } > modifiers.activation,
+                }
+            }
+            None => withheld(
+                COMPOSITE,
+                &Trouble::passing(format!(
+                    "the formula comes to {number}, which no quantity holds"
+                )),
+            ),
+        },
+        Err(error) => withheld(COMPOSITE, &Trouble::passing(error.to_string())),
+    }
 }
 
-impl Composite {
-    pub(super) fn of(
-        plan: &Plan,
-        modifiers: &Modifiers,
-        metrics: &[Metric],
-        around: &Surroundings,
-        memory: &mut Memory,
-    ) -> Self {
-        if let Some(replicas) = replicas(plan, metrics, around, memory) {
-            return Self::fallback(modifiers, replicas, around);
-        }
-        let mut values: BTreeMap<Arc<str>, Option<f64>> = BTreeMap::new();
-        let mut oldest: Option<Moment> = None;
-        for metric in metrics {
-            let name = plan.triggers.get(metric.index).map(|t| t.name.clone());
-            let value = match &metric.value {
-                Ok(value) => {
-                    oldest = Some(oldest.map_or(value.at, |o| older(o, value.at)));
-                    Some(as_float(value.cut))
-                }
-                // Handed over as nil, for `??`.
-                Err(_) if metric.fallback.is_some() => None,
-                Err(trouble) => return Self::withheld(&metric.name, trouble),
-            };
-            values.insert(name.unwrap_or_default(), value);
-        }
-        if let Some(error) = plan.triggers.iter().find_map(|t| t.source.as_ref().err()) {
-            return Self::withheld(COMPOSITE, &Trouble::configuration(error.clone()));
-        }
-        match modifiers.formula.evaluate(&values) {
-            Ok(number) => match thousandths(number) {
-                Some(milli) => {
-                    // More of one trigger may be less of it all: a part of the truth never scales in.
-                    let generation = plan.object.metadata.generation;
-                    let partial = metrics.iter().any(|m| m.partial.is_some());
-                    if !partial {
-                        memory.composite = Some((generation, milli));
-                    }
-                    let last = memory.composite.filter(|(of, _)| *of == generation);
-                    let milli = milli.max(0).max(last.map_or(0, |(_, last)| last));
-                    Self {
-                        value: Ok((milli, oldest)),
-                        active: if partial {
-                            as_float(milli) / 1000.0
-                        } else {
-                            number
-                        } > modifiers.activation,
-                    }
-                }
-                None => Self::withheld(
-                    COMPOSITE,
-                    &Trouble::passing(format!(
-                        "the formula comes to {number}, which no quantity holds"
-                    )),
-                ),
-            },
-            Err(error) => Self::withheld(COMPOSITE, &Trouble::passing(error.to_string())),
-        }
+fn fallback(modifiers: &Modifiers, replicas: i64, around: &Surroundings) -> Composite {
+    let total = replicas.saturating_mul(modifiers.target_milli);
+    let ready = around.ready.map(i64::from).filter(|r| *r > 0);
+    let value = match (modifiers.metric_type, ready) {
+        (MetricType::AverageValue, _) => Ok((total, None)),
+        (MetricType::Value, Some(ready)) => Ok((total / ready, None)),
+        (MetricType::Value, None) => Err(Trouble::passing(
+            "error performing fallback: no pod is ready to divide the total by",
+        )),
+    };
+    Composite {
+        value,
+        active: replicas > 0,
     }
+}
 
-    fn fallback(modifiers: &Modifiers, replicas: i64, around: &Surroundings) -> Self {
-        let total = replicas.saturating_mul(modifiers.target_milli);
-        let ready = around.ready.map(i64::from).filter(|r| *r > 0);
-        let value = match (modifiers.metric_type, ready) {
-            (MetricType::AverageValue, _) => Ok((total, None)),
-            (MetricType::Value, Some(ready)) => Ok((total / ready, None)),
-            (MetricType::Value, None) => Err(Trouble::passing(
-                "error performing fallback: no pod is ready to divide the total by",
-            )),
-        };
-        Self {
-            value,
-            active: replicas > 0,
-        }
-    }
-
-    fn withheld(name: &str, trouble: &Trouble) -> Self {
-        Self {
-            value: Err(Trouble {
-                text: format!("{name}: {}", trouble.text).into(),
-                configuration: trouble.configuration,
-            }),
-            active: false,
-        }
+fn withheld(name: &str, trouble: &Trouble) -> Composite {
+    Composite {
+        value: Err(Trouble {
+            text: format!("{name}: {}", trouble.text).into(),
+            configuration: trouble.configuration,
+        }),
+        active: false,
     }
 }
 

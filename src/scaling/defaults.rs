@@ -1,10 +1,12 @@
-//! The defaults that the API server fills into the spec of an HPA, so that what is wanted can be compared with what is stored
+//! Defaults: KEDA's, and those that the API server fills into the spec of an HPA, so that what is wanted can be compared with what is stored
 //! (`pkg/apis/autoscaling/v2/defaults.go` of Kubernetes).
 
 use k8s_openapi::api::autoscaling::v2::{
     HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscalerSpec,
 };
 
+/// `maxReplicaCount` where a ScaledObject has none.
+pub(super) const MAX_REPLICAS: i32 = 100;
 /// `periodSeconds` of every default policy.
 const PERIOD: i32 = 15;
 

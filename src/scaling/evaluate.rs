@@ -4,14 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
-    Composite, Cut, External, Live, Metric, Plan, Recalled, SHORTEST_SAMPLE, Source,
+    Cut, Evaluation, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source, Surroundings,
+    composite, known,
     memory::Memory,
     reading::{Readout, read},
-    rotation,
     source::{fall_back, of_cron, of_kafka},
 };
 use crate::{
@@ -19,61 +18,6 @@ use crate::{
     poll::{ClusterKey, Picture, Trouble},
     triggers::{Cron, Kafka},
 };
-
-/// What is the same for all objects.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Age at which a reading is no longer served: longer than a broker failover.
-    pub max_sample_age: Duration,
-    /// The controller manager's `--horizontal-pod-autoscaler-tolerance`, in thousandths.
-    pub tolerance_milli: i64,
-}
-
-/// What is watched around an object.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// Its HPA.
-    pub live: Option<Live>,
-    /// `spec.replicas` of the workload.
-    pub replicas: Option<i32>,
-    /// Pods of it that are ready; read only where a total has to be divided by them.
-    pub ready: Option<i32>,
-}
-
-/// An evaluated object.
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    /// Of every trigger with an external metric, in trigger order.
-    pub metrics: Vec<Metric>,
-    /// The formula's, where there is one.
-    pub composite: Option<Composite>,
-    /// What the HPA's maxReplicas is to be.
-    pub max: i32,
-    /// The first poll of each of its groups has finished, failed or timed out.
-    pub polled: bool,
-    /// Nothing is withheld merely because no answer has come yet.
-    pub answered: bool,
-    /// Something has never been read, for trouble that may pass by itself.
-    pub unread: bool,
-    /// Triggers whose credential has read everything with its new value: the former one is not needed any more.
-    pub renewed: BTreeSet<usize>,
-}
-
-impl Evaluation {
-    /// Whether a metric is withheld and nothing stands in for it.
-    #[must_use]
-    pub fn fails(&self) -> bool {
-        let metric = |m: &Metric| m.value.is_err() && m.fallback.is_none();
-        let composite = self.composite.as_ref();
-        composite.is_some_and(|c| c.value.is_err()) || self.metrics.iter().any(metric)
-    }
-
-    /// Whether something is served that stands in for a metric.
-    #[must_use]
-    pub fn falls_back(&self) -> bool {
-        self.metrics.iter().any(|m| m.fallback.is_some())
-    }
-}
 
 /// What is read of one trigger.
 enum Read<'a> {
@@ -103,7 +47,7 @@ pub fn evaluate(
                 ..
             }) => {
                 let keys = || [cluster].into_iter().chain(former);
-                let group = |key| rotation::known(pictures, key, &kafka.group);
+                let group = |key| known(pictures, key, &kafka.group);
                 let mut groups = keys().filter_map(group);
                 let known = memory.of(index, kafka, plan, metric);
                 let picture = |key| pictures.get(key).map(AsRef::as_ref);
@@ -150,7 +94,7 @@ pub fn evaluate(
     let mut metrics = Vec::new();
     let (mut answered, mut unread) = (polled, false);
     for (index, read) in reads {
-        let Some(external) = external(plan, index) else {
+        let Some(external) = plan.external(index) else {
             continue;
         };
         metrics.push(match read {
@@ -177,7 +121,7 @@ pub fn evaluate(
     let composite = plan
         .modifiers
         .as_ref()
-        .map(|m| Composite::of(plan, m, &metrics, around, memory));
+        .map(|m| composite::compose(plan, m, &metrics, around, memory));
     Evaluation {
         metrics,
         composite,
@@ -187,10 +131,6 @@ pub fn evaluate(
         unread,
         renewed,
     }
-}
-
-pub(super) fn external(plan: &Plan, index: usize) -> Option<External<'_>> {
-    plan.triggers.get(index)?.source.as_ref().ok()?.external()
 }
 
 fn readout(

@@ -18,13 +18,12 @@ use kube::{Resource as _, ResourceExt};
 use super::{COMPOSITE, Plan, Source};
 use crate::{
     quantity,
+    resources::names,
     triggers::{MetricType, Resource, Target},
 };
 
-const SELECTOR: &str = "scaledobject.keda.sh/name";
 const NAME: &str = "app.kubernetes.io/name";
 const PART_OF: &str = "app.kubernetes.io/part-of";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const EXCLUDED_LABELS: &str = "scaledobject.keda.sh/hpa-excluded-labels";
 
 /// Whether the labels of an HPA without an owner say that KEDA, or lagscale, made it for the ScaledObject of this name. The
@@ -32,8 +31,8 @@ const EXCLUDED_LABELS: &str = "scaledobject.keda.sh/hpa-excluded-labels";
 #[must_use]
 pub fn is_made_for(labels: &BTreeMap<String, String>, object: &str, hpa: &str) -> bool {
     let is = |key: &str, value: &str| labels.get(key).is_some_and(|v| v == value);
-    is(MANAGED_BY, "keda-operator")
-        || is(SELECTOR, object)
+    is(names::MANAGED_BY, names::OPERATOR)
+        || is(names::SCALED_OBJECT, object)
         || is(PART_OF, object) && is(NAME, &short(hpa))
 }
 
@@ -45,10 +44,6 @@ pub fn wanted(plan: &Plan, max: i32) -> Option<HorizontalPodAutoscaler> {
         return None;
     }
     let target = &plan.object.spec.scale_target_ref;
-    let text = |field: &Option<String>, default: &str| {
-        let field = field.clone().filter(|f| !f.is_empty());
-        field.unwrap_or_else(|| default.to_owned())
-    };
     let advanced = plan.object.spec.advanced.as_ref();
     let config = advanced.and_then(|a| a.horizontal_pod_autoscaler_config.as_ref());
     Some(HorizontalPodAutoscaler {
@@ -64,8 +59,8 @@ pub fn wanted(plan: &Plan, max: i32) -> Option<HorizontalPodAutoscaler> {
             min_replicas: Some(plan.min.max(1)),
             max_replicas: max,
             scale_target_ref: CrossVersionObjectReference {
-                api_version: Some(text(&target.api_version, "apps/v1")),
-                kind: text(&target.kind, "Deployment"),
+                api_version: Some(target.api_version().to_owned()),
+                kind: target.kind().to_owned(),
                 name: target.name.clone(),
             },
             behavior: behavior(plan, config.and_then(|c| c.behavior.clone())),
@@ -105,7 +100,7 @@ fn labels(plan: &Plan) -> BTreeMap<String, String> {
             ("app.kubernetes.io/version", env!("CARGO_PKG_VERSION")),
             (PART_OF, &plan.name),
             // Dashboards and policies select by it.
-            (MANAGED_BY, "keda-operator"),
+            (names::MANAGED_BY, names::OPERATOR),
         ]
         .map(|(k, v)| (k.to_owned(), v.to_owned())),
     );
@@ -117,7 +112,7 @@ fn labels(plan: &Plan) -> BTreeMap<String, String> {
         .map(str::trim)
         .collect();
     // The object gets it from us, maybe a moment later.
-    let own = (SELECTOR.to_owned(), plan.name.to_string());
+    let own = (names::SCALED_OBJECT.to_owned(), plan.name.to_string());
     let of_object = plan.object.labels().clone().into_iter();
     let copied = [own].into_iter().chain(of_object);
     labels.extend(copied.filter(|(key, _)| !excluded.contains(&key.as_str())));
@@ -173,7 +168,7 @@ fn external(plan: &Plan, metric: &str, target_milli: i64, metric_type: MetricTyp
             ..MetricTarget::default()
         },
     };
-    let selector = BTreeMap::from([(SELECTOR.to_owned(), plan.name.to_string())]);
+    let selector = BTreeMap::from([(names::SCALED_OBJECT.to_owned(), plan.name.to_string())]);
     MetricSpec {
         type_: "External".into(),
         external: Some(ExternalMetricSource {

@@ -1,9 +1,9 @@
-//! One external metric of an object: the value to serve, or why it is withheld, and what stands in for it meanwhile.
+//! From a reading of a group to the numbers that are served: what may wake the workload, the lag, and the signal.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
-    Cut, even,
+    Cut, Value, even,
     memory::{Complete, TriggerMemory},
     reading::Readout,
     signal,
@@ -13,40 +13,6 @@ use crate::{
     poll::Trouble,
     triggers::{Kafka, MetricType},
 };
-
-/// One external metric.
-#[derive(Clone, Debug)]
-pub struct Metric {
-    /// The trigger's place in the object.
-    pub index: usize,
-    /// Its name.
-    pub name: Arc<str>,
-    /// What is served.
-    pub value: Result<Value, Trouble>,
-    /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
-    pub active: bool,
-    /// What is served instead while the value is withheld, in thousandths.
-    pub fallback: Option<i64>,
-    /// Failures as the status tells them; `None` where no fallback is asked for.
-    pub failures: Option<i32>,
-    /// Something could not be read; the value stands on older pairs.
-    pub partial: Option<Trouble>,
-    /// Commits or records that are lost; the value takes them into account.
-    pub notice: Option<String>,
-}
-
-/// A value and what is behind it. In records; of a cron trigger in replicas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value {
-    /// What the HPA sees.
-    pub served: i64,
-    /// What a formula sees: cut, never lifted.
-    pub cut: i64,
-    /// The true lag.
-    pub lag: i64,
-    /// When it was read.
-    pub at: Moment,
-}
 
 /// What the activation threshold is compared with: 0 where nothing fresh enough is known.
 pub(super) fn activation(

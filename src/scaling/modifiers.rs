@@ -77,7 +77,7 @@ impl Modifiers {
 /// The name a formula may use: what an HPA reads by itself has no value here.
 fn usable(trigger: &Trigger) -> Option<&str> {
     let name = trigger.name.as_deref().filter(|n| !n.is_empty())?;
-    (!super::checks::is_resource(trigger)).then_some(name)
+    (!trigger.is_resource()).then_some(name)
 }
 
 fn number(text: &str) -> Option<f64> {

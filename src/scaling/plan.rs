@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    Modifiers, Pause, checks, pause,
+    Modifiers, Pause, checks,
+    defaults::MAX_REPLICAS,
+    pause,
     table::{Entry, Owner},
 };
 use crate::{
@@ -15,8 +17,6 @@ use crate::{
     triggers::{Cron, Kafka, MetricType, Resource},
 };
 
-/// Replicas without `maxReplicaCount`.
-pub(super) const DEFAULT_MAX: i32 = 100;
 /// The most impatient reading anybody gets or needs.
 pub const SHORTEST_SAMPLE: Duration = Duration::from_secs(5);
 
@@ -153,6 +153,11 @@ impl Source {
 }
 
 impl Plan {
+    /// What the HPA asks of a trigger; `None` where it reads it by itself, or where there is nothing to ask.
+    pub(super) fn external(&self, index: usize) -> Option<External<'_>> {
+        self.triggers.get(index)?.source.as_ref().ok()?.external()
+    }
+
     /// Bounds and times of `object`; triggers are parsed by whoever can resolve their authentication.
     #[must_use]
     pub fn new(object: Arc<ScaledObject>, triggers: Vec<PlannedTrigger>) -> Self {
@@ -161,7 +166,7 @@ impl Plan {
             Duration::from_secs(value.map_or(default, |v| u64::try_from(v).unwrap_or(default)))
         };
         let min = spec.min_replica_count.unwrap_or(0).max(0);
-        let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX).max(1);
+        let max = spec.max_replica_count.unwrap_or(MAX_REPLICAS).max(1);
         let (pause, unpausable) = match Pause::of(object.annotations()) {
             Ok(pause) => (pause, None),
             Err(error) => (Pause::default(), Some(error)),

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Plan, Readout, Source};
+use super::{Plan, Readout, Source, known};
 use crate::{
     lag::Moment,
-    poll::{ClusterKey, GroupPicture, Picture},
+    poll::{ClusterKey, Picture},
 };
 
 /// Lets each trigger of `plan` go on with the readings of the value that its credential had in `before`, as far as there are
@@ -61,15 +61,6 @@ pub fn follow(
             |key: &&ClusterKey| known(pictures, key, &kafka.group).and_then(|g| Some(g.read?.at));
         *former = before.max_by_key(at).cloned();
     }
-}
-
-/// What a credential knows of a group.
-pub(crate) fn known<'a>(
-    pictures: &'a BTreeMap<ClusterKey, Arc<Picture>>,
-    cluster: &ClusterKey,
-    group: &str,
-) -> Option<&'a Arc<GroupPicture>> {
-    pictures.get(cluster)?.groups.get(group)
 }
 
 impl Readout {

@@ -2,7 +2,6 @@
 
 use super::{
     Cut, External, Metric, Plan, Settings, Surroundings, Value,
-    evaluate::external,
     memory::Memory,
     metric::{activation, lag, served},
     reading::Readout,
@@ -26,7 +25,7 @@ pub(super) fn of_kafka(
 ) -> Metric {
     let known = memory.triggers.entry(index).or_default();
     let max_age = settings.max_sample_age;
-    let external = external(plan, index);
+    let external = plan.external(index);
     let cached = plan.triggers.get(index).is_some_and(|t| t.cached);
     let active = activation(readout, known, max_age, now) > kafka.activation;
     let value = lag(readout, known, max_age, now)

@@ -15,12 +15,12 @@ use kube::{Api, Client};
 use moka::future::Cache;
 
 use super::{
+    failure::{Details, Failure},
     guest::Standing,
-    identity::User,
     query,
-    reply::{Details, Failure},
     reviews::{Digest, Gate, Unanswered, reviewed},
     route::{GROUP, Path, VERSION},
+    user::User,
 };
 use crate::selector::Selector;
 

@@ -20,9 +20,9 @@ use tower::ServiceExt;
 use super::{
     accept::Format,
     api,
+    failure::Failure,
     guest::{Guest, Limits, Standing},
     identity::Peer,
-    reply::Failure,
     route::{self, Path, Route},
     trust::Trust,
 };

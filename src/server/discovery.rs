@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{
     accept::{self, Format, Offer},
     document::Document,
-    reply::{Failure, object, set},
+    failure::Failure,
+    reply::{object, set},
     route::{GROUP, VERSION},
 };
 

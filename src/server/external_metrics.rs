@@ -2,17 +2,19 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use jiff::Timestamp;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 
 use super::{
     accept::Format,
+    failure::Failure,
+    item::{Item, TOPIC},
     protobuf,
-    reply::{Failure, object, protobuf_reply},
+    reply::{object, protobuf_reply},
     rows,
 };
 use crate::{
     quantity::format_milli,
+    resources::names::SCALED_OBJECT,
     scaling::table::{Entry, MAX_MILLI, Outcome, Owner, Table},
     selector::Selector,
 };
@@ -22,10 +24,6 @@ pub(super) const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
 /// The one resource that discovery names. `kubectl get externalmetrics` lists what there is; it has no value of its own,
 /// since an HPA would take the sum over everybody's metrics for a number.
 pub(super) const PLACEHOLDER: &str = "externalmetrics";
-/// The label that names the ScaledObject whose metric is meant.
-const OWNER: &str = "scaledobject.keda.sh/name";
-/// The label of a LagMetric's items.
-const TOPIC: &str = "topic";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,40 +36,6 @@ struct List<'a> {
 
 #[derive(Serialize)]
 struct Empty {}
-
-/// One value.
-pub(super) struct Item<'a> {
-    pub metric_name: &'a str,
-    pub topic: Option<&'a str>,
-    pub timestamp: Timestamp,
-    pub value: String,
-}
-
-impl Item<'_> {
-    /// Its labels, by key.
-    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.topic.iter().map(|topic| (TOPIC, *topic))
-    }
-}
-
-struct Labels<'a>(&'a Item<'a>);
-
-impl Serialize for Labels<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.labels())
-    }
-}
-
-impl Serialize for Item<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut item = serializer.serialize_map(Some(4))?;
-        item.serialize_entry("metricName", self.metric_name)?;
-        item.serialize_entry("metricLabels", &Labels(self))?;
-        item.serialize_entry("timestamp", &whole_seconds(self.timestamp))?;
-        item.serialize_entry("value", &self.value)?;
-        item.end()
-    }
-}
 
 /// Answers a GET of `metric` in `namespace`.
 pub(super) fn get(
@@ -100,9 +64,9 @@ pub(super) fn get(
         )));
     };
     // Two objects may have metrics of one name: a sum over them would be nobody's number.
-    if matches!(first.owner, Owner::ScaledObject(_)) && selector.pinned(OWNER).is_none() {
+    if matches!(first.owner, Owner::ScaledObject(_)) && selector.pinned(SCALED_OBJECT).is_none() {
         return Err(Failure::bad_request(format!(
-            "scaledObject name is not specified: the label selector has to hold {OWNER}=<name of the ScaledObject>"
+            "scaledObject name is not specified: the label selector has to hold {SCALED_OBJECT}=<name of the ScaledObject>"
         )));
     }
     let fitting = entries.iter().filter(|entry| matches(&selector, entry));
@@ -115,7 +79,7 @@ pub(super) fn get(
     }
     let items = fitting.map(item).collect::<Result<Vec<_>, _>>()?;
     if items.is_empty() {
-        return Err(Failure::not_found(match selector.pinned(OWNER) {
+        return Err(Failure::not_found(match selector.pinned(SCALED_OBJECT) {
             Some(owner) if matches!(first.owner, Owner::ScaledObject(_)) => format!(
                 "no matching metrics found for {metric}: ScaledObject {owner} in namespace {namespace} has no such metric that fits the label selector"
             ),
@@ -157,7 +121,7 @@ pub(super) fn everywhere(
 
 fn matches(selector: &Selector, entry: &Entry) -> bool {
     selector.matches(|key| match &entry.owner {
-        Owner::ScaledObject(name) if key == OWNER => Some(name),
+        Owner::ScaledObject(name) if key == SCALED_OBJECT => Some(name),
         Owner::Topic(topic) if key == TOPIC => Some(topic),
         _ => None,
     })
@@ -183,11 +147,4 @@ fn item(entry: &Entry) -> Result<Item<'_>, Failure> {
             value: format_milli((*milli).clamp(0, MAX_MILLI)),
         }),
     }
-}
-
-/// RFC 3339 in UTC, as Kubernetes writes times.
-pub(super) fn whole_seconds(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second())
-        .unwrap_or(at)
-        .to_string()
 }

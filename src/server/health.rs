@@ -10,10 +10,7 @@ use axum::response::Response;
 use http::StatusCode;
 use tokio::sync::watch;
 
-use super::{
-    reply::{Failure, text},
-    route::Probe,
-};
+use super::{failure::Failure, reply::text, route::Probe};
 use crate::pulse::Pulse;
 
 /// An engine without a turn for so long does not turn any more: the kubelet is to end the process.

@@ -6,8 +6,10 @@ use http::HeaderMap;
 
 use super::{
     accept::{self, Offer},
-    external_metrics::{GROUP_VERSION, Item},
-    identity, protobuf,
+    external_metrics::GROUP_VERSION,
+    identity,
+    item::Item,
+    protobuf,
     query::Query,
     route::{Path, decode},
     trust::Trust,

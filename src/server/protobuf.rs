@@ -1,7 +1,7 @@
 //! The two objects that clients ask for as protobuf, written as Kubernetes' own serializer writes them: default values of
 //! plain fields included. Only their few fields are known here, so no schema is compiled.
 
-use super::{external_metrics::Item, reply::Failure};
+use super::{failure::Failure, item::Item};
 
 /// What every message of `application/vnd.kubernetes.protobuf` begins with.
 const MAGIC: [u8; 4] = *b"k8s\0";
@@ -119,7 +119,7 @@ mod tests {
     use http::StatusCode;
 
     use super::{Item, list, status};
-    use crate::server::reply::Failure;
+    use crate::server::failure::Failure;
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().fold(String::new(), |mut text, byte| {

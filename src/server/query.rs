@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::reply::{Cause, Details, Failure};
+use super::failure::{Cause, Details, Failure};
 
 const GROUP: &str = "meta.k8s.io";
 const KIND: &str = "ListOptions";

@@ -1,55 +1,15 @@
 //! Replies as an API server writes them, and errors as `Status` objects. No reply carries Retry-After, which makes the
-//! HPA controller wait inside a reconcile (external-metrics-api.md, fact 6).
+//! HPA controller wait inside a reconcile.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::{
-    accept::{Format, Offer, Unacceptable},
+    accept::Format,
+    failure::{Details, Failure},
     protobuf,
 };
-
-/// An error that a client is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The HTTP status.
-    pub code: StatusCode,
-    /// Kubernetes' word for it; empty where it is plain text.
-    pub reason: &'static str,
-    /// What a person reads.
-    pub message: String,
-    /// What it is about; some errors have an empty one, others none.
-    pub details: Option<Box<Details>>,
-}
-
-/// `StatusDetails` of `meta/v1`, the fields in use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Details {
-    /// The name of the object.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// Its group.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub group: String,
-    /// Its kind.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub kind: String,
-    /// What is wrong with which field.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<Cause>,
-}
-
-/// `StatusCause` of `meta/v1`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// Kubernetes' word for it.
-    pub reason: &'static str,
-    /// What a person reads.
-    pub message: String,
-    /// Of the request or object.
-    pub field: String,
-}
 
 #[derive(Serialize)]
 struct Empty {}
@@ -71,68 +31,6 @@ struct Status<'a> {
 }
 
 impl Failure {
-    pub(super) fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: None,
-        }
-    }
-
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
-    }
-
-    pub(super) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
-    }
-
-    /// Without Retry-After: who comes back for it comes back in step.
-    pub(super) fn busy(why: &impl std::fmt::Display) -> Self {
-        let code = StatusCode::TOO_MANY_REQUESTS;
-        Self::new(code, "TooManyRequests", why.to_string())
-    }
-
-    pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
-    }
-
-    /// No such path; a metric that nobody has says so itself.
-    pub(super) fn no_route() -> Self {
-        Self::not_found("the server could not find the requested resource").with(Details::default())
-    }
-
-    pub(super) fn method() -> Self {
-        let message = "the server does not allow this method on the requested resource";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
-            .with(Details::default())
-    }
-
-    pub(super) fn unacceptable(why: Unacceptable, offer: Offer) -> Self {
-        let types = offer.types();
-        let new = |message| Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message);
-        match why {
-            Unacceptable::Media => new(format!(
-                "406: Not Acceptable\n\nAvailable representations: {types}"
-            ))
-            .with(Details::default()),
-            Unacceptable::Conversion => new(format!(
-                "only the following media types are accepted: {types}"
-            )),
-        }
-    }
-
-    /// Not a `Status`, but this text.
-    pub(super) fn plain(code: StatusCode, message: impl Into<String>) -> Self {
-        Self::new(code, "", message)
-    }
-
-    pub(super) fn with(mut self, details: Details) -> Self {
-        self.details = Some(Box::new(details));
-        self
-    }
-
     /// The reply in this format; a table becomes JSON, and what could not be negotiated is always indented JSON.
     pub(super) fn reply(&self, format: Format, pretty: bool) -> Response {
         if self.reason.is_empty() {

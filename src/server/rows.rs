@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{accept::Format, external_metrics::whole_seconds, reply::object};
+use super::{accept::Format, item::whole_seconds, reply::object};
 use crate::{
     quantity::format_milli,
     scaling::table::{Entry, MAX_MILLI, Outcome, Owner},

@@ -9,8 +9,8 @@ use moka::future::Cache;
 
 use super::{
     guest::Standing,
-    identity::User,
     reviews::{Digest, Gate, Unanswered, reviewed},
+    user::User,
 };
 
 const REMEMBERED: Duration = Duration::from_secs(10);

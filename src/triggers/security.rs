@@ -8,10 +8,9 @@ use super::{
 };
 use crate::kafka::{
     Security,
-    key::Key,
     oauth::{Client, TokenSource},
     sasl::{Mechanism, Sasl},
-    tls::Tls,
+    tls::{Key, Tls},
 };
 
 /// Settings, and why they can't be connected with although they are valid.

@@ -9,9 +9,9 @@ use lagscale::kafka::{
     Address, Cause, Connection, Error, Security,
     connection::Deadlines,
     requests::{
-        CommitsOf, Isolation, Partitions, Position, coordinators, layout, offsets,
-        tail::{self, Positions},
-        unseen,
+        CommitsOf, Isolation, Partitions, Position,
+        fetch::{self, Positions},
+        find_coordinator, list_offsets, metadata, unseen,
     },
     sasl::{Mechanism, Sasl},
 };
@@ -94,7 +94,7 @@ const DEADLINES: Deadlines = Deadlines {
 };
 
 async fn dial(address: &Address) -> Connection {
-    let dialled = Connection::dial(address, &Security::default(), DEADLINES).await;
+    let dialled = lagscale::kafka::dial(address, &Security::default(), DEADLINES).await;
     dialled.unwrap()
 }
 
@@ -121,16 +121,16 @@ async fn a_broker_whose_lengths_lie_is_named_and_costs_one_question() {
         };
         let positions = Positions::from([("t".into(), [(0, 0)].into())]);
 
-        let answer = layout::fetch(&mut dial(&at).await, &["t".into()]).await;
+        let answer = metadata::fetch(&mut dial(&at).await, &["t".into()]).await;
         named(&at, "Metadata", answer.err());
-        let answer = coordinators::fetch(&mut dial(&at).await, &["g".into()]).await;
+        let answer = find_coordinator::fetch(&mut dial(&at).await, &["g".into()]).await;
         named(&at, "FindCoordinator", answer.err());
         let answer = unseen::fetch(&mut dial(&at).await, &[of]).await;
         named(&at, "OffsetFetch", answer.err());
         let (end, all) = (Position::End, Isolation::ReadUncommitted);
-        let answer = offsets::fetch(&mut dial(&at).await, end, all, &partitions).await;
+        let answer = list_offsets::fetch(&mut dial(&at).await, end, all, &partitions).await;
         named(&at, "ListOffsets", answer.err());
-        let answer = tail::fetch(&mut dial(&at).await, Isolation::ReadCommitted, &positions).await;
+        let answer = fetch::fetch(&mut dial(&at).await, Isolation::ReadCommitted, &positions).await;
         named(&at, "Fetch", answer.err());
         let sasl = Sasl::Password {
             mechanism: Mechanism::Plain,
@@ -141,7 +141,7 @@ async fn a_broker_whose_lengths_lie_is_named_and_costs_one_question() {
             sasl: Some(sasl),
             ..Security::default()
         };
-        let answer = Connection::dial(&at, &security, DEADLINES).await;
+        let answer = lagscale::kafka::dial(&at, &security, DEADLINES).await;
         named(&at, "SaslHandshake", answer.err());
     }
 }
@@ -151,7 +151,7 @@ async fn a_broker_too_old_for_read_committed_is_named_and_not_asked() {
     let at = liar(false, LIES[0]).await;
     let partitions = Partitions::from([("t".into(), vec![0])]);
     let (end, committed) = (Position::End, Isolation::ReadCommitted);
-    let answer = offsets::fetch(&mut dial(&at).await, end, committed, &partitions).await;
+    let answer = list_offsets::fetch(&mut dial(&at).await, end, committed, &partitions).await;
     let error = answer.err().unwrap().to_string();
     let begin = format!("{at}: the broker is too old for isolation: readCommitted");
     assert!(error.starts_with(&begin), "{error}");

@@ -10,7 +10,9 @@ use kafka_protocol::{
     },
     protocol::Request,
 };
-use lagscale::kafka::requests::{commits, coordinators, layout, login, members, offsets, tail};
+use lagscale::kafka::requests::{
+    describe_groups, fetch, find_coordinator, list_offsets, metadata, offset_fetch, sasl,
+};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
@@ -32,7 +34,7 @@ pub struct Sample {
 
 /// Some answers in every version of every target, always the same.
 pub fn samples() -> Vec<Sample> {
-    let (handshake, authenticate) = (login::HANDSHAKE_CAP, login::AUTHENTICATE_CAP);
+    let (handshake, authenticate) = (sasl::HANDSHAKE_CAP, sasl::AUTHENTICATE_CAP);
     [
         some::<ApiVersionsRequest, _>("api_versions", 0..=0, make::api_versions),
         some::<SaslHandshakeRequest, _>("sasl_handshake", 0..=handshake, make::sasl_handshake),
@@ -41,23 +43,23 @@ pub fn samples() -> Vec<Sample> {
             0..=authenticate,
             make::sasl_authenticate,
         ),
-        some::<MetadataRequest, _>("metadata", 0..=layout::CAP, make::metadata),
+        some::<MetadataRequest, _>("metadata", 0..=metadata::CAP, make::metadata),
         some::<FindCoordinatorRequest, _>(
             "find_coordinator",
-            0..=coordinators::CAP,
+            0..=find_coordinator::CAP,
             make::find_coordinator,
         ),
-        some::<OffsetFetchRequest, _>("offset_fetch", 1..=commits::CAP, make::offset_fetch),
-        some::<ListOffsetsRequest, _>("list_offsets", 1..=offsets::CAP, make::list_offsets),
-        some::<FetchRequest, _>("fetch", 4..=tail::CAP, fetched),
+        some::<OffsetFetchRequest, _>("offset_fetch", 1..=offset_fetch::CAP, make::offset_fetch),
+        some::<ListOffsetsRequest, _>("list_offsets", 1..=list_offsets::CAP, make::list_offsets),
+        some::<FetchRequest, _>("fetch", 4..=fetch::CAP, fetched),
         some::<DescribeGroupsRequest, _>(
             "describe_groups",
-            0..=members::CLASSIC_CAP,
+            0..=describe_groups::CLASSIC_CAP,
             crate::members::classic,
         ),
         some::<ConsumerGroupDescribeRequest, _>(
             "consumer_group_describe",
-            0..=members::CONSUMER_CAP,
+            0..=describe_groups::CONSUMER_CAP,
             crate::members::newer,
         ),
     ]

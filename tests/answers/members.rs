@@ -19,7 +19,7 @@ use lagscale::kafka::{
     reader::{Malformed, Reader, read},
     requests::{
         Members, Throttled,
-        members::{self, Described},
+        describe_groups::{self, Described},
     },
 };
 use proptest::{prelude::*, strategy::ValueTree};
@@ -141,8 +141,8 @@ where
 
 #[test]
 fn the_topics_of_a_classic_group_s_members_are_told_whatever_one_of_them_wrote() {
-    for version in 0..=members::CLASSIC_CAP {
-        let decode = members::decode_classic;
+    for version in 0..=describe_groups::CLASSIC_CAP {
+        let decode = describe_groups::decode_classic;
         let groups = found::<DescribeGroupsRequest, _>(version, classic, decode);
         assert_eq!(groups["orders"], Ok(live(&["a", "b", "c"])), "v{version}");
         assert_eq!(groups["workers"], Ok(live(&[])), "v{version}");
@@ -153,8 +153,8 @@ fn the_topics_of_a_classic_group_s_members_are_told_whatever_one_of_them_wrote()
 
 #[test]
 fn the_topics_of_a_newer_group_s_members_are_told_by_name_and_by_assignment() {
-    for version in 0..=members::CONSUMER_CAP {
-        let decode = members::decode_consumer;
+    for version in 0..=describe_groups::CONSUMER_CAP {
+        let decode = describe_groups::decode_consumer;
         let groups = found::<ConsumerGroupDescribeRequest, _>(version, newer, decode);
         assert_eq!(groups["orders"], Ok(live(&["a", "b1", "b2"])));
         assert_eq!(groups["old"], Err(ResponseError::GroupIdNotFound));
@@ -165,7 +165,7 @@ fn the_topics_of_a_newer_group_s_members_are_told_by_name_and_by_assignment() {
 fn a_group_of_either_kind_that_is_there_without_members_is_empty() {
     let empty = |found: &Members, group: &str| found[group].clone().map(|d| d.empty);
     let gone = ResponseError::GroupIdNotFound;
-    for version in 0..=members::CLASSIC_CAP {
+    for version in 0..=describe_groups::CLASSIC_CAP {
         let emptied = |version| {
             classic(version).prop_map(|mut answer| {
                 for group in &mut answer.groups {
@@ -175,12 +175,12 @@ fn a_group_of_either_kind_that_is_there_without_members_is_empty() {
                 answer
             })
         };
-        let decode = members::decode_classic;
+        let decode = describe_groups::decode_classic;
         let groups = found::<DescribeGroupsRequest, _>(version, emptied, decode);
         assert_eq!(empty(&groups, "orders"), Ok(true), "v{version}");
         assert_eq!(empty(&groups, "gone"), Err(gone), "v{version}");
     }
-    for version in 0..=members::CONSUMER_CAP {
+    for version in 0..=describe_groups::CONSUMER_CAP {
         let emptied = |version| {
             newer(version).prop_map(|mut answer| {
                 for group in &mut answer.groups {
@@ -190,7 +190,7 @@ fn a_group_of_either_kind_that_is_there_without_members_is_empty() {
                 answer
             })
         };
-        let decode = members::decode_consumer;
+        let decode = describe_groups::decode_consumer;
         let groups = found::<ConsumerGroupDescribeRequest, _>(version, emptied, decode);
         assert_eq!(empty(&groups, "orders"), Ok(true), "v{version}");
         assert_eq!(empty(&groups, "old"), Err(gone), "v{version}");

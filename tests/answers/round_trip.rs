@@ -15,8 +15,8 @@ use lagscale::kafka::{
     error::code_name,
     reader::{Malformed, Reader, read},
     requests::{
-        Layout, LogOffset, Offsets, PartitionLayout, Throttled, TopicLayout, commits, coordinators,
-        layout, login, offsets, versions,
+        Layout, LogOffset, Offsets, PartitionLayout, Throttled, TopicLayout, api_versions,
+        find_coordinator, list_offsets, metadata, offset_fetch, sasl,
     },
 };
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ fn address(host: &StrBytes, port: i32) -> Option<Address> {
 
 #[test]
 fn api_versions_are_read_as_they_were_written() {
-    same::<ApiVersionsRequest, _, _>(0..=0, make::api_versions, versions::decode, |r| {
+    same::<ApiVersionsRequest, _, _>(0..=0, make::api_versions, api_versions::decode, |r| {
         let keys = r.api_keys.iter().map(|k| {
             let (min, max) = (k.min_version, k.max_version);
             (k.api_key, VersionRange { min, max })
@@ -77,11 +77,11 @@ fn api_versions_are_read_as_they_were_written() {
 
 #[test]
 fn a_sasl_handshake_is_read_as_it_was_written() {
-    let cap = login::HANDSHAKE_CAP;
-    let decode = login::decode_handshake;
+    let cap = sasl::HANDSHAKE_CAP;
+    let decode = sasl::decode_handshake;
     same::<SaslHandshakeRequest, _, _>(0..=cap, make::sasl_handshake, decode, |r| {
         let offered: Vec<_> = r.mechanisms.iter().map(StrBytes::as_str).collect();
-        login::Handshake {
+        sasl::Handshake {
             error: error(r.error_code),
             offered: offered.join(", ").chars().take(200).collect(),
         }
@@ -90,14 +90,14 @@ fn a_sasl_handshake_is_read_as_it_was_written() {
 
 #[test]
 fn a_sasl_authenticate_is_read_as_it_was_written() {
-    let cap = login::AUTHENTICATE_CAP;
-    let decode = login::decode_authenticate;
+    let cap = sasl::AUTHENTICATE_CAP;
+    let decode = sasl::decode_authenticate;
     same::<SaslAuthenticateRequest, _, _>(0..=cap, make::sasl_authenticate, decode, |r| {
         if let Some(error) = error(r.error_code) {
             let words = r.error_message.as_ref().map(|m| m.as_str().to_owned());
             return Err(words.unwrap_or_else(|| code_name(error)));
         }
-        Ok(login::Authenticated {
+        Ok(sasl::Authenticated {
             auth_bytes: r.auth_bytes.to_vec(),
             session_lifetime_ms: r.session_lifetime_ms.max(0).unsigned_abs(),
         })
@@ -106,7 +106,7 @@ fn a_sasl_authenticate_is_read_as_it_was_written() {
 
 #[test]
 fn metadata_is_read_as_it_was_written() {
-    same::<MetadataRequest, _, _>(0..=layout::CAP, make::metadata, layout::decode, |r| {
+    same::<MetadataRequest, _, _>(0..=metadata::CAP, make::metadata, metadata::decode, |r| {
         let brokers = r.brokers.iter().filter(|b| b.node_id.0 >= 0);
         let brokers = brokers.filter_map(|b| Some((b.node_id.0, address(&b.host, b.port)?)));
         let topics = r.topics.iter().filter_map(|t| {
@@ -130,7 +130,7 @@ fn metadata_is_read_as_it_was_written() {
     });
 }
 
-fn coordinator(code: i16, node: i32, host: &StrBytes, port: i32) -> coordinators::Coordinator {
+fn coordinator(code: i16, node: i32, host: &StrBytes, port: i32) -> find_coordinator::Coordinator {
     if let Some(error) = error(code) {
         return Err(error);
     }
@@ -142,8 +142,8 @@ fn coordinator(code: i16, node: i32, host: &StrBytes, port: i32) -> coordinators
 
 #[test]
 fn the_coordinator_of_one_group_is_read_as_it_was_written() {
-    let (make, decode) = (make::find_coordinator, coordinators::decode_one);
-    same::<FindCoordinatorRequest, _, _>(0..=coordinators::MANY - 1, make, decode, |r| {
+    let (make, decode) = (make::find_coordinator, find_coordinator::decode_one);
+    same::<FindCoordinatorRequest, _, _>(0..=find_coordinator::MANY - 1, make, decode, |r| {
         let found = coordinator(r.error_code, r.node_id.0, &r.host, r.port);
         throttled(found, r.throttle_time_ms)
     });
@@ -151,8 +151,8 @@ fn the_coordinator_of_one_group_is_read_as_it_was_written() {
 
 #[test]
 fn the_coordinators_of_many_groups_are_read_as_they_were_written() {
-    let versions = coordinators::MANY..=coordinators::CAP;
-    let (make, decode) = (make::find_coordinator, coordinators::decode_many);
+    let versions = find_coordinator::MANY..=find_coordinator::CAP;
+    let (make, decode) = (make::find_coordinator, find_coordinator::decode_many);
     same::<FindCoordinatorRequest, _, _>(versions, make, decode, |r| {
         let found = r.coordinators.iter().map(|c| {
             let found = coordinator(c.error_code, c.node_id.0, &c.host, c.port);
@@ -168,7 +168,7 @@ type Commit = (i32, i64, i16);
 fn commits<'a>(
     code: i16,
     topics: impl Iterator<Item = (&'a str, Vec<Commit>)>,
-) -> commits::Commits {
+) -> offset_fetch::Commits {
     let mut found = BTreeMap::<Arc<str>, BTreeMap<_, _>>::new();
     for (name, partitions) in topics {
         let of_topic = found.entry(name.into()).or_default();
@@ -182,8 +182,8 @@ fn commits<'a>(
 
 #[test]
 fn the_commits_of_one_group_are_read_as_they_were_written() {
-    let (make, decode) = (make::offset_fetch, commits::decode_one);
-    same::<OffsetFetchRequest, _, _>(1..=commits::MANY - 1, make, decode, |r| {
+    let (make, decode) = (make::offset_fetch, offset_fetch::decode_one);
+    same::<OffsetFetchRequest, _, _>(1..=offset_fetch::MANY - 1, make, decode, |r| {
         let topics = r.topics.iter().map(|t| {
             let each = t.partitions.iter();
             let each = each.map(|p| (p.partition_index, p.committed_offset, p.error_code));
@@ -195,8 +195,8 @@ fn the_commits_of_one_group_are_read_as_they_were_written() {
 
 #[test]
 fn the_commits_of_many_groups_are_read_as_they_were_written() {
-    let (make, decode) = (make::offset_fetch, commits::decode_many);
-    same::<OffsetFetchRequest, _, _>(commits::MANY..=commits::CAP, make, decode, |r| {
+    let (make, decode) = (make::offset_fetch, offset_fetch::decode_many);
+    same::<OffsetFetchRequest, _, _>(offset_fetch::MANY..=offset_fetch::CAP, make, decode, |r| {
         let groups = r.groups.iter().map(|g| {
             let topics = g.topics.iter().map(|t| {
                 let each = t.partitions.iter();
@@ -211,20 +211,25 @@ fn the_commits_of_many_groups_are_read_as_they_were_written() {
 
 #[test]
 fn offsets_are_read_as_they_were_written() {
-    same::<ListOffsetsRequest, _, _>(1..=offsets::CAP, make::list_offsets, offsets::decode, |r| {
-        let mut found = Offsets::new();
-        for topic in &r.topics {
-            let of_topic = found.entry(topic.name.as_str().into()).or_default();
-            for p in &topic.partitions {
-                let there = LogOffset {
-                    offset: p.offset,
-                    leader_epoch: Some(p.leader_epoch).filter(|e| *e >= 0),
-                };
-                let nothing = (p.offset < 0).then_some(ResponseError::OffsetNotAvailable);
-                let error = error(p.error_code).or(nothing);
-                of_topic.insert(p.partition_index, error.map_or(Ok(there), Err));
+    same::<ListOffsetsRequest, _, _>(
+        1..=list_offsets::CAP,
+        make::list_offsets,
+        list_offsets::decode,
+        |r| {
+            let mut found = Offsets::new();
+            for topic in &r.topics {
+                let of_topic = found.entry(topic.name.as_str().into()).or_default();
+                for p in &topic.partitions {
+                    let there = LogOffset {
+                        offset: p.offset,
+                        leader_epoch: Some(p.leader_epoch).filter(|e| *e >= 0),
+                    };
+                    let nothing = (p.offset < 0).then_some(ResponseError::OffsetNotAvailable);
+                    let error = error(p.error_code).or(nothing);
+                    of_topic.insert(p.partition_index, error.map_or(Ok(there), Err));
+                }
             }
-        }
-        throttled(found, r.throttle_time_ms)
-    });
+            throttled(found, r.throttle_time_ms)
+        },
+    );
 }

@@ -18,7 +18,9 @@ use kafka_protocol::{
     },
     protocol::{Request, StrBytes},
 };
-use lagscale::kafka::requests::{commits, coordinators, layout, login, offsets, tail};
+use lagscale::kafka::requests::{
+    fetch, find_coordinator, list_offsets, metadata, offset_fetch, sasl,
+};
 
 use crate::{corpora::Sample, log::aborted, make::frame};
 
@@ -68,7 +70,7 @@ pub fn smallest() -> Vec<(&'static str, Sample)> {
 fn mechanisms() -> Sample {
     let mechanisms = names().map(|_| StrBytes::new()).collect();
     let response = SaslHandshakeResponse::default().with_mechanisms(mechanisms);
-    sample::<SaslHandshakeRequest>("sasl_handshake", 0, login::HANDSHAKE_CAP, &response)
+    sample::<SaslHandshakeRequest>("sasl_handshake", 0, sasl::HANDSHAKE_CAP, &response)
 }
 
 fn brokers() -> Sample {
@@ -78,7 +80,7 @@ fn brokers() -> Sample {
             .with_port(1)
     };
     let response = MetadataResponse::default().with_brokers((0..MANY).map(broker).collect());
-    sample::<MetadataRequest>("metadata", 0, layout::CAP, &response)
+    sample::<MetadataRequest>("metadata", 0, metadata::CAP, &response)
 }
 
 fn described(partitions: usize) -> Sample {
@@ -89,19 +91,19 @@ fn described(partitions: usize) -> Sample {
             .with_partitions(partitions)
     });
     let response = MetadataResponse::default().with_topics(topics.collect());
-    sample::<MetadataRequest>("metadata", 0, layout::CAP, &response)
+    sample::<MetadataRequest>("metadata", 0, metadata::CAP, &response)
 }
 
 fn coordinators() -> Sample {
     let found = names().map(|key| Coordinator::default().with_key(key).with_port(1));
     let response = FindCoordinatorResponse::default().with_coordinators(found.collect());
-    sample::<FindCoordinatorRequest>("find_coordinator", 0, coordinators::CAP, &response)
+    sample::<FindCoordinatorRequest>("find_coordinator", 0, find_coordinator::CAP, &response)
 }
 
 fn groups() -> Sample {
     let groups = names().map(|id| OffsetFetchResponseGroup::default().with_group_id(GroupId(id)));
     let response = OffsetFetchResponse::default().with_groups(groups.collect());
-    sample::<OffsetFetchRequest>("offset_fetch", 1, commits::CAP, &response)
+    sample::<OffsetFetchRequest>("offset_fetch", 1, offset_fetch::CAP, &response)
 }
 
 fn committed(partitions: usize) -> Sample {
@@ -113,7 +115,7 @@ fn committed(partitions: usize) -> Sample {
     });
     let group = OffsetFetchResponseGroup::default().with_topics(topics.collect());
     let response = OffsetFetchResponse::default().with_groups(vec![group]);
-    sample::<OffsetFetchRequest>("offset_fetch", 1, commits::CAP, &response)
+    sample::<OffsetFetchRequest>("offset_fetch", 1, offset_fetch::CAP, &response)
 }
 
 fn ended(partitions: usize) -> Sample {
@@ -124,7 +126,7 @@ fn ended(partitions: usize) -> Sample {
             .with_partitions(partitions)
     });
     let response = ListOffsetsResponse::default().with_topics(topics.collect());
-    sample::<ListOffsetsRequest>("list_offsets", 1, offsets::CAP, &response)
+    sample::<ListOffsetsRequest>("list_offsets", 1, list_offsets::CAP, &response)
 }
 
 fn aborted_transactions() -> Sample {
@@ -134,5 +136,5 @@ fn aborted_transactions() -> Sample {
         .with_topic(topics().last().unwrap_or_default())
         .with_partitions(vec![data]);
     let response = FetchResponse::default().with_responses(vec![topic]);
-    sample::<FetchRequest>("fetch", 4, tail::CAP, &response)
+    sample::<FetchRequest>("fetch", 4, fetch::CAP, &response)
 }

@@ -14,7 +14,7 @@ use lagscale::kafka::{
     reader::{Malformed, read},
     requests::{
         Isolation, Tail, Tails, Throttled,
-        tail::{self, Positions},
+        fetch::{self, Positions},
     },
 };
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn decoded(version: i16, asked: i64, response: &FetchResponse) -> Decoded {
     let positions = Positions::from([("t".into(), [(0, asked)].into())]);
     let frame = frame::<FetchRequest>(version, response);
     read::<FetchRequest, _>(&frame, version, CORRELATION, |answer| {
-        tail::decode(answer, Isolation::ReadCommitted, &positions)
+        fetch::decode(answer, Isolation::ReadCommitted, &positions)
     })
 }
 
@@ -44,7 +44,7 @@ fn tail_of(version: i16, asked: i64, data: PartitionData) -> Result<Tail, Respon
 fn judged(asked: i64, last_stable: i64, aborted: &[AbortedTransaction], records: &[u8]) -> Tail {
     let records = Bytes::copy_from_slice(records);
     let data = partition(0, last_stable, aborted.to_vec(), records);
-    tail_of(tail::CAP, asked, data).unwrap()
+    tail_of(fetch::CAP, asked, data).unwrap()
 }
 
 fn batch(kind: Kind, base: i64, count: i64) -> Vec<u8> {
@@ -61,7 +61,7 @@ fn batch(kind: Kind, base: i64, count: i64) -> Vec<u8> {
 #[test]
 fn what_is_said_of_any_log_at_any_offset_is_what_a_consumer_would_be_given() {
     let (records, nothing) = (Cell::new(0), Cell::new(0));
-    for version in 4..=tail::CAP {
+    for version in 4..=fetch::CAP {
         proptest!(ProptestConfig::with_cases(300), |(log in Log::any(), at in 0..=100_i64)| {
             let asked = log.last_stable() * at / 100;
             let found = tail_of(version, asked, log.fetched(0, asked));
@@ -121,9 +121,9 @@ fn who_reads_uncommitted_records_is_given_aborted_and_open_ones_and_no_markers()
             .with_high_watermark(high_watermark)
             .with_last_stable_offset(-1);
         let positions = Positions::from([("t".into(), [(0, 5)].into())]);
-        let frame = frame::<FetchRequest>(tail::CAP, &fetch("t", vec![data]));
-        let found = read::<FetchRequest, _>(&frame, tail::CAP, CORRELATION, |answer| {
-            tail::decode(answer, Isolation::ReadUncommitted, &positions)
+        let frame = frame::<FetchRequest>(fetch::CAP, &fetch("t", vec![data]));
+        let found = read::<FetchRequest, _>(&frame, fetch::CAP, CORRELATION, |answer| {
+            fetch::decode(answer, Isolation::ReadUncommitted, &positions)
         });
         found.unwrap().answer.unwrap()["t"][&0].unwrap()
     };
@@ -198,7 +198,7 @@ fn an_old_format_and_headers_that_contradict_themselves_tell_nothing() {
 fn an_error_is_a_partition_s_own_or_stands_for_the_answer() {
     let denied = ResponseError::TopicAuthorizationFailed;
     let data = partition(0, -1, vec![], Bytes::new()).with_error_code(denied.code());
-    for version in 4..=tail::CAP {
+    for version in 4..=fetch::CAP {
         assert_eq!(tail_of(version, 0, data.clone()), Err(denied));
     }
     let unknown = ResponseError::FetchSessionIdNotFound;

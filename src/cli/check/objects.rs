@@ -4,7 +4,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Client, api::ListParams};
 
 use super::{Finding, full_name, list};
-use crate::resources::{Condition, LagMetric, ScaledObject};
+use crate::resources::{Condition, LagMetric, ScaledObject, names};
 
 /// Of one kind: more would hide the rest.
 const MOST: usize = 20;
@@ -75,7 +75,7 @@ fn of_conditions(what: &str, told: Vec<(String, &[Condition])>) -> Vec<Finding> 
 
 async fn hpas(client: &Client) -> Vec<Finding> {
     let what = "HPAs";
-    let params = ListParams::default().labels("scaledobject.keda.sh/name");
+    let params = ListParams::default().labels(names::SCALED_OBJECT);
     let hpas = match list::<HorizontalPodAutoscaler>(client, what, &params).await {
         Ok(hpas) => hpas,
         Err(unseen) => return unseen,

@@ -146,11 +146,11 @@ fn of_trigger(trigger: &Trigger, namespace: &str, known: &Authentications) -> Ve
         }
     }
     if let Some(reference) = &trigger.authentication_ref {
-        let namespace = match reference.kind.as_deref() {
-            Some("ClusterTriggerAuthentication") => "",
-            _ => namespace,
-        };
-        let key = (namespace.to_owned(), reference.name.clone());
+        let namespace = Some(namespace).filter(|_| !reference.is_cluster_wide());
+        let key = (
+            namespace.unwrap_or_default().to_owned(),
+            reference.name.clone(),
+        );
         let unsupported = known.unsupported.get(&key).into_iter().flatten();
         why.extend(
             unsupported.map(|source| format!("{source} of {} is not supported", reference.name)),

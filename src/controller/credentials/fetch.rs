@@ -13,10 +13,9 @@ use kube::{
 };
 
 use super::{
-    file,
+    file, kinds,
     reference::{Content, CredentialRules, Name, Reference, Workload},
     values::Values,
-    watching,
 };
 use crate::controller::{resolve::Template, target};
 
@@ -95,14 +94,14 @@ async fn workload(
     workload: &Workload,
     reference: &Reference,
 ) -> Result<Fetch, String> {
-    let again = (!watching::is_watched(reference)).then_some(WORKLOAD_AGAIN);
+    let again = (!kinds::is_watched(reference)).then_some(WORKLOAD_AGAIN);
     let resource = target::resource_of(client, &workload.api_version, &workload.kind).await?;
     let api: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), &workload.namespace, &resource);
     let Some(object) = api.get_opt(&workload.name).await.map_err(said)? else {
         return Ok(Fetch::Missing { again });
     };
-    let version = watching::version(reference, &object.metadata);
+    let version = kinds::version(reference, &object.metadata);
     let spec = &object.data["spec"];
     let Some(of) = Workload::referred(&workload.namespace, spec) else {
         return Ok(Fetch::Brought {

@@ -3,7 +3,10 @@
 
 mod fetch;
 mod file;
+mod kinds;
+mod news;
 mod reference;
+mod room;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,9 +22,10 @@ use kube::Client;
 use tokio::sync::{Semaphore, mpsc};
 
 use fetch::{Fetch, fetch};
+pub(super) use news::News;
 pub use reference::CredentialRules;
 pub(super) use reference::{Content, Found, Reference, Workload};
-use values::Room;
+use room::Room;
 pub(super) use values::Values;
 use watching::Watching;
 
@@ -30,14 +34,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Reads under way at once: after a start each object may name something else, and each may be of a megabyte.
 const AT_ONCE: usize = 8;
-
-/// Something happened to a reference.
-pub(super) enum News {
-    /// A watch says that it has this version; `None`: that it is gone.
-    Seen(Reference, Option<String>),
-    /// A read has ended.
-    Fetched(Reference, Result<Fetch, String>),
-}
 
 /// What is known of a reference that somebody names.
 #[derive(Default)]

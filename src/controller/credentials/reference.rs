@@ -5,10 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use super::values::Values;
-use crate::{
-    controller::{resolve::Template, target},
-    resources::ScaleTarget,
-};
+use crate::{controller::resolve::Template, resources::ScaleTarget};
 
 /// Namespace and name.
 pub(in crate::controller) type Name = (String, String);
@@ -43,6 +40,16 @@ pub(in crate::controller) enum Content {
     Template(Option<Template>),
 }
 
+impl Content {
+    /// About how many bytes it holds.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Values(values) => values.size(),
+            Self::Template(template) => template.as_ref().map_or(0, Template::size),
+        }
+    }
+}
+
 /// What is known of a reference.
 pub(in crate::controller) enum Found<'a> {
     /// It is being read for the first time.
@@ -73,11 +80,10 @@ pub struct CredentialRules {
 
 impl Workload {
     pub(in crate::controller) fn of(namespace: &str, target: &ScaleTarget) -> Self {
-        let (api_version, kind) = target::kind_of(target);
         Self {
             namespace: namespace.to_owned(),
-            api_version,
-            kind,
+            api_version: target.api_version().to_owned(),
+            kind: target.kind().to_owned(),
             name: target.name.clone(),
         }
     }

@@ -4,6 +4,7 @@
 mod election;
 mod keda;
 mod lease;
+mod metrics;
 mod places;
 
 use std::{
@@ -19,6 +20,7 @@ use tokio::{
 
 pub use keda::Keda;
 pub use lease::Terms;
+pub use metrics::Leading;
 pub use places::{KedaRules, find as keda_leases};
 
 use crate::pulse::Pulse;

@@ -13,6 +13,8 @@ use kube::{
     core::GroupVersionKind,
 };
 
+use crate::resources::names::OPERATOR;
+
 /// KEDA's `--leader-election-id` where nothing else is said.
 pub(super) const LEASE: &str = "operator.keda.sh";
 /// Where KEDA's documentation and OLM's catalogues put it.
@@ -20,7 +22,6 @@ const USUAL: [&str; 2] = ["keda", "openshift-keda"];
 const CRD: &str = "scaledobjects.keda.sh";
 const WEBHOOKS: &str = "keda-admission";
 const RELEASED_IN: &str = "meta.helm.sh/release-namespace";
-const OPERATOR: &str = "keda-operator";
 const FLAG: &str = "--leader-election-id";
 /// Deployments of a namespace that are looked at.
 const MOST: u32 = 500;

@@ -1,27 +1,27 @@
 //! What to ask a broker and what its answer means, in whichever version both sides speak. A part that an answer leaves
 //! out is not in the result: the caller treats it as unknown, never as zero.
 
-pub mod commits;
-pub mod coordinators;
-pub mod layout;
-pub mod login;
-pub mod members;
-pub mod offsets;
-pub mod tail;
+pub mod api_versions;
+pub mod describe_groups;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_fetch;
+pub mod sasl;
 pub mod unseen;
-pub mod versions;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use crate::lag::Isolation;
-pub use commits::{CommitsOf, GroupCommits};
-pub use coordinators::Coordinators;
+pub use describe_groups::Members;
+pub use fetch::{Tail, Tails};
+pub use find_coordinator::Coordinators;
 pub use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
-pub use layout::{Layout, PartitionLayout, TopicLayout};
-pub use members::Members;
-pub use offsets::{LogOffset, Offsets, Position};
-pub use tail::{Tail, Tails};
+pub use list_offsets::{LogOffset, Offsets, Position};
+pub use metadata::{Layout, PartitionLayout, TopicLayout};
+pub use offset_fetch::{CommitsOf, GroupCommits};
 pub use unseen::Fetched;
 
 use super::reader::{Malformed, Reader};

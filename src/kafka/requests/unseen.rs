@@ -9,9 +9,8 @@ use std::{
 use kafka_protocol::ResponseError;
 
 use super::{
-    CommitsOf, GroupCommits, Partitions, Throttled, TopicLayout,
-    commits::{self, TopicCommits},
-    layout, members,
+    CommitsOf, GroupCommits, Partitions, Throttled, TopicLayout, describe_groups, metadata,
+    offset_fetch::{self, TopicCommits},
 };
 use crate::kafka::{Cause, Connection, Error};
 
@@ -27,14 +26,14 @@ pub struct Fetched {
     pub hidden: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
-/// Asks for the commits of `groups`, as [`commits::fetch`] does. One that is asked for everything and shows nothing has what may not be
+/// Asks for the commits of `groups`, as [`offset_fetch::fetch`] does. One that is asked for everything and shows nothing has what may not be
 /// seen, and is answered with `TopicAuthorizationFailed`, if it is there without a member, or if a member reads a topic that may
 /// not be described. Else what its members read is asked by name: some brokers tell no list of all topics.
 pub async fn fetch(
     connection: &mut Connection,
     groups: &[CommitsOf],
 ) -> Result<Throttled<Fetched>, Error> {
-    let listed = commits::fetch(connection, groups).await?;
+    let listed = offset_fetch::fetch(connection, groups).await?;
     let mut all = Throttled {
         answer: Fetched::default(),
         throttle_ms: listed.throttle_ms,
@@ -51,7 +50,7 @@ pub async fn fetch(
     if asked.is_empty() {
         return Ok(all);
     }
-    let members = match members::fetch(connection, &asked).await {
+    let members = match describe_groups::fetch(connection, &asked).await {
         Ok(members) => members,
         Err(error) if matches!(error.cause, Cause::Version { .. }) => return Ok(all),
         Err(error) => return Err(error),
@@ -62,7 +61,7 @@ pub async fn fetch(
     let named: Vec<_> = named.into_iter().take(MOST_NAMED).collect();
     let mut topics = BTreeMap::new();
     if !named.is_empty() {
-        let described = layout::fetch(connection, &named).await?;
+        let described = metadata::fetch(connection, &named).await?;
         all.throttle_ms = all.throttle_ms.max(described.throttle_ms);
         topics = described.answer.topics;
     }
@@ -85,7 +84,7 @@ pub async fn fetch(
         }
         all.answer.hidden.insert(group, hidden);
     }
-    let named = commits::fetch(connection, &by_name).await?;
+    let named = offset_fetch::fetch(connection, &by_name).await?;
     all.throttle_ms = all.throttle_ms.max(named.throttle_ms);
     for (group, commits) in named.answer {
         let commits = commits.map(with_a_commit);

@@ -110,11 +110,10 @@ pub fn explain(account: &Account<'_>, now: Moment) -> Explanation {
         ..
     } = account;
     let target = &plan.object.spec.scale_target_ref;
-    let kind = target.kind.as_deref().filter(|k| !k.is_empty());
     let mut explanation = Explanation {
         namespace: plan.namespace.to_string(),
         name: plan.name.to_string(),
-        target: format!("{} {}", kind.unwrap_or("Deployment"), target.name),
+        target: format!("{} {}", target.kind(), target.name),
         replicas: around.replicas,
         min_replica_count: plan.min,
         max_replica_count: plan.max,

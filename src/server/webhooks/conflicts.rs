@@ -1,60 +1,16 @@
 //! Two who scale one workload: another ScaledObject of the namespace, or an HPA of somebody else.
 
-use std::fmt;
-
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 
-use super::Surroundings;
+use super::{Surroundings, target::Target};
 use crate::{
-    resources::ScaledObject,
+    resources::{ScaleTarget, ScaledObject, names::TRANSFER},
     scaling::{hpa_name, is_made_for},
 };
 
-pub(super) const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 /// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
 const OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
-
-/// A scaled workload by kind; in another version it is the same.
-pub(super) struct Target {
-    group: String,
-    version: String,
-    pub(super) kind: String,
-}
-
-impl Target {
-    pub(super) fn of(object: &ScaledObject) -> Self {
-        let target = &object.spec.scale_target_ref;
-        Self::new(target.api_version.as_deref(), target.kind.as_deref())
-    }
-
-    pub(super) fn new(api_version: Option<&str>, kind: Option<&str>) -> Self {
-        let set = |text: Option<&str>, default: &str| {
-            text.filter(|t| !t.is_empty()).unwrap_or(default).to_owned()
-        };
-        let version = set(api_version, "apps/v1");
-        let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
-        Self {
-            group: group.into(),
-            version: version.into(),
-            kind: set(kind, "Deployment"),
-        }
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        (&self.group, &self.kind) == (&other.group, &other.kind)
-    }
-
-    pub(super) fn has_requests(&self) -> bool {
-        self.group == "apps" && matches!(self.kind.as_str(), "Deployment" | "StatefulSet")
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}.{}", self.group, self.version, self.kind)
-    }
-}
 
 /// Who scales its workload or has its HPA already. The HPA of another ScaledObject needs no line of its own.
 pub(super) fn conflict(object: &ScaledObject, around: &Surroundings) -> Option<String> {
@@ -87,7 +43,12 @@ fn foreign_hpa(object: &ScaledObject, around: &Surroundings) -> Option<String> {
     let foreign = around.hpas.iter().find(|hpa| {
         let reference = hpa.spec.as_ref().map(|s| &s.scale_target_ref);
         reference.is_some_and(|r| {
-            r.name == *workload && Target::new(r.api_version.as_deref(), Some(&r.kind)).is(&target)
+            let referred = ScaleTarget {
+                api_version: r.api_version.clone(),
+                kind: Some(r.kind.clone()),
+                ..ScaleTarget::default()
+            };
+            r.name == *workload && Target::named(&referred).is(&target)
         }) && hpa.annotations().get(OWNERSHIP).map(String::as_str) != Some("false")
             && hpa.metadata.deletion_timestamp.is_none()
             && !belongs(hpa, object)

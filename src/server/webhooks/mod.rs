@@ -8,6 +8,8 @@ mod requests;
 mod review;
 mod scaled_object;
 mod surroundings;
+mod target;
+mod verdict;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,16 +18,17 @@ use http::{Method, StatusCode, header, request::Parts};
 use kube::Client;
 use tokio::sync::{Semaphore, watch};
 
-use super::reply::{Failure, json};
-pub use review::{Request, Subject, Verdict};
+use super::{failure::Failure, reply::json};
+pub use review::{Request, Subject};
 pub use surroundings::{Neighbours, Surroundings, Template};
+pub use verdict::Verdict;
 
 /// An object and its predecessor, each as large as kube-apiserver takes one.
 const LARGEST: usize = 3 * 1024 * 1024;
-/// kube-apiserver goes on without us after ten seconds.
-const DEADLINE: Duration = Duration::from_secs(8);
+/// kube-apiserver goes on without us after three seconds.
+const DEADLINE: Duration = Duration::from_millis(2_500);
 /// kube-apiserver sends a review in one go; who dawdles holds one of few places.
-const BODY: Duration = Duration::from_secs(2);
+const BODY: Duration = Duration::from_secs(1);
 /// Reviews at once, each with its body in memory.
 const AT_ONCE: usize = 4;
 /// Reviews that wait for their turn; one more is refused at once, and kube-apiserver goes on without us.

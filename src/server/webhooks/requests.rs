@@ -9,13 +9,12 @@ use super::Template;
 use crate::{
     quantity::parse_milli,
     resources::{ScaledObjectSpec, Trigger},
-    scaling::checks,
 };
 
 /// Each container a cpu or memory trigger looks at has that request, or gets it: from its limit, from its pod, or from a
 /// LimitRange of the namespace.
 pub(super) fn requests(spec: &ScaledObjectSpec, template: &Template) -> Option<String> {
-    let mut resources = spec.triggers.iter().filter(|t| checks::is_resource(t));
+    let mut resources = spec.triggers.iter().filter(|t| t.is_resource());
     resources.find_map(|trigger| {
         let kind = trigger.kind.as_str();
         let given = |item: &LimitRangeItem| {

@@ -9,13 +9,10 @@ use serde::{
 };
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Hook, Surroundings, authentication, conflicts::TRANSFER, scaled_object};
-use crate::resources::{ScaledObject, ScaledObjectSpec};
+use super::{Hook, Surroundings, Verdict, authentication, scaled_object};
+use crate::resources::{ScaledObject, ScaledObjectSpec, names::TRANSFER};
 
 const API_VERSION: &str = "admission.k8s.io/v1";
-
-/// Warnings of what is let in, or why it is refused.
-pub type Verdict = Result<Vec<String>, String>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,20 +3,16 @@
 
 use kube::ResourceExt;
 
-use super::{
-    Surroundings, Verdict,
-    conflicts::{Target, conflict},
-    requests::requests,
-};
+use super::{Surroundings, Verdict, conflicts::conflict, requests::requests, target::Target};
 use crate::{
-    resources::{ScaledObject, ScaledObjectSpec},
+    resources::{ScaledObject, ScaledObjectSpec, Trigger, names},
     scaling::{SHORTEST_SAMPLE, checks, hpa_name, limits},
     triggers,
 };
 
 /// Of a label's value, and so of an object's and an HPA's name.
 const LONGEST_NAME: usize = 63;
-const OWNER: &str = "scaledobject.keda.sh/name";
+const OWNER: &str = names::SCALED_OBJECT;
 
 /// Judges `object` by itself and among what is around it.
 pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
@@ -77,7 +73,7 @@ pub(super) fn check(object: &ScaledObject, around: &Surroundings) -> Verdict {
 
 /// Whether the pods of its workload have to be known.
 pub(super) fn reads_template(object: &ScaledObject) -> bool {
-    object.spec.triggers.iter().any(checks::is_resource) && Target::of(object).has_requests()
+    object.spec.triggers.iter().any(Trigger::is_resource) && Target::of(object).has_requests()
 }
 
 fn name(object: &ScaledObject) -> Option<String> {
@@ -108,8 +104,8 @@ fn metadata(spec: &ScaledObjectSpec) -> impl Iterator<Item = String> {
 
 fn never_zero(spec: &ScaledObjectSpec) -> Option<String> {
     let target = &spec.scale_target_ref;
-    let target = Target::new(target.api_version.as_deref(), target.kind.as_deref());
-    let only = !spec.triggers.is_empty() && spec.triggers.iter().all(checks::is_resource);
+    let target = Target::named(target);
+    let only = !spec.triggers.is_empty() && spec.triggers.iter().all(Trigger::is_resource);
     (only && target.has_requests() && spec.min_replica_count.unwrap_or(0) == 0).then(|| {
         "scaledobject has only cpu/memory triggers AND minReplica is 0 (scale to zero doesn't work in this case)"
             .into()
@@ -152,7 +148,7 @@ fn unheard(spec: &ScaledObjectSpec) -> Vec<String> {
         return Vec::new();
     };
     let triggers = spec.triggers.iter().enumerate();
-    let external = triggers.filter(|(_, trigger)| !checks::is_resource(trigger));
+    let external = triggers.filter(|(_, trigger)| !trigger.is_resource());
     let unheard = external.filter_map(|(index, trigger)| {
         let name = trigger.name.as_deref().filter(|n| !n.is_empty());
         let why = match name {

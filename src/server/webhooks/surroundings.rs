@@ -11,10 +11,10 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
 
-use super::conflicts::Target;
+use super::target::Target;
 use crate::resources::ScaledObject;
 
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What is known of the rest of the namespace.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Neighbours {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let template = if template {
             let reading = tokio::time::timeout(PATIENCE, read(client, namespace, object)).await;
-            let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
+            let late = |_| Err(format!("no answer within {PATIENCE:?}"));
             Some(reading.unwrap_or_else(late))
         } else {
             None

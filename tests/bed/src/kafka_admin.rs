@@ -67,7 +67,7 @@ impl Kafka {
 
     async fn dial(&self, address: &Address) -> Connection {
         wait::until("a connection to Kafka", PATIENCE, async || {
-            Connection::dial(address, &Security::default(), DEADLINES).await
+            lagscale::kafka::dial(address, &Security::default(), DEADLINES).await
         })
         .await
     }
@@ -75,7 +75,7 @@ impl Kafka {
     /// Whether the broker at `port` serves metadata: it listens a little before that.
     pub(crate) async fn serves(port: u16) -> Result<(), String> {
         let address = Address::new("localhost", port);
-        let dialled = Connection::dial(&address, &Security::default(), DEADLINES).await;
+        let dialled = lagscale::kafka::dial(&address, &Security::default(), DEADLINES).await;
         let mut connection = dialled.map_err(|e| e.to_string())?;
         let request = MetadataRequest::default().with_topics(Some(vec![]));
         let answer = ask(&mut connection, &request, 9).await;

@@ -10,7 +10,7 @@ use kafka_protocol::{
     },
 };
 use lagscale::kafka::{
-    Connection, Security,
+    Security,
     sasl::{Mechanism, Sasl},
     tls::Tls,
 };
@@ -63,7 +63,7 @@ impl Kafka {
         };
         let address = self.bootstrap().parse().expect("an address");
         wait::until("the password to be known", PATIENCE, async || {
-            let dialled = Connection::dial(&address, &security, DEADLINES).await;
+            let dialled = lagscale::kafka::dial(&address, &security, DEADLINES).await;
             dialled.map(drop)
         })
         .await;

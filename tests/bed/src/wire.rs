@@ -105,7 +105,7 @@ impl Kafka {
 }
 
 async fn dial(address: &Address) -> Result<Connection, Error> {
-    Connection::dial(address, &Security::default(), DEADLINES).await
+    lagscale::kafka::dial(address, &Security::default(), DEADLINES).await
 }
 
 async fn reach(host: &str, port: i32) -> Result<Connection, String> {

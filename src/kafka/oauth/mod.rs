@@ -1,6 +1,9 @@
 //! OAuth's client credentials grant (RFC 6749 section 4.4) behind SASL/OAUTHBEARER (RFC 7628): a token is asked for when one is
 //! needed, by one asker at a time, and kept until a fifth of its life is left.
 
+mod client;
+mod token;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -10,32 +13,15 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
-use super::{
-    Budget, Cause,
-    token::{self, Style},
-};
+use super::{Budget, Cause};
+pub use client::Client;
+use client::Token;
+use token::Style;
 
 /// A failure stands this long for everybody who asks: each broker of a cluster has its own lane.
 const FAILURE_STANDS: Duration = Duration::from_secs(2);
 /// A token that a broker refuses is asked for anew, but not more often than this.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
-
-/// What a token is asked for with. Everything but the names may be secret, so nothing is printed.
-#[derive(Clone)]
-pub struct Client {
-    /// `oauthTokenEndpointUri`: http or https.
-    pub endpoint: String,
-    /// `username`.
-    pub id: String,
-    /// `password`.
-    pub secret: SecretString,
-    /// `scopes`, as they are sent; nothing but empty ones is not sent.
-    pub scopes: Vec<String>,
-    /// `oauthExtensions`, sent to the broker beside the token.
-    pub extensions: BTreeMap<String, String>,
-    /// `ca`: trusted beside the system's roots.
-    pub ca: Option<String>,
-}
 
 /// A client with the token that it has.
 pub struct TokenSource {
@@ -48,21 +34,6 @@ struct Held {
     token: Option<Token>,
     failure: Option<(Instant, Cause)>,
     style: Option<Style>,
-}
-
-/// A token, and how long it is good for.
-pub(super) struct Token {
-    pub(super) text: SecretString,
-    pub(super) asked: Instant,
-    /// `None`: the endpoint did not say.
-    pub(super) life: Option<Duration>,
-}
-
-impl Token {
-    fn is_younger(&self, part: f64) -> bool {
-        self.life
-            .is_none_or(|life| self.asked.elapsed() < life.mul_f64(part))
-    }
 }
 
 impl fmt::Debug for TokenSource {
@@ -82,7 +53,7 @@ impl TokenSource {
     }
 
     /// What tells this client from another, for a fingerprint.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::kafka) fn texts(&self) -> impl Iterator<Item = &str> {
         let Client {
             endpoint,
             id,
@@ -104,7 +75,7 @@ impl TokenSource {
     }
 
     /// The client's first message with a token that is good for a while.
-    pub(super) async fn message(&self, budget: &Budget) -> Result<SecretString, Cause> {
+    pub(in crate::kafka) async fn message(&self, budget: &Budget) -> Result<SecretString, Cause> {
         let mut held = self.held.lock().await;
         // A broker's session ends with the token, and is renewed at four fifths of it: with a new token then.
         if let Some(token) = held.token.as_ref().filter(|t| t.is_younger(0.8)) {
@@ -134,7 +105,7 @@ impl TokenSource {
     }
 
     /// To be called when a broker refused the token: the next login asks for another.
-    pub(super) async fn refused(&self) {
+    pub(in crate::kafka) async fn refused(&self) {
         let mut held = self.held.lock().await;
         if held
             .token
@@ -144,6 +115,20 @@ impl TokenSource {
             held.token = None;
         }
     }
+}
+
+/// Whether an answer of a token endpoint holds a token: for the fuzz targets.
+#[must_use]
+pub fn is_token(status: u16, body: &[u8]) -> bool {
+    let client = Client {
+        endpoint: "https://token".into(),
+        id: "user".into(),
+        secret: "secret".into(),
+        scopes: Vec::new(),
+        extensions: BTreeMap::new(),
+        ca: None,
+    };
+    token::is_token(status, body, &client)
 }
 
 /// RFC 7628 section 3.1, without an authorization identity, as Kafka reads it.

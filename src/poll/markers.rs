@@ -10,6 +10,7 @@ use kafka_protocol::ResponseError;
 
 use super::{
     cluster::Cluster,
+    node::MarkerProbe,
     pairing::has_moved,
     picture::{Looked, Slot},
 };
@@ -17,7 +18,7 @@ use crate::{
     kafka::{
         Error,
         question::Ask,
-        requests::{Tail, Tails, tail::Positions},
+        requests::{Tail, Tails, fetch::Positions},
     },
     lag::{Isolation, Moment},
 };
@@ -30,20 +31,6 @@ const TOGETHER: usize = 16;
 const LEFT_ALONE: Duration = Duration::from_secs(600);
 /// The same of one whose broker failed over it.
 const FAILED: Duration = Duration::from_secs(60);
-
-/// A pair to be looked at.
-#[derive(Clone, Debug)]
-pub(super) struct Look {
-    group: Arc<str>,
-    topic: Arc<str>,
-    id: i32,
-    isolation: Isolation,
-    committed: i64,
-    /// Where the first record may be: the commit, or the log start behind it.
-    from: i64,
-    /// The end for this isolation.
-    end: i64,
-}
 
 impl Slot {
     /// The commit and end to look at, once a small lag has not moved for `still`.
@@ -104,7 +91,7 @@ impl Cluster {
         let mark = if refused {
             Looked::Refused(committed, end)
         } else {
-            node.looks.push(Look {
+            node.looks.push(MarkerProbe {
                 group: name.clone(),
                 topic: topic_name.clone(),
                 id,
@@ -144,7 +131,7 @@ impl Cluster {
         }
         let mut positions = Positions::new();
         let mut left = TOGETHER;
-        let goes = |look: &mut Look| {
+        let goes = |look: &mut MarkerProbe| {
             let of_topic = positions.entry(look.topic.clone()).or_default();
             // One offset of a partition in a request.
             let fits = left > 0 && look.isolation == isolation && !of_topic.contains_key(&look.id);
@@ -166,7 +153,7 @@ impl Cluster {
     }
 
     /// What is there, for everything that was looked at.
-    pub(super) fn take_tails(&mut self, looking: Vec<Look>, tails: &Result<Tails, Error>) {
+    pub(super) fn take_tails(&mut self, looking: Vec<MarkerProbe>, tails: &Result<Tails, Error>) {
         for look in looking {
             let found = tails.as_ref().map(|t| t.get(&look.topic)?.get(&look.id));
             match found {
@@ -189,7 +176,7 @@ impl Cluster {
         }
     }
 
-    fn leave_alone(&mut self, look: &Look, span: Duration) {
+    fn leave_alone(&mut self, look: &MarkerProbe, span: Duration) {
         if let Some(topic) = self.topics.get_mut(&look.topic) {
             topic.unreadable_until = Some(Instant::now() + span);
         }
@@ -198,13 +185,13 @@ impl Cluster {
     }
 
     /// Whoever was asked is gone.
-    pub(super) fn look_again(&mut self, looks: Vec<Look>) {
+    pub(super) fn look_again(&mut self, looks: Vec<MarkerProbe>) {
         for look in looks {
             self.mark(&look.group, &look.topic, look.id, Looked::Not);
         }
     }
 
-    fn drain(&mut self, look: &Look) {
+    fn drain(&mut self, look: &MarkerProbe) {
         self.dirty();
         let slot = self.known_slot(&look.group, &look.topic, look.id);
         let track = slot.and_then(|s| s.track.as_mut());

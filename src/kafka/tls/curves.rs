@@ -107,7 +107,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::kafka::verify::Verifier;
+    use crate::kafka::tls::verify::Verifier;
 
     fn certificate(pem: &str) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
@@ -137,8 +137,8 @@ mod tests {
         ($name:literal) => {
             (
                 $name,
-                include_str!(concat!("../../tests/cases/tls/", $name, "-ca.pem")),
-                include_str!(concat!("../../tests/cases/tls/", $name, "-cert.pem")),
+                include_str!(concat!("../../../tests/cases/tls/", $name, "-ca.pem")),
+                include_str!(concat!("../../../tests/cases/tls/", $name, "-cert.pem")),
             )
         };
     }

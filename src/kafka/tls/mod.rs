@@ -1,5 +1,10 @@
 //! TLS towards brokers: system roots and the user's CA, an own certificate, or no verification where the user says so.
 
+mod curves;
+mod error;
+mod key;
+mod verify;
+
 use std::sync::Arc;
 
 use rustls::{
@@ -8,7 +13,11 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::{Cause, curves::algorithms, key::Key, verify::Verifier};
+use super::Cause;
+use curves::algorithms;
+pub use error::TlsError;
+pub use key::Key;
+use verify::Verifier;
 
 /// What a trigger and its authentication say about TLS. PEM texts.
 #[derive(Clone, Debug, Default)]
@@ -21,43 +30,6 @@ pub struct Tls {
     pub key: Option<Key>,
     /// Accept any certificate.
     pub unsafe_ssl: bool,
-}
-
-/// A TLS setting that can't be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TlsError {
-    /// Nothing in the text is a certificate.
-    #[error("{parameter}: no PEM certificate found in it")]
-    NoCertificate {
-        /// The authentication parameter.
-        parameter: &'static str,
-    },
-    /// A certificate block that does not parse.
-    #[error("{parameter}: not a valid PEM certificate")]
-    BadCertificate {
-        /// The authentication parameter.
-        parameter: &'static str,
-    },
-    /// No private key.
-    #[error("key: not a PEM private key (PKCS#8, PKCS#1 or SEC1)")]
-    BadKey,
-    /// An encrypted key alone.
-    #[error("key: it is encrypted, but there is no keyPassword")]
-    NoKeyPassword,
-    /// A password that does not fit.
-    #[error("keyPassword: it does not open the key")]
-    KeyPassword,
-    /// A key that is encrypted in a way that can't be undone here, or should not.
-    #[error(
-        "key: {0} is not supported; `openssl pkcs8 -topk8` writes a key with one that is (PBES2: PBKDF2 or scrypt, AES-CBC or 3DES)"
-    )]
-    Encryption(String),
-    /// Nothing to verify a broker with.
-    #[error("ca: it is not set, and this system has no certificate authorities of its own")]
-    NoRoots,
-    /// The two do not belong together, or the key's kind is unknown.
-    #[error("cert and key can't be used together: {0}")]
-    Pair(String),
 }
 
 impl Tls {
@@ -90,7 +62,7 @@ impl Tls {
     }
 
     /// The same, away from the threads that serve others.
-    pub(super) async fn prepared(&self) -> Result<Arc<ClientConfig>, Cause> {
+    pub(in crate::kafka) async fn prepared(&self) -> Result<Arc<ClientConfig>, Cause> {
         let tls = self.clone();
         let made = tokio::task::spawn_blocking(move || tls.client_config()).await;
         let made = made.map_err(|e| Cause::Setting(e.to_string()))?;

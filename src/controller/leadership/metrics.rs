@@ -8,10 +8,8 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use crate::{
-    controller::{Keda, Lead},
-    pulse::Pulse,
-};
+use super::{Keda, Lead};
+use crate::pulse::Pulse;
 
 /// Asks at each scrape.
 pub struct Leading {

@@ -17,7 +17,7 @@ use pkcs8::{
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::tls::TlsError;
+use super::error::TlsError;
 
 /// Three times what is advised today; each is work for us.
 const MOST_ITERATIONS: u32 = 2_000_000;
@@ -59,7 +59,7 @@ impl Key {
     }
 
     /// The two texts, for a fingerprint.
-    pub(super) fn texts(&self) -> (&str, Option<&str>) {
+    pub(in crate::kafka) fn texts(&self) -> (&str, Option<&str>) {
         let password = self.password.as_ref().map(ExposeSecret::expose_secret);
         (self.pem.expose_secret(), password)
     }

@@ -16,7 +16,7 @@ use rustls::{
 };
 use x509_parser::{extensions::ExtendedKeyUsage, parse_x509_certificate, time::ASN1Time};
 
-use super::tls::TlsError;
+use super::error::TlsError;
 
 /// The handshake is checked in any case; who answers as `trust` says.
 #[derive(Debug)]

@@ -15,10 +15,10 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{
+use super::client::{Client, Token};
+use crate::kafka::{
     Address, Budget, Cause,
-    dial::{Stream, connect, handshake},
-    oauth::{Client, Token},
+    stream::{Stream, connect, handshake},
     tls::Tls,
 };
 
@@ -75,7 +75,7 @@ pub(super) async fn fetch(
 }
 
 /// Why there is no token.
-pub(super) struct Said {
+struct Said {
     text: String,
     /// Somebody has to change something: here, or the way the client is named.
     configuration: bool,
@@ -209,12 +209,13 @@ async fn ask(
     read(head.status, &body, asked, client)
 }
 
-pub(super) fn read(
-    status: StatusCode,
-    body: &[u8],
-    asked: Instant,
-    client: &Client,
-) -> Result<Token, Said> {
+/// Whether an answer with this status holds a token.
+pub(super) fn is_token(status: u16, body: &[u8], client: &Client) -> bool {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    read(status, body, Instant::now(), client).is_ok()
+}
+
+fn read(status: StatusCode, body: &[u8], asked: Instant, client: &Client) -> Result<Token, Said> {
     let passes = status.is_server_error()
         || matches!(
             status,

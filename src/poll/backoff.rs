@@ -1,0 +1,16 @@
+//! How long what refuses us is left alone.
+
+use std::time::Duration;
+
+/// A refused login costs the broker a delayed answer, so it is tried less and less often.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// How long to leave alone what refuses us: twice as long each time, up to a minute, and up to a tenth more, so that what
+/// has one cause does not dial in step.
+pub(super) fn backoff(every: Duration, tries: u32) -> Duration {
+    let rest = every.saturating_mul(1 << tries.min(6));
+    jittered(rest.min(LONGEST_BACKOFF))
+}
+
+pub(super) fn jittered(span: Duration) -> Duration {
+    span.mul_f64(1.0 + fastrand::f64() / 10.0)
+}

@@ -1,0 +1,12 @@
+//! Labels, annotations and finalizers that KEDA and lagscale have in common.
+
+/// The label that names the ScaledObject of an HPA, of a metric's selector, and of the object itself.
+pub const SCALED_OBJECT: &str = "scaledobject.keda.sh/name";
+/// The annotation by which an object takes an HPA that somebody else made.
+pub const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
+/// On every object that KEDA handles. Nobody else takes it off once KEDA is gone.
+pub const FINALIZER: &str = "finalizer.keda.sh";
+/// The recommended label of who manages an object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// KEDA's operator: the value of [`MANAGED_BY`], the reporter of events, the container of its Deployment.
+pub const OPERATOR: &str = "keda-operator";

@@ -1,0 +1,104 @@
+//! An evaluated object as plain data: each metric with its value or why it is withheld, and what evaluating takes.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::Live;
+use crate::{lag::Moment, poll::Trouble};
+
+/// What is the same for all objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Age at which a reading is no longer served: longer than a broker failover.
+    pub max_sample_age: Duration,
+    /// The controller manager's `--horizontal-pod-autoscaler-tolerance`, in thousandths.
+    pub tolerance_milli: i64,
+}
+
+/// What is watched around an object.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Its HPA.
+    pub live: Option<Live>,
+    /// `spec.replicas` of the workload.
+    pub replicas: Option<i32>,
+    /// Pods of it that are ready; read only where a total has to be divided by them.
+    pub ready: Option<i32>,
+}
+
+/// An evaluated object.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Of every trigger with an external metric, in trigger order.
+    pub metrics: Vec<Metric>,
+    /// The formula's, where there is one.
+    pub composite: Option<Composite>,
+    /// What the HPA's maxReplicas is to be.
+    pub max: i32,
+    /// The first poll of each of its groups has finished, failed or timed out.
+    pub polled: bool,
+    /// Nothing is withheld merely because no answer has come yet.
+    pub answered: bool,
+    /// Something has never been read, for trouble that may pass by itself.
+    pub unread: bool,
+    /// Triggers whose credential has read everything with its new value: the former one is not needed any more.
+    pub renewed: BTreeSet<usize>,
+}
+
+impl Evaluation {
+    /// Whether a metric is withheld and nothing stands in for it.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        let metric = |m: &Metric| m.value.is_err() && m.fallback.is_none();
+        let composite = self.composite.as_ref();
+        composite.is_some_and(|c| c.value.is_err()) || self.metrics.iter().any(metric)
+    }
+
+    /// Whether something is served that stands in for a metric.
+    #[must_use]
+    pub fn falls_back(&self) -> bool {
+        self.metrics.iter().any(|m| m.fallback.is_some())
+    }
+}
+
+/// One external metric.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// The trigger's place in the object.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What is served.
+    pub value: Result<Value, Trouble>,
+    /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
+    pub active: bool,
+    /// What is served instead while the value is withheld, in thousandths.
+    pub fallback: Option<i64>,
+    /// Failures as the status tells them; `None` where no fallback is asked for.
+    pub failures: Option<i32>,
+    /// Something could not be read; the value stands on older pairs.
+    pub partial: Option<Trouble>,
+    /// Commits or records that are lost; the value takes them into account.
+    pub notice: Option<String>,
+}
+
+/// A value and what is behind it. In records; of a cron trigger in replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// What the HPA sees.
+    pub served: i64,
+    /// What a formula sees: cut, never lifted.
+    pub cut: i64,
+    /// The true lag.
+    pub lag: i64,
+    /// When it was read.
+    pub at: Moment,
+}
+
+/// What a formula came to.
+#[derive(Clone, Debug)]
+pub struct Composite {
+    /// In thousandths, 0 or more, with the time of the oldest reading behind it.
+    pub value: Result<(i64, Option<Moment>), Trouble>,
+    /// Above the activation target.
+    pub active: bool,
+}
