@@ -334,24 +334,7 @@ impl Controller {
             return;
         }
         dirty.evaluate([&outcome.key]);
-        object.working = false;
-        object.settle(&outcome);
-        if outcome.stored.is_some() {
-            object.hpa_stored = outcome.stored;
-            object.hpa_asked = object.hpa_asking.take();
-        }
-        if outcome.status.is_some() {
-            object.status_stored = outcome.status;
-        }
-        if let Some(target) = outcome.target {
-            let seen = target.as_ref().ok().map(|t| t.replicas);
-            object.first_seen = object.first_seen.or(seen);
-            object.target = Some(target);
-        }
-        if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut object.target) {
-            target.replicas = replicas;
-            target.at = Instant::now();
-        }
+        object.settle(outcome, Instant::now());
     }
 }
 

@@ -1,14 +1,12 @@
 //! The HPA of an object: whose a live one is, and what is to be written of it.
 
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use std::time::Instant;
+
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 use kube::ResourceExt;
 
-use super::{
-    object::{ECHO, Object},
-    work::HpaWrite,
-};
+use super::work::{ECHO, HpaWrite};
 use crate::{
-    lag::Moment,
     resources::names::TRANSFER,
     scaling::{Plan, difference, is_made_for, wanted},
 };
@@ -64,68 +62,271 @@ fn ownership(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> Ownership {
     ))
 }
 
-impl Object {
-    pub(super) fn hpa_delete(
+/// What was written of the HPA of an object, and what the API server made of it.
+#[derive(Default)]
+pub(super) struct HpaWrites {
+    /// Its resource version before our last write: until it changes, the store is older than the write.
+    before: Option<(Option<String>, Instant)>,
+    /// What we asked for last. What the API server made of it (quantities in another spelling, a field behind a gate left out) is no
+    /// reason to write again.
+    asked: Option<HorizontalPodAutoscalerSpec>,
+    /// What is being asked for; it may be refused.
+    asking: Option<HorizontalPodAutoscalerSpec>,
+    stored: Option<HorizontalPodAutoscalerSpec>,
+}
+
+/// What is to be done about a live HPA.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// Nothing can be said yet, or nothing may be done.
+    Nothing,
+    /// It is as wanted, whatever became of the last write.
+    AsWanted,
+    Write(HpaWrite),
+}
+
+impl HpaWrites {
+    /// The deletion of an HPA that is not wanted any more.
+    pub(super) fn delete(
         &mut self,
         gone: &HorizontalPodAutoscaler,
-        now: Moment,
+        now: Instant,
     ) -> Option<HpaWrite> {
         let version = gone.metadata.resource_version.clone();
-        if self.is_older(version.as_ref()) {
+        if self.is_older(version.as_ref(), now) {
             return None;
         }
-        self.hpa_before = Some((version, now.at));
+        self.before = Some((version, now));
         Some(HpaWrite::Delete(Box::new(gone.clone())))
     }
 
-    /// Whether the store has not come to our last write yet.
-    fn is_older(&self, version: Option<&String>) -> bool {
-        let before = self.hpa_before.as_ref();
-        before.is_some_and(|(before, at)| before.as_ref() == version && at.elapsed() < ECHO)
-    }
-
-    pub(super) fn hpa_write(
+    /// The write by which the live HPA gets what `plan` wants, with these bounds.
+    pub(super) fn write(
         &mut self,
+        plan: &Plan,
         (min, max): (i32, i32),
         live: Option<&HorizontalPodAutoscaler>,
-        now: Moment,
-    ) -> Option<HpaWrite> {
-        let plan = &self.plan;
+        now: Instant,
+    ) -> Due {
         if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
             // A live HPA keeps what it has: leaving a metric out would let the others scale in.
-            return None;
+            return Due::Nothing;
         }
         if live.is_some_and(|l| !matches!(ownership(plan, l), Ownership::Ours | Ownership::Free)) {
-            return None;
+            return Due::Nothing;
         }
         let version = live.and_then(|l| l.metadata.resource_version.clone());
-        if self.is_older(version.as_ref()) {
-            return None;
+        if self.is_older(version.as_ref(), now) {
+            return Due::Nothing;
         }
-        let mut wanted = wanted(plan, max)?;
+        let Some(mut wanted) = wanted(plan, max) else {
+            return Due::Nothing;
+        };
         if let Some(spec) = &mut wanted.spec {
             spec.min_replicas = Some(min);
         }
         let asked = wanted.spec.clone();
         if let Some(live) = live.and_then(|l| l.spec.as_ref())
-            && self.hpa_stored.as_ref() == Some(live)
-            && self.hpa_asked == asked
+            && self.stored.as_ref() == Some(live)
+            && self.asked == asked
         {
             wanted.spec = Some(live.clone());
         }
         let write = match live {
             None => HpaWrite::Create(Box::new(wanted)),
-            Some(live) => {
-                let Some(next) = difference(live, &wanted) else {
-                    // It is as wanted, whatever became of the answer.
-                    self.write_error = None;
-                    return None;
-                };
-                HpaWrite::Replace(Box::new(next))
-            }
+            Some(live) => match difference(live, &wanted) {
+                None => return Due::AsWanted,
+                Some(next) => HpaWrite::Replace(Box::new(next)),
+            },
         };
-        self.hpa_before = Some((version, now.at));
-        self.hpa_asking = asked;
-        Some(write)
+        self.before = Some((version, now));
+        self.asking = asked;
+        Due::Write(write)
+    }
+
+    /// The last write was refused, or came too late: what is watched is the present.
+    pub(super) fn failed(&mut self) {
+        self.before = None;
+    }
+
+    /// The last write was stored as `spec`.
+    pub(super) fn stored(&mut self, spec: HorizontalPodAutoscalerSpec) {
+        self.stored = Some(spec);
+        self.asked = self.asking.take();
+    }
+
+    /// Whether the store has not come to our last write yet.
+    fn is_older(&self, version: Option<&String>, now: Instant) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|(before, at)| {
+            before.as_ref() == version && now.saturating_duration_since(*at) < ECHO
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        scaling::{PlannedTrigger, Source},
+        triggers::{self, MetricType, Parameters, Sources, Trigger},
+    };
+
+    fn plan() -> Plan {
+        let object = json!({
+            "metadata": {"name": "so", "namespace": "shop", "uid": "u"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": [{"type": "cron", "metadata": {}}]},
+        });
+        let fields = [
+            ("timezone", "UTC"),
+            ("start", "0 8 * * *"),
+            ("end", "0 9 * * *"),
+            ("desiredReplicas", "3"),
+        ];
+        let metadata = fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let none = Parameters::new();
+        let sources = Sources {
+            metadata: &metadata,
+            environment: &none,
+            parameters: &none,
+        };
+        let Ok(Trigger::Cron(cron, metric_type)) = triggers::parse("cron", sources, "") else {
+            panic!("a cron trigger");
+        };
+        assert_eq!(metric_type, MetricType::AverageValue);
+        let metric = "s0-cron".into();
+        let trigger = PlannedTrigger {
+            kind: "cron".into(),
+            name: "".into(),
+            cached: false,
+            source: Ok(Source::Cron {
+                cron: cron.into(),
+                metric,
+                metric_type,
+            }),
+            notice: None,
+        };
+        Plan::new(
+            Arc::new(serde_json::from_value(object).unwrap()),
+            vec![trigger],
+        )
+    }
+
+    fn written(due: Due) -> HorizontalPodAutoscaler {
+        match due {
+            Due::Write(HpaWrite::Create(hpa) | HpaWrite::Replace(hpa)) => *hpa,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As the API server has it.
+    fn at(mut hpa: HorizontalPodAutoscaler, version: &str) -> HorizontalPodAutoscaler {
+        hpa.metadata.resource_version = Some(version.into());
+        hpa
+    }
+
+    fn after(begin: Instant, seconds: u64) -> Instant {
+        begin + std::time::Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_write_is_not_made_again_until_the_watch_has_come_to_it_or_has_had_its_time() {
+        let (plan, begin, mut writes) = (plan(), Instant::now(), HpaWrites::default());
+        let created = written(writes.write(&plan, (1, 3), None, begin));
+        assert!(matches!(
+            writes.write(&plan, (1, 3), None, after(begin, 4)),
+            Due::Nothing
+        ));
+        let again = writes.write(&plan, (1, 3), None, after(begin, 5));
+        assert!(
+            matches!(again, Due::Write(HpaWrite::Create(_))),
+            "it never came"
+        );
+        let live = at(created, "1");
+        assert!(matches!(
+            writes.write(&plan, (1, 3), Some(&live), after(begin, 6)),
+            Due::AsWanted
+        ));
+        let raised = written(writes.write(&plan, (1, 5), Some(&live), after(begin, 6)));
+        assert_eq!(raised.spec.as_ref().map(|s| s.max_replicas), Some(5));
+        assert!(matches!(
+            writes.write(&plan, (1, 5), Some(&live), after(begin, 7)),
+            Due::Nothing
+        ));
+        writes.failed();
+        assert!(matches!(
+            writes.write(&plan, (1, 5), Some(&live), after(begin, 7)),
+            Due::Write(_)
+        ));
+    }
+
+    #[test]
+    fn what_the_api_server_makes_of_a_spec_is_no_reason_to_write_it_again() {
+        let (plan, begin, mut writes) = (plan(), Instant::now(), HpaWrites::default());
+        let created = written(writes.write(&plan, (1, 3), None, begin));
+        let mut live = at(created, "1");
+        let spec = live.spec.as_mut().unwrap();
+        for metric in spec.metrics.iter_mut().flatten() {
+            let target = metric.external.as_mut().map(|e| &mut e.target);
+            let value = target.and_then(|t| t.average_value.as_mut()).unwrap();
+            value.0 = format!("{}000m", value.0);
+        }
+        writes.stored(spec.clone());
+        assert!(matches!(
+            writes.write(&plan, (1, 3), Some(&live), after(begin, 9)),
+            Due::AsWanted
+        ));
+        let min = written(writes.write(&plan, (2, 3), Some(&live), after(begin, 9)));
+        assert_eq!(
+            min.spec.and_then(|s| s.min_replicas),
+            Some(2),
+            "another wish is one"
+        );
+    }
+
+    #[test]
+    fn an_hpa_of_somebody_else_is_left_alone_and_a_broken_trigger_writes_nothing() {
+        let (mut plan, begin, mut writes) = (plan(), Instant::now(), HpaWrites::default());
+        let owner = |kind: &str, name: &str, uid: &str| json!([{"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "controller": true}]);
+        let hpa = |owners: Value| -> HorizontalPodAutoscaler {
+            let metadata =
+                json!({"name": "keda-hpa-so", "resourceVersion": "1", "ownerReferences": owners});
+            serde_json::from_value(json!({"metadata": metadata})).unwrap()
+        };
+        for (owners, told) in [
+            (owner("Deployment", "x", "d"), true),
+            (owner("ScaledObject", "other", "o"), true),
+            (owner("ScaledObject", "so", "former"), false),
+        ] {
+            let live = hpa(owners.clone());
+            assert!(
+                matches!(
+                    writes.write(&plan, (1, 3), Some(&live), begin),
+                    Due::Nothing
+                ),
+                "{owners}"
+            );
+            assert_eq!(foreign(&plan, Some(&live)).is_some(), told, "{owners}");
+            assert!(!owns(&plan, &live));
+        }
+        assert!(owns(&plan, &hpa(owner("ScaledObject", "so", "u"))));
+        plan.triggers[0].source = Err("no such field".into());
+        assert!(matches!(
+            writes.write(&plan, (1, 3), None, begin),
+            Due::Nothing
+        ));
+    }
+
+    #[test]
+    fn a_deletion_is_made_once_for_what_is_seen() {
+        let (begin, mut writes) = (Instant::now(), HpaWrites::default());
+        let gone = at(HorizontalPodAutoscaler::default(), "7");
+        assert!(writes.delete(&gone, begin).is_some());
+        assert!(writes.delete(&gone, after(begin, 1)).is_none());
+        assert!(writes.delete(&at(gone, "8"), after(begin, 1)).is_some());
     }
 }

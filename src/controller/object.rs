@@ -7,28 +7,27 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
 use super::{
-    hpas::{foreign, owns},
+    hpas::{Due, HpaWrites, foreign, owns},
+    labels::Labels,
     lag_metrics::LagPart,
-    metadata::Tidied,
+    pace::{Interest, Pace},
     rotation::Origins,
+    status_writes::StatusWrites,
     target::Target,
-    work::{HpaWrite, Step, Work},
+    work::{HpaWrite, Outcome, Step, Work},
 };
 use crate::{
     lag::Moment,
     poll::{ClusterKey, Picture},
-    resources::ScaledObjectStatus,
     scaling::{
         Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions, floor,
         keeps_awake, next_move, table::Entry,
     },
 };
 
-/// How long a write may take to come back over the watch before it is looked at again.
-pub(super) const ECHO: Duration = Duration::from_secs(5);
 /// A new object's first status and its HPA wait this long for a first answer: each is then written once.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
 const FIRST_HPA: Duration = Duration::from_secs(30);
@@ -43,33 +42,12 @@ pub(super) struct Object {
     pub(super) origins: Option<Origins>,
     pub(super) memory: Memory,
     pub(super) target: Option<Result<Target, String>>,
-    pub(super) looked: Option<Instant>,
+    pub(super) pace: Pace,
     pub(super) working: bool,
-    /// Why the last write of the HPA failed, and the last step.
-    pub(super) write_error: Option<String>,
-    pub(super) step_error: Option<String>,
     /// What the workload had when it was first looked at.
     pub(super) first_seen: Option<i32>,
-    pub(super) failures: u32,
-    pub(super) step_failures: u32,
-    pub(super) retry_at: Option<Instant>,
-    pub(super) step_retry_at: Option<Instant>,
-    /// The HPA's resource version before our last write: until it changes, the store is older than the write.
-    pub(super) hpa_before: Option<(Option<String>, Instant)>,
-    /// What we asked for last and what the API server made of it: quantities in another spelling, a field behind a gate
-    /// left out. That difference is no reason to write again.
-    pub(super) hpa_asked: Option<HorizontalPodAutoscalerSpec>,
-    /// What is being asked for; it may be refused.
-    pub(super) hpa_asking: Option<HorizontalPodAutoscalerSpec>,
-    pub(super) hpa_stored: Option<HorizontalPodAutoscalerSpec>,
-    pub(super) status_written: Option<(ScaledObjectStatus, Instant)>,
-    pub(super) written: Written,
-    /// Since when the HPA says another thing of itself than the status tells.
-    pub(super) turned_at: Option<Instant>,
-    /// How often in a row only the words of conditions were worth a write.
-    pub(super) words: u32,
-    /// What the API server made of it: a foreign CRD may leave fields out.
-    pub(super) status_stored: Option<ScaledObjectStatus>,
+    hpa_writes: HpaWrites,
+    pub(super) statuses: StatusWrites,
     pub(super) last_active: Option<Timestamp>,
     pub(super) active_before: bool,
     /// Two changes of its HPA's name may be faster than a status.
@@ -78,17 +56,8 @@ pub(super) struct Object {
     pub(super) entries: Vec<Entry>,
     /// A total has to be divided by the pods that are ready.
     pub(super) counts_pods: bool,
-    pub(super) tidied: Tidied,
+    labels: Labels,
     pub(super) since: Instant,
-}
-
-/// What this process wrote of the object itself.
-#[derive(Default)]
-pub(super) struct Written {
-    /// Its version since: what the watch still shows of an older one is the past.
-    pub(super) version: Option<u64>,
-    /// A status.
-    pub(super) confirmed: bool,
 }
 
 impl Object {
@@ -104,30 +73,17 @@ impl Object {
             origins: None,
             memory: Memory::default(),
             target: None,
-            looked: None,
+            pace: Pace::default(),
             working: false,
-            write_error: None,
-            step_error: None,
             first_seen: None,
-            step_failures: 0,
-            failures: 0,
-            retry_at: None,
-            step_retry_at: None,
-            hpa_before: None,
-            hpa_asked: None,
-            hpa_asking: None,
-            hpa_stored: None,
-            status_written: None,
-            status_stored: None,
-            written: Written::default(),
+            hpa_writes: HpaWrites::default(),
+            statuses: StatusWrites::default(),
             last_active,
             active_before: false,
             former_hpas: BTreeSet::new(),
             entries: Vec::new(),
             counts_pods: false,
-            tidied: Tidied::default(),
-            turned_at: None,
-            words: 0,
+            labels: Labels::default(),
             since: Instant::now(),
         }
     }
@@ -140,16 +96,12 @@ impl Object {
         }
         let old = &self.plan.object.spec;
         if old.scale_target_ref != plan.object.spec.scale_target_ref {
-            self.looked = None;
+            self.pace.look_anew();
             self.target = None;
             self.first_seen = None;
         }
         if old != &plan.object.spec {
-            self.retry_at = None;
-            self.step_retry_at = None;
-            self.write_error = None;
-            self.step_error = None;
-            (self.failures, self.step_failures) = (0, 0);
+            self.pace.begin_anew();
         }
         self.plan = plan;
     }
@@ -192,8 +144,7 @@ impl Object {
             return None;
         }
         // What fails to be written must not keep a workload asleep.
-        let writes = self.retry_at.is_none_or(|at| now.at >= at);
-        let steps = self.step_retry_at.is_none_or(|at| now.at >= at);
+        let (writes, steps) = (self.pace.may_write(now.at), self.pace.may_step(now.at));
         let plan = self.plan.clone();
         let (activity, polled) = self.memory.activity(&plan, evaluation, now);
         let active = matches!(activity, Activity::Active(_));
@@ -203,7 +154,10 @@ impl Object {
         }
         self.counts_pods =
             plan.divides_by_pods() && evaluation.metrics.iter().any(|m| m.value.is_err());
-        let look = self.should_look(hpa, now);
+        let interest = self.interest(hpa);
+        let look = self
+            .pace
+            .should_look(self.target.as_ref(), &interest, now.at);
         if !leads {
             let work = Work::look(plan, self.counts_pods);
             return look.then_some(work);
@@ -215,7 +169,7 @@ impl Object {
             _ => Move::Stay,
         };
         if steps && step.to().is_none() && self.target.is_some() {
-            self.step_error = None;
+            self.pace.no_step_is_wanted();
         }
         let around = self.replicas(hpa).unwrap_or(plan.min);
         let live = hpa
@@ -230,9 +184,17 @@ impl Object {
         let hpa_write = if !writes {
             None
         } else if let Some(gone) = gone {
-            self.hpa_delete(gone, now)
-        } else if target_found && !plan.pause.whole && self.is_enough(evaluation, hpa) {
-            self.hpa_write((floor, evaluation.max), hpa, now)
+            self.hpa_writes.delete(gone, now.at)
+        } else if target_found && !plan.pause.whole && self.is_enough(evaluation, hpa, now) {
+            let bounds = (floor, evaluation.max);
+            match self.hpa_writes.write(&plan, bounds, hpa, now.at) {
+                Due::Write(write) => Some(write),
+                Due::AsWanted => {
+                    self.pace.hpa_is_as_wanted();
+                    None
+                }
+                Due::Nothing => None,
+            }
         } else {
             None
         };
@@ -244,18 +206,16 @@ impl Object {
                 Some(Err(error)) => Some(error.clone()),
                 _ => None,
             },
-            write: foreign(&plan, hpa)
-                .or_else(|| self.write_error.clone())
-                .or_else(|| self.step_error.clone()),
-            pruned: self.is_pruned(),
+            write: foreign(&plan, hpa).or_else(|| self.pace.error()),
+            pruned: self.statuses.is_pruned(),
         };
         let live = hpa.map(Live::of);
         let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
         // Over no other version than the one that was seen, and that is to be the present one.
-        let seen = self.written.confirmed || !self.is_past();
-        let status = if writes && seen && self.target.is_some() && self.is_known(evaluation) {
+        let seen = self.statuses.confirmed() || !self.statuses.is_past(&plan.object);
+        let status = if writes && seen && self.target.is_some() && self.is_known(evaluation, now) {
             let replicas = self.replicas(hpa);
-            let remembered = self.remembered(evaluation, pictures, step.to(), replicas);
+            let remembered = self.remembered(evaluation, pictures, (step.to(), replicas), now.at);
             self.status(evaluation, conditions, named, &activity, remembered, now)
         } else {
             None
@@ -278,11 +238,11 @@ impl Object {
         let work = Work {
             look,
             count_pods: self.counts_pods,
-            metadata: if writes { self.tidy() } else { None },
+            metadata: if writes { self.labels.due(&plan) } else { None },
             hpa: hpa_write,
             step,
             status,
-            confirmed: self.written.confirmed,
+            confirmed: self.statuses.confirmed(),
             events: events.unwrap_or_default(),
             plan,
         };
@@ -290,30 +250,63 @@ impl Object {
     }
 
     /// Whether enough is known for a status.
-    fn is_known(&self, evaluation: &Evaluation) -> bool {
+    fn is_known(&self, evaluation: &Evaluation, now: Moment) -> bool {
         let status = self.plan.object.status.as_ref();
         let told = status.is_some_and(|s| !s.conditions.is_empty());
-        self.is_settled(evaluation, if told { STANDS } else { FIRST_STATUS })
+        self.is_settled(evaluation, if told { STANDS } else { FIRST_STATUS }, now)
     }
 
     /// Whether enough is known for an HPA.
-    fn is_enough(&self, evaluation: &Evaluation, live: Option<&HorizontalPodAutoscaler>) -> bool {
+    fn is_enough(
+        &self,
+        evaluation: &Evaluation,
+        live: Option<&HorizontalPodAutoscaler>,
+        now: Moment,
+    ) -> bool {
         let patience = if live.is_some() { STANDS } else { FIRST_HPA };
-        self.is_settled(evaluation, patience)
+        self.is_settled(evaluation, patience, now)
     }
 
-    fn is_settled(&self, evaluation: &Evaluation, patience: Duration) -> bool {
+    fn is_settled(&self, evaluation: &Evaluation, patience: Duration, now: Moment) -> bool {
         let read = evaluation.answered && !evaluation.unread;
         let known = read || self.plan.problem.is_some();
-        known || evaluation.polled && self.since.elapsed() >= patience
+        let waited = now.at.saturating_duration_since(self.since);
+        known || evaluation.polled && waited >= patience
     }
 
-    /// Whether the watch has not come to our last write yet, as on a busy machine.
-    pub(super) fn is_past(&self) -> bool {
-        let live = self.plan.object.metadata.resource_version.as_ref();
-        let live = live.and_then(|version| version.parse::<u64>().ok());
-        let written = live.zip(self.written.version);
-        written.is_some_and(|(live, written)| live < written)
+    fn interest(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Interest {
+        let plan = &self.plan;
+        let current = hpa.and_then(|h| h.status.as_ref()?.current_replicas);
+        let short = current.is_some_and(|c| c < plan.min.max(1));
+        Interest {
+            often: plan.sleeps() || short || plan.pause.whole,
+            counts_pods: self.counts_pods,
+            polling: plan.polling,
+        }
+    }
+
+    /// Takes what came of its last work.
+    pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) {
+        self.working = false;
+        self.pace.settle(&outcome, now);
+        self.statuses.settle(&outcome);
+        if outcome.conflict || matches!(outcome.hpa, Some(Err(_))) {
+            self.hpa_writes.failed();
+        }
+        if outcome.failed {
+            self.labels = Labels::default();
+        }
+        if let Some(stored) = outcome.stored {
+            self.hpa_writes.stored(stored);
+        }
+        if let Some(target) = outcome.target {
+            let seen = target.as_ref().ok().map(|t| t.replicas);
+            self.first_seen = self.first_seen.or(seen);
+            self.target = Some(target);
+        }
+        if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut self.target) {
+            target.replicas = replicas;
+        }
     }
 
     /// Names that its HPA had before: the one that the status tells, and those it was given since.

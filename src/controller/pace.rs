@@ -2,81 +2,136 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-
-use super::{metadata::Tidied, object::Object, work::Outcome};
-use crate::lag::Moment;
+use super::{target::Target, work::Outcome};
 
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// One that was found may have gone.
 const LOOK_SELDOM: Duration = Duration::from_secs(60);
+/// Our copy was older than the server's: the watch brings the new one.
+const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 
-impl Object {
-    /// When what failed is tried again; what was not tried stays as it is.
-    pub(super) fn settle(&mut self, outcome: &Outcome) {
-        if let Some(version) = &outcome.version {
-            self.written.version = version.parse().ok();
-        }
-        self.written.confirmed |= outcome.status.is_some();
-        let soon = Some(Instant::now() + Duration::from_secs(1));
-        let unwritten = matches!(outcome.hpa, Some(Err(_)));
-        if unwritten || outcome.conflict {
-            self.hpa_before = None;
-        }
+/// Of one object.
+#[derive(Default)]
+pub(super) struct Pace {
+    looked: Option<Instant>,
+    /// Of the object itself and of its HPA.
+    writes: Tries,
+    steps: Tries,
+}
+
+/// What is tried until it works.
+#[derive(Default)]
+struct Tries {
+    error: Option<String>,
+    failures: u32,
+    again: Option<Instant>,
+}
+
+impl Tries {
+    fn are_due(&self, now: Instant) -> bool {
+        self.again.is_none_or(|at| now >= at)
+    }
+
+    fn failed(&mut self, now: Instant) {
+        self.again = Some(now + backoff(self.failures));
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn worked(&mut self) {
+        (self.failures, self.again) = (0, None);
+    }
+}
+
+/// Why a workload is looked at more often than seldom.
+pub(super) struct Interest {
+    /// Its replicas are not told by a watch.
+    pub(super) often: bool,
+    /// Its ready pods are counted.
+    pub(super) counts_pods: bool,
+    /// `pollingInterval`.
+    pub(super) polling: Duration,
+}
+
+impl Pace {
+    /// Whether object and HPA may be written.
+    pub(super) fn may_write(&self, now: Instant) -> bool {
+        self.writes.are_due(now)
+    }
+
+    /// Whether the workload may be scaled.
+    pub(super) fn may_step(&self, now: Instant) -> bool {
+        self.steps.are_due(now)
+    }
+
+    /// Why the last write of the HPA failed, or else the last step.
+    pub(super) fn error(&self) -> Option<String> {
+        let errors = [&self.writes.error, &self.steps.error];
+        errors.into_iter().flatten().next().cloned()
+    }
+
+    /// Another specification: what failed before is tried at once.
+    pub(super) fn begin_anew(&mut self) {
+        (self.writes, self.steps) = (Tries::default(), Tries::default());
+    }
+
+    /// Another workload.
+    pub(super) fn look_anew(&mut self) {
+        self.looked = None;
+    }
+
+    /// The HPA is as wanted, whatever became of the answer to its last write.
+    pub(super) fn hpa_is_as_wanted(&mut self) {
+        self.writes.error = None;
+    }
+
+    /// No step is wanted any more.
+    pub(super) fn no_step_is_wanted(&mut self) {
+        self.steps.error = None;
+    }
+
+    /// Takes what came of the last work; what was not tried stays as it is.
+    pub(super) fn settle(&mut self, outcome: &Outcome, now: Instant) {
         if let Some(tried) = &outcome.hpa {
-            self.write_error = tried.clone().err();
-        }
-        if outcome.conflict {
-            self.status_written = None;
-        }
-        if outcome.failed {
-            self.status_written = None;
-            self.tidied = Tidied::default();
+            self.writes.error = tried.clone().err();
         }
         if let Some(tried) = &outcome.step {
-            self.step_error = tried.clone().err();
-            self.step_retry_at = None;
-            let failures = self.step_failures;
-            self.step_failures = self.step_error.as_ref().map_or(0, |_| failures + 1);
-            if self.step_error.is_some() {
-                self.step_retry_at = Some(Instant::now() + backoff(failures));
+            self.steps.error = tried.clone().err();
+            match tried {
+                Ok(()) => self.steps.worked(),
+                Err(_) => self.steps.failed(now),
             }
         }
         if outcome.conflict {
-            // Our copy is older than the server's: the watch brings the new one.
-            self.retry_at = soon;
-        } else if outcome.failed || unwritten {
-            self.retry_at = Some(Instant::now() + backoff(self.failures));
-            self.failures = self.failures.saturating_add(1);
+            self.writes.again = Some(now + AFTER_CONFLICT);
+        } else if outcome.failed || matches!(outcome.hpa, Some(Err(_))) {
+            self.writes.failed(now);
         } else if outcome.wrote {
-            self.failures = 0;
-            self.retry_at = None;
+            self.writes.worked();
         }
     }
 
+    /// Whether the workload is to be looked at; it counts as looked at from now on.
     pub(super) fn should_look(
         &mut self,
-        hpa: Option<&HorizontalPodAutoscaler>,
-        now: Moment,
+        target: Option<&Result<Target, String>>,
+        interest: &Interest,
+        now: Instant,
     ) -> bool {
-        let age = self.looked.map(|at| now.at.saturating_duration_since(at));
-        let current = hpa.and_then(|h| h.status.as_ref()?.current_replicas);
-        let look = match (&self.target, age) {
+        let age = self.looked.map(|at| now.saturating_duration_since(at));
+        let look = match (target, age) {
             (_, None) | (None, _) => true,
             (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
             (Some(Ok(target)), Some(age)) => {
-                let short = current.is_some_and(|c| c < self.plan.min.max(1));
-                let often =
-                    self.plan.sleeps() || short || self.plan.pause.whole || self.counts_pods;
+                let often = interest.often || interest.counts_pods;
                 let least = if often { Duration::ZERO } else { LOOK_SELDOM };
-                let uncounted = self.counts_pods && target.ready.is_none();
-                uncounted && age >= LOOK_AGAIN || age >= self.plan.polling.max(least)
+                let uncounted = interest.counts_pods && target.ready.is_none();
+                uncounted && age >= LOOK_AGAIN || age >= interest.polling.max(least)
             }
         };
         if look {
-            self.looked = Some(now.at);
+            self.looked = Some(now);
         }
         look
     }
@@ -86,4 +141,146 @@ impl Object {
 fn backoff(failures: u32) -> Duration {
     let delay = Duration::from_secs(1).saturating_mul(1 << failures.min(6));
     delay.min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::GroupVersionKindResource;
+
+    fn refused() -> Option<Result<(), String>> {
+        Some(Err("refused".into()))
+    }
+
+    /// In whole seconds after `begin`, the first one in which this is so.
+    fn first(begin: Instant, mut is_so: impl FnMut(Instant) -> bool) -> u64 {
+        let seconds = 0..1_000;
+        let mut seconds = seconds.filter(|s| is_so(begin + Duration::from_secs(*s)));
+        seconds.next().unwrap()
+    }
+
+    #[test]
+    fn what_fails_is_tried_less_and_less_often_and_at_once_after_it_worked() {
+        let (begin, mut pace) = (Instant::now(), Pace::default());
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            pace.settle(
+                &Outcome {
+                    hpa: refused(),
+                    ..Outcome::default()
+                },
+                begin,
+            );
+            waits.push(first(begin, |now| pace.may_write(now)));
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert!(pace.may_step(begin), "a step is another thing");
+        assert_eq!(pace.error().as_deref(), Some("refused"));
+        pace.settle(
+            &Outcome {
+                hpa: Some(Ok(())),
+                wrote: true,
+                ..Outcome::default()
+            },
+            begin,
+        );
+        assert!(pace.may_write(begin));
+        assert_eq!(pace.error(), None);
+        pace.settle(
+            &Outcome {
+                failed: true,
+                ..Outcome::default()
+            },
+            begin,
+        );
+        assert_eq!(first(begin, |now| pace.may_write(now)), 1, "it begins anew");
+    }
+
+    #[test]
+    fn a_conflict_is_no_failure() {
+        let (begin, mut pace) = (Instant::now(), Pace::default());
+        for _ in 0..5 {
+            pace.settle(
+                &Outcome {
+                    conflict: true,
+                    failed: true,
+                    ..Outcome::default()
+                },
+                begin,
+            );
+            assert_eq!(first(begin, |now| pace.may_write(now)), 1);
+        }
+    }
+
+    #[test]
+    fn what_was_not_tried_stays_as_it_is_and_another_specification_forgets_it() {
+        let (begin, mut pace) = (Instant::now(), Pace::default());
+        pace.settle(
+            &Outcome {
+                step: refused(),
+                ..Outcome::default()
+            },
+            begin,
+        );
+        pace.settle(&Outcome::default(), begin);
+        assert!(!pace.may_step(begin) && pace.may_write(begin));
+        assert!(pace.error().is_some());
+        pace.no_step_is_wanted();
+        assert_eq!(pace.error(), None);
+        assert!(!pace.may_step(begin), "it is not tried sooner for that");
+        pace.begin_anew();
+        assert!(pace.may_step(begin));
+    }
+
+    #[test]
+    fn an_hpa_that_is_as_wanted_has_no_error_although_its_answer_was_lost() {
+        let (begin, mut pace) = (Instant::now(), Pace::default());
+        pace.settle(
+            &Outcome {
+                hpa: refused(),
+                ..Outcome::default()
+            },
+            begin,
+        );
+        pace.hpa_is_as_wanted();
+        assert_eq!(pace.error(), None);
+    }
+
+    #[test]
+    fn a_workload_is_looked_at_as_often_as_somebody_needs_it() {
+        let found = |ready: Option<i32>| -> Result<Target, String> {
+            Ok(Target {
+                gvkr: GroupVersionKindResource::default(),
+                replicas: 1,
+                ready,
+            })
+        };
+        let interest = |often, counts_pods, polling| Interest {
+            often,
+            counts_pods,
+            polling: Duration::from_secs(polling),
+        };
+        let missing = || Err("there is none".to_owned());
+        for (target, interest, expected) in [
+            (Some(missing()), interest(false, false, 30), 5),
+            (Some(found(None)), interest(false, false, 30), 60),
+            (Some(found(None)), interest(false, false, 300), 300),
+            (Some(found(None)), interest(true, false, 30), 30),
+            (Some(found(None)), interest(false, true, 30), 5),
+            (Some(found(Some(1))), interest(false, true, 30), 30),
+            (None, interest(false, false, 30), 0),
+        ] {
+            let (begin, mut pace) = (Instant::now(), Pace::default());
+            assert!(
+                pace.should_look(target.as_ref(), &interest, begin),
+                "the first time"
+            );
+            let again = first(begin, |now| {
+                pace.should_look(target.as_ref(), &interest, now)
+            });
+            assert_eq!(again, expected, "{target:?}");
+            pace.look_anew();
+            assert!(pace.should_look(target.as_ref(), &interest, begin));
+        }
+    }
 }

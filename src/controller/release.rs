@@ -14,8 +14,8 @@ use super::{
     apply,
     hpas::owns,
     leadership::Lead,
-    object::ECHO,
     target::{self, within},
+    work::ECHO,
 };
 use crate::{
     resources::{ScaledObject, names::FINALIZER},

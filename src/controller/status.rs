@@ -1,10 +1,10 @@
-//! The status of an object: what it is to say, and when it is worth a write.
+//! What the status of an object is to say.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
-use super::object::{ECHO, Object};
+use super::object::Object;
 use crate::{
     lag::Moment,
     poll::{ClusterKey, Picture},
@@ -16,11 +16,6 @@ use crate::{
         Activity, COMPOSITE, Evaluation, Event, Source, complete, events, forgets, limits, remember,
     },
 };
-
-/// In an outage the cause changes its words from try to try; they are written after this long, then less and less often.
-/// What an HPA says of itself is written once it has said so for this long: it goes to and fro while pods come and go.
-const WORDS: Duration = Duration::from_secs(10);
-const SELDOM_WORDS: Duration = Duration::from_secs(600);
 
 impl Object {
     pub(super) fn status(
@@ -34,7 +29,8 @@ impl Object {
     ) -> Option<(ScaledObjectStatus, Vec<Event>)> {
         let plan = &self.plan;
         let active = matches!(activity, Activity::Active(_));
-        let known = self.known_status().cloned().unwrap_or_default();
+        let known = self.statuses.known(&plan.object, now.at);
+        let known = known.cloned().unwrap_or_default();
         let mut next = known.clone();
         if let Some(remembered) = remembered {
             next.remembered = remembered;
@@ -88,34 +84,11 @@ impl Object {
         next.authentications_types =
             Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());
         self.last_active_time(&mut next, active, now.wall);
-        if next == known {
+        if !self.statuses.write((&known, &next), self.since, now.at) {
             return None;
         }
-        let wordless = wordless(&next) == wordless(&known);
-        let turned = says(&next) != says(&known);
-        self.turned_at = turned.then(|| self.turned_at.unwrap_or(now.at));
-        let stays = self.turned_at.is_some_and(|at| at.elapsed() >= WORDS);
-        if wordless && !stays && !self.words_are_due() {
-            return None;
-        }
-        self.words = match self.words {
-            _ if !wordless => 0,
-            words if stays => words,
-            words => words.saturating_add(1),
-        };
         let events = events(&self.plan, &known, &next);
-        self.status_written = Some((next.clone(), now.at));
         Some((next, events))
-    }
-
-    /// What the status says: the last one written, until the watch has come to it.
-    fn known_status(&self) -> Option<&ScaledObjectStatus> {
-        let live = self.plan.object.status.as_ref();
-        let same = live.is_some() && self.status_stored.as_ref() == live;
-        match &self.status_written {
-            Some((written, at)) if at.elapsed() < ECHO || self.is_past() || same => Some(written),
-            _ => live,
-        }
     }
 
     /// What the status is to remember from now on, if that is another thing than before: where the groups stand when the
@@ -124,8 +97,8 @@ impl Object {
         &self,
         evaluation: &Evaluation,
         pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
-        to: Option<i32>,
-        replicas: Option<i32>,
+        (to, replicas): (Option<i32>, Option<i32>),
+        now: Instant,
     ) -> Option<BTreeMap<String, Remembered>> {
         let plan = &self.plan;
         let mut metrics = evaluation.metrics.iter();
@@ -138,18 +111,10 @@ impl Object {
         if to.is_some() || replicas != Some(0) {
             return None;
         }
-        let known = self.known_status().map(|s| s.remembered.clone());
+        let known = self.statuses.known(&plan.object, now);
+        let known = known.map(|s| s.remembered.clone());
         let known = known.unwrap_or_default();
         forgets(plan, &known).then(|| complete(known, remember(plan, pictures)))
-    }
-
-    /// Whether the last status that remembered something was stored without that, as a foreign CRD makes of it.
-    pub(super) fn is_pruned(&self) -> bool {
-        let written = self.status_written.as_ref();
-        let stored = self.status_stored.as_ref();
-        written
-            .zip(stored)
-            .is_some_and(|((w, _), s)| !w.remembered.is_empty() && s.remembered.is_empty())
     }
 
     /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.
@@ -169,32 +134,6 @@ impl Object {
             next.last_active_time = Some(seconds.to_string());
         }
     }
-
-    /// Whether a change of nothing but the words of conditions is worth a write.
-    fn words_are_due(&self) -> bool {
-        let every = WORDS
-            .saturating_mul(1 << self.words.min(6))
-            .min(SELDOM_WORDS);
-        let written = self.status_written.as_ref();
-        written.map_or(self.since, |(_, at)| *at).elapsed() >= every
-    }
-}
-
-/// Whether the HPA says that it scales.
-fn says(status: &ScaledObjectStatus) -> Option<&str> {
-    let mut conditions = status.conditions.iter();
-    let said = conditions.find(|c| c.kind == "HPAActive");
-    said.map(|c| c.status.as_str())
-}
-
-/// Without the words of conditions, and without what an HPA says of itself.
-fn wordless(status: &ScaledObjectStatus) -> ScaledObjectStatus {
-    let mut status = status.clone();
-    status.conditions.retain(|c| c.kind != "HPAActive");
-    for condition in &mut status.conditions {
-        condition.message.clear();
-    }
-    status
 }
 
 /// What the last poll found of each metric; while nothing is known, what was known before.

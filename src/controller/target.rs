@@ -1,6 +1,6 @@
 //! The scaled workload: anything with a scale subresource, found by kind, read and set through it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -29,8 +29,6 @@ pub(super) struct Target {
     pub(super) replicas: i32,
     /// Pods of it that run and are ready, where that was asked for.
     pub(super) ready: Option<i32>,
-    /// How often it was read, to tell a stale copy.
-    pub(super) at: Instant,
 }
 
 /// Why it can't be scaled, in KEDA's words for that stage.
@@ -75,7 +73,6 @@ pub(super) async fn read(
             resource: resource.plural.clone(),
         },
         replicas: replicas(&scale),
-        at: Instant::now(),
     })
 }
 

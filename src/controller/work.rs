@@ -1,6 +1,6 @@
 //! What is to be done for one object, and what came of it: between the engine and the tasks that write.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
@@ -10,6 +10,8 @@ use crate::{
     scaling::{Event, Move, Plan},
 };
 
+/// How long a write may take to come back over the watch before it is looked at again.
+pub(super) const ECHO: Duration = Duration::from_secs(5);
 /// Namespace and name.
 pub(super) type ObjectKey = (String, String);
 
@@ -76,6 +78,7 @@ impl Work {
 type Tried = Option<Result<(), String>>;
 
 /// What came of it.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) key: ObjectKey,
     /// Of the object it was done for; another may have its name by now.
