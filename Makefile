@@ -37,7 +37,7 @@ test: bed static
 	$(CARGO) test --locked --workspace
 
 quick: lint
-	$(CARGO) test --locked --workspace --lib --bins --test answers --test api --test object --test model --test manifests --test poll --test reference_cases
+	$(CARGO) test --locked --workspace --lib --bins --test answers --test api --test object --test model --test manifests --test poll --test reference_cases --test rooms --test readme
 
 lint:
 	$(CARGO) fmt --all --check

@@ -12,10 +12,11 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
+    keys::ObjectKey,
     leadership::Lead,
     target,
     teller::Teller,
-    work::{HpaWrite, ObjectKey, Outcome, Step, Work},
+    work::{HpaWrite, Outcome, Step, Work},
 };
 use crate::{
     resources::{ScaledObject, ScaledObjectStatus},

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{index::Index, work::ObjectKey};
+use super::{index::Index, keys::ObjectKey};
 use crate::{
     kafka::Security,
     poll::{ClusterKey, GroupDemand, Manager, Picture},

@@ -17,18 +17,20 @@ use tokio::sync::{mpsc, watch};
 use super::{
     apply::{Places, Writers, apply},
     asked::Asked,
+    changes::{Change, Dirty},
     credentials::{CredentialRules, Credentials, News},
-    dependents::{Dependents, Dirty},
-    hpas::owns,
-    lag_metrics::Told,
+    dependents::Dependents,
+    keys::{self, ObjectKey},
+    lag_part::Told,
     leadership::Lead,
     object::Object,
+    ownership::owns,
     publish::{entries, foreign, outcome_of},
     questions::{Question, Questions},
     teller::Teller,
     users,
-    watches::{Change, Watches},
-    work::{ObjectKey, Outcome},
+    watches::Watches,
+    work::Outcome,
 };
 use crate::{
     kafka::Budgets,
@@ -297,7 +299,7 @@ impl Controller {
         let table = &self.parts.table;
         table.replace(&plan.namespace, &object.entries, &entries);
         object.entries = entries;
-        let place = sample_key(key);
+        let place = keys::of_samples(key);
         let before = self.parts.samples.get(&place);
         let group =
             |cluster: &ClusterKey, kafka: &Kafka| known(pictures, cluster, &kafka.group).cloned();
@@ -336,9 +338,4 @@ impl Controller {
         dirty.evaluate([&outcome.key]);
         object.settle(outcome, Instant::now());
     }
-}
-
-/// Under which an object's samples are kept.
-pub(super) fn sample_key((namespace, name): &ObjectKey) -> String {
-    format!("{namespace}/{name}")
 }

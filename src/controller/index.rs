@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::work::ObjectKey;
+use super::keys::ObjectKey;
 
 /// Between objects and the things of one kind that they depend on.
 pub(super) struct Index<T> {

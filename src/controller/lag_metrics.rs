@@ -14,70 +14,27 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{engine::Controller, work::ObjectKey};
+use super::{
+    engine::Controller,
+    keys::{self, ObjectKey},
+    lag_part::Told,
+};
 use crate::{
     resources::{LagMetric, LagMetricStatus, ScaledObject},
     scaling::{Evaluation, lag_metric},
 };
 
-/// No name of an object has a slash, so a LagMetric is not taken for the ScaledObject of its name.
-const PREFIX: &str = "lagmetrics/";
 /// A status that could not be written is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// Under which a LagMetric is kept beside ScaledObjects.
-pub(super) fn key_of((namespace, name): ObjectKey) -> ObjectKey {
-    (namespace, format!("{PREFIX}{name}"))
-}
-
-/// A LagMetric's own part of an object's record.
-pub(super) struct LagPart {
-    metric: Arc<LagMetric>,
-    told: Option<(LagMetricStatus, Instant)>,
-    working: bool,
-    retry_at: Option<Instant>,
-}
-
-/// What came of writing a status.
-pub(super) struct Told {
-    key: ObjectKey,
-    uid: Option<String>,
-    written: Result<(), String>,
-}
-
-impl LagPart {
-    pub(super) fn new(metric: Arc<LagMetric>) -> Self {
-        Self {
-            metric,
-            told: None,
-            working: false,
-            retry_at: None,
-        }
-    }
-
-    /// Of one who begins to write.
-    pub(super) fn taken_over(self) -> Self {
-        Self::new(self.metric)
-    }
-
-    /// Goes on with a newer version.
-    pub(super) fn adopt(&mut self, metric: Arc<LagMetric>) {
-        if self.metric.spec != metric.spec {
-            self.retry_at = None;
-        }
-        self.metric = metric;
-    }
-}
 
 impl Controller {
     /// The LagMetric of this key, and what it is as a ScaledObject.
     pub(super) fn lag_metric(
         &self,
-        (namespace, name): &ObjectKey,
+        key: &ObjectKey,
     ) -> Option<(Arc<LagMetric>, Arc<ScaledObject>)> {
-        let name = name.strip_prefix(PREFIX)?;
-        let reference = ObjectRef::new(name).within(namespace);
+        let reference = ObjectRef::new(keys::lag_metric_name(key)?).within(&key.0);
         let metric = self.watches.lag_metrics.get(&reference)?;
         let object = Arc::new(lag_metric::as_object(&metric));
         Some((metric, object))
@@ -86,7 +43,7 @@ impl Controller {
     /// The keys of all of them.
     pub(super) fn lag_metric_keys(&self) -> impl Iterator<Item = ObjectKey> {
         let all = self.watches.lag_metrics.state().into_iter();
-        all.map(|m| key_of((m.namespace().unwrap_or_default(), m.name_any())))
+        all.map(|m| keys::of_lag_metric((m.namespace().unwrap_or_default(), m.name_any())))
     }
 
     /// Publishes an evaluated one, and tells of it where that is due.

@@ -1,19 +1,26 @@
 //! Watches in, decisions applied. One task owns all objects; writes run beside it, one at a time for each object.
 
+mod account;
 mod apply;
 mod asked;
+mod changes;
 mod credentials;
 mod dependents;
 mod engine;
 mod guarded;
-mod hpas;
+mod hpa_writes;
 mod index;
+mod keys;
 mod labels;
 mod lag_metrics;
+mod lag_part;
 mod leadership;
 mod lookup;
 mod object;
+mod origins;
+mod ownership;
 mod pace;
+mod planning;
 mod publish;
 mod questions;
 mod release;

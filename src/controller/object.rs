@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
 use super::{
-    hpas::{Due, HpaWrites, foreign, owns},
+    hpa_writes::{Due, HpaWrites},
     labels::Labels,
-    lag_metrics::LagPart,
+    lag_part::LagPart,
+    origins::Origins,
+    ownership::{foreign, owns},
     pace::{Interest, Pace},
-    rotation::Origins,
     status_writes::StatusWrites,
     target::Target,
     work::{HpaWrite, Outcome, Step, Work},
@@ -176,25 +177,12 @@ impl Object {
             .and_then(|h| h.spec.as_ref())
             .and_then(|s| s.min_replicas);
         let floor = floor(&plan, &activity, &step, around, live);
-        let target_found = matches!(self.target, Some(Ok(_)));
         let own = hpa.filter(|h| owns(&plan, h));
         let paused = own.filter(|_| plan.pause.whole);
         // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
         let gone = paused.or_else(|| former.filter(|_| own.is_some() || plan.pause.whole));
-        let hpa_write = if !writes {
-            None
-        } else if let Some(gone) = gone {
-            self.hpa_writes.delete(gone, now.at)
-        } else if target_found && !plan.pause.whole && self.is_enough(evaluation, hpa, now) {
-            let bounds = (floor, evaluation.max);
-            match self.hpa_writes.write(&plan, bounds, hpa, now.at) {
-                Due::Write(write) => Some(write),
-                Due::AsWanted => {
-                    self.pace.hpa_is_as_wanted();
-                    None
-                }
-                Due::Nothing => None,
-            }
+        let hpa_write = if writes {
+            self.hpa_work(evaluation, (floor, hpa), gone, now)
         } else {
             None
         };
@@ -247,6 +235,32 @@ impl Object {
             plan,
         };
         (!work.is_empty()).then_some(work)
+    }
+
+    /// What is to be done about its HPA: the deletion of one that is not wanted any more, or what it is to have.
+    fn hpa_work(
+        &mut self,
+        evaluation: &Evaluation,
+        (floor, hpa): (i32, Option<&HorizontalPodAutoscaler>),
+        gone: Option<&HorizontalPodAutoscaler>,
+        now: Moment,
+    ) -> Option<HpaWrite> {
+        if let Some(gone) = gone {
+            return self.hpa_writes.delete(gone, now.at);
+        }
+        let found = matches!(self.target, Some(Ok(_)));
+        if !found || self.plan.pause.whole || !self.is_enough(evaluation, hpa, now) {
+            return None;
+        }
+        let bounds = (floor, evaluation.max);
+        match self.hpa_writes.write(&self.plan, bounds, hpa, now.at) {
+            Due::Write(write) => Some(write),
+            Due::AsWanted => {
+                self.pace.hpa_is_as_wanted();
+                None
+            }
+            Due::Nothing => None,
+        }
     }
 
     /// Whether enough is known for a status.

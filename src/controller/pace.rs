@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use crate::resources::GroupVersionKindResource;
 
-    fn refused() -> Option<Result<(), String>> {
-        Some(Err("refused".into()))
+    fn refused() -> Result<(), String> {
+        Err("refused".into())
     }
 
     /// In whole seconds after `begin`, the first one in which this is so.
@@ -166,7 +166,7 @@ mod tests {
         for _ in 0..8 {
             pace.settle(
                 &Outcome {
-                    hpa: refused(),
+                    hpa: Some(refused()),
                     ..Outcome::default()
                 },
                 begin,
@@ -217,7 +217,7 @@ mod tests {
         let (begin, mut pace) = (Instant::now(), Pace::default());
         pace.settle(
             &Outcome {
-                step: refused(),
+                step: Some(refused()),
                 ..Outcome::default()
             },
             begin,
@@ -237,7 +237,7 @@ mod tests {
         let (begin, mut pace) = (Instant::now(), Pace::default());
         pace.settle(
             &Outcome {
-                hpa: refused(),
+                hpa: Some(refused()),
                 ..Outcome::default()
             },
             begin,

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     apply,
-    hpas::owns,
     leadership::Lead,
+    ownership::owns,
     target::{self, within},
     work::ECHO,
 };

@@ -3,41 +3,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use kube::ResourceExt;
-
-use super::{engine::Controller, resolve::Lookup, work::ObjectKey};
-use crate::{
-    resources::ScaledObject,
-    scaling::{Plan, Source, follow, limits},
-};
-
-/// By trigger, which authentication it names in which version: uid and generation, which rises with the specification.
-pub(super) type Origins = Vec<Option<(String, Option<i64>)>>;
-
-/// Of every trigger as it is now.
-pub(super) fn origins(namespace: &str, object: &ScaledObject, lookup: &impl Lookup) -> Origins {
-    let triggers = limits::readable(object).iter();
-    triggers
-        .map(|trigger| {
-            let reference = trigger.authentication_ref.as_ref()?;
-            let name = &reference.name;
-            if reference.is_cluster_wide() {
-                let found = lookup.cluster_authentication(name)?;
-                Some(version(&*found))
-            } else {
-                let found = lookup.authentication(namespace, name)?;
-                Some(version(&*found))
-            }
-        })
-        .collect()
-}
-
-fn version(object: &impl ResourceExt) -> (String, Option<i64>) {
-    (object.uid().unwrap_or_default(), object.meta().generation)
-}
+use super::{engine::Controller, keys::ObjectKey, origins::Origins};
+use crate::scaling::{Plan, Source, follow};
 
 impl Controller {
-    /// An object names other things than before: whatever their values are, they are not the former ones'.
+    /// Forgets which values the object's credentials had: it references other Secrets now, and an old credential is no previous value
+    /// of a new one.
     pub(super) fn forget_origins(&mut self, key: &ObjectKey) {
         if let Some(object) = self.objects.get_mut(key) {
             object.origins = None;

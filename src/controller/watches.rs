@@ -19,9 +19,9 @@ use tokio::{
 };
 
 use super::{
+    changes::Change,
     guarded::{Guarded, Unreadable},
-    lag_metrics,
-    work::ObjectKey,
+    keys::{self, ObjectKey},
 };
 use crate::{
     resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
@@ -29,21 +29,6 @@ use crate::{
     telemetry::Counts,
     text::shown,
 };
-
-/// What a watch brought.
-#[derive(Debug)]
-pub(super) enum Change {
-    /// A ScaledObject, by namespace and name; or a LagMetric, by a key of its own.
-    Object(ObjectKey),
-    /// A TriggerAuthentication.
-    Authentication(ObjectKey),
-    /// A ClusterTriggerAuthentication.
-    ClusterAuthentication(String),
-    /// An HPA.
-    Hpa(ObjectKey),
-    /// A list anew: anything may have changed or gone.
-    Everything,
-}
 
 /// All stores, filled by tasks that end with it.
 pub(super) struct Watches {
@@ -79,7 +64,7 @@ impl Watches {
             ),
             lag_metrics: reflect(
                 scoped(client, namespace),
-                |key| Change::Object(lag_metrics::key_of(key)),
+                |key| Change::Object(keys::of_lag_metric(key)),
                 (changes, counts),
                 &unknown,
                 &mut tasks,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
-use super::target::Target;
+use super::{keys::ObjectKey, target::Target};
 use crate::{
     resources::ScaledObjectStatus,
     scaling::{Event, Move, Plan},
@@ -12,9 +12,6 @@ use crate::{
 
 /// How long a write may take to come back over the watch before it is looked at again.
 pub(super) const ECHO: Duration = Duration::from_secs(5);
-/// Namespace and name.
-pub(super) type ObjectKey = (String, String);
-
 /// A write of an HPA.
 #[derive(Debug)]
 pub(super) enum HpaWrite {

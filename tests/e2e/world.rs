@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bed::{Bed, BedOptions, Gate, Lagscale, wait};
@@ -91,18 +91,26 @@ pub async fn leads(lagscale: &Lagscale) {
     says(lagscale, "lagscale_leader 1").await;
 }
 
+/// Ages are told once a second at most, and a reading that stands grows older by that.
+const TOLD_LATE: f64 = 0.3;
+
 /// Waits until the readings behind all values were replaced by newer ones this often.
 pub async fn ticks(lagscale: &Lagscale, count: usize) {
-    let mut last = BTreeMap::new();
+    let mut last: BTreeMap<String, (f64, Instant)> = BTreeMap::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     wait::until("new readings", PATIENCE, async || {
         let ages = series(lagscale, "lagscale_sample_age_seconds").await;
         for (labels, age) in &ages {
-            let fresh = last.get(labels).is_some_and(|last| age < last);
-            *seen.entry(labels.clone()).or_default() += usize::from(fresh);
+            let seen = seen.entry(labels.clone()).or_default();
+            let known = last.get(labels).copied();
+            if known.is_some_and(|(known, _)| (known - age).abs() < f64::EPSILON) {
+                continue;
+            }
+            let stands = known.map(|(known, at)| known + at.elapsed().as_secs_f64());
+            *seen += usize::from(stands.is_some_and(|stands| *age < stands - TOLD_LATE));
+            last.insert(labels.clone(), (*age, Instant::now()));
         }
         let done = !ages.is_empty() && ages.keys().all(|labels| seen[labels] >= count);
-        last = ages;
         if done { Ok(()) } else { Err(seen.clone()) }
     })
     .await;

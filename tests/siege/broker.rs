@@ -74,10 +74,9 @@ async fn serve(mut stream: TcpStream, stop: Arc<AtomicBool>, count: Count) -> st
         let mut frame = vec![0; length.min(PIECE)];
         stream.read_exact(&mut frame).await?;
         let key = i16::from_be_bytes([frame[0], frame[1]]);
-        let version = i16::from_be_bytes([frame[2], frame[3]]);
         let correlation = &frame[4..8];
         if key == API_VERSIONS {
-            stream.write_all(&versions(correlation, version)).await?;
+            stream.write_all(&versions(correlation)).await?;
             continue;
         }
         stream.write_i32(i32::try_from(LARGEST).unwrap()).await?;
@@ -96,30 +95,16 @@ async fn serve(mut stream: TcpStream, stop: Arc<AtomicBool>, count: Count) -> st
     }
 }
 
-/// KIP-511: with compact arrays and tagged fields from version 3 on.
-fn versions(correlation: &[u8], version: i16) -> Vec<u8> {
+/// In version 0, which every client begins with.
+fn versions(correlation: &[u8]) -> Vec<u8> {
+    let count = u32::try_from(APIS.len()).unwrap();
+    let apis = APIS
+        .into_iter()
+        .flat_map(|(key, least, most)| [key, least, most]);
     let mut body = correlation.to_vec();
-    let (flexible, count) = (version >= 3, u8::try_from(APIS.len()).unwrap());
-    // A version that is not known here is answered in the oldest form, with UNSUPPORTED_VERSION.
-    let (flexible, code) = if version > 3 {
-        (false, 35)
-    } else {
-        (flexible, 0)
-    };
-    body.extend(i16::to_be_bytes(code));
-    if flexible {
-        body.push(count + 1);
-    } else {
-        body.extend(u32::from(count).to_be_bytes());
-    }
-    for (key, least, most) in APIS {
-        body.extend([key, least, most].into_iter().flat_map(i16::to_be_bytes));
-        body.extend(flexible.then_some(0));
-    }
-    if version >= 1 && code == 0 {
-        body.extend(0_i32.to_be_bytes());
-    }
-    body.extend(flexible.then_some(0));
+    body.extend(0_i16.to_be_bytes());
+    body.extend(count.to_be_bytes());
+    body.extend(apis.flat_map(i16::to_be_bytes));
     let length = u32::try_from(body.len()).unwrap();
     [length.to_be_bytes().to_vec(), body].concat()
 }

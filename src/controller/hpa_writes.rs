@@ -1,66 +1,14 @@
-//! The HPA of an object: whose a live one is, and what is to be written of it.
+//! The writes of an object's HPA: what is due, and what came of it.
 
 use std::time::Instant;
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
-use kube::ResourceExt;
 
-use super::work::{ECHO, HpaWrite};
-use crate::{
-    resources::names::TRANSFER,
-    scaling::{Plan, difference, is_made_for, wanted},
+use super::{
+    ownership::{Ownership, ownership},
+    work::{ECHO, HpaWrite},
 };
-
-/// Whose a live HPA is.
-enum Ownership {
-    /// This object's.
-    Ours,
-    /// Nobody's that may be ours: its owner says so, or its labels, as after a restored backup.
-    Free,
-    /// Of an object of this name that is gone: it goes too, and makes room.
-    Going,
-    /// Somebody else's; why, in words for a condition.
-    Foreign(String),
-}
-
-/// Whether the object of `plan` owns it.
-pub(super) fn owns(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> bool {
-    matches!(ownership(plan, hpa), Ownership::Ours)
-}
-
-/// Why the HPA that is there is not this object's to write.
-pub(super) fn foreign(plan: &Plan, hpa: Option<&HorizontalPodAutoscaler>) -> Option<String> {
-    match ownership(plan, hpa?) {
-        Ownership::Foreign(why) => Some(why),
-        Ownership::Ours | Ownership::Free | Ownership::Going => None,
-    }
-}
-
-fn ownership(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> Ownership {
-    let uid = plan.object.metadata.uid.as_deref();
-    let mut owners = hpa.metadata.owner_references.iter().flatten();
-    if owners.clone().any(|o| Some(o.uid.as_str()) == uid) {
-        return Ownership::Ours;
-    }
-    let name = &plan.hpa_name;
-    if let Some(owner) = owners.find(|o| o.controller == Some(true)) {
-        if owner.kind == "ScaledObject" && owner.name == *plan.name {
-            return Ownership::Going;
-        }
-        return Ownership::Foreign(format!(
-            "the HPA '{name}' is already managed by the {} '{}': name another one in advanced.horizontalPodAutoscalerConfig.name",
-            owner.kind, owner.name
-        ));
-    }
-    let ours = is_made_for(hpa.labels(), &plan.name, name);
-    let transferred = plan.object.annotations().get(TRANSFER);
-    if ours || transferred.is_some_and(|t| t == "true") {
-        return Ownership::Free;
-    }
-    Ownership::Foreign(format!(
-        "the HPA '{name}' exists and is not this ScaledObject's: to adopt it, set the annotation {TRANSFER} to \"true\""
-    ))
-}
+use crate::scaling::{Plan, difference, wanted};
 
 /// What was written of the HPA of an object, and what the API server made of it.
 #[derive(Default)]
@@ -172,6 +120,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        controller::ownership::{foreign, owns},
         scaling::{PlannedTrigger, Source},
         triggers::{self, MetricType, Parameters, Sources, Trigger},
     };

@@ -1,0 +1,31 @@
+//! Which authentication each trigger of an object names, in which version.
+
+use kube::ResourceExt;
+
+use super::resolve::Lookup;
+use crate::{resources::ScaledObject, scaling::limits};
+
+/// By trigger, which authentication it names in which version: uid and generation, which rises with the specification.
+pub(super) type Origins = Vec<Option<(String, Option<i64>)>>;
+
+/// Of every trigger as it is now.
+pub(super) fn origins(namespace: &str, object: &ScaledObject, lookup: &impl Lookup) -> Origins {
+    let triggers = limits::readable(object).iter();
+    triggers
+        .map(|trigger| {
+            let reference = trigger.authentication_ref.as_ref()?;
+            let name = &reference.name;
+            if reference.is_cluster_wide() {
+                let found = lookup.cluster_authentication(name)?;
+                Some(version(&*found))
+            } else {
+                let found = lookup.authentication(namespace, name)?;
+                Some(version(&*found))
+            }
+        })
+        .collect()
+}
+
+fn version(object: &impl ResourceExt) -> (String, Option<i64>) {
+    (object.uid().unwrap_or_default(), object.meta().generation)
+}
