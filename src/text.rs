@@ -3,6 +3,9 @@
 
 use std::fmt::Write;
 
+/// Characters of what an API server says; it may repeat a whole object.
+const LONGEST: usize = 1_000;
+
 /// The first `most` characters of `text`, with an ellipsis where there are more. Control characters but line breaks and tabs
 /// are written as escapes.
 #[must_use]
@@ -20,6 +23,19 @@ pub fn shown(text: &str, most: usize) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// An error of a Kubernetes client as a sentence: what the API server said, or why it said nothing. The client's own text shows
+/// the whole `Status` as Rust prints it.
+#[must_use]
+pub fn api_error(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => {
+            format!("the API server answered {} {}", status.code, status.reason)
+        }
+        kube::Error::Api(status) => shown(status.message.trim(), LONGEST),
+        error => error.to_string(),
+    }
 }
 
 /// JSON with escapes for the control characters that JSON lets through: DEL and those beyond ASCII, of which some begin what a
@@ -41,6 +57,25 @@ pub fn in_json(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_api_server_is_its_own_words() {
+        let said = |message: &str, reason: &str, code: u16| {
+            let mut status = kube::core::Status::failure(message, reason);
+            status.code = code;
+            api_error(&kube::Error::Api(Box::new(status)))
+        };
+        assert_eq!(said("404 page not found\n", "", 404), "404 page not found");
+        assert_eq!(said("", "Gone", 410), "the API server answered 410 Gone");
+        let long = said(&"x".repeat(9_000), "Invalid", 422);
+        assert!(long.chars().count() <= LONGEST + 1);
+        for text in [said("no", "Forbidden", 403), long] {
+            assert!(
+                !text.contains(['{', '}']) && !text.contains("Some("),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn json_holds_no_raw_control_character() {

@@ -7,7 +7,7 @@ use kube::{Api, Client, api::PostParams, core::ObjectMeta};
 use prometheus::IntGauge;
 
 use super::{Kept, Registration, Spans, Step, names};
-use crate::{controller::Lead, telemetry::Said};
+use crate::{controller::Lead, telemetry::Said, text::api_error};
 
 /// Between two looks; a change of the CA takes a few of them.
 const EVERY: Duration = Duration::from_secs(10);
@@ -121,7 +121,9 @@ impl Keeper {
             };
             api.create(&params, &secret).await
         };
-        written.map(drop).map_err(|e| format!("Secret {name}: {e}"))
+        written
+            .map(drop)
+            .map_err(|e| format!("Secret {name}: {}", api_error(&e)))
     }
 
     /// Beside a KEDA that is alive nobody is led here.

@@ -11,7 +11,10 @@ use k8s_openapi::{
 use kube::{Api, Client, ResourceExt, api::PostParams, core::ObjectMeta};
 
 use super::Kept;
-use crate::server::{API_SERVICE, GROUP, VERSION, webhooks::Hook};
+use crate::{
+    server::{API_SERVICE, GROUP, VERSION, webhooks::Hook},
+    text::api_error,
+};
 
 /// Under which Helm notes who installed something.
 pub const RELEASE: &str = "meta.helm.sh/release-name";
@@ -68,7 +71,7 @@ impl Registration {
     pub(super) async fn api_service(&self, client: &Client, kept: &Kept) -> Result<(), String> {
         let api: Api<APIService> = Api::all(client.clone());
         let params = PostParams::default();
-        let found = api.get_opt(API_SERVICE).await.map_err(said)?;
+        let found = api.get_opt(API_SERVICE).await.map_err(|e| api_error(&e))?;
         let owner = self.owner(found.as_ref());
         let Some(mut found) = found else {
             let made = APIService {
@@ -81,7 +84,7 @@ impl Registration {
                 status: None,
             };
             api.create(&params, &made).await.map_err(|error| {
-                format!("APIService {API_SERVICE} is not there, so HPAs do not ask here: apply the manifests, which have it ({})", said(error))
+                format!("APIService {API_SERVICE} is not there, so HPAs do not ask here: apply the manifests, which have it ({})", api_error(&error))
             })?;
             tracing::info!("APIService {API_SERVICE} is made");
             return Ok(());
@@ -99,7 +102,7 @@ impl Registration {
             found.spec = Some(spec);
             api.replace(API_SERVICE, &params, &found)
                 .await
-                .map_err(said)?;
+                .map_err(|e| api_error(&e))?;
         }
         Ok(())
     }
@@ -123,7 +126,11 @@ impl Registration {
     /// Brings the webhooks that lead here to trust `kept`, and to call its secret path; where there are none, nobody calls.
     pub(super) async fn webhooks(&self, client: &Client, kept: &Kept) -> Result<(), String> {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-        let Some(mut found) = api.get_opt(&self.webhooks).await.map_err(said)? else {
+        let Some(mut found) = api
+            .get_opt(&self.webhooks)
+            .await
+            .map_err(|e| api_error(&e))?
+        else {
             return Ok(());
         };
         let bundle = ByteString(kept.bundle.clone().into_bytes());
@@ -148,16 +155,9 @@ impl Registration {
             let params = PostParams::default();
             api.replace(&self.webhooks, &params, &found)
                 .await
-                .map_err(said)?;
+                .map_err(|e| api_error(&e))?;
         }
         Ok(())
-    }
-}
-
-fn said(error: kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
     }
 }
 

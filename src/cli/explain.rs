@@ -6,6 +6,7 @@ use clap::Args;
 use kube::Client;
 
 use super::{Done, Output};
+use crate::text::api_error;
 use crate::{
     scaling::Explanation,
     server::{GROUP, VERSION},
@@ -44,7 +45,7 @@ async fn ask(client: &Client, namespace: &str, name: &str) -> Result<Explanation
             "nobody answers for {GROUP}: {}; `lagscale check` says more",
             status.message
         ),
-        error => super::said(&error),
+        error => api_error(&error),
     })
 }
 

@@ -63,14 +63,6 @@ fn json(value: &(impl Serialize + ?Sized)) -> Result<String, String> {
     Ok(text::in_json(&text) + "\n")
 }
 
-/// What an API server said, or why it said nothing.
-fn said(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
-    }
-}
-
 /// Prints the custom resource definitions as YAML.
 pub fn crds() -> Done {
     let yaml = crate::resources::crds()?;

@@ -22,6 +22,7 @@ use crate::{
     resources::{ScaledObject, ScaledObjectStatus},
     scaling::{FIELD_MANAGER, Plan, step_event},
     telemetry::Counts,
+    text::api_error,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -153,8 +154,7 @@ impl Outcome {
         match result {
             Ok(hpa) => self.stored = hpa.and_then(|h| h.spec),
             Err(error) if is_conflict(&error) => self.conflict = true,
-            Err(kube::Error::Api(status)) => self.hpa = Some(Err(status.message.clone())),
-            Err(error) => self.hpa = Some(Err(error.to_string())),
+            Err(error) => self.hpa = Some(Err(api_error(&error))),
         }
     }
 

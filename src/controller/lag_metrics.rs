@@ -22,6 +22,7 @@ use super::{
 use crate::{
     resources::{LagMetric, LagMetricStatus, ScaledObject},
     scaling::{Evaluation, lag_metric},
+    text::api_error,
 };
 
 /// A status that could not be written is tried again after this.
@@ -137,7 +138,7 @@ async fn write(
     let patch = Patch::Merge(&patch);
     let written = api.patch_status(&name, &params, &patch);
     match tokio::time::timeout(DEADLINE, written).await {
-        Ok(written) => written.map(drop).map_err(|e| e.to_string()),
+        Ok(written) => written.map(drop).map_err(|e| api_error(&e)),
         Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
     }
 }

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     resources::{ScaledObject, names::FINALIZER},
     scaling::Plan,
+    text::api_error,
 };
 
 const RETRY: Duration = Duration::from_secs(5);
@@ -64,7 +65,7 @@ async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), Stri
     let hpas: Api<HorizontalPodAutoscaler> = Api::namespaced(client.clone(), &plan.namespace);
     // It would take them again until it is collected.
     within(async {
-        let said = |error: kube::Error| error.to_string();
+        let said = |error: kube::Error| api_error(&error);
         let hpa = hpas.get_opt(&plan.hpa_name).await.map_err(said)?;
         match hpa.filter(|hpa| owns(plan, hpa)) {
             Some(hpa) => apply::delete_hpa(client, plan, &hpa).await.map_err(said),
@@ -109,7 +110,7 @@ pub(super) async fn release<K>(
         drop(turn);
         // Until the watch tells of it nobody is to begin again.
         tokio::time::sleep(ECHO).await;
-        let again = async { api.get_opt(&name).await.map_err(|e| e.to_string()) };
+        let again = async { api.get_opt(&name).await.map_err(|e| api_error(&e)) };
         found = within(again).await;
     }
     // The engine is gone when nobody listens.
@@ -130,6 +131,6 @@ where
         .await
     {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        result => result.map(drop).map_err(|e| e.to_string()),
+        result => result.map(drop).map_err(|e| api_error(&e)),
     }
 }

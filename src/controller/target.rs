@@ -10,7 +10,7 @@ use kube::{
     discovery::{self, ApiResource},
 };
 
-use crate::{resources::GroupVersionKindResource, scaling::Plan};
+use crate::{resources::GroupVersionKindResource, scaling::Plan, text::api_error};
 
 /// Pods in one answer: whole ones are large.
 const PAGE: u32 = 500;
@@ -177,7 +177,8 @@ async fn ready_pods(
     let mut count = 0;
     loop {
         let page = pods.list(&params).await;
-        let page = page.map_err(|e| format!("counting the ready pods of {selector}: {e}"))?;
+        let page =
+            page.map_err(|e| format!("counting the ready pods of {selector}: {}", api_error(&e)))?;
         count += page.items.iter().filter(|p| ready(p)).count();
         match page.metadata.continue_.filter(|next| !next.is_empty()) {
             Some(next) => params = params.continue_token(&next),
@@ -228,7 +229,8 @@ pub(super) async fn resource_of(
     match discovery::pinned_kind(client, &gvk).await {
         Ok((resource, _)) => Ok(resource),
         Err(error) => Err(format!(
-            "ScaledObject doesn't have correct scaleTargetRef specification: unknown kind {kind} in {group}/{version}: {error}"
+            "ScaledObject doesn't have correct scaleTargetRef specification: unknown kind {kind} in {group}/{version}: {}",
+            api_error(&error)
         )),
     }
 }
@@ -242,10 +244,7 @@ fn explain(error: &kube::Error, plan: &Plan, resource: &ApiResource) -> TargetEr
             "{stage}: {}.{} \"{name}\" not found: Target resource doesn't exist, or it doesn't expose /scale subresource ({kind} {namespace}/{name})",
             resource.plural, resource.group
         ),
-        kube::Error::Api(status) => {
-            format!("{stage}: {kind} {namespace}/{name}: {}", status.message)
-        }
-        error => format!("{stage}: {kind} {namespace}/{name}: {error}"),
+        error => format!("{stage}: {kind} {namespace}/{name}: {}", api_error(error)),
     }
 }
 

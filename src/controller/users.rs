@@ -22,6 +22,7 @@ use crate::{
         TriggerAuthenticationStatus,
     },
     scaling::limits,
+    text::api_error,
 };
 
 /// Objects come and go in bursts.
@@ -162,7 +163,7 @@ where
     let patched = api.patch_status(&name, &params, &patch);
     let error = match tokio::time::timeout(PATIENCE, patched).await {
         Ok(Ok(_)) => return Some((uid, list)),
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => api_error(&error),
         Err(_) => format!("no answer within {PATIENCE:?}"),
     };
     tracing::warn!(error, name, "telling who uses an authentication");

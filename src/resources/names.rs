@@ -8,5 +8,9 @@ pub const TRANSFER: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 pub const FINALIZER: &str = "finalizer.keda.sh";
 /// The recommended label of who manages an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// On a ClusterTriggerAuthentication: consent to `unsafeSsl`.
+pub const ALLOW_UNSAFE_SSL: &str = "lagscale.io/allow-unsafe-ssl";
+/// On a ClusterTriggerAuthentication: consent to a password in the clear.
+pub const ALLOW_PLAIN: &str = "lagscale.io/allow-plain-without-tls";
 /// KEDA's operator: the value of [`MANAGED_BY`], the reporter of events, the container of its Deployment.
 pub const OPERATOR: &str = "keda-operator";

@@ -16,6 +16,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Done, Output};
+use crate::text::api_error;
 
 /// Flags of `check`.
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ impl Finding {
 
     /// What can't be looked at, and why.
     fn unseen(what: impl Into<String>, error: &kube::Error) -> Self {
-        let said = super::said(error);
+        let said = api_error(error);
         let fix = "check with the rights of a cluster administrator";
         Self::warn(what, format!("it can't be looked at: {said}"), fix)
     }

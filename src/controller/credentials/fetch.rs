@@ -17,7 +17,10 @@ use super::{
     reference::{Content, CredentialRules, Name, Reference, Workload},
     values::Values,
 };
-use crate::controller::{resolve::Template, target};
+use crate::{
+    controller::{resolve::Template, target},
+    text::api_error,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Files, of which nothing tells a change.
@@ -63,7 +66,7 @@ pub(super) async fn fetch(
 
 async fn secret(client: &Client, (namespace, name): &Name) -> Result<Fetch, String> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let Some(secret) = api.get_opt(name).await.map_err(said)? else {
+    let Some(secret) = api.get_opt(name).await.map_err(|e| api_error(&e))? else {
         return Ok(Fetch::Missing { again: None });
     };
     let values = secret.data.unwrap_or_default().into_iter();
@@ -73,7 +76,7 @@ async fn secret(client: &Client, (namespace, name): &Name) -> Result<Fetch, Stri
 
 async fn config_map(client: &Client, (namespace, name): &Name) -> Result<Fetch, String> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let Some(map) = api.get_opt(name).await.map_err(said)? else {
+    let Some(map) = api.get_opt(name).await.map_err(|e| api_error(&e))? else {
         return Ok(Fetch::Missing { again: None });
     };
     let values = map.data.unwrap_or_default().into_iter();
@@ -98,7 +101,11 @@ async fn workload(
     let resource = target::resource_of(client, &workload.api_version, &workload.kind).await?;
     let api: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), &workload.namespace, &resource);
-    let Some(object) = api.get_opt(&workload.name).await.map_err(said)? else {
+    let Some(object) = api
+        .get_opt(&workload.name)
+        .await
+        .map_err(|e| api_error(&e))?
+    else {
         return Ok(Fetch::Missing { again });
     };
     let version = kinds::version(reference, &object.metadata);
@@ -114,7 +121,7 @@ async fn workload(
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &of.namespace, &resource);
     // Nothing tells a change of it: it is looked at by the clock.
     let again = Some(WORKLOAD_AGAIN);
-    let Some(referred) = api.get_opt(&of.name).await.map_err(said)? else {
+    let Some(referred) = api.get_opt(&of.name).await.map_err(|e| api_error(&e))? else {
         return Ok(Fetch::Missing { again });
     };
     let its = referred.metadata.resource_version.unwrap_or_default();
@@ -140,7 +147,7 @@ async fn token(client: &Client, (namespace, name): &Name, life: Duration) -> Res
             let again = Some(ACCOUNT_AGAIN);
             return Ok(Fetch::Missing { again });
         }
-        made => made.map_err(said)?,
+        made => made.map_err(|e| api_error(&e))?,
     };
     let status = made.status.ok_or("the API server gave no token")?;
     // The API server may shorten it. Renewed with a fifth of its life left, as kubelets do.
@@ -177,11 +184,4 @@ async fn from_file(
             again: Some(FILE_AGAIN),
         },
     })
-}
-
-fn said(error: kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message,
-        error => error.to_string(),
-    }
 }

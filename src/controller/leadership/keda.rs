@@ -15,7 +15,7 @@ use super::{
     lease::Observed,
     places::{self, KedaRules, LEASE, Place},
 };
-use crate::telemetry::Said;
+use crate::{telemetry::Said, text::api_error};
 
 const EVERY: Duration = Duration::from_secs(3);
 /// Looks between two searches for where a KEDA may be.
@@ -103,7 +103,7 @@ pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: wat
                         std::mem::replace(known, Keda::Unknown) != Keda::Unknown
                     });
                 }
-                complain(&mut said, &error.to_string());
+                complain(&mut said, &api_error(&error));
             }
             Err(_) => complain(&mut said, "no answer"),
         }

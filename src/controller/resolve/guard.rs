@@ -7,14 +7,10 @@ use crate::{
         Security,
         sasl::{Mechanism, Sasl},
     },
+    resources::names::{ALLOW_PLAIN, ALLOW_UNSAFE_SSL},
     text::shown,
     triggers::{Kafka, Parameters},
 };
-
-/// Consent to `unsafeSsl`.
-const UNSAFE_SSL: &str = "lagscale.io/allow-unsafe-ssl";
-/// Consent to a password in the clear.
-const PLAIN: &str = "lagscale.io/allow-plain-without-tls";
 
 /// Settings that a trigger has beside its authentication: what the cluster's says itself stands.
 pub(super) const ITS_OWN: [&str; 3] = ["tls", "sasl", "saslTokenProvider"];
@@ -40,9 +36,9 @@ impl Guard {
         Self {
             hosts: annotation(hosts::ANNOTATION),
             needs_hosts,
-            unsafe_ssl: consents(UNSAFE_SSL),
+            unsafe_ssl: consents(ALLOW_UNSAFE_SSL),
             // One that names the mechanism itself knows what becomes of its password.
-            plain: consents(PLAIN) || parameters.contains_key("sasl"),
+            plain: consents(ALLOW_PLAIN) || parameters.contains_key("sasl"),
             what,
         }
     }
@@ -71,7 +67,7 @@ impl Guard {
         let Security { tls, sasl } = &kafka.security;
         if tls.as_ref().is_some_and(|tls| tls.unsafe_ssl) && !self.unsafe_ssl {
             refused.push(format!(
-                "{what} is not used with unsafeSsl: true, by which anybody on the way can answer in the broker's place, unless its annotation {UNSAFE_SSL} is \"true\""
+                "{what} is not used with unsafeSsl: true, by which anybody on the way can answer in the broker's place, unless its annotation {ALLOW_UNSAFE_SSL} is \"true\""
             ));
         }
         let plain = matches!(
@@ -83,7 +79,7 @@ impl Guard {
         );
         if plain && tls.is_none() && !self.plain {
             refused.push(format!(
-                "{what} is not used with sasl: plaintext without tls, which sends its password in the clear, unless its annotation {PLAIN} is \"true\""
+                "{what} is not used with sasl: plaintext without tls, which sends its password in the clear, unless its annotation {ALLOW_PLAIN} is \"true\""
             ));
         }
         refused

@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
 
 use super::target::Target;
-use crate::resources::ScaledObject;
+use crate::{resources::ScaledObject, text::api_error};
 
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -86,10 +86,7 @@ where
 
 async fn read(client: &Client, namespace: &str, object: &ScaledObject) -> Result<Template, String> {
     let name = &object.spec.scale_target_ref.name;
-    let said = |error: kube::Error| match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
-    };
+    let said = |error: kube::Error| api_error(&error);
     let pod = if Target::of(object).kind == "StatefulSet" {
         let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
         api.get(name).await.map(|s| s.spec.map(|s| s.template))
