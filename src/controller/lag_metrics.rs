@@ -126,12 +126,18 @@ async fn write(
     metric: &LagMetric,
     status: &LagMetricStatus,
 ) -> Result<(), String> {
+    let LagMetricStatus {
+        observed_generation,
+        value,
+        partitions,
+        last_read_time,
+        conditions,
+    } = status;
     let patch = json!({
         "metadata": {"uid": metric.uid()},
         "status": {
-            "observedGeneration": status.observed_generation, "value": status.value,
-            "partitions": status.partitions, "lastReadTime": status.last_read_time,
-            "conditions": status.conditions,
+            "observedGeneration": observed_generation, "value": value, "partitions": partitions,
+            "lastReadTime": last_read_time, "conditions": conditions,
         },
     });
     let (name, params) = (metric.name_any(), PatchParams::default());

@@ -21,6 +21,7 @@ use super::{
     reader::{self, Malformed, Reader},
     requests::api_versions::{self, Versions},
     stream::Stream,
+    throttle::{Silence, Throttled},
     traffic::{self, Open},
 };
 
@@ -68,6 +69,7 @@ pub struct Connection {
     /// The login is over.
     greeted: bool,
     budget: Budget,
+    silence: Silence,
     _open: Open,
 }
 
@@ -92,6 +94,7 @@ impl Connection {
             anonymous,
             greeted: false,
             budget,
+            silence: Silence::default(),
         }
     }
 
@@ -116,6 +119,19 @@ impl Connection {
     /// The highest version of `R` that both sides speak, no higher than `cap`.
     pub fn version<R: Request>(&self, cap: i16) -> Result<i16, Error> {
         self.common::<R>(cap).map_err(|cause| self.error(cause))
+    }
+
+    /// Asks what brokers throttle: waits for the silence that the answer before demanded, and begins the one that this answer
+    /// demands. Two requests of one question keep it too.
+    pub async fn ask<R: Request, T>(
+        &mut self,
+        request: &R,
+        version: i16,
+        decode: impl FnOnce(&mut Reader<'_>) -> Result<Throttled<T>, Malformed>,
+    ) -> Result<T, Error> {
+        self.silence.is_over().await;
+        let found = self.call(request, version, decode).await?;
+        Ok(self.silence.heed(found))
     }
 
     /// Sends `request` in `version` and waits for its answer, `deadlines.call` at most. `decode` makes of the answer what

@@ -1,17 +1,12 @@
 //! A lane: the one task that owns the connection to one broker and takes one question at a time. Whoever asks does not
 //! wait for it: answers come back over a channel, so a frozen broker holds up its own lane and nobody else.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use kafka_protocol::messages::{FindCoordinatorRequest, OffsetFetchRequest};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::sleep_until,
 };
 
 use super::{
@@ -20,16 +15,10 @@ use super::{
     connection::Deadlines,
     dial::dial_on,
     question::{Answer, Ask, Done, LaneId},
-    requests::{
-        self, CommitsOf, Coordinators, Fetched, Isolation, Offsets, Position, Tail, Tails,
-        Throttled, fetch::Positions,
-    },
-    traffic,
+    requests::{self, CommitsOf, Isolation, Offsets, Position, Tail, Tails, fetch::Positions},
 };
 use crate::lag::Moment;
 
-/// A broker asks for at most about a second of silence (the quota window); more is not obeyed, a hostile one could stop us.
-const LONGEST_SILENCE: Duration = Duration::from_secs(2);
 /// Addresses that refuse at once are passed over, as many as this for one question.
 const MOST_DIALS: usize = 4;
 /// Groups in one question to a broker that takes one at a time (before Kafka 3.0).
@@ -71,7 +60,6 @@ impl Lane {
             budget,
             connection: None,
             next: 0,
-            quiet_until: None,
         };
         Self {
             requests,
@@ -115,13 +103,11 @@ struct Worker {
     budget: Budget,
     connection: Option<Connection>,
     next: usize,
-    quiet_until: Option<Instant>,
 }
 
 impl Worker {
     async fn run(mut self, mut inbox: mpsc::Receiver<Request>, done: mpsc::UnboundedSender<Done>) {
         while let Some(mut request) = inbox.recv().await {
-            self.keep_quiet().await;
             let (result, left) = self.serve(&mut request).await;
             let finished = Done {
                 lane: self.id,
@@ -165,7 +151,7 @@ impl Worker {
             None => self.dial(&request.candidates).await?,
         };
         shorten(&mut request.ask, &connection, left)?;
-        let answer = self.put(&mut connection, &request.ask).await?;
+        let answer = put(&mut connection, &request.ask).await?;
         self.connection = Some(connection);
         Ok(answer)
     }
@@ -196,104 +182,61 @@ impl Worker {
         }
         Err(failed)
     }
+}
 
-    /// Asks in as many requests as it takes, and waits before each as long as the answer to the one before demanded.
-    async fn put(&mut self, connection: &mut Connection, ask: &Ask) -> Result<Answer, Error> {
-        Ok(match ask {
-            Ask::Layout(topics) => {
-                Answer::Layout(self.heed(requests::metadata::fetch(connection, topics).await?))
+/// Asks in as many requests as it takes.
+async fn put(connection: &mut Connection, ask: &Ask) -> Result<Answer, Error> {
+    Ok(match ask {
+        Ask::Layout(topics) => Answer::Layout(requests::metadata::fetch(connection, topics).await?),
+        Ask::Listing(patterns) => {
+            let taken = |name: &str| patterns.iter().any(|p| p.takes(name));
+            Answer::Layout(requests::metadata::fetch_all(connection, taken).await?)
+        }
+        Ask::Coordinators(groups) => {
+            Answer::Coordinators(requests::find_coordinator::fetch(connection, groups).await?)
+        }
+        Ask::Commits(groups) => Answer::Commits(requests::unseen::fetch(connection, groups).await?),
+        Ask::Tails {
+            isolation,
+            positions,
+        } => match requests::fetch::fetch(connection, *isolation, positions).await {
+            Ok(found) => Answer::Tails(found),
+            // What such a broker does not tell counts as before.
+            Err(error) if matches!(error.cause, Cause::Version { .. }) => {
+                Answer::Tails(unknown(positions))
             }
-            Ask::Listing(patterns) => {
-                let taken = |name: &str| patterns.iter().any(|p| p.takes(name));
-                let found = requests::metadata::fetch_all(connection, taken).await?;
-                Answer::Layout(self.heed(found))
+            Err(error) => return Err(error),
+        },
+        Ask::Ends {
+            ends,
+            starts,
+            stable,
+        } => {
+            // Starts first: a log start read before the end can't lie behind it.
+            let all = Isolation::ReadUncommitted;
+            let mut begins = Offsets::new();
+            if !starts.is_empty() {
+                let start = Position::Start;
+                begins = requests::list_offsets::fetch(connection, start, all, starts).await?;
             }
-            Ask::Coordinators(groups) => {
-                let version = connection.version::<FindCoordinatorRequest>(i16::MAX)?;
-                let mut all = Coordinators::new();
-                for some in pieces(groups, version >= requests::find_coordinator::MANY) {
-                    self.keep_quiet().await;
-                    let found = requests::find_coordinator::fetch(connection, some).await?;
-                    all.append(&mut self.heed(found));
-                }
-                Answer::Coordinators(all)
-            }
-            Ask::Commits(groups) => {
-                let version = connection.version::<OffsetFetchRequest>(i16::MAX)?;
-                let mut all = Fetched::default();
-                for some in pieces(groups, version >= requests::offset_fetch::MANY) {
-                    self.keep_quiet().await;
-                    let found = requests::unseen::fetch(connection, some).await?;
-                    let mut found = self.heed(found);
-                    all.commits.append(&mut found.commits);
-                    all.hidden.append(&mut found.hidden);
-                }
-                Answer::Commits(all)
-            }
-            Ask::Tails {
-                isolation,
-                positions,
-            } => {
-                match requests::fetch::fetch(connection, *isolation, positions).await {
-                    Ok(found) => Answer::Tails(self.heed(found)),
-                    // What such a broker does not tell counts as before.
-                    Err(error) if matches!(error.cause, Cause::Version { .. }) => {
-                        Answer::Tails(unknown(positions))
-                    }
+            let mut last_stable = Offsets::new();
+            if !stable.is_empty() {
+                let (end, committed) = (Position::End, Isolation::ReadCommitted);
+                match requests::list_offsets::fetch(connection, end, committed, stable).await {
+                    Ok(found) => last_stable = found,
+                    // It is too old; whoever does not ask for that has no part in it.
+                    Err(error) if matches!(error.cause, Cause::Setting(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
-            Ask::Ends {
-                ends,
-                starts,
-                stable,
-            } => {
-                // Starts first: a log start read before the end can't lie behind it.
-                let all = Isolation::ReadUncommitted;
-                let mut begins = Offsets::new();
-                if !starts.is_empty() {
-                    let found =
-                        requests::list_offsets::fetch(connection, Position::Start, all, starts);
-                    begins = self.heed(found.await?);
-                    self.keep_quiet().await;
-                }
-                let mut last_stable = Offsets::new();
-                if !stable.is_empty() {
-                    let committed = Isolation::ReadCommitted;
-                    let asked =
-                        requests::list_offsets::fetch(connection, Position::End, committed, stable);
-                    match asked.await {
-                        Ok(found) => last_stable = self.heed(found),
-                        // It is too old; whoever does not ask for that has no part in it.
-                        Err(error) if matches!(error.cause, Cause::Setting(_)) => {}
-                        Err(error) => return Err(error),
-                    }
-                    self.keep_quiet().await;
-                }
-                let ends =
-                    requests::list_offsets::fetch(connection, Position::End, all, ends).await?;
-                Answer::Ends {
-                    ends: self.heed(ends),
-                    starts: begins,
-                    stable: last_stable,
-                }
+            let end = Position::End;
+            Answer::Ends {
+                ends: requests::list_offsets::fetch(connection, end, all, ends).await?,
+                starts: begins,
+                stable: last_stable,
             }
-        })
-    }
-
-    /// Takes an answer, and notes for how long the broker wants to hear nothing more.
-    fn heed<T>(&mut self, answer: Throttled<T>) -> T {
-        let silence = Duration::from_millis(answer.throttle_ms.into()).min(LONGEST_SILENCE);
-        traffic::throttled(silence.as_millis().try_into().unwrap_or(u64::MAX));
-        self.quiet_until = (!silence.is_zero()).then(|| Instant::now() + silence);
-        answer.answer
-    }
-
-    async fn keep_quiet(&mut self) {
-        if let Some(until) = self.quiet_until.take() {
-            sleep_until(until.into()).await;
         }
-    }
+    })
 }
 
 fn unknown(positions: &Positions) -> Tails {
@@ -323,9 +266,4 @@ fn shorten(ask: &mut Ask, connection: &Connection, left: &mut Vec<CommitsOf>) ->
         _ => {}
     }
     Ok(())
-}
-
-/// What one request may ask about: everything, or one by one.
-fn pieces<T>(all: &[T], many: bool) -> impl Iterator<Item = &[T]> {
-    all.chunks(if many { all.len().max(1) } else { 1 })
 }

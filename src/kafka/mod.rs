@@ -18,6 +18,7 @@ pub mod requests;
 pub mod sasl;
 pub mod security;
 mod stream;
+mod throttle;
 pub mod tls;
 pub mod topics;
 mod traffic;

@@ -40,18 +40,31 @@ impl Security {
             digest.update(&(text.len() as u64).to_be_bytes());
             digest.update(text.as_bytes());
         };
-        let tls = self.tls.as_ref();
-        add(tls.map(|t| if t.unsafe_ssl { "unsafe" } else { "verified" }));
-        add(tls.and_then(|t| t.ca.as_deref()));
-        add(tls.and_then(|t| t.cert.as_deref()));
-        let key = tls.and_then(|t| t.key.as_ref()).map(Key::texts);
-        add(key.map(|(pem, _)| pem));
-        add(key.and_then(|(_, password)| password));
-        add(self.sasl.as_ref().map(Sasl::mechanism));
-        match &self.sasl {
+        // Every field by name: one that is forgotten would let two credentials share their readings.
+        let Self { tls, sasl } = self;
+        match tls {
+            None => add(None),
+            Some(Tls {
+                ca,
+                cert,
+                key,
+                unsafe_ssl,
+            }) => {
+                add(Some(if *unsafe_ssl { "unsafe" } else { "verified" }));
+                add(ca.as_deref());
+                add(cert.as_deref());
+                let key = key.as_ref().map(Key::texts);
+                add(key.map(|(pem, _)| pem));
+                add(key.and_then(|(_, password)| password));
+            }
+        }
+        add(sasl.as_ref().map(Sasl::mechanism));
+        match sasl {
             None => {}
             Some(Sasl::Password {
-                username, password, ..
+                mechanism: _,
+                username,
+                password,
             }) => {
                 add(Some(username));
                 add(Some(password.expose_secret()));

@@ -1,9 +1,11 @@
 //! How the groups of a coordinator are spread over requests.
 
-use crate::kafka::requests::{
-    CommitsOf,
-    offset_fetch::{GROUPS, OFFSETS},
-};
+use crate::kafka::requests::CommitsOf;
+
+/// Groups of a request. Measured best: more in one is slower and delays the coordinator's other clients.
+const GROUPS: usize = 100;
+/// Expected offsets of a request.
+const OFFSETS: usize = 5_000;
 
 /// Splits groups into batches: so few as a hundred groups or five thousand offsets in each allow, all about as large. All that
 /// wait are split at once and asked for before what comes later, so that no group waits for ever at a slow coordinator.

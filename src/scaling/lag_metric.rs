@@ -36,21 +36,36 @@ pub fn as_object(metric: &LagMetric) -> ScaledObject {
 }
 
 fn trigger(spec: &LagMetricSpec, topic: &str) -> Trigger {
-    let flag = |value: Option<bool>| value.map(|v| v.to_string());
+    let flag = |value: &Option<bool>| value.map(|v| v.to_string());
+    // Every field by name, so that none is forgotten.
+    let LagMetricSpec {
+        bootstrap_servers,
+        consumer_group,
+        topics: _,
+        partition_limitation,
+        offset_reset_policy,
+        scale_to_zero_on_invalid_offset,
+        exclude_persistent_lag,
+        isolation,
+        polling_interval: _,
+        tls,
+        sasl,
+        authentication_ref,
+    } = spec;
     let fields = [
-        ("bootstrapServers", Some(spec.bootstrap_servers.clone())),
-        ("consumerGroup", Some(spec.consumer_group.clone())),
+        ("bootstrapServers", Some(bootstrap_servers.clone())),
+        ("consumerGroup", Some(consumer_group.clone())),
         ("topic", Some(topic.to_owned())),
-        ("partitionLimitation", spec.partition_limitation.clone()),
-        ("offsetResetPolicy", spec.offset_reset_policy.clone()),
+        ("partitionLimitation", partition_limitation.clone()),
+        ("offsetResetPolicy", offset_reset_policy.clone()),
         (
             "scaleToZeroOnInvalidOffset",
-            flag(spec.scale_to_zero_on_invalid_offset),
+            flag(scale_to_zero_on_invalid_offset),
         ),
-        ("excludePersistentLag", flag(spec.exclude_persistent_lag)),
-        ("isolation", spec.isolation.clone()),
-        ("tls", spec.tls.clone()),
-        ("sasl", spec.sasl.clone()),
+        ("excludePersistentLag", flag(exclude_persistent_lag)),
+        ("isolation", isolation.clone()),
+        ("tls", tls.clone()),
+        ("sasl", sasl.clone()),
     ];
     let given = fields
         .into_iter()
@@ -58,7 +73,7 @@ fn trigger(spec: &LagMetricSpec, topic: &str) -> Trigger {
     Trigger {
         kind: "kafka".into(),
         metadata: given.collect::<BTreeMap<_, _>>(),
-        authentication_ref: spec.authentication_ref.clone(),
+        authentication_ref: authentication_ref.clone(),
         ..Trigger::default()
     }
 }

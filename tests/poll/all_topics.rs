@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_protocol::{
     ResponseError,
-    messages::ApiKey::{DescribeGroups, ListOffsets},
+    messages::ApiKey::{DescribeGroups, ListOffsets, Metadata, OffsetFetch},
 };
 use lagscale::poll::Picture;
 
@@ -219,5 +219,15 @@ async fn a_commit_on_a_topic_that_is_gone_harms_no_other_topic() {
                 (whole && p.topics.get("ghost")?.gone).then_some(())
             })
             .await;
+    }
+}
+
+/// One question about everything is up to four requests: commits, members, their topics, and commits by name.
+#[tokio::test]
+async fn between_the_requests_of_one_question_the_silence_is_kept_too() {
+    let mut bench = namespace(Empty, Some("t")).await;
+    bench.pair("named", "t", 0, (Some(10), 100)).await;
+    for api in [OffsetFetch, Metadata] {
+        bench.keeps_the_silence_after(api).await;
     }
 }

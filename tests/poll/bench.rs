@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use kafka_protocol::messages::ApiKey;
 use lagscale::{
     kafka::{
         Address, Security, Topics,
@@ -17,7 +18,11 @@ use lagscale::{
 };
 use tokio::sync::mpsc;
 
-use crate::fake_kafka::{FakeKafka, state::Asked};
+use crate::fake_kafka::{
+    FakeKafka,
+    fault::{Fault, What},
+    state::Asked,
+};
 
 /// In place of a topic: every topic that the group has committed.
 pub const ALL: &str = "";
@@ -36,6 +41,32 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Throttles the answers of `api` for a while, in which nothing may be asked on the connections that they came over.
+    pub async fn keeps_the_silence_after(&mut self, api: ApiKey) {
+        let silence = Duration::from_millis(400);
+        self.kafka.fault(Fault::at(api, 0, What::Throttle(silence)));
+        let mark = self.mark();
+        let some = |asked: &[Asked]| (asked.len() >= 8).then(|| asked.to_vec());
+        let asked = self.asked("eight requests", mark, some).await;
+        let throttled = asked
+            .iter()
+            .filter(|a| a.api == api && a.answered_at.is_some());
+        let throttled: Vec<_> = throttled.collect();
+        assert!(!throttled.is_empty());
+        // The first may have been answered before it was told.
+        for told in &throttled[1..] {
+            let until = told.answered_at.unwrap() + silence;
+            let early = asked.iter().find(|a| {
+                a.connection == told.connection && a.asked_at > told.asked_at && a.asked_at < until
+            });
+            // What is written is seen a moment before the fake notes it.
+            let slack = Duration::from_millis(50);
+            let early = early.filter(|a| a.asked_at + slack < until);
+            assert!(early.is_none(), "{told:?} then {early:?}");
+        }
+        self.kafka.mend();
+    }
+
     pub async fn new(brokers: i32) -> Self {
         Self::with(brokers, |_| {}).await
     }

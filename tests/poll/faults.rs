@@ -186,31 +186,8 @@ async fn nothing_is_asked_on_a_connection_before_the_silence_it_was_told_to_keep
     bench.group("g", 0, &[("t", 0, 4)]);
     bench.demand(&[("g", "t")]);
     bench.pair("g", "t", 0, (Some(4), 10)).await;
-    let silence = Duration::from_millis(400);
     for api in [ListOffsets, OffsetFetch] {
-        bench
-            .kafka
-            .fault(Fault::at(api, 0, What::Throttle(silence)));
-        let mark = bench.mark();
-        let some = |asked: &[Asked]| (asked.len() >= 8).then(|| asked.to_vec());
-        let asked = bench.asked("eight requests", mark, some).await;
-        let throttled = asked
-            .iter()
-            .filter(|a| a.api == api && a.answered_at.is_some());
-        let throttled: Vec<_> = throttled.collect();
-        assert!(!throttled.is_empty());
-        // The first may have been answered before it was told.
-        for told in &throttled[1..] {
-            let until = told.answered_at.unwrap() + silence;
-            let early = asked.iter().find(|a| {
-                a.connection == told.connection && a.asked_at > told.asked_at && a.asked_at < until
-            });
-            // What is written is seen a moment before the fake notes it.
-            let slack = Duration::from_millis(20);
-            let early = early.filter(|a| a.asked_at + slack < until);
-            assert!(early.is_none(), "{told:?} then {early:?}");
-        }
-        bench.kafka.mend();
+        bench.keeps_the_silence_after(api).await;
     }
 }
 

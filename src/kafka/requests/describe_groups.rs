@@ -45,22 +45,17 @@ pub struct Described {
 pub type Members = BTreeMap<Arc<str>, Result<Described, ResponseError>>;
 
 /// Asks the coordinator of `groups`, whichever kind they are of. A group without members has no topics.
-pub async fn fetch(
-    connection: &mut Connection,
-    groups: &[Arc<str>],
-) -> Result<Throttled<Members>, Error> {
+pub async fn fetch(connection: &mut Connection, groups: &[Arc<str>]) -> Result<Members, Error> {
     let classic = connection.version::<DescribeGroupsRequest>(CLASSIC_CAP)?;
-    let mut all = Throttled::new(Members::new(), 0);
+    let mut all = Members::new();
     for chunk in groups.chunks(CHUNK) {
         let ids = chunk.iter().map(|g| GroupId(text(g))).collect();
         let request = DescribeGroupsRequest::default().with_groups(ids);
-        let found = connection.call(&request, classic, decode_classic).await?;
-        all.answer.extend(found.answer);
-        all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
+        let found = connection.ask(&request, classic, decode_classic).await?;
+        all.extend(found);
     }
     // One of the newer kind is unknown to the older question, or dead.
     let newer: Vec<_> = all
-        .answer
         .iter()
         .filter(|(_, found)| match found {
             Ok(described) => !described.empty && described.topics.is_empty(),
@@ -76,8 +71,8 @@ pub async fn fetch(
     for chunk in newer.chunks(CHUNK) {
         let ids = chunk.iter().map(|g| GroupId(text(g))).collect();
         let request = ConsumerGroupDescribeRequest::default().with_group_ids(ids);
-        let found = connection.call(&request, version, decode_consumer).await?;
-        for (group, found) in found.answer {
+        let found = connection.ask(&request, version, decode_consumer).await?;
+        for (group, found) in found {
             // What is of neither kind has no members.
             let found = match found {
                 Err(ResponseError::GroupIdNotFound | ResponseError::UnsupportedVersion) => {
@@ -85,9 +80,8 @@ pub async fn fetch(
                 }
                 found => found,
             };
-            all.answer.insert(group, found);
+            all.insert(group, found);
         }
-        all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
     }
     Ok(all)
 }

@@ -53,21 +53,15 @@ pub async fn fetch(
     connection: &mut Connection,
     isolation: Isolation,
     positions: &Positions,
-) -> Result<Throttled<Tails>, Error> {
+) -> Result<Tails, Error> {
     let version = connection.version::<FetchRequest>(CAP)?;
     let request = request(isolation, positions);
     let decode = |answer: &mut Reader<'_>| decode(answer, isolation, positions);
-    let found = connection.call(&request, version, decode).await?;
-    match found.answer {
-        Ok(answer) => Ok(Throttled {
-            answer,
-            throttle_ms: found.throttle_ms,
-        }),
-        Err(code) => Err(Error {
-            address: connection.address().clone(),
-            cause: Cause::Code(code),
-        }),
-    }
+    let found = connection.ask(&request, version, decode).await?;
+    found.map_err(|code| Error {
+        address: connection.address().clone(),
+        cause: Cause::Code(code),
+    })
 }
 
 /// Neither waits, nor opens a session, nor asks for more than a few markers need.

@@ -31,9 +31,9 @@ pub type Coordinators = BTreeMap<Arc<str>, Coordinator>;
 pub async fn fetch(
     connection: &mut Connection,
     groups: &[Arc<str>],
-) -> Result<Throttled<Coordinators>, Error> {
+) -> Result<Coordinators, Error> {
     let version = connection.version::<FindCoordinatorRequest>(CAP)?;
-    let mut all = Throttled::new(Coordinators::new(), 0);
+    let mut all = Coordinators::new();
     if version >= MANY {
         for chunk in groups.chunks(CHUNK) {
             let request = FindCoordinatorRequest::default()
@@ -41,17 +41,15 @@ pub async fn fetch(
                 .with_coordinator_keys(chunk.iter().map(|g| text(g)).collect());
             let asked: BTreeSet<&str> = chunk.iter().map(AsRef::as_ref).collect();
             let decode = |answer: &mut Reader<'_>| decode_kept(answer, |g| asked.contains(g));
-            let found = connection.call(&request, version, decode).await?;
-            all.answer.extend(found.answer);
-            all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
+            let found = connection.ask(&request, version, decode).await?;
+            all.extend(found);
         }
         return Ok(all);
     }
     for group in groups {
         let request = FindCoordinatorRequest::default().with_key(text(group));
-        let found = connection.call(&request, version, decode_one).await?;
-        all.answer.insert(group.clone(), found.answer);
-        all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
+        let found = connection.ask(&request, version, decode_one).await?;
+        all.insert(group.clone(), found);
     }
     Ok(all)
 }

@@ -59,7 +59,7 @@ pub async fn fetch(
     position: Position,
     isolation: Isolation,
     partitions: &Partitions,
-) -> Result<Throttled<Offsets>, Error> {
+) -> Result<Offsets, Error> {
     let version = connection.version::<ListOffsetsRequest>(CAP)?;
     let level = level(isolation, version).map_err(|cause| Error {
         address: connection.address().clone(),
@@ -81,7 +81,7 @@ pub async fn fetch(
         .with_topics(topics.collect());
     let asked = |topic: &str| partitions.contains_key(topic);
     let decode = |answer: &mut Reader<'_>| decode_kept(answer, asked);
-    connection.call(&request, version, decode).await
+    connection.ask(&request, version, decode).await
 }
 
 /// What stands for `isolation` in a request of `version`.

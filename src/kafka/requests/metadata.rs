@@ -49,10 +49,7 @@ pub struct PartitionLayout {
 
 /// Asks for the brokers and these topics; never creates one. An empty list asks for the brokers only. What was not asked for is
 /// left out.
-pub async fn fetch(
-    connection: &mut Connection,
-    topics: &[Arc<str>],
-) -> Result<Throttled<Layout>, Error> {
+pub async fn fetch(connection: &mut Connection, topics: &[Arc<str>]) -> Result<Layout, Error> {
     let version = connection.version::<MetadataRequest>(CAP)?;
     let wanted = topics
         .iter()
@@ -64,7 +61,7 @@ pub async fn fetch(
         .with_topics(Some(wanted));
     let asked: BTreeSet<&str> = topics.iter().map(AsRef::as_ref).collect();
     let decode = |answer: &mut Reader<'_>| decode_kept(answer, |name, _| asked.contains(name));
-    connection.call(&request, version, decode).await
+    connection.ask(&request, version, decode).await
 }
 
 /// Asks for the brokers and every topic that may be described, and keeps the topics that `wanted` takes, internal ones
@@ -72,7 +69,7 @@ pub async fn fetch(
 pub async fn fetch_all(
     connection: &mut Connection,
     wanted: impl Fn(&str) -> bool,
-) -> Result<Throttled<Layout>, Error> {
+) -> Result<Layout, Error> {
     let version = connection.version::<MetadataRequest>(CAP)?;
     let request = MetadataRequest::default()
         .with_allow_auto_topic_creation(version < 4)
@@ -80,7 +77,7 @@ pub async fn fetch_all(
         .with_topics((version == 0).then(Vec::new));
     let decode =
         |answer: &mut Reader<'_>| decode_kept(answer, |name, internal| !internal && wanted(name));
-    connection.call(&request, version, decode).await
+    connection.ask(&request, version, decode).await
 }
 
 /// Takes the answer to a Metadata request, versions 0 to 12.

@@ -25,27 +25,10 @@ pub use offset_fetch::{CommitsOf, GroupCommits};
 pub use unseen::Fetched;
 
 use super::reader::{Malformed, Reader};
+pub use super::throttle::Throttled;
 
 /// Topics with partition ids. Names are shared, ids ascend and are unique, which the protocol demands of a request.
 pub type Partitions = BTreeMap<Arc<str>, Vec<i32>>;
-
-/// An answer and how long the broker wants to be left alone on this connection (KIP-219), in milliseconds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Throttled<T> {
-    /// What was asked for.
-    pub answer: T,
-    /// Zero or more.
-    pub throttle_ms: u32,
-}
-
-impl<T> Throttled<T> {
-    fn new(answer: T, throttle_ms: i32) -> Self {
-        Self {
-            answer,
-            throttle_ms: u32::try_from(throttle_ms).unwrap_or(0),
-        }
-    }
-}
 
 /// The throttle that an answer begins with from version `since` on; 0 before.
 fn throttle(answer: &mut Reader<'_>, since: i16) -> Result<i32, Malformed> {

@@ -25,10 +25,6 @@ use crate::kafka::{
 pub const CAP: i16 = 9;
 /// From this version on many groups are asked at once (KIP-709).
 pub const MANY: i16 = 8;
-/// Measured best: more in one request is slower and delays the coordinator's other clients.
-pub const GROUPS: usize = 100;
-/// The same of expected offsets.
-pub const OFFSETS: usize = 5_000;
 
 /// Topics of one answer; a topic with one partition takes twenty times the bytes that it has there.
 const MOST_TOPICS: usize = 20_000;
@@ -68,32 +64,29 @@ pub type Commits = Result<TopicCommits, ResponseError>;
 /// By group. A group the answer lacks is unknown.
 pub type GroupCommits = BTreeMap<Arc<str>, Commits>;
 
-/// Asks for the commits of `groups`: in chunks where the broker can, group by group else. Never sends an empty
+/// Asks for the commits of `groups`: all at once where the broker can, group by group else. Never sends an empty
 /// list of groups: Kafka 3.9 does not answer it. Unstable offsets are not waited for (`require_stable` false).
 pub(super) async fn fetch(
     connection: &mut Connection,
     groups: &[CommitsOf],
-) -> Result<Throttled<GroupCommits>, Error> {
+) -> Result<GroupCommits, Error> {
     let version = connection.version::<OffsetFetchRequest>(CAP)?;
-    let mut all = Throttled::new(GroupCommits::new(), 0);
-    if version >= MANY {
-        for chunk in chunks(groups) {
-            let asked = chunk.iter().map(many).collect();
-            let request = OffsetFetchRequest::default().with_groups(asked);
-            let of: BTreeMap<&str, _> = chunk.iter().map(|g| (&*g.group, g)).collect();
-            let decode = |answer: &mut Reader<'_>| decode_kept(answer, |g| of.get(g).copied());
-            let found = connection.call(&request, version, decode).await?;
-            all.answer.extend(found.answer);
-            all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
-        }
+    let mut all = GroupCommits::new();
+    if groups.is_empty() {
         return Ok(all);
+    }
+    if version >= MANY {
+        let asked = groups.iter().map(many).collect();
+        let request = OffsetFetchRequest::default().with_groups(asked);
+        let of: BTreeMap<&str, _> = groups.iter().map(|g| (&*g.group, g)).collect();
+        let decode = |answer: &mut Reader<'_>| decode_kept(answer, |g| of.get(g).copied());
+        return connection.ask(&request, version, decode).await;
     }
     for group in groups {
         let request = single(group);
         let decode = |answer: &mut Reader<'_>| decode_one_of(answer, &|t| group.asks(t));
-        let found = connection.call(&request, version, decode).await?;
-        all.answer.insert(group.group.clone(), found.answer);
-        all.throttle_ms = all.throttle_ms.max(found.throttle_ms);
+        let found = connection.ask(&request, version, decode).await?;
+        all.insert(group.group.clone(), found);
     }
     Ok(all)
 }
@@ -124,24 +117,6 @@ fn single(of: &CommitsOf) -> OffsetFetchRequest {
     OffsetFetchRequest::default()
         .with_group_id(GroupId(text(&of.group)))
         .with_topics(topics)
-}
-
-/// At most [`GROUPS`] groups or about [`OFFSETS`] expected offsets each; a larger single group goes alone.
-fn chunks(groups: &[CommitsOf]) -> Vec<&[CommitsOf]> {
-    let mut chunks = Vec::new();
-    let (mut first, mut offsets) = (0, 0);
-    for (i, group) in groups.iter().enumerate() {
-        let expected = group.expected();
-        if i > first && (i - first == GROUPS || offsets + expected > OFFSETS) {
-            chunks.push(&groups[first..i]);
-            (first, offsets) = (i, 0);
-        }
-        offsets += expected;
-    }
-    if first < groups.len() {
-        chunks.push(&groups[first..]);
-    }
-    chunks
 }
 
 /// Takes the answer to an OffsetFetch for many groups, versions 8 and 9.
@@ -235,30 +210,4 @@ fn decode_topics(
         answer.tags()?;
     }
     Ok(commits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn group(partitions: i32) -> CommitsOf {
-        let ids = (0..partitions).collect();
-        CommitsOf {
-            group: "g".into(),
-            partitions: Some(Arc::new(Partitions::from([("t".into(), ids)]))),
-            members: false,
-        }
-    }
-
-    fn sizes(groups: &[CommitsOf]) -> Vec<usize> {
-        chunks(groups).iter().map(|c| c.len()).collect()
-    }
-
-    #[test]
-    fn groups_go_in_batches_of_a_hundred_or_five_thousand_offsets() {
-        assert_eq!(sizes(&[]), Vec::<usize>::new());
-        assert_eq!(sizes(&vec![group(1); 250]), [100, 100, 50]);
-        assert_eq!(sizes(&vec![group(1_000); 12]), [5, 5, 2]);
-        assert_eq!(sizes(&[group(1), group(9_000), group(1)]), [1, 1, 1]);
-    }
 }

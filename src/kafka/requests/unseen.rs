@@ -9,7 +9,7 @@ use std::{
 use kafka_protocol::ResponseError;
 
 use super::{
-    CommitsOf, GroupCommits, Partitions, Throttled, TopicLayout, describe_groups, metadata,
+    CommitsOf, GroupCommits, Partitions, TopicLayout, describe_groups, metadata,
     offset_fetch::{self, TopicCommits},
 };
 use crate::kafka::{Cause, Connection, Error};
@@ -29,24 +29,18 @@ pub struct Fetched {
 /// Asks for the commits of `groups`, as [`offset_fetch::fetch`] does. One that is asked for everything and shows nothing has what may not be
 /// seen, and is answered with `TopicAuthorizationFailed`, if it is there without a member, or if a member reads a topic that may
 /// not be described. Else what its members read is asked by name: some brokers tell no list of all topics.
-pub async fn fetch(
-    connection: &mut Connection,
-    groups: &[CommitsOf],
-) -> Result<Throttled<Fetched>, Error> {
+pub async fn fetch(connection: &mut Connection, groups: &[CommitsOf]) -> Result<Fetched, Error> {
     let listed = offset_fetch::fetch(connection, groups).await?;
-    let mut all = Throttled {
-        answer: Fetched::default(),
-        throttle_ms: listed.throttle_ms,
-    };
+    let mut all = Fetched::default();
     let shows_nothing = |of: &CommitsOf| {
-        let found = listed.answer.get(&of.group);
+        let found = listed.get(&of.group);
         of.partitions.is_none() && found.is_some_and(|f| f.as_ref().is_ok_and(BTreeMap::is_empty))
     };
     let asked = groups.iter().filter(|of| of.members || shows_nothing(of));
     let asked: Vec<_> = asked.map(|of| of.group.clone()).collect();
     let unseen = groups.iter().filter(|of| shows_nothing(of));
     let unseen: BTreeSet<_> = unseen.map(|of| of.group.clone()).collect();
-    all.answer.commits = listed.answer;
+    all.commits = listed;
     if asked.is_empty() {
         return Ok(all);
     }
@@ -55,20 +49,18 @@ pub async fn fetch(
         Err(error) if matches!(error.cause, Cause::Version { .. }) => return Ok(all),
         Err(error) => return Err(error),
     };
-    all.throttle_ms = all.throttle_ms.max(members.throttle_ms);
-    let named = members.answer.values().flatten().flat_map(|d| &d.topics);
+    let named = members.values().flatten().flat_map(|d| &d.topics);
     let named: BTreeSet<_> = named.cloned().collect();
     let named: Vec<_> = named.into_iter().take(MOST_NAMED).collect();
     let mut topics = BTreeMap::new();
     if !named.is_empty() {
         let described = metadata::fetch(connection, &named).await?;
-        all.throttle_ms = all.throttle_ms.max(described.throttle_ms);
-        topics = described.answer.topics;
+        topics = described.topics;
     }
     let is_hidden =
         |topic: &Arc<str>| topics.get(topic) == Some(&Err(ResponseError::TopicAuthorizationFailed));
     let mut by_name = Vec::new();
-    for (group, described) in members.answer {
+    for (group, described) in members {
         let Ok(described) = described else {
             continue;
         };
@@ -76,19 +68,18 @@ pub async fn fetch(
             described.topics.into_iter().partition(is_hidden);
         if unseen.contains(&group) && (described.empty || !hidden.is_empty()) {
             let refused = Err(ResponseError::TopicAuthorizationFailed);
-            all.answer.commits.insert(group, refused);
+            all.commits.insert(group, refused);
             continue;
         }
         if unseen.contains(&group) {
             by_name.extend(named_of(&group, &seen, &topics));
         }
-        all.answer.hidden.insert(group, hidden);
+        all.hidden.insert(group, hidden);
     }
     let named = offset_fetch::fetch(connection, &by_name).await?;
-    all.throttle_ms = all.throttle_ms.max(named.throttle_ms);
-    for (group, commits) in named.answer {
+    for (group, commits) in named {
         let commits = commits.map(with_a_commit);
-        all.answer.commits.insert(group, commits);
+        all.commits.insert(group, commits);
     }
     Ok(all)
 }
