@@ -47,7 +47,7 @@ fn waited(work: impl Future<Output = Done>) -> Done {
         .enable_all()
         .build()?;
     let done = runtime.block_on(work);
-    // A dial under way is nobody's answer any more.
+    // Dials in progress are not waited for.
     runtime.shutdown_background();
     done
 }

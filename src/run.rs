@@ -34,7 +34,7 @@ pub fn run(args: RunArgs) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     let done = runtime.block_on(wired(args));
-    // A dial under way is nobody's answer any more.
+    // Dials in progress are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }

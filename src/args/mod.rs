@@ -26,7 +26,7 @@ pub struct Cli {
     /// Without one: run.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the run.
+    /// Flags of a run.
     #[command(flatten)]
     pub run: RunArgs,
 }

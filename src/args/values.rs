@@ -1,4 +1,4 @@
-//! What the values of flags may be.
+//! The values of flags.
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 

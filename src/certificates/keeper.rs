@@ -1,4 +1,4 @@
-//! What the leader does: makes and renews the pair in the Secret, and tells whom to trust.
+//! The leader's part: it makes and renews the pair in the Secret, and publishes the CA.
 
 use std::time::{Duration, SystemTime};
 
@@ -72,7 +72,7 @@ impl Keeper {
             .map_err(|e| format!("Secret {namespace}/{name}: {e}"))?;
         let data = found.as_ref().and_then(|s| s.data.clone());
         let mut kept = Kept::read(&data.unwrap_or_default());
-        // Told before it is judged: what is trusted is what was told, not what is about to be.
+        // The current bundle is published first: the next step may rely only on CAs that clients already have.
         let mut told = Ok(());
         if found.is_some() {
             told = self.tell(&kept, lead).await;

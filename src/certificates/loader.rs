@@ -1,4 +1,4 @@
-//! What every replica does: loads the pair from the Secret, whoever wrote it.
+//! The serving pair as every replica loads it from the Secret, whoever wrote it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who is told whom to trust: the APIService, which the leader makes where there is none, and the webhooks. An APIService that
+//! Registration: the CA that the APIService trusts, which the leader makes where there is none, and the webhooks. An APIService that
 //! leads to somebody else is named, and taken over only where that was asked for.
 
 use k8s_openapi::{

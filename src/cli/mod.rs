@@ -1,4 +1,4 @@
-//! What the binary does besides running: looking at groups and records from a terminal, saying why, checking, and printing what
+//! The commands of the binary besides running: looking at groups and records from a terminal, saying why, checking, and printing what
 //! an installation needs.
 
 mod brokers;

@@ -20,7 +20,7 @@ use crate::{
     triggers::Kafka,
 };
 
-/// Of a fetch: one batch is always answered whole.
+/// Most bytes of a fetch; one batch is always answered whole.
 const BYTES: i32 = 1 << 20;
 const WAIT_MS: i32 = 1_000;
 

@@ -20,7 +20,7 @@ impl Properties {
         Ok(Self::parse(&text))
     }
 
-    /// Of its text, by the rules of `java.util.Properties`.
+    /// Reads its text by the rules of `java.util.Properties`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut values = BTreeMap::new();

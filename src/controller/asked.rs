@@ -20,7 +20,7 @@ pub(super) struct Asked {
     askers: BTreeMap<Place, BTreeMap<ObjectKey, GroupDemand>>,
     places: Index<Place>,
     clusters: Index<ClusterKey>,
-    /// Clusters that an object asks by the former value of a credential only. One that everybody asks so is not dialled.
+    /// Clusters used only through a previous credential value; without a current user, no new connection is made.
     former: Index<ClusterKey>,
     /// Places that a former value of the same credential still reads for somebody.
     renewing: Index<Place>,

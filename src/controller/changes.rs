@@ -1,4 +1,4 @@
-//! What a watch brought, and which objects have to be looked at for it.
+//! Changes that a watch brought, and which objects have to be looked at for it.
 
 use std::collections::BTreeSet;
 

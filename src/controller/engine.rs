@@ -57,9 +57,9 @@ pub struct Parts {
     pub client: Client,
     /// What is watched, and where credentials may come from.
     pub rules: CredentialRules,
-    /// Of every evaluation.
+    /// Settings of every evaluation.
     pub settings: Settings,
-    /// Of every poll.
+    /// Timing of every poll.
     pub timing: Timing,
     /// What asking brokers may cost.
     pub budgets: Budgets,
@@ -108,7 +108,7 @@ pub struct Controller {
     places: Places,
     /// Objects whose finalizer is being taken off, by uid.
     pub(super) releasing: BTreeSet<String>,
-    /// Authentications that it was taken off while they live: a KEDA that puts it on again is not fought.
+    /// UIDs of authentications whose KEDA finalizer was taken off once; if a KEDA puts it on again, it stays.
     pub(super) unheld: BTreeSet<String>,
     /// Statuses of LagMetrics that were written.
     pub(super) told: (mpsc::UnboundedSender<Told>, mpsc::UnboundedReceiver<Told>),

@@ -30,7 +30,7 @@ impl LagPart {
         }
     }
 
-    /// Of one who begins to write.
+    /// State after becoming leader.
     pub(super) fn taken_over(self) -> Self {
         Self::new(self.metric)
     }

@@ -8,7 +8,7 @@ use crate::{resources::ScaledObject, scaling::limits};
 /// By trigger, which authentication it names in which version: uid and generation, which rises with the specification.
 pub(super) type Origins = Vec<Option<(String, Option<i64>)>>;
 
-/// Of every trigger as it is now.
+/// The origins of every trigger as they are now.
 pub(super) fn origins(namespace: &str, object: &ScaledObject, lookup: &impl Lookup) -> Origins {
     let triggers = limits::readable(object).iter();
     triggers

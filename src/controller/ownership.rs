@@ -12,9 +12,9 @@ use crate::{
 pub(super) enum Ownership {
     /// This object's.
     Ours,
-    /// Nobody's that may be ours: its owner says so, or its labels, as after a restored backup.
+    /// Unowned and adoptable: by the transfer annotation, or by KEDA's labels, as after a restored backup.
     Free,
-    /// Of an object of this name that is gone: it goes too, and makes room.
+    /// Owned by a deleted ScaledObject of this name; garbage collection removes it.
     Going,
     /// Somebody else's; why, in words for a condition.
     Foreign(String),

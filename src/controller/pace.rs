@@ -12,11 +12,11 @@ const LOOK_SELDOM: Duration = Duration::from_secs(60);
 /// Our copy was older than the server's: the watch brings the new one.
 const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 
-/// Of one object.
+/// The pace of one object.
 #[derive(Default)]
 pub(super) struct Pace {
     looked: Option<Instant>,
-    /// Of the object itself and of its HPA.
+    /// Writes of the object itself and of its HPA.
     writes: Tries,
     steps: Tries,
 }

@@ -88,7 +88,7 @@ pub(super) async fn release<K>(
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let mut found: Result<_, String> = Ok(Some((*object).clone()));
     let mut taken = false;
-    // Whoever takes over begins anew.
+    // The next leader begins anew.
     while let Some(turn) = lead.turn().await {
         let error = match &found {
             Ok(Some(now)) if now.uid() == object.uid() && is_held(now) => {

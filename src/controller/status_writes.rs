@@ -10,7 +10,7 @@ use crate::resources::{ScaledObject, ScaledObjectStatus};
 const WORDS: Duration = Duration::from_secs(10);
 const SELDOM_WORDS: Duration = Duration::from_secs(600);
 
-/// Of one object.
+/// The status writes of one object.
 #[derive(Default)]
 pub(super) struct StatusWrites {
     written: Option<(ScaledObjectStatus, Instant)>,

@@ -28,7 +28,7 @@ use crate::{
 /// Objects come and go in bursts.
 const EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of a list, in bytes: it is for people.
+/// Longest list, in bytes: it is for people.
 const LONGEST: usize = 32 << 10;
 
 /// Namespace, empty for the cluster's kind, and name.

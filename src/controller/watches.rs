@@ -1,4 +1,4 @@
-//! What is watched and kept whole. What these objects name is watched in `credentials`.
+//! Watches of the kinds that are kept whole. What these objects name is watched in `credentials`.
 
 use std::{fmt::Debug, future::ready};
 

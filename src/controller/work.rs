@@ -1,4 +1,4 @@
-//! What is to be done for one object, and what came of it: between the engine and the tasks that write.
+//! The work for one object and its outcome: between the engine and the tasks that write.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ pub(super) struct Step {
 }
 
 impl Work {
-    /// Of one who does not write.
+    /// The work of a replica that does not lead.
     pub(super) fn look(plan: Arc<Plan>, count_pods: bool) -> Self {
         Self {
             plan,
@@ -78,7 +78,7 @@ type Tried = Option<Result<(), String>>;
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) key: ObjectKey,
-    /// Of the object it was done for; another may have its name by now.
+    /// The object it was done for; another may have its name by now.
     pub(super) uid: Option<String>,
     pub(super) target: Option<Result<Target, String>>,
     pub(super) replicas: Option<i32>,

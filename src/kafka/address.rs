@@ -1,4 +1,4 @@
-//! Where a broker is: what a user wrote, or what the cluster said.
+//! The address of a broker: as a user wrote it, or as the cluster said it.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! What asking brokers may cost: so much for all, and less for those of one namespace, so that a broker that somebody points us
+//! The budget for asking brokers: so much for all, and less for those of one namespace, so that a broker that somebody points us
 //! at takes no memory, socket or look-up of another tenant's.
 
 use std::{

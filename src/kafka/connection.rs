@@ -28,7 +28,7 @@ use super::{
 /// Largest answer that is read, in bytes. A hundred groups with 5 000 offsets take about a tenth of it.
 pub const MAX_FRAME: usize = 8 << 20;
 
-/// The same before the login is over.
+/// Largest answer that is read before the login is over, in bytes.
 const MAX_GREETING: usize = 256 << 10;
 
 /// Memory for an answer is taken in steps of so many bytes.

@@ -1,4 +1,4 @@
-//! What goes wrong between us and a broker, in words that say what to do. Texts of real brokers: they name neither host
+//! Errors between us and a broker, in words that say what to do. Texts of real brokers: they name neither host
 //! nor port and often the wrong layer, so both are put right here.
 
 use std::{io, time::Duration};

@@ -1,4 +1,4 @@
-//! What brokers say in SCRAM, through the exchange that takes it: for the fuzz targets and their corpora.
+//! Messages of brokers in SCRAM, through the exchange that takes it: for the fuzz targets and their corpora.
 
 use super::{login::Exchange, sasl::Mechanism};
 

@@ -1,4 +1,4 @@
-//! What a lane is asked, and what comes back.
+//! The questions of a lane and their answers.
 
 use std::sync::Arc;
 

@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         self.nullable_count()?.ok_or(Malformed::Null { at })
     }
 
-    /// The same where the protocol allows null.
+    /// A count where the protocol allows null.
     pub fn nullable_count(&mut self) -> Result<Option<usize>, Malformed> {
         self.length(|r| r.i32().map(i64::from))
     }

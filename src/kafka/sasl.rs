@@ -1,4 +1,4 @@
-//! Who we are towards a broker: a user with a password, or whoever an OAuth token says.
+//! The credential towards a broker: a user with a password, or whoever an OAuth token says.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub enum Mechanism {
     Plain,
     /// RFC 7677.
     ScramSha256,
-    /// The same with SHA-512.
+    /// RFC 7677 with SHA-512.
     ScramSha512,
 }
 

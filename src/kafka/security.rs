@@ -1,4 +1,4 @@
-//! How every broker of a cluster is reached: TLS settings and credential, and the fingerprint that tells two apart.
+//! The security of a cluster's connections: TLS settings and credential, and the fingerprint that tells two apart.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How long a broker wants to hear nothing more on a connection (KIP-219).
+//! The silence that a broker demands on a connection (KIP-219).
 
 use std::time::{Duration, Instant};
 

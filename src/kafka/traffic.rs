@@ -1,4 +1,4 @@
-//! What goes to brokers and comes back, counted for the whole process: requests by API and outcome, connections, and the
+//! Traffic with brokers, counted for the whole process: requests by API and outcome, connections, and the
 //! silence that quotas asked for.
 
 use std::{

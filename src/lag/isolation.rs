@@ -1,4 +1,4 @@
-//! What transactions hide from a consumer.
+//! The isolation level of a consumer.
 
 /// Which records a consumer is given (`isolation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

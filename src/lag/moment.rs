@@ -29,7 +29,7 @@ impl Moment {
         now.at.saturating_duration_since(self.at)
     }
 
-    /// The same two clocks, `by` later.
+    /// Both clocks `by` later.
     #[must_use]
     pub fn later(self, by: Duration) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What is remembered of a partition beyond the process that saw it: while nobody consumes, commits expire on the broker,
+//! The memory of a partition beyond the process that saw it: while nobody consumes, commits expire on the broker,
 //! and whoever starts then would take a group with a backlog for one that never was.
 
 use super::{Loss, Track};
@@ -8,7 +8,7 @@ use super::{Loss, Track};
 pub enum Mark {
     /// Its committed offset.
     Committed(i64),
-    /// The same, and the offset up to which there was nothing left to read.
+    /// Its committed offset, and the offset up to which there was nothing left to read.
     Drained(i64, i64),
     /// It had no commit; the log end offset then, and the last stable offset if that was asked.
     Uncommitted(i64, Option<i64>),

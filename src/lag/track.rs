@@ -1,4 +1,4 @@
-//! What is remembered of one partition of one group, from reading to reading. Its unit is the pair of a committed offset
+//! The track of one partition of one group, from reading to reading. Its unit is the pair of a committed offset
 //! and a log end offset read after it; a pair is kept or replaced whole.
 
 use super::{Isolation, Moment};
@@ -20,7 +20,7 @@ pub struct Reading {
     pub topic_id: Option<[u8; 16]>,
     /// The last stable offset, if it was asked: what a consumer with isolation read_committed sees ends here.
     pub stable: Option<i64>,
-    /// Of the leader that told the end.
+    /// Epoch of the leader that told the end.
     pub leader_epoch: Option<i32>,
     /// When the commit was read: the older half of the pair.
     pub at: Moment,

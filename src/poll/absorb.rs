@@ -1,4 +1,4 @@
-//! What an answer changes. Every code is looked at on its own level; what an answer leaves out is unknown, never zero.
+//! Answers and the changes they bring. Every code is looked at on its own level; what an answer leaves out is unknown, never zero.
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,4 +1,4 @@
-//! How long what refuses us is left alone.
+//! The time for which a broker that refuses us is left alone.
 
 use std::time::Duration;
 

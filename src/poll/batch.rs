@@ -1,4 +1,4 @@
-//! How the groups of a coordinator are spread over requests.
+//! The batches in which the groups of a coordinator are asked about.
 
 use crate::kafka::requests::CommitsOf;
 

@@ -44,7 +44,7 @@ pub struct Timing {
     pub patience: Duration,
     /// Age at which metadata is asked for again though nothing seems wrong: new partitions show up within it.
     pub layout_every: Duration,
-    /// The same for log start offsets.
+    /// Age at which log start offsets are asked for again.
     pub starts_every: Duration,
     /// First and second try after a trouble that may pass, such as a moved leader; then the usual interval.
     pub retries: [Duration; 2],

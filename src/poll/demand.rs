@@ -1,4 +1,4 @@
-//! What must be known: per cluster and credential the groups, per group its topics and how often.
+//! The demand: per cluster and credential the groups, per group its topics and how often.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
 pub struct ClusterKey {
     /// The bootstrap addresses in their written order.
     pub bootstrap: Arc<[Address]>,
-    /// Of TLS settings and credential.
+    /// Digest of TLS settings and credential.
     pub fingerprint: Fingerprint,
 }
 
@@ -65,7 +65,7 @@ pub struct GroupDemand {
 }
 
 impl GroupDemand {
-    /// Of one asker.
+    /// The demand of one asker.
     #[must_use]
     pub fn new(topics: &Topics, isolation: Isolation, every: Duration) -> Self {
         Self {

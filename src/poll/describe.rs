@@ -1,4 +1,4 @@
-//! What a description of topics and brokers changes, and when another one is called for.
+//! Descriptions of topics and brokers (Metadata): the changes that one brings, and when another one is called for.
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 

@@ -1,4 +1,4 @@
-//! What is known of the topics and groups that somebody asks for.
+//! The state of the topics and groups that somebody asks for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -206,7 +206,7 @@ impl Group {
         Arc::make_mut(&mut self.picture)
     }
 
-    /// Whoever reads aborted records too is not done where others are.
+    /// Forgets which lags were looked at: with another isolation level their records are others.
     pub(super) fn look_anew(&mut self) {
         let slots = self.change().topics.values_mut();
         for slot in slots.flat_map(BTreeMap::values_mut) {

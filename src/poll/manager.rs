@@ -49,7 +49,7 @@ impl Manager {
         }
     }
 
-    /// The same on these budgets.
+    /// A manager whose clusters share these budgets.
     #[must_use]
     pub fn on(mut self, budgets: Budgets) -> Self {
         self.budgets = budgets;
@@ -98,7 +98,8 @@ impl Manager {
         });
     }
 
-    /// The same of a cluster that is asked already; `None`: nothing any more. A cluster nobody asks for is left.
+    /// Changes what one group of a cluster that is asked already is asked for; `None`: nothing any more. A cluster that nobody asks
+    /// for is left.
     pub fn change(&mut self, cluster: &ClusterKey, group: &Arc<str>, demand: Option<GroupDemand>) {
         let Some(poller) = self.tasks.get(cluster) else {
             return;

@@ -1,4 +1,4 @@
-//! What a small lag that does not move consists of: transaction markers take offsets and are given to nobody, so a group that
+//! Small lags that do not move: transaction markers take offsets and are given to nobody, so a group that
 //! is done would never be. Each such pair of commit and end is looked at once, where the user may read the topic.
 
 use std::{
@@ -29,7 +29,7 @@ const MOST_MARKERS: i64 = 64;
 const TOGETHER: usize = 16;
 /// How long a topic that may not be read is left alone: brokers log each refusal.
 const LEFT_ALONE: Duration = Duration::from_secs(600);
-/// The same of one whose broker failed over it.
+/// How long a topic is left alone whose broker failed over such a question.
 const FAILED: Duration = Duration::from_secs(60);
 
 impl Slot {
@@ -184,7 +184,7 @@ impl Cluster {
         self.mark(&look.group, &look.topic, look.id, refused);
     }
 
-    /// Whoever was asked is gone.
+    /// Gives back the questions of a broker that is gone.
     pub(super) fn look_again(&mut self, looks: Vec<MarkerProbe>) {
         for look in looks {
             self.mark(&look.group, &look.topic, look.id, Looked::Not);

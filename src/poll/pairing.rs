@@ -200,7 +200,7 @@ impl Cluster {
         }
     }
 
-    /// The same of many; who leads them is asked anew.
+    /// Notes one trouble for many commits; the leaders of their partitions are asked for anew.
     pub(super) fn trouble_claims(&mut self, claims: Vec<Claim>, trouble: &Trouble) {
         for claim in claims {
             if !trouble.configuration {

@@ -1,4 +1,4 @@
-//! What is known of one cluster: immutable, swapped whole. What could not be read keeps its last pair and names its trouble.
+//! The picture of one cluster: immutable, swapped whole. A part that could not be read keeps its last pair and names its trouble.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -1,4 +1,4 @@
-//! What is asked at the way in: topics to describe, and coordinators to find.
+//! Questions at the bootstrap brokers: topics to describe, and coordinators to find.
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 

@@ -1,4 +1,4 @@
-//! What is asked when. A group's commits are asked for when it is due, and the ends of its partitions after they came, never
+//! The order of questions. A group's commits are asked for when it is due, and the ends of its partitions after they came, never
 //! the other way round: a commit read first can't lie beyond an end read later, so no lag is negative.
 //!
 //! Commits that come in are gathered while prompt coordinators still owe theirs, so that each leader is asked once a tick.

@@ -1,4 +1,4 @@
-//! When there is something to do although nothing comes in, and when what is known is published.
+//! The times at which there is something to do although nothing comes in, and at which the picture is published.
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,4 +1,4 @@
-//! What a Kafka error code means for a topic, a partition or a group, in words for a condition.
+//! The meaning of a Kafka error code for a topic, a partition or a group, in words for a condition.
 
 use kafka_protocol::ResponseError;
 

@@ -1,5 +1,5 @@
-//! How many consumers of a trigger can work: its partitions, as complete metadata says. A higher number counts at once;
-//! a lower one only when two complete reads agree, because lowering maxReplicas bypasses every policy of an HPA.
+//! The bound of a trigger, the most consumers that can work on it: its partitions, as complete metadata says. A higher number counts
+//! at once; a lower one only when two complete reads agree, because lowering maxReplicas bypasses every policy of an HPA.
 
 /// The bound of one trigger, remembered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What is wrong with a ScaledObject by itself, in KEDA's words: told by the condition of a stored object, and by the
+//! Checks of a ScaledObject by itself, in KEDA's words: told by the condition of a stored object, and by the
 //! webhook before it is stored.
 
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Modifiers, defaults::MAX_REPLICAS, limits};
 use crate::resources::{ScaledObjectSpec, Trigger};
 
-/// Of an HPA's stabilization window, in seconds.
+/// The longest stabilization window of an HPA, in seconds.
 const LONGEST_WINDOW: i32 = 3600;
 
 type Check = fn(&ScaledObjectSpec) -> Option<String>;

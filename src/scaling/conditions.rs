@@ -1,4 +1,4 @@
-//! What a person reads of an object: KEDA's conditions with KEDA's texts, our cause appended.
+//! The conditions of an object: KEDA's with KEDA's texts, our cause appended.
 
 use super::{Activity, COMPOSITE, Evaluation, Live, Plan, replicas::Move};
 use crate::{poll::Trouble, resources::Condition};

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::Live;
 use crate::{lag::Moment, poll::Trouble};
 
-/// What is the same for all objects.
+/// Settings that all objects share.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Age at which a reading is no longer served: longer than a broker failover.
@@ -28,7 +28,7 @@ pub struct Surroundings {
 /// An evaluated object.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Of every trigger with an external metric, in trigger order.
+    /// The metrics of every trigger that has an external one, in trigger order.
     pub metrics: Vec<Metric>,
     /// The formula's, where there is one.
     pub composite: Option<Composite>,

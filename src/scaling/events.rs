@@ -135,7 +135,7 @@ pub fn events(plan: &Plan, before: &ScaledObjectStatus, after: &ScaledObjectStat
     events
 }
 
-/// Of an object that is seen for the first time.
+/// Events of an object that is seen for the first time.
 fn started(plan: &Plan) -> Vec<Event> {
     let kinds: BTreeSet<&str> = plan.triggers.iter().map(|t| t.kind.as_str()).collect();
     let built = kinds.iter().map(|kind| format!("Scaler {kind} is built"));

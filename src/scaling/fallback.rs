@@ -1,4 +1,4 @@
-//! What is served while a metric can't be read, where its owner says so. A total outage counts
+//! The fallback: what is served while a metric can't be read, where its owner says so. A total outage counts
 //! like any failure, once per polling interval.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Failures {
         }
     }
 
-    /// Of two counts of the same, the higher one.
+    /// The higher one of two counts of failures.
     pub(super) fn or_more(self, other: Self) -> Self {
         if other.count > self.count {
             other

@@ -1,4 +1,4 @@
-//! How large a ScaledObject may be, looked at before anything of it is parsed, by the webhook and by the engine alike: one
+//! Limits of a ScaledObject's size, looked at before anything of it is parsed, by the webhook and by the engine alike: one
 //! object must cost no other a reading. Each limit is far beyond what objects in use have.
 
 use crate::{

@@ -1,4 +1,4 @@
-//! What is remembered of an object from one evaluation to the next, and of what exactly.
+//! The memory of an object from one evaluation to the next, and of which object exactly.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ struct Polled {
     generation: Option<i64>,
 }
 
-/// Of one trigger.
+/// Memory of one trigger.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TriggerMemory {
     of: Identity,
@@ -116,7 +116,7 @@ impl Memory {
         Some(complete.at)
     }
 
-    /// Of the trigger at `index`; anew where that is another one than it was.
+    /// The memory of the trigger at `index`; a fresh one where that is another trigger than it was.
     pub(super) fn of(
         &mut self,
         index: usize,

@@ -1,4 +1,4 @@
-//! Where in the pictures of all clusters a group is.
+//! A group in the pictures of all clusters.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -17,7 +17,7 @@ use crate::{
     triggers::{Cron, Kafka, MetricType, Resource},
 };
 
-/// The most impatient reading anybody gets or needs.
+/// Shortest sample interval; a smaller pollingInterval reads no faster.
 pub const SHORTEST_SAMPLE: Duration = Duration::from_secs(5);
 
 /// One object, ready to be evaluated.
@@ -97,7 +97,7 @@ pub enum Source {
         metric_type: MetricType,
         /// Whose brokers, with whose credential.
         cluster: ClusterKey,
-        /// The same with the value that the credential had before, until the present one has read everything.
+        /// Cluster key of the previous credential value, until the current one has completed a reading.
         former: Option<ClusterKey>,
         /// The name it is served under.
         metric: Arc<str>,

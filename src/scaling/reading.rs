@@ -1,4 +1,4 @@
-//! What a cluster's picture says about one kafka trigger: a sum, and whether it is the whole truth.
+//! The reading of one kafka trigger from a cluster's picture: a sum, and whether it is the whole truth.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What a status remembers of a sleeping workload's groups: written once when it goes to sleep, read when
+//! The memory of a sleeping workload's groups in its status: written once when it goes to sleep, read when
 //! a process starts, bounded in size. It is `lag::Mark`s as text, by metric and topic.
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
@@ -131,7 +131,7 @@ pub struct Recalled {
 }
 
 impl Recalled {
-    /// Of the trigger that is served as `metric`; what can't be read counts as not remembered.
+    /// Reads the status of the trigger that is served as `metric`; what can't be read counts as not remembered.
     pub(super) fn restored(plan: &Plan, kafka: &Kafka, metric: &str) -> Self {
         let status = plan.object.status.as_ref();
         let remembered = status.and_then(|s| s.remembered.get(metric));

@@ -21,7 +21,7 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// Of an evaluated object.
+    /// The activity of an evaluated object.
     #[must_use]
     pub fn of(plan: &Plan, evaluation: &Evaluation) -> Self {
         let resource = |t: &super::PlannedTrigger| matches!(t.source, Ok(Source::Resource(_)));
@@ -41,7 +41,7 @@ impl Activity {
             return Self::Active(active);
         }
         let parsed = plan.triggers.iter().all(|t| t.source.is_ok());
-        // Whoever falls back to 0 replicas wants none while nothing is known.
+        // A fallback to 0 replicas wants none while nothing is known.
         let none = plan.object.spec.fallback.as_ref();
         let errs_to_none = evaluation.fails() && none.is_some_and(|f| f.replicas == 0);
         let mut metrics = evaluation.metrics.iter();
@@ -152,7 +152,7 @@ impl Move {
     }
 }
 
-/// Whether a cool-down begins anew with this poll: beside an error an active trigger does not count.
+/// Whether this poll restarts the cool-down. An active trigger does not while another one fails.
 #[must_use]
 pub fn keeps_awake(plan: &Plan, activity: &Activity, evaluation: &Evaluation) -> bool {
     let active = matches!(activity, Activity::Active(_)) && !evaluation.fails();

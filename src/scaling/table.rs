@@ -1,4 +1,4 @@
-//! What the external metrics API serves, ready to be read: every value or error was decided before anybody asks. A change
+//! The table that the external metrics API reads: every value or error was decided before anybody asks. A change
 //! of one object costs the same however many there are, and a reader never waits for a writer.
 
 use std::{collections::HashSet, sync::Arc};

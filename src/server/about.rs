@@ -1,4 +1,4 @@
-//! What the server says of itself: `/version`, and the paths that there are.
+//! The server about itself: `/version`, and the paths that there are.
 
 use axum::response::Response;
 use http::StatusCode;

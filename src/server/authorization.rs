@@ -40,7 +40,7 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Of a request.
+    /// The attributes of a request.
     pub fn of(method: &Method, path: &'a Path<'a>, uri: &'a Uri) -> Self {
         let query = uri.query().unwrap_or_default();
         let verb = verb(method, path, query);

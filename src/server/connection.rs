@@ -49,7 +49,7 @@ const OTHERS: Windows = Windows {
     header_bytes: 16 * 1024,
     connection: 128 * 1024,
 };
-/// Of a request's body that may be unread.
+/// Bytes of a request's body that may be unread.
 const STREAM_WINDOW: u32 = 64 * 1024;
 
 /// Requests that may be under way.

@@ -42,7 +42,7 @@ pub struct Cause {
     pub reason: &'static str,
     /// What a person reads.
     pub message: String,
-    /// Of the request or object.
+    /// The field of the request or object.
     pub field: String,
 }
 

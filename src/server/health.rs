@@ -19,7 +19,7 @@ const STANDS: Duration = Duration::from_secs(60);
 /// What readiness waits for.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    /// Of the engine.
+    /// When the engine last turned.
     pub pulse: Pulse,
     /// Caches are synced and the first poll of each cluster is over.
     pub polled: watch::Receiver<bool>,

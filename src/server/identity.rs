@@ -1,4 +1,4 @@
-//! Who asks: the front proxy's word where its certificate is verified, else the certificate's own name, else nobody.
+//! The user behind a request: the front proxy's word where its certificate is verified, else the certificate's own name, else nobody.
 //! Headers of anybody but the front proxy are never looked at.
 
 use std::{

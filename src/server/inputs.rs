@@ -1,4 +1,4 @@
-//! What anybody may send, through the readers that see it before anybody is let in: for the fuzz targets and their corpora.
+//! Input from anybody, through the readers that see it before anybody is let in: for the fuzz targets and their corpora.
 
 use std::collections::BTreeMap;
 

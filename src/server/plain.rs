@@ -98,7 +98,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of everything that is registered.
+    /// Metrics of everything that is registered.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
         Self {

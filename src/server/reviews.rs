@@ -1,4 +1,4 @@
-//! What reviews of tokens and of access have in common: a bounded time, a few attempts, and keys that hold nothing secret. Those
+//! The common part of reviews of tokens and of access: a bounded time, a few attempts, and keys that hold nothing secret. Those
 //! for strangers have bounds of their own, so that nobody's random tokens make the API server refuse what we ask of it.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What a path means, decoded once: the same reading decides what is authorized and what is answered.
+//! The meaning of a path, decoded once: the same reading decides what is authorized and what is answered.
 
 use std::borrow::Cow;
 

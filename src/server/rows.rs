@@ -1,4 +1,4 @@
-//! What `kubectl get externalmetrics` prints: a `Table` of `meta.k8s.io` over the items, withheld ones with their reason.
+//! The rows of `kubectl get externalmetrics`: a `Table` of `meta.k8s.io` over the items, withheld ones with their reason.
 
 use axum::response::Response;
 use http::StatusCode;

@@ -59,9 +59,9 @@ pub struct Parts {
     pub neighbours: Neighbours,
     /// By which kube-apiserver alone knows the webhooks.
     pub secret_path: SecretPath,
-    /// Who knows reasons.
+    /// Where the controller is asked to explain a ScaledObject.
     pub questions: Questions,
-    /// Of the engine that fills the table.
+    /// When the engine that fills the table last turned.
     pub pulse: Pulse,
     /// Values of an engine that has not turned for so long are not served.
     pub longest_turn: Duration,

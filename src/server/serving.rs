@@ -54,7 +54,7 @@ impl fmt::Debug for PemPair {
 }
 
 impl PemPair {
-    /// Of these texts.
+    /// A pair of these PEM texts.
     #[must_use]
     pub fn new(certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         Self {

@@ -8,7 +8,7 @@ use prometheus::{
 };
 
 use super::{
-    families::{Family, Series, filled, flag},
+    families::{Family, Filled, flag},
     offsets::by_topic,
     samples::{ObjectSample, Samples, Told},
 };
@@ -18,99 +18,127 @@ const METRIC: &[&str] = &["namespace", "scaledObject", "metric", "group", "topic
 const TOPIC: &[&str] = &["cluster", "group", "topic"];
 const PARTITION: &[&str] = &["cluster", "group", "topic", "partition"];
 
-const OF_METRICS: [Family; 6] = [
-    Family::gauge(
-        "lagscale_lag_records",
-        METRIC,
-        "True lag of a trigger, in records.",
+/// A family of the metrics of objects, and its value for one of them.
+type OfMetric = (Family, fn(&Told<'_>) -> Option<f64>);
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
+const OF_METRICS: [OfMetric; 6] = [
+    (
+        Family::gauge(
+            "lagscale_lag_records",
+            METRIC,
+            "True lag of a trigger, in records.",
+        ),
+        |t| t.metric.value.map(|v| v.0 as f64),
     ),
-    Family::gauge(
-        "lagscale_signal_records",
-        METRIC,
-        "Value served to the HPA: the lag, cut or lifted as the docs say.",
+    (
+        Family::gauge(
+            "lagscale_signal_records",
+            METRIC,
+            "Value served to the HPA: the lag, cut or lifted as the docs say.",
+        ),
+        |t| t.metric.value.map(|v| v.1 as f64),
     ),
-    Family::gauge(
-        "lagscale_sample_age_seconds",
-        METRIC,
-        "Age of the reading behind the value.",
+    (
+        Family::gauge(
+            "lagscale_sample_age_seconds",
+            METRIC,
+            "Age of the reading behind the value.",
+        ),
+        |t| t.metric.value.map(|v| v.2.elapsed().as_secs_f64()),
     ),
-    Family::gauge(
-        "lagscale_withheld",
-        METRIC,
-        "1 while the value is withheld, so that the HPA holds.",
+    (
+        Family::gauge(
+            "lagscale_withheld",
+            METRIC,
+            "1 while the value is withheld, so that the HPA holds.",
+        ),
+        |t| Some(flag(t.metric.value.is_none())),
     ),
-    Family::gauge(
-        "lagscale_partial",
-        METRIC,
-        "1 while a part of the reading is missing.",
+    (
+        Family::gauge(
+            "lagscale_partial",
+            METRIC,
+            "1 while a part of the reading is missing.",
+        ),
+        |t| Some(flag(t.metric.partial)),
     ),
-    Family::gauge(
-        "lagscale_wanted_max_replicas",
-        METRIC,
-        "maxReplicas wanted for the HPA.",
-    ),
-];
-const OF_TOPICS: [Family; 3] = [
-    Family::gauge(
-        "lagscale_topic_lag_records",
-        TOPIC,
-        "Lag of a group on a topic, in records.",
-    ),
-    Family::gauge(
-        "lagscale_topic_committed_offset_sum",
-        TOPIC,
-        "Committed offsets of a group on a topic, added up over the partitions that have one.",
-    ),
-    Family::gauge(
-        "lagscale_topic_log_end_offset_sum",
-        TOPIC,
-        "Log end offsets of a topic, added up.",
-    ),
-];
-const OF_PARTITIONS: [Family; 3] = [
-    Family::gauge(
-        "lagscale_partition_lag_records",
-        PARTITION,
-        "Lag of a group on a partition, in records.",
-    ),
-    Family::gauge(
-        "lagscale_partition_committed_offset",
-        PARTITION,
-        "Committed offset of a group on a partition.",
-    ),
-    Family::gauge(
-        "lagscale_partition_log_end_offset",
-        PARTITION,
-        "Log end offset of a partition.",
+    (
+        Family::gauge(
+            "lagscale_wanted_max_replicas",
+            METRIC,
+            "maxReplicas wanted for the HPA.",
+        ),
+        |t| Some(f64::from(t.object.max)),
     ),
 ];
-const OF_TRAFFIC: [Family; 5] = [
-    Family::counter(
-        "lagscale_kafka_requests_total",
-        &["api", "outcome"],
-        "Requests to brokers. Error codes inside an answer are answers.",
-    ),
-    Family::counter(
-        "lagscale_kafka_request_seconds_total",
-        &["api"],
-        "How long requests to brokers took together, failures too.",
-    ),
-    Family::counter(
-        "lagscale_kafka_dials_total",
-        &["outcome"],
-        "Dials of brokers, with TLS and login.",
-    ),
-    Family::gauge(
-        "lagscale_kafka_connections",
-        &[],
-        "Connections to brokers that are open.",
-    ),
-    Family::counter(
-        "lagscale_kafka_throttle_seconds_total",
-        &[],
-        "Silence that brokers asked for because of quotas.",
-    ),
+const TOPIC_LAG: Family = Family::gauge(
+    "lagscale_topic_lag_records",
+    TOPIC,
+    "Lag of a group on a topic, in records.",
+);
+const TOPIC_COMMITTED: Family = Family::gauge(
+    "lagscale_topic_committed_offset_sum",
+    TOPIC,
+    "Committed offsets of a group on a topic, added up over the partitions that have one.",
+);
+const TOPIC_END: Family = Family::gauge(
+    "lagscale_topic_log_end_offset_sum",
+    TOPIC,
+    "Log end offsets of a topic, added up.",
+);
+const PARTITION_LAG: Family = Family::gauge(
+    "lagscale_partition_lag_records",
+    PARTITION,
+    "Lag of a group on a partition, in records.",
+);
+const PARTITION_COMMITTED: Family = Family::gauge(
+    "lagscale_partition_committed_offset",
+    PARTITION,
+    "Committed offset of a group on a partition.",
+);
+const PARTITION_END: Family = Family::gauge(
+    "lagscale_partition_log_end_offset",
+    PARTITION,
+    "Log end offset of a partition.",
+);
+const REQUESTS: Family = Family::counter(
+    "lagscale_kafka_requests_total",
+    &["api", "outcome"],
+    "Requests to brokers. Error codes inside an answer are answers.",
+);
+const REQUEST_SECONDS: Family = Family::counter(
+    "lagscale_kafka_request_seconds_total",
+    &["api"],
+    "How long requests to brokers took together, failures too.",
+);
+const DIALS: Family = Family::counter(
+    "lagscale_kafka_dials_total",
+    &["outcome"],
+    "Dials of brokers, with TLS and login.",
+);
+const CONNECTIONS: Family = Family::gauge(
+    "lagscale_kafka_connections",
+    &[],
+    "Connections to brokers that are open.",
+);
+const THROTTLED: Family = Family::counter(
+    "lagscale_kafka_throttle_seconds_total",
+    &[],
+    "Silence that brokers asked for because of quotas.",
+);
+
+const OF_CLUSTERS: [Family; 8] = [
+    TOPIC_LAG,
+    TOPIC_COMMITTED,
+    TOPIC_END,
+    REQUESTS,
+    REQUEST_SECONDS,
+    DIALS,
+    CONNECTIONS,
+    THROTTLED,
 ];
+const OF_PARTITIONS: [Family; 3] = [PARTITION_LAG, PARTITION_COMMITTED, PARTITION_END];
 
 /// Reads the last samples at each scrape.
 pub struct Collector {
@@ -122,7 +150,8 @@ pub struct Collector {
 impl Collector {
     /// A collector over `samples`; series for each partition only where that is asked for.
     pub fn new(samples: Arc<Samples>, per_partition: bool) -> Result<Self, prometheus::Error> {
-        let all = OF_METRICS.iter().chain(&OF_TOPICS).chain(&OF_TRAFFIC);
+        let of_metrics = OF_METRICS.iter().map(|(family, _)| family);
+        let all = of_metrics.chain(&OF_CLUSTERS);
         let all = all.chain(OF_PARTITIONS.iter().filter(|_| per_partition));
         Ok(Self {
             descs: all.map(Family::desc).collect::<Result<_, _>>()?,
@@ -140,31 +169,22 @@ impl core::Collector for Collector {
     fn collect(&self) -> Vec<MetricFamily> {
         let samples = self.samples.all();
         let samples: Vec<&ObjectSample> = samples.iter().map(AsRef::as_ref).collect();
-        let mut families = of_metrics(&samples);
-        families.extend(of_offsets(&samples, self.per_partition));
-        families.extend(of_traffic(&Traffic::now()));
-        families
+        let mut filled = Filled::default();
+        of_metrics(&samples, &mut filled);
+        of_offsets(&samples, self.per_partition, &mut filled);
+        of_traffic(&Traffic::now(), &mut filled);
+        filled.families()
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-fn of_metrics(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
-    let series = |value: &dyn Fn(&Told<'_>) -> Option<f64>| -> Series {
-        let all = samples.iter().flat_map(|s| s.metrics());
-        all.filter_map(|told| Some((labels(&told), value(&told)?)))
-            .collect()
-    };
-    filled(
-        &OF_METRICS,
-        [
-            series(&|t| t.metric.value.map(|v| v.0 as f64)),
-            series(&|t| t.metric.value.map(|v| v.1 as f64)),
-            series(&|t| t.metric.value.map(|v| v.2.elapsed().as_secs_f64())),
-            series(&|t| Some(flag(t.metric.value.is_none()))),
-            series(&|t| Some(flag(t.metric.partial))),
-            series(&|t| Some(f64::from(t.object.max))),
-        ],
-    )
+fn of_metrics(samples: &[&ObjectSample], filled: &mut Filled) {
+    for told in samples.iter().flat_map(|s| s.metrics()) {
+        for (family, value) in OF_METRICS {
+            if let Some(value) = value(&told) {
+                filled.add(family, labels(&told), value);
+            }
+        }
+    }
 }
 
 fn labels(told: &Told<'_>) -> Vec<String> {
@@ -181,50 +201,43 @@ fn labels(told: &Told<'_>) -> Vec<String> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-fn of_offsets(samples: &[&ObjectSample], per_partition: bool) -> Vec<MetricFamily> {
-    let mut topics: [Series; 3] = Default::default();
-    let mut partitions: [Series; 3] = Default::default();
+fn of_offsets(samples: &[&ObjectSample], per_partition: bool, filled: &mut Filled) {
     for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
         let place = vec![cluster, group.to_owned(), topic.to_owned()];
         let total = |value: fn(&super::offsets::Offsets) -> i64| {
             offsets.iter().map(value).fold(0i64, i64::saturating_add) as f64
         };
-        topics[0].push((place.clone(), total(|o| o.lag)));
-        topics[1].push((place.clone(), total(|o| o.committed.unwrap_or(0))));
-        topics[2].push((place.clone(), total(|o| o.end)));
+        filled.add(TOPIC_LAG, place.clone(), total(|o| o.lag));
+        let committed = total(|o| o.committed.unwrap_or(0));
+        filled.add(TOPIC_COMMITTED, place.clone(), committed);
+        filled.add(TOPIC_END, place.clone(), total(|o| o.end));
         for one in offsets.iter().filter(|_| per_partition) {
             let labels = [place.clone(), vec![one.partition.to_string()]].concat();
-            partitions[0].push((labels.clone(), one.lag as f64));
+            filled.add(PARTITION_LAG, labels.clone(), one.lag as f64);
             if let Some(committed) = one.committed {
-                partitions[1].push((labels.clone(), committed as f64));
+                filled.add(PARTITION_COMMITTED, labels.clone(), committed as f64);
             }
-            partitions[2].push((labels, one.end as f64));
+            filled.add(PARTITION_END, labels, one.end as f64);
         }
     }
-    let mut families = filled(&OF_TOPICS, topics);
-    families.extend(filled(&OF_PARTITIONS, partitions));
-    families
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-fn of_traffic(traffic: &Traffic) -> Vec<MetricFamily> {
-    let outcomes = |well: u64, badly: u64, place: Vec<String>| {
-        [("answered", well), ("failed", badly)].map(|(outcome, count)| {
-            let labels = [place.clone(), vec![outcome.to_owned()]].concat();
-            (labels, count as f64)
-        })
+fn of_traffic(traffic: &Traffic, filled: &mut Filled) {
+    let mut outcomes = |family: Family, (well, badly): (u64, u64), place: &[String]| {
+        for (outcome, count) in [("answered", well), ("failed", badly)] {
+            let labels = [place, &[outcome.to_owned()]].concat();
+            filled.add(family, labels, count as f64);
+        }
     };
-    let requests = traffic.requests.iter();
-    let requests = requests.flat_map(|r| outcomes(r.answered, r.failed, vec![r.api.clone()]));
-    let took = traffic.requests.iter();
-    let took = took.map(|r| (vec![r.api.clone()], r.seconds));
-    let dials = outcomes(traffic.dials.0, traffic.dials.1, Vec::new());
-    let all: [Series; 5] = [
-        requests.collect(),
-        took.collect(),
-        dials.into(),
-        vec![(Vec::new(), traffic.connections as f64)],
-        vec![(Vec::new(), traffic.throttled)],
-    ];
-    filled(&OF_TRAFFIC, all)
+    for request in &traffic.requests {
+        let place = [request.api.clone()];
+        outcomes(REQUESTS, (request.answered, request.failed), &place);
+    }
+    outcomes(DIALS, traffic.dials, &[]);
+    for request in &traffic.requests {
+        filled.add(REQUEST_SECONDS, vec![request.api.clone()], request.seconds);
+    }
+    filled.add(CONNECTIONS, Vec::new(), traffic.connections as f64);
+    filled.add(THROTTLED, Vec::new(), traffic.throttled);
 }

@@ -9,7 +9,7 @@ use prometheus::{
 };
 
 use super::{
-    families::{Family, Series, filled, flag},
+    families::{Family, Filled, flag},
     offsets::by_topic,
     samples::{ObjectSample, Samples, Told},
 };
@@ -27,38 +27,36 @@ pub enum Names {
 const GROUP: &[&str] = &["consumergroup", "topic", "cluster"];
 const GROUP_PARTITION: &[&str] = &["consumergroup", "topic", "partition", "cluster"];
 const TOPIC_PARTITION: &[&str] = &["topic", "partition", "cluster"];
-const EXPORTER: [Family; 6] = [
-    Family::gauge(
-        "kafka_consumergroup_lag",
-        GROUP_PARTITION,
-        "Current approximate lag of a consumer group at topic/partition.",
-    ),
-    Family::gauge(
-        "kafka_consumergroup_current_offset",
-        GROUP_PARTITION,
-        "Current offset of a consumer group at topic/partition.",
-    ),
-    Family::gauge(
-        "kafka_topic_partition_current_offset",
-        TOPIC_PARTITION,
-        "Current offset of a broker at topic/partition.",
-    ),
-    Family::gauge(
-        "kafka_topic_partition_oldest_offset",
-        TOPIC_PARTITION,
-        "Oldest offset of a broker at topic/partition.",
-    ),
-    Family::gauge(
-        "kafka_consumergroup_lag_sum",
-        GROUP,
-        "Current approximate lag of a consumer group at topic for all partitions.",
-    ),
-    Family::gauge(
-        "kafka_consumergroup_current_offset_sum",
-        GROUP,
-        "Current offset of a consumer group at topic for all partitions.",
-    ),
-];
+const GROUP_PARTITION_LAG: Family = Family::gauge(
+    "kafka_consumergroup_lag",
+    GROUP_PARTITION,
+    "Current approximate lag of a consumer group at topic/partition.",
+);
+const GROUP_PARTITION_OFFSET: Family = Family::gauge(
+    "kafka_consumergroup_current_offset",
+    GROUP_PARTITION,
+    "Current offset of a consumer group at topic/partition.",
+);
+const PARTITION_OFFSET: Family = Family::gauge(
+    "kafka_topic_partition_current_offset",
+    TOPIC_PARTITION,
+    "Current offset of a broker at topic/partition.",
+);
+const PARTITION_OLDEST: Family = Family::gauge(
+    "kafka_topic_partition_oldest_offset",
+    TOPIC_PARTITION,
+    "Oldest offset of a broker at topic/partition.",
+);
+const GROUP_LAG: Family = Family::gauge(
+    "kafka_consumergroup_lag_sum",
+    GROUP,
+    "Current approximate lag of a consumer group at topic for all partitions.",
+);
+const GROUP_OFFSET: Family = Family::gauge(
+    "kafka_consumergroup_current_offset_sum",
+    GROUP,
+    "Current offset of a consumer group at topic for all partitions.",
+);
 const SCALER: &[&str] = &[
     "namespace",
     "metric",
@@ -67,42 +65,58 @@ const SCALER: &[&str] = &[
     "triggerIndex",
     "type",
 ];
+const SCALER_VALUE: Family = Family::gauge(
+    "keda_scaler_metrics_value",
+    SCALER,
+    "The current value for each scaler's metric that would be used by the HPA in computing the target average.",
+);
+const SCALER_ACTIVE: Family = Family::gauge(
+    "keda_scaler_active",
+    SCALER,
+    "Indicates whether a scaler is active (1), or not (0).",
+);
+const SCALER_ERRORS: Family = Family::counter(
+    "keda_scaler_detail_errors_total",
+    SCALER,
+    "The total number of errors encountered for each scaler.",
+);
+const OBJECT_ERRORS: Family = Family::counter(
+    "keda_scaled_object_errors_total",
+    &["namespace", "scaledObject"],
+    "The number of errors that have occurred for each ScaledObject.",
+);
+const OBJECT_PAUSED: Family = Family::gauge(
+    "keda_scaled_object_paused",
+    &["namespace", "scaledObject"],
+    "Indicates whether a ScaledObject is paused (1), or not (0).",
+);
+const TRIGGERS: Family = Family::gauge(
+    "keda_trigger_registered_total",
+    &["type"],
+    "Total number of triggers per trigger type.",
+);
+const RESOURCES: Family = Family::gauge(
+    "keda_resource_registered_total",
+    &["type", "namespace"],
+    "Total number of custom resources per namespace for each type.",
+);
+
+const EXPORTER: [Family; 6] = [
+    GROUP_PARTITION_LAG,
+    GROUP_PARTITION_OFFSET,
+    PARTITION_OFFSET,
+    PARTITION_OLDEST,
+    GROUP_LAG,
+    GROUP_OFFSET,
+];
 const KEDA: [Family; 7] = [
-    Family::gauge(
-        "keda_scaler_metrics_value",
-        SCALER,
-        "The current value for each scaler's metric that would be used by the HPA in computing the target average.",
-    ),
-    Family::gauge(
-        "keda_scaler_active",
-        SCALER,
-        "Indicates whether a scaler is active (1), or not (0).",
-    ),
-    Family::counter(
-        "keda_scaler_detail_errors_total",
-        SCALER,
-        "The total number of errors encountered for each scaler.",
-    ),
-    Family::counter(
-        "keda_scaled_object_errors_total",
-        &["namespace", "scaledObject"],
-        "The number of errors that have occurred for each ScaledObject.",
-    ),
-    Family::gauge(
-        "keda_scaled_object_paused",
-        &["namespace", "scaledObject"],
-        "Indicates whether a ScaledObject is paused (1), or not (0).",
-    ),
-    Family::gauge(
-        "keda_trigger_registered_total",
-        &["type"],
-        "Total number of triggers per trigger type.",
-    ),
-    Family::gauge(
-        "keda_resource_registered_total",
-        &["type", "namespace"],
-        "Total number of custom resources per namespace for each type.",
-    ),
+    SCALER_VALUE,
+    SCALER_ACTIVE,
+    SCALER_ERRORS,
+    OBJECT_ERRORS,
+    OBJECT_PAUSED,
+    TRIGGERS,
+    RESOURCES,
 ];
 
 /// Reads the last samples under other names.
@@ -147,7 +161,7 @@ impl core::Collector for Compatible {
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
 fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
-    let mut all: [Series; 6] = Default::default();
+    let mut filled = Filled::default();
     let mut ends = BTreeMap::new();
     for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
         let text = str::to_owned;
@@ -159,9 +173,9 @@ fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
                 one.partition.to_string(),
                 cluster.clone(),
             ];
-            all[0].push((labels.clone(), one.lag as f64));
+            filled.add(GROUP_PARTITION_LAG, labels.clone(), one.lag as f64);
             if let Some(offset) = one.committed {
-                all[1].push((labels, offset as f64));
+                filled.add(GROUP_PARTITION_OFFSET, labels, offset as f64);
             }
             ends.insert(
                 (topic, one.partition, cluster.clone()),
@@ -171,22 +185,22 @@ fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
             committed = committed.saturating_add(one.committed.unwrap_or(0));
         }
         let labels = vec![text(group), text(topic), cluster];
-        all[4].push((labels.clone(), lag as f64));
-        all[5].push((labels, committed as f64));
+        filled.add(GROUP_LAG, labels.clone(), lag as f64);
+        filled.add(GROUP_OFFSET, labels, committed as f64);
     }
     for ((topic, partition, cluster), (end, start)) in ends {
         let labels = vec![topic.to_owned(), partition.to_string(), cluster];
-        all[2].push((labels.clone(), end as f64));
+        filled.add(PARTITION_OFFSET, labels.clone(), end as f64);
         if let Some(start) = start {
-            all[3].push((labels, start as f64));
+            filled.add(PARTITION_OLDEST, labels, start as f64);
         }
     }
-    filled(&EXPORTER, all)
+    filled.families()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
 fn keda(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
-    let mut all: [Series; 7] = Default::default();
+    let mut filled = Filled::default();
     let mut triggers: BTreeMap<&str, u32> = BTreeMap::new();
     let mut objects: BTreeMap<&str, u32> = BTreeMap::new();
     for sample in samples {
@@ -196,30 +210,27 @@ fn keda(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
         for told in sample.metrics() {
             let (labels, metric) = (scaler(&told), told.metric);
             if let Some((_, served, _)) = metric.value {
-                all[0].push((labels.clone(), served as f64));
+                filled.add(SCALER_VALUE, labels.clone(), served as f64);
             }
-            all[1].push((labels.clone(), flag(metric.active)));
-            all[2].push((labels, metric.errors as f64));
+            filled.add(SCALER_ACTIVE, labels.clone(), flag(metric.active));
+            filled.add(SCALER_ERRORS, labels, metric.errors as f64);
             errors += metric.errors;
         }
-        all[3].push((object(), errors as f64));
-        all[4].push((object(), flag(plan.pause.whole)));
+        filled.add(OBJECT_ERRORS, object(), errors as f64);
+        filled.add(OBJECT_PAUSED, object(), flag(plan.pause.whole));
         for trigger in &plan.triggers {
             *triggers.entry(&trigger.kind).or_default() += 1;
         }
         *objects.entry(&plan.namespace).or_default() += 1;
     }
-    let of = |kind: &str| vec![kind.to_owned()];
-    all[5] = triggers
-        .into_iter()
-        .map(|(k, n)| (of(k), f64::from(n)))
-        .collect();
-    let of = |namespace: &str| vec!["scaled_object".to_owned(), namespace.to_owned()];
-    all[6] = objects
-        .into_iter()
-        .map(|(k, n)| (of(k), f64::from(n)))
-        .collect();
-    filled(&KEDA, all)
+    for (kind, count) in triggers {
+        filled.add(TRIGGERS, vec![kind.to_owned()], f64::from(count));
+    }
+    for (namespace, count) in objects {
+        let labels = vec!["scaled_object".to_owned(), namespace.to_owned()];
+        filled.add(RESOURCES, labels, f64::from(count));
+    }
+    filled.families()
 }
 
 /// KEDA names a scaler by the trigger's name, else by the type in its code.

@@ -1,4 +1,4 @@
-//! What the controller did, counted where it is done.
+//! Counters of the controller's work, raised where it is done.
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 

@@ -1,6 +1,6 @@
 //! Families made at each scrape from what is known then, so that no series outlives its object.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use prometheus::{
     core::Desc,
@@ -17,7 +17,7 @@ pub(super) struct Family {
 }
 
 /// Series of one family.
-pub(super) type Series = Vec<(Vec<String>, f64)>;
+type Series = Vec<(Vec<String>, f64)>;
 
 impl Family {
     /// A gauge.
@@ -53,7 +53,7 @@ impl Family {
     }
 
     /// The family with these series.
-    pub fn with(&self, series: Series) -> MetricFamily {
+    fn with(&self, series: Series) -> MetricFamily {
         let mut family = MetricFamily::default();
         family.set_name(self.name.into());
         family.set_help(self.help.into());
@@ -88,14 +88,22 @@ impl Family {
     }
 }
 
-/// Families with their series, in the same order. Prometheus' text has no family without series.
-pub(super) fn filled(
-    families: &[Family],
-    series: impl IntoIterator<Item = Series>,
-) -> Vec<MetricFamily> {
-    let all = families.iter().zip(series);
-    let some = all.filter(|(_, series)| !series.is_empty());
-    some.map(|(family, series)| family.with(series)).collect()
+/// Series by family. Prometheus' text has no family without series.
+#[derive(Default)]
+pub(super) struct Filled(BTreeMap<&'static str, (Family, Series)>);
+
+impl Filled {
+    /// One more series of `family`.
+    pub fn add(&mut self, family: Family, labels: Vec<String>, value: f64) {
+        let (_, series) = self.0.entry(family.name).or_insert((family, Vec::new()));
+        series.push((labels, value));
+    }
+
+    /// The families that have series, by name.
+    pub fn families(self) -> Vec<MetricFamily> {
+        let all = self.0.into_values();
+        all.map(|(family, series)| family.with(series)).collect()
+    }
 }
 
 /// A flag as Prometheus has one.

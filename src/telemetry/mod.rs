@@ -1,4 +1,4 @@
-//! What can be seen from outside: logs and Prometheus families.
+//! The view from outside: logs and Prometheus families.
 
 mod collector;
 mod compatible;

@@ -1,4 +1,4 @@
-//! What a loop says again and again is logged when it has changed.
+//! Log lines that a loop would repeat: they are logged when they have changed.
 
 /// The last thing that was said.
 #[derive(Debug, Default)]

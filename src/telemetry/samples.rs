@@ -1,4 +1,4 @@
-//! What `/metrics` reads of each object: its plan, the last evaluation, and the pictures of its groups. What follows from them
+//! The sample of each object that `/metrics` reads: its plan, the last evaluation, and the pictures of its groups. What follows from them
 //! is worked out at a scrape.
 
 use std::{sync::Arc, time::Instant};
@@ -47,7 +47,7 @@ pub(super) struct Told<'a> {
 }
 
 impl ObjectSample {
-    /// Of an evaluated object; `before` is its last sample, `group` finds the picture of a trigger's group.
+    /// The sample of an evaluated object; `before` is its last sample, `group` finds the picture of a trigger's group.
     pub fn of(
         plan: &Arc<Plan>,
         evaluation: &Evaluation,

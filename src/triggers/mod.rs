@@ -59,7 +59,7 @@ pub enum TriggerError {
     /// Fields that are missing, do not parse, or do not go together; each on its own line.
     #[error("error parsing kafka metadata: error parsing kafka metadata: {}", .0.join("\n"))]
     Kafka(Vec<String>),
-    /// The same of a cron trigger.
+    /// Fields of a cron trigger that are missing or do not parse.
     #[error("error parsing cron metadata: {}", .0.join("\n"))]
     Cron(Vec<String>),
     /// `metricType` of a trigger served as an external metric.

@@ -39,7 +39,7 @@ const APACHE_MECHANISMS: [&str; 6] = [
     "aws_msk_iam",
 ];
 
-/// Of a `kafka` trigger; the first error, in KEDA's order.
+/// The security of a `kafka` trigger, or the first error in KEDA's order.
 pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
     let sasl = mechanism(fields, &MECHANISMS);
     fields.boolean("kerberosDisableFAST", From::Authentication);
@@ -81,7 +81,7 @@ pub(super) fn security(fields: &mut Fields<'_>) -> Result<Secured, String> {
     Ok(secured)
 }
 
-/// Of an `apache-kafka` trigger; the first error, in KEDA's order.
+/// The security of an `apache-kafka` trigger, or the first error in KEDA's order.
 pub(super) fn apache_security(fields: &mut Fields<'_>) -> Result<Secured, String> {
     for name in ["sasl", "tls"] {
         let stands = |from| fields.text(name, from).is_some();

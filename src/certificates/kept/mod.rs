@@ -35,7 +35,7 @@ pub struct Spans {
 pub struct Kept {
     /// PEM, one after the other.
     pub bundle: String,
-    /// Of the first one in the bundle.
+    /// PEM of the key of the first CA in the bundle.
     pub ca_key: String,
     /// What is served.
     pub certificate: String,

@@ -1,4 +1,4 @@
-//! What is installed: CRDs, registration, certificates, replicas and who leads.
+//! Checks of the installation: CRDs, registration, certificates, replicas and who leads.
 
 use jiff::Timestamp;
 use k8s_openapi::{

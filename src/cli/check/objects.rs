@@ -1,4 +1,4 @@
-//! What is scaled: ScaledObjects with Kafka behind them as their conditions tell it, and their HPAs.
+//! Checks of the objects: ScaledObjects with Kafka behind them as their conditions tell it, and their HPAs.
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Client, api::ListParams};
@@ -6,7 +6,7 @@ use kube::{Client, api::ListParams};
 use super::{Finding, full_name, list};
 use crate::resources::{Condition, LagMetric, ScaledObject, names};
 
-/// Of one kind: more would hide the rest.
+/// Findings of one kind: more would hide the rest.
 const MOST: usize = 20;
 
 pub(super) async fn look(client: &Client) -> Vec<Finding> {

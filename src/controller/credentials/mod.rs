@@ -1,4 +1,4 @@
-//! What triggers name outside of themselves: read when named, read again when a watch or the clock says that it changed,
+//! The things that triggers name outside of themselves: read when named, read again when a watch or the clock says that it changed,
 //! forgotten when nobody names it any more. Memory follows what is named, never what the cluster holds.
 
 mod fetch;

@@ -1,4 +1,4 @@
-//! What is told of a reference that somebody names.
+//! News of a reference that somebody names.
 
 use super::{fetch::Fetch, reference::Reference};
 

@@ -1,4 +1,4 @@
-//! What a credential, or a field of a trigger, may come from, and what is kept of it.
+//! The sources of a credential or of a trigger's field, and what is kept of each.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -34,9 +34,9 @@ pub(in crate::controller) struct Workload {
 
 /// What was read of a reference. It may be secret, so it has no `Debug`.
 pub(in crate::controller) enum Content {
-    /// Of a Secret, ConfigMap or file by key; of a token under `token`.
+    /// Values of a Secret, ConfigMap or file by key; a token under `token`.
     Values(Values),
-    /// Of a workload; `None` where it has no pod template.
+    /// The pod template of a workload; `None` where it has none.
     Template(Option<Template>),
 }
 

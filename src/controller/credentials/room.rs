@@ -1,4 +1,4 @@
-//! How much of what objects name is held: a namespace's objects may name hundreds of ConfigMaps of a megabyte each, and every
+//! The room for what objects name: a namespace's objects may name hundreds of ConfigMaps of a megabyte each, and every
 //! replica holds what is named.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What Secrets, ConfigMaps, tokens and files hold, as much of it as is kept.
+//! The values of Secrets, ConfigMaps, tokens and files, as many as are kept.
 
 use std::collections::BTreeMap;
 

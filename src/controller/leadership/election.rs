@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams, core::ObjectMeta};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{RwLock, watch},
     time::timeout,
 };
 
-use super::{ElectionRules, WRITERS, lease::Observed};
+use super::{ElectionRules, lease::Observed};
 use crate::{pulse::Pulse, telemetry::Said};
 
 /// For writes under way, and for giving the Lease up.
@@ -24,7 +24,7 @@ pub(super) struct Election {
     rules: ElectionRules,
     pulse: Pulse,
     elected: watch::Sender<Option<Instant>>,
-    writers: Arc<Semaphore>,
+    writers: Arc<RwLock<()>>,
     observed: Option<Observed>,
     /// The Lease as we wrote it last.
     held: Option<Lease>,
@@ -37,7 +37,7 @@ impl Election {
         rules: ElectionRules,
         pulse: Pulse,
         elected: watch::Sender<Option<Instant>>,
-        writers: Arc<Semaphore>,
+        writers: Arc<RwLock<()>>,
     ) -> Self {
         Self {
             api: Api::namespaced(client.clone(), &rules.namespace),
@@ -206,7 +206,7 @@ impl Election {
     /// Nothing begins to be written any more; what is under way ends, and the Lease is free at once.
     async fn hand_over(mut self) {
         self.elected.send_replace(None);
-        let done = timeout(HANDOVER, self.writers.acquire_many(WRITERS)).await;
+        let done = timeout(HANDOVER, self.writers.write()).await;
         let Some(held) = self.held.take().filter(|_| done.is_ok()) else {
             return;
         };

@@ -14,7 +14,7 @@ use std::{
 
 use kube::Client;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
+    sync::{RwLock, RwLockReadGuard, watch},
     task::JoinHandle,
 };
 
@@ -24,9 +24,6 @@ pub use metrics::Leading;
 pub use places::{KedaRules, find as keda_leases};
 
 use crate::pulse::Pulse;
-
-/// Writers at once; far more than there are.
-const WRITERS: u32 = 1 << 20;
 
 /// Where and how is elected.
 #[derive(Clone, Debug)]
@@ -55,11 +52,12 @@ pub struct Lead {
     /// How old the engine's last turn may be.
     longest_turn: Duration,
     keda: watch::Receiver<Keda>,
-    writers: Arc<Semaphore>,
+    /// Held to read by each writer, and to write by a handover.
+    writers: Arc<RwLock<()>>,
 }
 
 impl Lead {
-    /// Of a test, which says until when it is elected.
+    /// A lead for tests, which say until when it is elected.
     #[cfg(test)]
     pub(super) fn until(until: watch::Receiver<Option<Instant>>) -> Self {
         Self {
@@ -67,7 +65,7 @@ impl Lead {
             pulse: Pulse::default(),
             longest_turn: Duration::from_secs(10),
             keda: watch::channel(Keda::Ignored).1,
-            writers: Arc::new(Semaphore::new(1)),
+            writers: Arc::default(),
         }
     }
 
@@ -92,8 +90,8 @@ impl Lead {
     }
 
     /// A writer's turn, which a handover waits for; `None` where nothing may be written.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        let turn = self.writers.acquire().await.ok()?;
+    pub async fn turn(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        let turn = self.writers.read().await;
         self.holds().then_some(turn)
     }
 
@@ -120,7 +118,7 @@ pub fn stand(
 ) -> (Lead, JoinHandle<()>) {
     let (elected, until) = watch::channel(None);
     let (seen, keda) = watch::channel(Keda::Unknown);
-    let writers = Arc::new(Semaphore::new(WRITERS as usize));
+    let writers = Arc::<RwLock<()>>::default();
     let lead = Lead {
         until,
         pulse: pulse.clone(),

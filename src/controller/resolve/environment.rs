@@ -137,7 +137,7 @@ impl Environment {
 }
 
 impl<L: Lookup> Gather<'_, L> {
-    /// Of the container of this name, or of the first; `None` while something is still being read. Each is looked up once for
+    /// The environment of the container of this name, or of the first; `None` while something is still being read. Each is looked up once for
     /// an object, however many triggers and parameters name it.
     pub(super) fn environment(&mut self, container: Option<&str>) -> Looked {
         let name = container.unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::{
 /// Settings that a trigger has beside its authentication: what the cluster's says itself stands.
 pub(super) const ITS_OWN: [&str; 3] = ["tls", "sasl", "saslTokenProvider"];
 
-/// Of one authentication.
+/// The rules of one authentication.
 pub(super) struct Guard {
     what: String,
     hosts: Option<String>,

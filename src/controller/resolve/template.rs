@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// Of a scale target. Literal values may be secret, so it has no `Debug`.
+/// The pod template of a scale target. Literal values may be secret, so it has no `Debug`.
 pub(in crate::controller) struct Template {
     pub(super) containers: Vec<Container>,
     pub(super) labels: BTreeMap<String, String>,

@@ -20,7 +20,7 @@ use crate::kafka::{
 
 /// The highest versions of kafka-protocol.
 pub const CLASSIC_CAP: i16 = 6;
-/// The same of the newer kind of groups.
+/// The highest version for groups of the newer kind (KIP-848).
 pub const CONSUMER_CAP: i16 = 1;
 
 /// The state of either kind of group that has no member.

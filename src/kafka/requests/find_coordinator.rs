@@ -59,7 +59,7 @@ pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<Coordinators>, M
     decode_kept(answer, |_| true)
 }
 
-/// The same of the groups that `keep` says.
+/// Takes the groups that `keep` wants of an answer with many keys.
 fn decode_kept(
     answer: &mut Reader<'_>,
     keep: impl Fn(&str) -> bool,

@@ -46,7 +46,7 @@ impl Position {
 pub struct LogOffset {
     /// 0 or more.
     pub offset: i64,
-    /// Of the leader that says it; rises with each election (KIP-101). From ListOffsets v4 on.
+    /// Epoch of the leader that says it; rises with each election (KIP-101). From ListOffsets v4 on.
     pub leader_epoch: Option<i32>,
 }
 
@@ -101,7 +101,7 @@ pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Offsets>, Malformed> 
     decode_kept(answer, |_| true)
 }
 
-/// The same of the topics that `keep` says.
+/// Takes the topics that `keep` wants of an answer.
 fn decode_kept(
     answer: &mut Reader<'_>,
     keep: impl Fn(&str) -> bool,

@@ -85,7 +85,7 @@ pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Layout>, Malformed> {
     decode_kept(answer, |_, _| true)
 }
 
-/// The same; `keep` is told a topic's name and whether it is internal.
+/// Takes what `keep` wants of an answer; it is told a topic's name and whether it is internal.
 pub fn decode_kept(
     answer: &mut Reader<'_>,
     keep: impl Fn(&str, bool) -> bool,

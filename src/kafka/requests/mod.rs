@@ -1,4 +1,4 @@
-//! What to ask a broker and what its answer means, in whichever version both sides speak. A part that an answer leaves
+//! Requests to a broker and the meaning of its answers, in whichever version both sides speak. A part that an answer leaves
 //! out is not in the result: the caller treats it as unknown, never as zero.
 
 pub mod api_versions;

@@ -125,7 +125,7 @@ pub fn decode_many(answer: &mut Reader<'_>) -> Result<Throttled<GroupCommits>, M
     decode_kept(answer, |_| Some(&all))
 }
 
-/// The same as far as it was asked for.
+/// Takes what was asked for of an answer for many groups.
 fn decode_kept<'a>(
     answer: &mut Reader<'_>,
     asked: impl Fn(&str) -> Option<&'a CommitsOf>,
@@ -153,7 +153,7 @@ pub fn decode_one(answer: &mut Reader<'_>) -> Result<Throttled<Commits>, Malform
     decode_one_of(answer, &|_| true)
 }
 
-/// The same of the topics that `keep` says.
+/// Takes the topics that `keep` wants of an answer for one group.
 fn decode_one_of(
     answer: &mut Reader<'_>,
     keep: &dyn Fn(&str) -> bool,

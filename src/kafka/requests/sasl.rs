@@ -14,7 +14,7 @@ pub const AUTHENTICATE_CAP: i16 = 2;
 
 /// Most characters that are kept of a broker's list of mechanisms.
 const MOST_OFFERED: usize = 200;
-/// The same of a refusal, which may be a JSON document.
+/// Most characters that are kept of a refusal, which may be a JSON document.
 const MOST_WORDS: usize = 2_000;
 
 /// The answer to a mechanism.

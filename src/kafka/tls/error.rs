@@ -1,4 +1,4 @@
-//! Why a TLS setting can't be used, by the parameter that says so.
+//! Errors in TLS settings, by the parameter that is wrong.
 
 /// A TLS setting that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

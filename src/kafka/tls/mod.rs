@@ -61,7 +61,7 @@ impl Tls {
         Ok(Arc::new(config))
     }
 
-    /// The same, away from the threads that serve others.
+    /// Makes the configuration away from the threads that serve others.
     pub(in crate::kafka) async fn prepared(&self) -> Result<Arc<ClientConfig>, Cause> {
         let tls = self.clone();
         let made = tokio::task::spawn_blocking(move || tls.client_config()).await;

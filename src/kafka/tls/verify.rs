@@ -1,4 +1,4 @@
-//! Who may answer at a broker's address: whoever a trusted authority vouches for, or exactly the certificate that is
+//! The verification of a broker's certificate: one that a trusted authority vouches for, or exactly the certificate that is
 //! configured as `ca`; everybody where the user says so.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Why an object has the replicas it has: the readings, the bounds and the HPA's own arithmetic, as data and as sentences. Pure:
+//! The explanation of an object's replicas: the readings, the bounds and the HPA's own arithmetic, as data and as sentences. Pure:
 //! it decides nothing, it retells what was decided.
 
 mod sentences;
@@ -17,9 +17,9 @@ const STABILIZATION_SECONDS: i64 = 300;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Explanation {
-    /// Of the object.
+    /// Namespace of the object.
     pub namespace: String,
-    /// Of the object.
+    /// Name of the object.
     pub name: String,
     /// Kind and name of the workload.
     pub target: String,
@@ -96,7 +96,7 @@ pub struct Account<'a> {
     pub activity: &'a Activity,
     /// What is done about it.
     pub step: &'a Move,
-    /// Of the controller manager, in thousandths.
+    /// The tolerance of the controller manager, in thousandths.
     pub tolerance_milli: i64,
 }
 

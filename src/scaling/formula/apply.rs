@@ -55,7 +55,7 @@ pub fn apply(function: Function, arguments: Vec<Value>, at: Place) -> Result<Val
     Ok(result.map_or(Value::Nil, Value::Number))
 }
 
-/// Of sorted numbers; 0 of none, as in expr.
+/// The median of sorted numbers; 0 of none, as in expr.
 fn median(numbers: &[f64]) -> f64 {
     let middle = numbers.len() / 2;
     let upper = numbers.get(middle).copied().unwrap_or(0.0);

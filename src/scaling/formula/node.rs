@@ -1,4 +1,4 @@
-//! What a formula is made of.
+//! The nodes of a formula.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ pub enum Type {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar {
-    /// Of the literal, and of an empty list's elements.
+    /// The type of the literal `nil`, and of an empty list's elements.
     Nil,
     Bool,
     /// What `%` takes. Computed as a number like any other.

@@ -1,4 +1,4 @@
-//! What a TriggerAuthentication or ClusterTriggerAuthentication can't mean, in KEDA's words. Only the fields that are
+//! The review of a TriggerAuthentication or ClusterTriggerAuthentication, in KEDA's words. Only the fields that are
 //! judged are read; where its parameters come from is looked at when they are resolved.
 
 use http::Uri;

@@ -1,4 +1,4 @@
-//! Whether the pods of a workload say what a cpu or memory trigger is a part of.
+//! The resource requests of a workload's pods, which a cpu or memory trigger is a part of.
 
 use k8s_openapi::{
     api::core::v1::{Container, LimitRangeItem, ResourceRequirements},

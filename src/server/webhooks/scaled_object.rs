@@ -1,4 +1,4 @@
-//! Whether a ScaledObject may be stored: KEDA's checks with KEDA's texts, and what KEDA leaves to run time although
+//! The review of a ScaledObject: KEDA's checks with KEDA's texts, and what KEDA leaves to run time although
 //! nothing but another apply can mend it. Everything that is wrong is told at once.
 
 use kube::ResourceExt;

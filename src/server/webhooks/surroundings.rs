@@ -1,4 +1,4 @@
-//! What a ScaledObject is judged among: the controller's watched objects and HPAs of its namespace, and the pods of its
+//! The surroundings that a ScaledObject is judged in: the controller's watched objects and HPAs of its namespace, and the pods of its
 //! workload where a trigger needs their requests.
 
 use std::{sync::Arc, time::Duration};

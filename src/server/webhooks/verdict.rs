@@ -1,4 +1,4 @@
-//! What comes of a review.
+//! The result of a review.
 
 /// Warnings of what is let in, or why it is refused.
 pub type Verdict = Result<Vec<String>, String>;

@@ -1,4 +1,4 @@
-//! What the environment of a target comes to, and whom a broken one harms.
+//! The environment of a target, and whom a broken one harms.
 
 use serde_json::json;
 
