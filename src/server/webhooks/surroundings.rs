@@ -14,7 +14,8 @@ use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
 use super::target::Target;
 use crate::{resources::ScaledObject, text::api_error};
 
-const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Within the three seconds of the manifests.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known of the rest of the namespace.
 #[derive(Debug, Default)]
