@@ -24,12 +24,12 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
 }
 
 async fn slowly(world: &World) {
-    play(world, "slowly", 5, 1500).await;
+    play(world, "slowly", 5, 4000).await;
 }
 
 async fn burst(world: &World) {
-    // One consumer alone takes long enough for its helpers to be made on a busy machine.
-    play(world, "burst", 1000, 2500).await;
+    // Each partition takes its 20 records' time, long enough for all five to have joined on a busy machine.
+    play(world, "burst", 1000, 5000).await;
 }
 
 async fn play(world: &World, name: &str, per_second: u32, work_ms: u64) {
