@@ -1,4 +1,4 @@
-//! What people write and others say in words: reviews, triggers, patterns, formulas, schedules, statuses, files. Each is taken with
+//! Texts that people and other programs write: reviews, triggers, patterns, formulas, schedules, statuses, files. Each is taken with
 //! a count of the bytes and of the pieces of memory that it took, which every step of a parser takes.
 
 use std::collections::BTreeMap;

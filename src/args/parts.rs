@@ -123,7 +123,7 @@ pub struct ElectionArgs {
     /// CRDs and webhooks say.
     #[arg(long, env = "LAGSCALE_KEDA_NAMESPACE", value_delimiter = ',')]
     pub keda_namespace: Vec<String>,
-    /// What that operator's Lease is called; where it is not set: what its Deployment says, or operator.keda.sh.
+    /// Name of that operator's Lease; where it is not set: what its Deployment says, or operator.keda.sh.
     #[arg(long, env = "LAGSCALE_KEDA_LEASE")]
     pub keda_lease: Option<String>,
     /// Write although a KEDA operator is alive: two controllers on the same objects.

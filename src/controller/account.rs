@@ -10,7 +10,7 @@ use crate::{
 
 impl Controller {
     pub(super) fn answer(&self, question: Question) {
-        // Whoever asked may be gone.
+        // The request may have ended, and its receiver with it.
         let _ = question.answer.send(self.account(&question.key));
     }
 
@@ -20,7 +20,7 @@ impl Controller {
         let reference = ObjectRef::new(&plan.hpa_name).within(&plan.namespace);
         let hpa = self.watches.hpas.get(&reference);
         let around = object.surroundings(hpa.as_deref());
-        // What is remembered stays as it is: to ask changes nothing.
+        // The memory is copied: a question changes nothing.
         let mut memory = object.memory.clone();
         let settings = self.parts.settings;
         let evaluation = evaluate(&plan, &self.pictures, &around, &mut memory, settings, now);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::keys::ObjectKey;
 
-/// What a watch brought.
+/// A change that a watch brought.
 #[derive(Debug)]
 pub(super) enum Change {
     /// A ScaledObject, by namespace and name; or a LagMetric, by a key of its own.
@@ -19,7 +19,7 @@ pub(super) enum Change {
     Everything,
 }
 
-/// What has to be looked at.
+/// The objects that have to be looked at.
 #[derive(Default)]
 pub(super) struct Dirty {
     /// To be resolved and evaluated.

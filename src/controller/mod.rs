@@ -36,5 +36,7 @@ mod work;
 
 pub use credentials::CredentialRules;
 pub use engine::{Controller, Parts};
-pub use leadership::{ElectionRules, Keda, KedaRules, Lead, Leading, Terms, keda_leases, stand};
+pub use leadership::{
+    ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, keda_leases, stand,
+};
 pub use questions::Questions;

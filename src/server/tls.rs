@@ -1,5 +1,5 @@
-//! A handshake that asks for a client certificate without judging it: whether it is good depends on who is asked
-//!, and a refused handshake would be no HTTP answer.
+//! A handshake that asks for a client certificate without judging it: whether it is good depends on what is
+//! asked for, and a refused handshake would be no HTTP answer.
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 use std::iter::repeat_n;
 
 use allocation_counter::{AllocationInfo, measure};
+use bed::list;
 use lagscale::{
     resources::{ScaledObject, TriggerAuthentication},
     scaling::limits,
@@ -21,19 +22,6 @@ const ANYHOW: u64 = 1 << 20;
 /// `piece` again and again, about as long as an object may be.
 fn many(piece: &str) -> String {
     repeat_n(piece, LARGEST / piece.len()).collect()
-}
-
-/// `of(0),of(1),...`, at most `most` bytes long.
-fn list(most: usize, of: impl Fn(usize) -> String) -> String {
-    let mut text = of(0);
-    for piece in (1..).map(of) {
-        if text.len() + 1 + piece.len() > most {
-            break;
-        }
-        text.push(',');
-        text.push_str(&piece);
-    }
-    text
 }
 
 /// Values that are worth their length to a parser.

@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -17,22 +16,6 @@ const LIMIT: &str = "268435456";
 const EVERY: Duration = Duration::from_millis(500);
 /// kubelet's own: it restarts what fails so often in a row.
 const FAILURES: u32 = 3;
-
-/// The binary that the image has.
-pub fn shipped() -> PathBuf {
-    let made = Command::new("make")
-        .args(["-s", "static-path"])
-        // What another make says to its own.
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKELEVEL")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let path = String::from_utf8(made.stdout).unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path.trim());
-    assert!(path.exists(), "{}: `make static` builds it", path.display());
-    path
-}
 
 /// One process, in a cgroup of its own where this machine lets us make one.
 pub struct Besieged {

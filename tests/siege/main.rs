@@ -97,7 +97,7 @@ async fn nobody_s_object_broker_token_or_socket_costs_another_a_reading() {
     let mut bed = Bed::start(&BedOptions::default()).await;
     bed.install(&world::root().join("manifests")).await;
     let env = BTreeMap::from([("LAGSCALE_LOG".to_owned(), "info".to_owned())]);
-    let mut lagscale = bed.lagscale(&besieged::shipped(), &[], &env);
+    let mut lagscale = bed.lagscale(&bed::shipped(), &[], &env);
     let besieged = Besieged::new(&lagscale);
     lagscale.ready().await;
     bed.available(API_SERVICE).await;
@@ -133,7 +133,7 @@ async fn besiege(bed: &Bed, lagscale: &mut Lagscale, besieged: &Besieged) -> Opt
     let tenant = tenant::begin(bed, &stop).await;
     let mut wrong = besieged.watch(bed, lagscale, LASTS).await;
     // Ready although a hundred objects are not read yet, and will not be.
-    let mut second = bed.lagscale(&besieged::shipped(), &[], &BTreeMap::new());
+    let mut second = bed.lagscale(&bed::shipped(), &[], &BTreeMap::new());
     second.ready().await;
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let (mut took, unanswered) = asking.await.unwrap();

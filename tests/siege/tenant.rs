@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use bed::Bed;
+use bed::{Bed, list};
 use kube::{
     Api, Client,
     api::{ApiResource, DeleteParams, DynamicObject, PostParams},
@@ -79,18 +79,6 @@ async fn made(client: &Client, object: &Value) -> bool {
     api.create(&PostParams::default(), &object).await.is_ok()
 }
 
-fn list(of: impl Fn(usize) -> String, most: usize) -> String {
-    let mut text = of(0);
-    for piece in (1..).map(of) {
-        if text.len() + 1 + piece.len() > most {
-            break;
-        }
-        text.push(',');
-        text.push_str(&piece);
-    }
-    text
-}
-
 fn objects(namespace: &str) -> Vec<Value> {
     let scaled = |name: &str, spec: Value| {
         json!({
@@ -120,24 +108,24 @@ fn objects(namespace: &str) -> Vec<Value> {
     let mut objects = vec![
         one(
             "patterns-15k",
-            kafka("topics", list(|n| format!("\\w{n}"), 15_000)),
+            kafka("topics", list(15_000, |n| format!("\\w{n}"))),
         ),
         one(
             "patterns",
-            kafka("topics", list(|n| format!("\\w{n}"), LARGEST)),
+            kafka("topics", list(LARGEST, |n| format!("\\w{n}"))),
         ),
         one(
             "repeats",
-            kafka("topics", list(|n| format!("(a{{100}}){{100}}{n}"), 8_000)),
+            kafka("topics", list(8_000, |n| format!("(a{{100}}){{100}}{n}"))),
         ),
-        one("names", kafka("topics", list(|n| format!("t{n}"), LARGEST))),
+        one("names", kafka("topics", list(LARGEST, |n| format!("t{n}")))),
         one(
             "ranges",
             kafka("partitionLimitation", "0-99999,".repeat(LARGEST / 8)),
         ),
         one(
             "servers",
-            kafka("bootstrapServers", list(|n| format!("b{n}:9092"), LARGEST)),
+            kafka("bootstrapServers", list(LARGEST, |n| format!("b{n}:9092"))),
         ),
         many("crons", 5_000, &|n| {
             json!({"type": "cron", "metadata": {

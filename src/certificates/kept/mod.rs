@@ -41,7 +41,7 @@ pub struct Kept {
     pub certificate: String,
     /// Its key.
     pub key: String,
-    /// What follows the path of a webhook that only kube-apiserver is told: 128 random bits in hexadecimal.
+    /// The end of a webhook's path, told only to kube-apiserver: 128 random bits in hexadecimal.
     pub secret_path: String,
 }
 

@@ -16,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::Finding;
 use crate::{
     certificates::{Owner, Registration},
-    controller::{KedaRules, keda_leases},
+    controller::{KEDA_LEASE, KedaRules, keda_leases},
     server::API_SERVICE,
 };
 
@@ -26,8 +26,6 @@ const CRDS: [&str; 4] = [
     "clustertriggerauthentications.keda.sh",
     "lagmetrics.lagscale.io",
 ];
-/// What a KEDA's Lease is usually called.
-const LEASE: &str = "operator.keda.sh";
 const SOON_DAYS: i64 = 14;
 const APPLY: &str = "kubectl apply --server-side -k manifests";
 
@@ -246,7 +244,7 @@ async fn keda(client: &Client) -> Vec<Finding> {
             let fix = format!("kubectl scale deployment -n {namespace} keda-operator --replicas=0");
             return Some(Finding::fail(what, found, fix));
         }
-        let usual = lease == LEASE;
+        let usual = lease == KEDA_LEASE;
         usual.then(|| {
             let found = format!("{holder} renews a Lease {namespace}/{lease}, where no KEDA is known to be");
             let fix = "if it is a KEDA of the same objects, name its namespace by --keda-namespace; else nothing";

@@ -99,7 +99,7 @@ async fn scaled_objects(client: &Client) -> Vec<Finding> {
 struct Authentications {
     /// What is not supported of each, by namespace, empty for the cluster's kind, and name.
     unsupported: BTreeMap<(String, String), Vec<&'static str>>,
-    /// Those of the cluster by name.
+    /// The ClusterTriggerAuthentications by name.
     cluster: BTreeMap<String, ClusterTriggerAuthentication>,
 }
 

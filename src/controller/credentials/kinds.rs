@@ -17,12 +17,12 @@ pub(super) enum Kind {
     StatefulSets,
 }
 
-/// Whether a watch tells of changes.
+/// True where a watch tells of changes.
 pub(super) fn is_watched(reference: &Reference) -> bool {
     kind(reference).is_some()
 }
 
-/// What moves when the content does: a workload's status is none of it.
+/// A text that changes when the content does; a workload's status is not part of it.
 pub(super) fn version(reference: &Reference, metadata: &ObjectMeta) -> String {
     match (reference, metadata.generation) {
         (Reference::Workload(_), Some(generation)) => {

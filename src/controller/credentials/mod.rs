@@ -203,7 +203,7 @@ impl Fetcher {
 }
 
 impl Followed {
-    /// What was read, unless there is no room for it.
+    /// The content that was read, or an error where there is no room for it.
     fn fitting(&self, reference: &Reference, fetch: Fetch, room: &Room) -> Result<Fetch, String> {
         let namespace = reference.namespace().unwrap_or_default();
         let refused = match &fetch {

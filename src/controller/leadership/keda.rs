@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{
     lease::Observed,
-    places::{self, KedaRules, LEASE, Place},
+    places::{self, KEDA_LEASE, KedaRules, Place},
 };
 use crate::{telemetry::Said, text::api_error};
 
@@ -124,7 +124,7 @@ async fn leases(client: &Client, places: &BTreeSet<Place>) -> Result<Vec<(Place,
 /// Tells of Leases like KEDA's where no KEDA is known to be: anybody may make one, and it may be a KEDA that nobody told of.
 async fn tell_elsewhere(client: &Client, places: &BTreeSet<Place>, said: &mut Said) {
     let api: Api<Lease> = Api::all(client.clone());
-    let params = ListParams::default().fields(&format!("metadata.name={LEASE}"));
+    let params = ListParams::default().fields(&format!("metadata.name={KEDA_LEASE}"));
     // It is told by whoever may see it: without the right to list them nothing is missed that counts.
     let Ok(found) = api.list(&params.limit(MOST)).await else {
         return;
@@ -141,7 +141,7 @@ async fn tell_elsewhere(client: &Client, places: &BTreeSet<Place>, said: &mut Sa
         tracing::warn!(
             namespaces = named.join(", "),
             count = others.len(),
-            "a Lease {LEASE} is held where no KEDA is known to be, and stops nothing here; if that is a KEDA of the same objects, name its namespace by --keda-namespace"
+            "a Lease {KEDA_LEASE} is held where no KEDA is known to be, and stops nothing here; if that is a KEDA of the same objects, name its namespace by --keda-namespace"
         );
     }
 }
@@ -150,7 +150,7 @@ fn complain(said: &mut Said, error: &str) {
     if said.is_news(error) {
         tracing::warn!(
             error,
-            "cannot see whether a KEDA operator is alive; until that was seen, nothing is written. Needed: get on leases.coordination.k8s.io named as KEDA's (--leader-election-id of its Deployment, or {LEASE}), or --write-beside-keda"
+            "cannot see whether a KEDA operator is alive; until that was seen, nothing is written. Needed: get on leases.coordination.k8s.io named as KEDA's (--leader-election-id of its Deployment, or {KEDA_LEASE}), or --write-beside-keda"
         );
     }
 }
@@ -214,7 +214,7 @@ mod tests {
             }),
             ..Lease::default()
         };
-        ((namespace.into(), LEASE.into()), lease)
+        ((namespace.into(), KEDA_LEASE.into()), lease)
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         };
         let alive = Keda::Alive {
             namespace: "keda".into(),
-            lease: LEASE.into(),
+            lease: KEDA_LEASE.into(),
             holder: "k".into(),
         };
         assert_eq!(judged(0, vec![]), Keda::Gone);

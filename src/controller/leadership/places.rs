@@ -16,7 +16,7 @@ use kube::{
 use crate::resources::names::OPERATOR;
 
 /// KEDA's `--leader-election-id` where nothing else is said.
-pub(super) const LEASE: &str = "operator.keda.sh";
+pub const KEDA_LEASE: &str = "operator.keda.sh";
 /// Where KEDA's documentation and OLM's catalogues put it.
 const USUAL: [&str; 2] = ["keda", "openshift-keda"];
 const CRD: &str = "scaledobjects.keda.sh";
@@ -92,7 +92,7 @@ async fn of_operator(client: &Client, namespace: &str) -> Result<Vec<String>, Er
     let found = readable(found.map(Some))?;
     let mut leases: Vec<String> = found.iter().flatten().filter_map(lease_of).collect();
     if leases.is_empty() {
-        leases.push(LEASE.to_owned());
+        leases.push(KEDA_LEASE.to_owned());
     }
     Ok(leases)
 }
@@ -119,7 +119,7 @@ fn lease_of(deployment: &Deployment) -> Option<String> {
             return Some(value.to_owned());
         }
     }
-    Some(LEASE.to_owned())
+    Some(KEDA_LEASE.to_owned())
 }
 
 fn is_operator(container: &Container) -> bool {
@@ -145,7 +145,7 @@ mod tests {
             lease(&json!({"name": "keda-operator", "command": ["/keda"], "args": args}))
         };
         for (args, expected) in [
-            (&["--leader-elect", "--zap-log-level=info"][..], LEASE),
+            (&["--leader-elect", "--zap-log-level=info"][..], KEDA_LEASE),
             (
                 &["--leader-election-id=team.keda.sh", "--leader-elect"],
                 "team.keda.sh",
@@ -155,9 +155,9 @@ mod tests {
                 &["--leader-elect", "--leader-election-id", "team.keda.sh"],
                 "team.keda.sh",
             ),
-            (&["--leader-election-id="], LEASE),
-            (&["--leader-election-id"], LEASE),
-            (&["--leader-election-id-of-another=x"], LEASE),
+            (&["--leader-election-id="], KEDA_LEASE),
+            (&["--leader-election-id"], KEDA_LEASE),
+            (&["--leader-election-id-of-another=x"], KEDA_LEASE),
         ] {
             assert_eq!(chart(args).as_deref(), Some(expected), "{args:?}");
         }

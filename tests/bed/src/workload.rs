@@ -1,27 +1,12 @@
 //! The sample workload on a bed: the pump as a process, the consumer as a container, and how many consumers are busy.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::{Bed, Child, Kafka, http, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A built example beside `binary`; panics with what builds it.
-pub fn example(binary: &Path, name: &str) -> PathBuf {
-    let path = binary.with_file_name("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo build --examples`",
-        path.display()
-    );
-    path
-}
 
 /// A container that runs the consumer; its credential is the Secret `secret` of its namespace.
 pub fn consumer(program: &Path, kafka: &Kafka, secret: &str, args: &[String]) -> Value {
