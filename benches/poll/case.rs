@@ -52,14 +52,7 @@ impl Case {
                 fingerprint: security.fingerprint(),
             };
             let demand = demand(&topic(number));
-            manager.ask(
-                "",
-                &key,
-                &group(number).into(),
-                Some(demand),
-                security,
-                None,
-            );
+            manager.ask("", &key, &group(number).into(), demand, security, None);
         }
         // The engine holds the last picture of each cluster, and so does this.
         let mut held = HashMap::new();

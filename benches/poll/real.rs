@@ -68,7 +68,7 @@ async fn measure() -> Value {
     for number in 0..GROUPS {
         let group: Arc<str> = format!("group-{number}").into();
         let demand = demand(&topic(number));
-        manager.ask("", &key, &group, Some(demand), &security, None);
+        manager.ask("", &key, &group, demand, &security, None);
     }
     let pairs = GROUPS * usize::try_from(PARTITIONS).unwrap();
     let mut held = HashMap::new();

@@ -127,14 +127,7 @@ impl Brokers {
         for kafka in &self.triggers {
             let demand = GroupDemand::new(&kafka.topics, kafka.isolation, EVERY);
             let group = &kafka.group;
-            manager.ask(
-                "",
-                &self.cluster,
-                group,
-                Some(demand),
-                &kafka.security,
-                None,
-            );
+            manager.ask("", &self.cluster, group, demand, &kafka.security, None);
         }
         Looks {
             _manager: manager,

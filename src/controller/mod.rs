@@ -1,38 +1,16 @@
 //! Watches in, decisions applied. One task owns all objects; writes run beside it, one at a time for each object.
 
-mod account;
-mod apply;
-mod asked;
-mod changes;
+mod authentication_status;
 mod credentials;
-mod dependents;
 mod engine;
 mod guarded;
-mod hpa_writes;
-mod index;
-mod keys;
-mod labels;
-mod lag_metrics;
-mod lag_part;
 mod leadership;
-mod lookup;
-mod object;
-mod origins;
-mod ownership;
-mod pace;
-mod planning;
-mod publish;
+mod objects;
 mod questions;
-mod release;
 mod resolve;
-mod rotation;
-mod status;
-mod status_writes;
-mod target;
-mod teller;
-mod users;
+mod stores;
 mod watches;
-mod work;
+mod write;
 
 pub use credentials::CredentialRules;
 pub use engine::{Controller, Parts};

@@ -7,7 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::keys::ObjectKey;
+use super::objects::ObjectKey;
 use crate::scaling::Explanation;
 
 /// Questions under way; one more waits.
@@ -39,7 +39,7 @@ impl Questions {
     /// The account of a ScaledObject; nothing where there is no such object here.
     pub async fn explain(&self, namespace: &str, name: &str) -> Option<Explanation> {
         let (answer, answered) = oneshot::channel();
-        let key = (namespace.to_owned(), name.to_owned());
+        let key = ObjectKey::scaled_object(namespace, name);
         let asked = async {
             self.0.send(Question { key, answer }).await.ok()?;
             answered.await.ok()?

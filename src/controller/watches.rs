@@ -19,9 +19,9 @@ use tokio::{
 };
 
 use super::{
-    changes::Change,
     guarded::{Guarded, Unreadable},
-    keys::{self, ObjectKey},
+    objects::{Change, NamespacedName, ObjectKey},
+    stores::Stores,
 };
 use crate::{
     resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
@@ -32,11 +32,7 @@ use crate::{
 
 /// All stores, filled by tasks that end with it.
 pub(super) struct Watches {
-    pub(super) objects: Store<ScaledObject>,
-    pub(super) authentications: Store<TriggerAuthentication>,
-    pub(super) cluster_authentications: Store<ClusterTriggerAuthentication>,
-    pub(super) hpas: Store<HorizontalPodAutoscaler>,
-    pub(super) lag_metrics: Store<LagMetric>,
+    pub(super) stores: Stores,
     /// The API server does not know the kind: its CRD is not applied, and nobody waits for it.
     lag_metrics_unknown: watch::Receiver<bool>,
     tasks: JoinSet<()>,
@@ -54,22 +50,21 @@ impl Watches {
         let all = Api::all(client.clone());
         let (unknown, lag_metrics_unknown) = watch::channel(false);
         let (nowhere, _) = watch::channel(false);
-        Self {
-            objects: reflect(
+        let stores = Stores {
+            scaled_objects: reflect(
                 scoped(client, namespace),
-                Change::Object,
+                |(namespace, name)| Change::Object(ObjectKey::scaled_object(&namespace, &name)),
                 (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             lag_metrics: reflect(
                 scoped(client, namespace),
-                |key| Change::Object(keys::of_lag_metric(key)),
+                |(namespace, name)| Change::Object(ObjectKey::lag_metric(&namespace, &name)),
                 (changes, counts),
                 &unknown,
                 &mut tasks,
             ),
-            lag_metrics_unknown,
             authentications: reflect(
                 scoped(client, namespace),
                 Change::Authentication,
@@ -91,21 +86,26 @@ impl Watches {
                 &nowhere,
                 &mut tasks,
             ),
+        };
+        Self {
+            stores,
+            lag_metrics_unknown,
             tasks,
         }
     }
 
     /// Returns once every first list is in; `false` if a watch ended for good before.
     pub(super) async fn synced(&self) -> bool {
+        let stores = &self.stores;
         let (a, b, c, d) = tokio::join!(
-            self.objects.wait_until_ready(),
-            self.authentications.wait_until_ready(),
-            self.hpas.wait_until_ready(),
-            self.cluster_authentications.wait_until_ready(),
+            stores.scaled_objects.wait_until_ready(),
+            stores.authentications.wait_until_ready(),
+            stores.hpas.wait_until_ready(),
+            stores.cluster_authentications.wait_until_ready(),
         );
         let mut unknown = self.lag_metrics_unknown.clone();
         tokio::select! {
-            _ = self.lag_metrics.wait_until_ready() => {}
+            _ = stores.lag_metrics.wait_until_ready() => {}
             _ = unknown.wait_for(|unknown| *unknown) => {}
         }
         a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && !self.tasks.is_empty()
@@ -147,7 +147,7 @@ where
 
 fn reflect<K>(
     api: Api<Guarded<K>>,
-    change: fn(ObjectKey) -> Change,
+    change: fn(NamespacedName) -> Change,
     (changes, counts): (&mpsc::UnboundedSender<Change>, &Counts),
     unknown: &watch::Sender<bool>,
     tasks: &mut JoinSet<()>,

@@ -63,13 +63,10 @@ impl Manager {
         namespace: &str,
         cluster: &ClusterKey,
         group: &Arc<str>,
-        demand: Option<GroupDemand>,
+        demand: GroupDemand,
         security: &Security,
         history: Option<Arc<GroupPicture>>,
     ) {
-        let Some(demand) = demand else {
-            return self.change(cluster, group, None);
-        };
         let poller = self.tasks.entry(cluster.clone()).or_insert_with(|| {
             let (demand, asked) = watch::channel(ClusterDemand::default());
             let (credential, dialled) = watch::channel(Some(Arc::new(security.clone())));

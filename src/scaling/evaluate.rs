@@ -1,21 +1,18 @@
 //! One object against what is known now: for every metric the value to serve or why it is withheld, and the maxReplicas
 //! its HPA is to have.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
 
 use super::{
-    Cut, Evaluation, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source, Surroundings,
-    composite, known,
+    Cut, Evaluation, KafkaSource, Live, Pictures, Plan, Recalled, SHORTEST_SAMPLE, Settings,
+    Source, Surroundings, composite,
     memory::Memory,
     reading::{Readout, read},
     source::{fall_back, of_cron, of_kafka},
 };
 use crate::{
     lag::Moment,
-    poll::{ClusterKey, Picture, Trouble},
+    poll::{Picture, Trouble},
     triggers::{Cron, Kafka},
 };
 
@@ -28,7 +25,7 @@ enum Read<'a> {
 /// Evaluates `plan`.
 pub fn evaluate(
     plan: &Plan,
-    pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+    pictures: &Pictures,
     around: &Surroundings,
     memory: &mut Memory,
     settings: Settings,
@@ -39,19 +36,19 @@ pub fn evaluate(
     let mut reads = Vec::new();
     for (index, trigger) in plan.triggers.iter().enumerate() {
         let read = match &trigger.source {
-            Ok(Source::Kafka {
-                kafka,
-                cluster,
-                former,
-                metric,
-                ..
-            }) => {
+            Ok(Source::Kafka(source)) => {
+                let KafkaSource {
+                    kafka,
+                    cluster,
+                    former,
+                    metric,
+                    ..
+                } = source;
                 let keys = || [cluster].into_iter().chain(former);
-                let group = |key| known(pictures, key, &kafka.group);
+                let group = |key| pictures.group(key, &kafka.group);
                 let mut groups = keys().filter_map(group);
                 let known = memory.of(index, kafka, plan, metric);
-                let picture = |key| pictures.get(key).map(AsRef::as_ref);
-                let read = |key| readout(kafka, picture(key), plan, &known.recalled, now);
+                let read = |key| readout(kafka, pictures.get(key), plan, &known.recalled, now);
                 let mut readout = read(cluster);
                 let tried = readout.tried || groups.any(|g| g.polled);
                 polled &= kafka.withheld.is_some() || tried;
@@ -160,7 +157,7 @@ fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
     let mut largest = Some(0);
     for (index, trigger) in plan.triggers.iter().enumerate() {
         let bound = match &trigger.source {
-            Ok(Source::Kafka { kafka, .. }) if !kafka.allow_idle_consumers => {
+            Ok(Source::Kafka(source)) if !source.kafka.allow_idle_consumers => {
                 memory.triggers.get(&index).and_then(|t| t.bound.value())
             }
             Ok(Source::Cron { cron, .. }) => Some(cron.desired),

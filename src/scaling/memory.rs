@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, Source, fallback::Failures};
+use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failures};
 use crate::{
     kafka::{Address, Topics},
     lag::Moment,
@@ -96,10 +96,9 @@ impl Memory {
     #[must_use]
     pub fn taken_over(mut self, plan: &Plan) -> Self {
         for (index, known) in &mut self.triggers {
-            if let Some(Ok(Source::Kafka { metric, .. })) =
-                plan.triggers.get(*index).map(|t| &t.source)
-            {
-                known.failures = known.failures.or_more(Failures::restored(plan, metric));
+            if let Some(source) = plan.triggers.get(*index).and_then(|t| t.kafka()) {
+                let restored = Failures::restored(plan, &source.metric);
+                known.failures = known.failures.or_more(restored);
             }
         }
         self

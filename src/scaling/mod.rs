@@ -41,8 +41,8 @@ pub use live::{FIELD_MANAGER, Live, difference, keep_managed, tolerance};
 pub use memory::Memory;
 pub use modifiers::{COMPOSITE, Modifiers};
 pub use pause::Pause;
-pub(crate) use pictures::known;
-pub use plan::{External, Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, hpa_name};
+pub use pictures::Pictures;
+pub use plan::{External, KafkaSource, Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, hpa_name};
 pub use reading::{Readout, read};
 pub use remember::{
     Recalled, complete, forgets, remember, remembered_partitions, remembered_topics,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     poll::ClusterKey,
     resources::{self, ScaledObject},
-    triggers::{Cron, Kafka, MetricType, Resource},
+    triggers::{Cron, Kafka, MetricType, Resource, Trigger},
 };
 
 /// Shortest sample interval; a smaller pollingInterval reads no faster.
@@ -90,18 +90,7 @@ impl PlannedTrigger {
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Lag.
-    Kafka {
-        /// The trigger.
-        kafka: Arc<Kafka>,
-        /// How the HPA compares it.
-        metric_type: MetricType,
-        /// Whose brokers, with whose credential.
-        cluster: ClusterKey,
-        /// Cluster key of the previous credential value, until the current one has completed a reading.
-        former: Option<ClusterKey>,
-        /// The name it is served under.
-        metric: Arc<str>,
-    },
+    Kafka(KafkaSource),
     /// A time of the day.
     Cron {
         /// The trigger.
@@ -113,6 +102,21 @@ pub enum Source {
     },
     /// The HPA reads it by itself.
     Resource(Resource),
+}
+
+/// Lag that is read from Kafka.
+#[derive(Clone, Debug)]
+pub struct KafkaSource {
+    /// The trigger.
+    pub kafka: Arc<Kafka>,
+    /// How the HPA compares it.
+    pub metric_type: MetricType,
+    /// Whose brokers, with whose credential.
+    pub cluster: ClusterKey,
+    /// Cluster key of the previous credential value, until the current one has completed a reading.
+    pub former: Option<ClusterKey>,
+    /// The name it is served under.
+    pub metric: Arc<str>,
 }
 
 /// What an HPA asks of a source.
@@ -127,16 +131,34 @@ pub struct External<'a> {
 }
 
 impl Source {
+    /// The source that the trigger at `index` reads.
+    #[must_use]
+    pub fn new(index: usize, trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Kafka(kafka, metric_type) => Self::Kafka(KafkaSource {
+                cluster: ClusterKey {
+                    bootstrap: kafka.bootstrap.clone(),
+                    fingerprint: kafka.security.fingerprint(),
+                },
+                former: None,
+                metric: kafka.metric_name(index).into(),
+                kafka: (*kafka).into(),
+                metric_type,
+            }),
+            Trigger::Cron(cron, metric_type) => Self::Cron {
+                metric: cron.metric_name(index).into(),
+                cron: cron.into(),
+                metric_type,
+            },
+            Trigger::Resource(resource) => Self::Resource(resource),
+        }
+    }
+
     /// The external metric of it; `None` where the HPA reads it by itself.
     #[must_use]
     pub fn external(&self) -> Option<External<'_>> {
         let (metric, threshold, metric_type) = match self {
-            Self::Kafka {
-                kafka,
-                metric,
-                metric_type,
-                ..
-            } => (metric, kafka.threshold, *metric_type),
+            Self::Kafka(source) => (&source.metric, source.kafka.threshold, source.metric_type),
             Self::Cron {
                 metric,
                 metric_type,
@@ -152,7 +174,31 @@ impl Source {
     }
 }
 
+impl PlannedTrigger {
+    /// What it reads from Kafka, if it does.
+    #[must_use]
+    pub fn kafka(&self) -> Option<&KafkaSource> {
+        match &self.source {
+            Ok(Source::Kafka(source)) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// What it reads from Kafka, if it does.
+    pub fn kafka_mut(&mut self) -> Option<&mut KafkaSource> {
+        match &mut self.source {
+            Ok(Source::Kafka(source)) => Some(source),
+            _ => None,
+        }
+    }
+}
+
 impl Plan {
+    /// Everything that is read from Kafka.
+    pub fn kafka_sources(&self) -> impl Iterator<Item = &KafkaSource> {
+        self.triggers.iter().filter_map(PlannedTrigger::kafka)
+    }
+
     /// What the HPA asks of a trigger; `None` where it reads it by itself, or where there is nothing to ask.
     pub(super) fn external(&self, index: usize) -> Option<External<'_>> {
         self.triggers.get(index)?.source.as_ref().ok()?.external()

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use super::{Plan, Source, known};
+use super::{KafkaSource, Pictures, Plan};
 use crate::{
     lag::{Mark, Track},
-    poll::{ClusterKey, Picture, Slot},
+    poll::Slot,
     resources::Remembered,
     triggers::Kafka,
 };
@@ -19,25 +19,13 @@ const ID: usize = 2;
 
 /// Where the groups of `plan` stand, by metric; nothing of a trigger that has never been read.
 #[must_use]
-pub fn remember(
-    plan: &Plan,
-    pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
-) -> BTreeMap<String, Remembered> {
+pub fn remember(plan: &Plan, pictures: &Pictures) -> BTreeMap<String, Remembered> {
     let mut all = BTreeMap::new();
     let mut left = MOST;
-    for trigger in &plan.triggers {
-        let Ok(Source::Kafka {
-            kafka,
-            cluster,
-            former,
-            metric,
-            ..
-        }) = &trigger.source
-        else {
-            continue;
-        };
-        let whose = former.as_ref().unwrap_or(cluster);
-        let Some(group) = known(pictures, whose, &kafka.group) else {
+    for source in plan.kafka_sources() {
+        let KafkaSource { kafka, metric, .. } = source;
+        let whose = source.former.as_ref().unwrap_or(&source.cluster);
+        let Some(group) = pictures.group(whose, &kafka.group) else {
             continue;
         };
         let known_before = Recalled::restored(plan, kafka, metric);
@@ -70,10 +58,8 @@ pub fn remember(
 /// Whether `remembered` lacks what could be remembered of a trigger.
 #[must_use]
 pub fn forgets(plan: &Plan, remembered: &BTreeMap<String, Remembered>) -> bool {
-    plan.triggers.iter().any(|t| match &t.source {
-        Ok(Source::Kafka { kafka, metric, .. }) => !is_of(remembered.get(&**metric), &kafka.group),
-        _ => false,
-    })
+    let mut sources = plan.kafka_sources();
+    sources.any(|s| !is_of(remembered.get(&*s.metric), &s.kafka.group))
 }
 
 /// `remembered` with what is `new` for triggers that it lacks: while a workload sleeps, what was written stands.

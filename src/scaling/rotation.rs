@@ -1,22 +1,14 @@
 //! A credential's value changes behind the same reference: until the new one has read everything, what the
 //! former one reads is served, and what is wrong with the new one is told.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Plan, Readout, Source, known};
-use crate::{
-    lag::Moment,
-    poll::{ClusterKey, Picture},
-};
+use super::{Pictures, Plan, Readout};
+use crate::{lag::Moment, poll::ClusterKey};
 
 /// Lets each trigger of `plan` go on with the readings of the value that its credential had in `before`, as far as there are
 /// some. `same` says of which triggers the reference is the same as it was.
-pub fn follow(
-    plan: &mut Plan,
-    before: &Plan,
-    pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
-    same: impl Fn(usize) -> bool,
-) {
+pub fn follow(plan: &mut Plan, before: &Plan, pictures: &Pictures, same: impl Fn(usize) -> bool) {
     let (now, then) = (&plan.object.spec, &before.object.spec);
     if now.scale_target_ref != then.scale_target_ref {
         return;
@@ -24,42 +16,25 @@ pub fn follow(
     let written = now.triggers.iter().zip(&then.triggers);
     let triggers = plan.triggers.iter_mut().zip(&before.triggers);
     for (index, ((trigger, old), (a, b))) in triggers.zip(written).enumerate() {
-        let (
-            Ok(Source::Kafka {
-                kafka,
-                cluster,
-                former,
-                ..
-            }),
-            Ok(Source::Kafka {
-                kafka: kafka_before,
-                cluster: cluster_before,
-                former: former_before,
-                ..
-            }),
-        ) = (&mut trigger.source, &old.source)
-        else {
+        let Some((source, old)) = trigger.kafka_mut().zip(old.kafka()) else {
             continue;
         };
-        let withheld = kafka.withheld.is_some() || kafka_before.withheld.is_some();
+        let (kafka, cluster) = (&source.kafka, &source.cluster);
+        let withheld = kafka.withheld.is_some() || old.kafka.withheld.is_some();
         let place = (&kafka.group, &cluster.bootstrap);
-        if withheld
-            || a != b
-            || place != (&kafka_before.group, &cluster_before.bootstrap)
-            || !same(index)
+        if withheld || a != b || place != (&old.kafka.group, &old.cluster.bootstrap) || !same(index)
         {
             continue;
         }
         let has_read = |key: &&ClusterKey| {
-            let group = known(pictures, key, &kafka.group);
+            let group = pictures.group(key, &kafka.group);
             group.is_some_and(|g| g.read.is_some())
         };
         // Whichever of the values before has read last.
-        let before = former_before.iter().chain([cluster_before]);
-        let before = before.filter(|key| *key != &*cluster).filter(has_read);
-        let at =
-            |key: &&ClusterKey| known(pictures, key, &kafka.group).and_then(|g| Some(g.read?.at));
-        *former = before.max_by_key(at).cloned();
+        let before = old.former.iter().chain([&old.cluster]);
+        let before = before.filter(|key| *key != cluster).filter(has_read);
+        let at = |key: &&ClusterKey| Some(pictures.group(key, &kafka.group)?.read?.at);
+        source.former = before.max_by_key(at).cloned();
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     poll::{ClusterKey, GroupPicture},
-    scaling::{Evaluation, Plan, PlannedTrigger, Source},
+    scaling::{Evaluation, Plan, PlannedTrigger},
     sharded::Sharded,
     triggers::Kafka,
 };
@@ -102,8 +102,6 @@ impl ObjectSample {
 
 /// What a trigger asks Kafka, and where, if it does.
 fn asks(trigger: &PlannedTrigger) -> Option<(&Kafka, &ClusterKey)> {
-    match trigger.source.as_ref().ok()? {
-        Source::Kafka { kafka, cluster, .. } => Some((kafka, cluster)),
-        Source::Cron { .. } | Source::Resource(_) => None,
-    }
+    let source = trigger.kafka()?;
+    Some((&source.kafka, &source.cluster))
 }

@@ -8,15 +8,14 @@ use std::{
 };
 
 use lagscale::{
-    kafka::Address,
     lag::{Moment, Reading, Track},
     poll::{ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
     resources::{Condition, ScaledObject},
     scaling::{
-        Account, Activity, Evaluation, Explanation, Health, Live, Memory, Move, Plan,
+        Account, Activity, Evaluation, Explanation, Health, Live, Memory, Move, Pictures, Plan,
         PlannedTrigger, Settings, Source, Surroundings, conditions, evaluate, explain,
     },
-    triggers::{self, Parameters, Sources, Trigger},
+    triggers::{self, Parameters, Sources},
 };
 use serde_json::{Value, json};
 
@@ -33,7 +32,7 @@ pub struct Bench {
     pub now: Moment,
     pub picture: Option<Picture>,
     /// What other values of the credential read.
-    pub others: BTreeMap<ClusterKey, Arc<Picture>>,
+    pub others: Pictures,
     pub live: Option<Live>,
     /// Replicas of the workload, and those that are ready.
     pub replicas: Option<i32>,
@@ -75,21 +74,11 @@ impl Bench {
             parameters: &none,
         };
         let parsed = triggers::parse("kafka", sources, metric_type).unwrap();
-        let Trigger::Kafka(kafka, metric_type) = parsed else {
+        let source = Source::new(0, parsed);
+        let Source::Kafka(kafka) = &source else {
             panic!("a kafka trigger");
         };
-        let bootstrap: Arc<[Address]> = kafka.bootstrap.clone();
-        let key = ClusterKey {
-            bootstrap,
-            fingerprint: kafka.security.fingerprint(),
-        };
-        let source = Source::Kafka {
-            cluster: key.clone(),
-            former: None,
-            metric: kafka.metric_name(0).into(),
-            kafka: (*kafka).into(),
-            metric_type,
-        };
+        let key = kafka.cluster.clone();
         let triggers = vec![PlannedTrigger::new(trigger, Ok(source))];
         Self {
             plan: Plan::new(object, triggers),
@@ -97,7 +86,7 @@ impl Bench {
             memory: Memory::default(),
             now: Moment::now(),
             picture: None,
-            others: BTreeMap::new(),
+            others: Pictures::default(),
             live: None,
             replicas: None,
             ready: None,
@@ -171,9 +160,10 @@ impl Bench {
     }
 
     pub fn evaluate(&mut self) -> Evaluation {
-        let picture = self.picture.clone().into_iter();
         let mut pictures = self.others.clone();
-        pictures.extend(picture.map(|p| (self.key.clone(), Arc::new(p))));
+        if let Some(picture) = self.picture.clone() {
+            pictures.insert(self.key.clone(), picture.into());
+        }
         let around = Surroundings {
             live: self.live.clone(),
             replicas: self.replicas,

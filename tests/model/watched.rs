@@ -1,16 +1,11 @@
 //! One life as the test watches it: the object that reads it, what the oracle knows, and what a reading has to be.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Instant};
 
 use lagscale::{
     lag::{Isolation, Moment, Policy, Track},
     poll::{ClusterKey, GroupDemand, GroupPicture, Picture},
-    scaling::{Activity, Evaluation, Memory, Plan, Settings, Source, Surroundings, evaluate},
+    scaling::{Activity, Evaluation, Memory, Pictures, Plan, Settings, Surroundings, evaluate},
 };
 use serde_json::json;
 
@@ -53,9 +48,7 @@ impl Watched {
             Mode::All => {}
         }
         let mut plan = Bench::with(&json!({"minReplicaCount": 0}), &metadata).plan;
-        if let Ok(Source::Kafka { cluster, .. }) = &mut plan.triggers[0].source {
-            *cluster = key.clone();
-        }
+        plan.triggers[0].kafka_mut().unwrap().cluster = key.clone();
         let truth = Truth::new(life, BROKERS);
         Self {
             life: life.clone(),
@@ -73,9 +66,7 @@ impl Watched {
     }
 
     pub fn demand(&self) -> GroupDemand {
-        let Ok(Source::Kafka { kafka, .. }) = &self.plan.triggers[0].source else {
-            panic!("a kafka trigger");
-        };
+        let kafka = &self.plan.triggers[0].kafka().unwrap().kafka;
         GroupDemand::new(&kafka.topics, kafka.isolation, EVERY)
     }
 
@@ -218,7 +209,11 @@ impl Watched {
     }
 
     fn evaluate(&mut self, key: &ClusterKey, picture: &Arc<Picture>, now: Moment) -> Evaluation {
-        let pictures = BTreeMap::from([(key.clone(), picture.clone())]);
+        let pictures = {
+            let mut pictures = Pictures::default();
+            pictures.insert(key.clone(), picture.clone());
+            pictures
+        };
         let settings = Settings {
             max_sample_age: PATIENCE,
             tolerance_milli: 100,

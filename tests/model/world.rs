@@ -93,7 +93,7 @@ pub async fn live(lives: &[Life], climate: Climate) -> Option<Broken> {
     put(&mut kafka.state(), &all);
     for watched in &all {
         let demand = watched.demand();
-        manager.ask("", &key, &watched.group, Some(demand), &security, None);
+        manager.ask("", &key, &watched.group, demand, &security, None);
     }
     let steps = lives.iter().map(|l| l.acts.len()).max().unwrap_or(0);
     for step in 0..=steps {

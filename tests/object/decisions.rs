@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::bench::{Bench, live, ready};
 use lagscale::{
     poll::{Slot, Trouble},
-    scaling::{Activity, Move, Source, next_move},
+    scaling::{Activity, Move, next_move},
 };
 use serde_json::json;
 
@@ -230,10 +230,8 @@ fn another_topic_in_a_trigger_s_place_inherits_nothing() {
     bench.read(&[(0, 100); 64]);
     bench.follow();
     assert_eq!(bench.evaluate().max, 64);
-    let Ok(Source::Kafka { kafka, .. }) = &mut bench.plan.triggers[0].source else {
-        panic!("a kafka trigger");
-    };
-    Arc::make_mut(kafka).topics.names = [Arc::from("other")].into();
+    let source = bench.plan.triggers[0].kafka_mut().unwrap();
+    Arc::make_mut(&mut source.kafka).topics.names = [Arc::from("other")].into();
     assert_eq!(bench.served(), Err("it has not been read yet".into()));
     assert_eq!(
         bench.evaluate().max,

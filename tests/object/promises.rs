@@ -7,7 +7,7 @@ use lagscale::{
     kafka::topics::{TopicPattern, Topics},
     lag::{Reading, Track},
     poll::{Listed, Slot, Taken, TopicPicture, Trouble},
-    scaling::{Activity, Live, Move, Source, floor, keeps_awake, next_move},
+    scaling::{Activity, Live, Move, floor, keeps_awake, next_move},
     triggers::Kafka,
 };
 use serde_json::json;
@@ -75,10 +75,8 @@ fn a_workload_that_is_asleep_is_woken_at_the_next_poll_and_says_so_meanwhile() {
 }
 
 fn kafka(bench: &mut Bench) -> &mut Kafka {
-    match &mut bench.plan.triggers[0].source {
-        Ok(Source::Kafka { kafka, .. }) => Arc::make_mut(kafka),
-        other => panic!("a kafka trigger, not {other:?}"),
-    }
+    let source = bench.plan.triggers[0].kafka_mut().unwrap();
+    Arc::make_mut(&mut source.kafka)
 }
 
 /// The trigger of `bench` reads by pattern, and these topics are on the list.

@@ -1,7 +1,7 @@
 //! A credential's value changes behind the same reference: what is served meanwhile, what is told, and what takes nothing over.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -12,7 +12,7 @@ use lagscale::{
         sasl::{Mechanism, Sasl},
     },
     poll::{ClusterKey, GroupPicture, Picture, Trouble},
-    scaling::{Plan, Source, follow, remember},
+    scaling::{Plan, follow, remember},
 };
 use serde_json::json;
 
@@ -43,27 +43,20 @@ fn key_of(bench: &Bench, password: &str) -> ClusterKey {
 fn use_password(bench: &mut Bench, password: &str) {
     bench.key = key_of(bench, password);
     let now = bench.key.clone();
-    let Ok(Source::Kafka {
-        cluster, former, ..
-    }) = &mut bench.plan.triggers[0].source
-    else {
-        panic!("a kafka trigger");
-    };
-    (*cluster, *former) = (now, None);
+    let source = bench.plan.triggers[0].kafka_mut().unwrap();
+    (source.cluster, source.former) = (now, None);
 }
 
 fn former(plan: &Plan) -> Option<&ClusterKey> {
-    let Ok(Source::Kafka { former, .. }) = &plan.triggers[0].source else {
-        panic!("a kafka trigger");
-    };
-    former.as_ref()
+    plan.triggers[0].kafka().unwrap().former.as_ref()
 }
 
 /// The value is replaced: what was read so far is the former one's, if the reference is the `same`.
 fn rotate(bench: &mut Bench, password: &str, same: bool) {
     let before = bench.plan.clone();
-    let picture = bench.picture.take().map(Arc::new);
-    bench.others.extend(picture.map(|p| (bench.key.clone(), p)));
+    if let Some(picture) = bench.picture.take() {
+        bench.others.insert(bench.key.clone(), picture.into());
+    }
     use_password(bench, password);
     follow(&mut bench.plan, &before, &bench.others, |_| same);
 }
@@ -72,7 +65,7 @@ fn rotate(bench: &mut Bench, password: &str, same: bool) {
 fn read_by(bench: &mut Bench, password: &str, pairs: &[(i64, i64)]) {
     let own = bench.picture.take();
     let former = key_of(bench, password);
-    bench.picture = bench.others.get(&former).map(|p| (**p).clone());
+    bench.picture = bench.others.get(&former).cloned();
     bench.read(pairs);
     let picture = bench.picture.take().unwrap();
     bench.others.insert(former, picture.into());
@@ -157,10 +150,8 @@ fn a_second_change_goes_on_with_the_value_that_still_reads() {
     // What the status remembers is what is served.
     let mut pictures = bench.others.clone();
     pictures.insert(bench.key.clone(), Arc::new(refused()));
-    let known = BTreeMap::from([(
-        key_of(&bench, "first"),
-        pictures[&key_of(&bench, "first")].clone(),
-    )]);
+    let mut known = pictures.clone();
+    known.retain(|key| *key == key_of(&bench, "first"));
     assert_eq!(
         remember(&bench.plan, &pictures),
         remember(&bench.plan, &known)
@@ -202,10 +193,8 @@ fn another_reference_or_another_trigger_takes_nothing_over() {
     let first = key_of(&bench(), "first");
     assert_eq!(changed(&|_| {}), Some(first));
     let kafka = |plan: &mut Plan, change: &dyn Fn(&mut lagscale::triggers::Kafka)| {
-        let Ok(Source::Kafka { kafka, .. }) = &mut plan.triggers[0].source else {
-            panic!("a kafka trigger");
-        };
-        change(Arc::make_mut(kafka));
+        let source = plan.triggers[0].kafka_mut().unwrap();
+        change(Arc::make_mut(&mut source.kafka));
     };
     assert_eq!(changed(&|p| kafka(p, &|k| k.group = "h".into())), None);
     let withheld = |p: &mut Plan| kafka(p, &|k| k.withheld = Some("no Secret".into()));

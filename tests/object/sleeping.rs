@@ -1,13 +1,13 @@
 //! From zero replicas, with time as an argument: what wakes a workload in each situation of a partition, and what a status
 //! remembers for whoever takes over while it sleeps.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::bench::{Bench, ready};
 use lagscale::{
     lag::{Reading, Track},
     resources::ScaledObjectStatus,
-    scaling::{Activity, Memory, Move, next_move, remember},
+    scaling::{Activity, Memory, Move, Pictures, next_move, remember},
 };
 use serde_json::json;
 
@@ -111,7 +111,8 @@ fn a_topic_made_anew_wakes_its_group_and_says_why() {
 fn restart(bench: &mut Bench, track: Track, now: Reading) {
     bench.change(0, |slot| slot.track = Some(track));
     let picture = bench.picture.clone().unwrap();
-    let pictures = BTreeMap::from([(bench.key.clone(), Arc::new(picture))]);
+    let mut pictures = Pictures::default();
+    pictures.insert(bench.key.clone(), picture.into());
     let status = ScaledObjectStatus {
         remembered: remember(&bench.plan, &pictures),
         ..ScaledObjectStatus::default()

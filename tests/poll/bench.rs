@@ -140,7 +140,7 @@ impl Bench {
                 .or_insert(demand);
         }
         for (group, demand) in &wanted {
-            let demand = Some(demand.clone());
+            let demand = demand.clone();
             let (key, security) = (&self.key, &self.security);
             self.manager.ask("", key, group, demand, security, None);
         }
@@ -154,8 +154,7 @@ impl Bench {
     pub fn ask(&mut self, group: &str, demand: GroupDemand) {
         let group: Arc<str> = group.into();
         let (key, security) = (&self.key, &self.security);
-        self.manager
-            .ask("", key, &group, Some(demand), security, None);
+        self.manager.ask("", key, &group, demand, security, None);
         self.asked.insert(group);
     }
 

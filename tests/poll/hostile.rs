@@ -165,19 +165,12 @@ async fn a_namespace_that_dials_too_many_brokers_takes_no_connection_of_another(
         }
     };
     let (mine, other) = (key(0), key(1));
-    manager.ask(
-        "mine",
-        &mine,
-        &"g".into(),
-        Some(demand()),
-        &bench.security,
-        None,
-    );
+    manager.ask("mine", &mine, &"g".into(), demand(), &bench.security, None);
     manager.ask(
         "other",
         &other,
         &"g".into(),
-        Some(demand()),
+        demand(),
         &bench.security,
         None,
     );

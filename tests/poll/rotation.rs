@@ -121,7 +121,7 @@ async fn what_a_former_value_knew_is_followed_on_and_not_shown() {
         .fault(Fault::of(ListOffsets, What::Silence).once());
     bench.log_in("bob");
     let topics = Topics::parse(["t"].into_iter()).unwrap();
-    let demand = Some(GroupDemand::new(&topics, Isolation::ReadUncommitted, EVERY));
+    let demand = GroupDemand::new(&topics, Isolation::ReadUncommitted, EVERY);
     let (key, security) = (bench.key.clone(), bench.security.clone());
     bench
         .manager

@@ -18,7 +18,7 @@ use super::{
     values::Values,
 };
 use crate::{
-    controller::{resolve::Template, target},
+    controller::{resolve::Template, write::target},
     text::api_error,
 };
 

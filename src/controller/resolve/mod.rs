@@ -17,7 +17,6 @@ use std::{
 
 use super::credentials::{CredentialRules, Found, Reference};
 use crate::{
-    poll::ClusterKey,
     resources::{
         ClusterTriggerAuthentication, ScaleTarget, ScaledObject, Trigger as Written,
         TriggerAuthentication,
@@ -145,12 +144,6 @@ impl<'a, L: Lookup> Gather<'a, L> {
             (parsed, None) => parsed.map_err(|error| error.to_string()),
         };
         match parsed {
-            Ok(Trigger::Resource(resource)) => Ok(Source::Resource(resource)),
-            Ok(Trigger::Cron(cron, metric_type)) => Ok(Source::Cron {
-                metric: cron.metric_name(index).into(),
-                cron: cron.into(),
-                metric_type,
-            }),
             Ok(Trigger::Kafka(mut kafka, metric_type)) => {
                 if let Some(guard) = guard {
                     self.notes.extend(guard.refuses(&kafka));
@@ -158,17 +151,9 @@ impl<'a, L: Lookup> Gather<'a, L> {
                 // Without what is missing it would be asked as somebody else.
                 let missing = (!self.notes.is_empty()).then(|| self.notes.join("; "));
                 kafka.withheld = missing.or(kafka.withheld);
-                Ok(Source::Kafka {
-                    cluster: ClusterKey {
-                        bootstrap: kafka.bootstrap.clone(),
-                        fingerprint: kafka.security.fingerprint(),
-                    },
-                    former: None,
-                    metric: kafka.metric_name(index).into(),
-                    kafka: (*kafka).into(),
-                    metric_type,
-                })
+                Ok(Source::new(index, Trigger::Kafka(kafka, metric_type)))
             }
+            Ok(trigger) => Ok(Source::new(index, trigger)),
             Err(error) => {
                 let text = std::iter::once(error).chain(std::mem::take(&mut self.notes));
                 let text = text.collect::<Vec<_>>().join("; ");

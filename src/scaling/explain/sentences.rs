@@ -5,7 +5,7 @@ use std::{fmt::Write, sync::Arc};
 use super::{Account, ExplainedTrigger, STABILIZATION_SECONDS};
 use crate::{
     lag::Moment,
-    scaling::{Activity, Metric, Move, Source},
+    scaling::{Activity, KafkaSource, Metric, Move, Source},
     triggers::{Kafka, MetricType},
 };
 
@@ -66,17 +66,14 @@ pub(super) fn trigger(
     told.served = Some(value.served);
     let age = value.at.age(now).as_secs();
     told.age_seconds = Some(age);
-    let Source::Kafka {
-        kafka, metric_type, ..
-    } = source
-    else {
+    let Source::Kafka(source) = source else {
         let wish = format!("{place} asks for {} replicas now", value.lag);
         return (told, wish);
     };
     told.partitions = memory.partitions(index);
     let complete_at = memory.complete_at(index).filter(|_| partial.is_some());
     told.incomplete_seconds = complete_at.map(|at| at.age(now).as_secs());
-    let sentence = lag_sentence(kafka, *metric_type, metric, &told);
+    let sentence = lag_sentence(&source.kafka, source.metric_type, metric, &told);
     (told, format!("{place}: {sentence}, read {age} s ago"))
 }
 
@@ -244,10 +241,10 @@ pub(super) fn would_change(account: &Account<'_>) -> Vec<String> {
     let window = stabilized.map_or(STABILIZATION_SECONDS, i64::from);
     let replicas = i64::from(around.replicas.unwrap_or(0));
     let one = match plan.triggers.as_slice() {
-        [one] if plan.modifiers.is_none() => one.source.as_ref().ok(),
+        [one] if plan.modifiers.is_none() => one.kafka(),
         _ => None,
     };
-    if let Some(Source::Kafka {
+    if let Some(KafkaSource {
         kafka,
         metric_type: MetricType::AverageValue,
         ..

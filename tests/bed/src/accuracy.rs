@@ -262,7 +262,7 @@ impl Reader {
                 "",
                 &key,
                 &pace.group.as_str().into(),
-                Some(demand),
+                demand,
                 &security,
                 None,
             );

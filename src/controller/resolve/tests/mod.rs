@@ -113,8 +113,8 @@ impl Fake {
         let resolved = self.resolved(kind, metadata);
         assert!(!resolved.waiting);
         match &resolved.plan.triggers[0].source {
-            Ok(Source::Kafka { kafka, .. }) => match &kafka.withheld {
-                None => Ok((**kafka).clone()),
+            Ok(Source::Kafka(source)) => match &source.kafka.withheld {
+                None => Ok((*source.kafka).clone()),
                 Some(why) => Err(why.clone()),
             },
             Ok(other) => panic!("{other:?}"),

@@ -1,7 +1,5 @@
 //! The scaled workload: anything with a scale subresource, found by kind, read and set through it.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Client,
@@ -10,11 +8,11 @@ use kube::{
     discovery::{self, ApiResource},
 };
 
+use super::deadline::within;
 use crate::{resources::GroupVersionKindResource, scaling::Plan, text::api_error};
 
 /// Pods in one answer: whole ones are large.
 const PAGE: u32 = 500;
-const PATIENCE: Duration = Duration::from_secs(10);
 /// HTTP status of a patch whose test failed.
 const UNPROCESSABLE: u16 = 422;
 
@@ -23,19 +21,19 @@ const SCALE: &str = "scale";
 
 /// A workload as it was read.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) gvkr: GroupVersionKindResource,
+pub(in crate::controller) struct Target {
+    pub(in crate::controller) gvkr: GroupVersionKindResource,
     /// `spec.replicas` of its scale; a missing field is 1.
-    pub(super) replicas: i32,
+    pub(in crate::controller) replicas: i32,
     /// Pods of it that run and are ready, where that was asked for.
-    pub(super) ready: Option<i32>,
+    pub(in crate::controller) ready: Option<i32>,
 }
 
 /// Why it can't be scaled, in KEDA's words for that stage.
-pub(super) type TargetError = String;
+pub(in crate::controller) type TargetError = String;
 
 /// Reads the workload of `plan`, and counts its ready pods if that is asked for.
-pub(super) async fn read(
+pub(in crate::controller) async fn read(
     client: &Client,
     plan: &Plan,
     count_pods: bool,
@@ -89,7 +87,7 @@ fn steps<T: serde::de::DeserializeOwned>(from: i32, to: i32) -> Result<T, serde_
 /// Sets the workload to `to` replicas if it still has `from`; returns what it has then.
 ///
 /// `None`: somebody else wrote at the same moment, so it has to be looked at again.
-pub(super) async fn set(
+pub(in crate::controller) async fn set(
     client: &Client,
     plan: &Plan,
     from: i32,
@@ -128,7 +126,11 @@ pub(super) async fn set(
 }
 
 /// Sets the workload to `to` replicas, whatever it has. One that is gone needs nothing.
-pub(super) async fn restore(client: &Client, plan: &Plan, to: i32) -> Result<(), TargetError> {
+pub(in crate::controller) async fn restore(
+    client: &Client,
+    plan: &Plan,
+    to: i32,
+) -> Result<(), TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
     let resource = within(resource_of(
         client,
@@ -204,18 +206,8 @@ fn selector(scale: &DynamicObject) -> Option<String> {
     Some(labels.collect::<Vec<_>>().join(","))
 }
 
-/// What `work` comes to, unless the API server takes too long.
-pub(super) async fn within<T>(
-    work: impl Future<Output = Result<T, TargetError>>,
-) -> Result<T, TargetError> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("the API server did not answer within {PATIENCE:?}")),
-    }
-}
-
 /// How objects of a kind are asked for.
-pub(super) async fn resource_of(
+pub(in crate::controller) async fn resource_of(
     client: &Client,
     api_version: &str,
     kind: &str,

@@ -21,7 +21,7 @@ pub(super) enum Ownership {
 }
 
 /// Whether the object of `plan` owns it.
-pub(super) fn owns(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> bool {
+pub(in crate::controller) fn owns(plan: &Plan, hpa: &HorizontalPodAutoscaler) -> bool {
     matches!(ownership(plan, hpa), Ownership::Ours)
 }
 

@@ -1,4 +1,4 @@
-//! What an evaluation puts into the table that the external metrics API reads.
+//! The entries of one ScaledObject in the table that the external metrics API reads.
 
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -77,19 +77,4 @@ fn why_foreign(plan: &Plan, name: &str) -> Option<String> {
     let trigger = plan.triggers.get(place.parse::<usize>().ok()?)?;
     let why = trigger.source.as_ref().err()?;
     Some(format!("trigger {place} of type {}: {why}", trigger.kind))
-}
-
-/// What an evaluation came to, in a word.
-pub(super) fn outcome_of(plan: &Plan, evaluation: &Evaluation) -> &'static str {
-    if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
-        "problem"
-    } else if evaluation.fails() {
-        "withheld"
-    } else if evaluation.falls_back() {
-        "fallback"
-    } else if evaluation.metrics.iter().any(|m| m.partial.is_some()) {
-        "partial"
-    } else {
-        "served"
-    }
 }

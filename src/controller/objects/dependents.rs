@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{credentials::Reference, index::Index, keys::ObjectKey};
-use crate::{resources::ScaledObject, scaling::limits};
+use super::{index::Index, keys::NamespacedName};
+use crate::{controller::credentials::Reference, resources::ScaledObject, scaling::limits};
 
 /// Which objects a change is about.
 #[derive(Default)]
 pub(super) struct Dependents {
     pub(super) references: Index<Reference>,
     pub(super) authentications: Index<Authentication>,
-    pub(super) hpas: Index<ObjectKey>,
+    pub(super) hpas: Index<NamespacedName>,
 }
 
 /// An authentication object that triggers name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Authentication {
-    Namespaced(ObjectKey),
+    Namespaced(NamespacedName),
     Cluster(String),
 }
 

@@ -4,20 +4,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
-use super::object::Object;
+use super::scaled_object::ScaledObjectRecord;
 use crate::{
     lag::Moment,
-    poll::{ClusterKey, Picture},
     resources::{
         Condition, GroupVersionKindResource, Health, Remembered, ScaledObjectStatus,
         TriggerActivity,
     },
     scaling::{
-        Activity, COMPOSITE, Evaluation, Event, Source, complete, events, forgets, limits, remember,
+        Activity, COMPOSITE, Evaluation, Event, Pictures, Source, complete, events, forgets,
+        limits, remember,
     },
 };
 
-impl Object {
+impl ScaledObjectRecord {
     pub(super) fn status(
         &mut self,
         evaluation: &Evaluation,
@@ -27,7 +27,7 @@ impl Object {
         remembered: Option<BTreeMap<String, Remembered>>,
         now: Moment,
     ) -> Option<(ScaledObjectStatus, Vec<Event>)> {
-        let plan = &self.plan;
+        let plan = &self.planned.plan;
         let active = matches!(activity, Activity::Active(_));
         let known = self.statuses.known(&plan.object, now.at);
         let known = known.cloned().unwrap_or_default();
@@ -75,7 +75,7 @@ impl Object {
             .retain(|name, _| next.external_metric_names.contains(name));
         let resource = |s: &Source| match s {
             Source::Resource(resource) => Some(resource.kind.to_owned()),
-            Source::Kafka { .. } | Source::Cron { .. } => None,
+            Source::Kafka(_) | Source::Cron { .. } => None,
         };
         next.resource_metric_names = sources().filter_map(resource).collect();
         next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
@@ -84,10 +84,13 @@ impl Object {
         next.authentications_types =
             Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());
         self.last_active_time(&mut next, active, now.wall);
-        if !self.statuses.write((&known, &next), self.since, now.at) {
+        if !self
+            .statuses
+            .write((&known, &next), self.planned.since, now.at)
+        {
             return None;
         }
-        let events = events(&self.plan, &known, &next);
+        let events = events(&self.planned.plan, &known, &next);
         Some((next, events))
     }
 
@@ -96,11 +99,11 @@ impl Object {
     pub(super) fn remembered(
         &self,
         evaluation: &Evaluation,
-        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+        pictures: &Pictures,
         (to, replicas): (Option<i32>, Option<i32>),
         now: Instant,
     ) -> Option<BTreeMap<String, Remembered>> {
-        let plan = &self.plan;
+        let plan = &self.planned.plan;
         let mut metrics = evaluation.metrics.iter();
         if !metrics.all(|m| m.value.is_ok() && m.partial.is_none()) {
             return None;
@@ -119,14 +122,14 @@ impl Object {
 
     /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.
     fn last_active_time(&self, next: &mut ScaledObjectStatus, active: bool, now: Timestamp) {
-        let Some(last) = self.last_active.filter(|_| self.plan.sleeps()) else {
+        let Some(last) = self.last_active.filter(|_| self.planned.plan.sleeps()) else {
             return;
         };
         let written = next
             .last_active_time
             .as_ref()
             .and_then(|t| t.parse::<Timestamp>().ok());
-        let often = (self.plan.cooldown / 3).max(self.plan.polling);
+        let often = (self.planned.plan.cooldown / 3).max(self.planned.plan.polling);
         let old = written.is_none_or(|w| w.checked_add(often).is_ok_and(|due| due <= now));
         let ended = self.active_before && !active;
         if active && old || ended {

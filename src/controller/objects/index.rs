@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_thing_is_known_as_long_as_one_object_depends_on_it() {
-        let key = |name: &str| ("shop".to_owned(), name.to_owned());
+        let key = |name: &str| ObjectKey::scaled_object("shop", name);
         let mut index = Index::default();
         assert!(index.set(&key("a"), BTreeSet::from([1, 2])));
         assert!(!index.set(&key("b"), BTreeSet::from([2])));

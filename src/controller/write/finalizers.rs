@@ -8,16 +8,13 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::{
-    apply,
-    leadership::Lead,
-    ownership::owns,
-    target::{self, within},
-    work::ECHO,
-};
+use super::{apply, deadline::within, target};
 use crate::{
+    controller::{
+        leadership::Lead,
+        objects::{ECHO, is_held, owns},
+    },
     resources::{ScaledObject, names::FINALIZER},
     scaling::Plan,
     text::api_error,
@@ -27,19 +24,12 @@ const RETRY: Duration = Duration::from_secs(5);
 /// A minute, and the deletion goes on.
 const TRIES: usize = 12;
 
-/// Whether KEDA's finalizer is on an object that is being deleted, or on an authentication, which needs none.
-pub(super) fn is_held(object: &impl ResourceExt) -> bool {
-    object.finalizers().iter().any(|f| f == FINALIZER)
-}
-
 /// Ends a ScaledObject that is being deleted: its workload gets back the replicas it had, where that is asked for, and the
-/// finalizer goes. Tells its uid when there is nothing left to do.
-pub(super) async fn end(
+/// finalizer goes. Returns its uid when there is nothing left to do.
+pub(in crate::controller) async fn end(
     (client, lead): (Client, Lead),
-    api: Api<ScaledObject>,
     object: Arc<ScaledObject>,
-    done: UnboundedSender<String>,
-) {
+) -> String {
     let plan = Plan::new(object.clone(), Vec::new());
     let original = object
         .status
@@ -58,7 +48,8 @@ pub(super) async fn end(
             tokio::time::sleep(RETRY).await;
         }
     }
-    release(api, object, lead, done).await;
+    let api = Api::<ScaledObject>::namespaced(client, &plan.namespace);
+    release(api, object, lead).await
 }
 
 async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), String> {
@@ -76,13 +67,9 @@ async fn restore(client: &Client, plan: &Plan, original: i32) -> Result<(), Stri
     target::restore(client, plan, original).await
 }
 
-/// Takes the finalizer off, as often as it takes. Tells the uid when there is nothing left to do.
-pub(super) async fn release<K>(
-    api: Api<K>,
-    object: Arc<K>,
-    lead: Lead,
-    done: UnboundedSender<String>,
-) where
+/// Takes the finalizer off, as often as it takes. Returns the uid when there is nothing left to do.
+pub(in crate::controller) async fn release<K>(api: Api<K>, object: Arc<K>, lead: Lead) -> String
+where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -113,8 +100,7 @@ pub(super) async fn release<K>(
         let again = async { api.get_opt(&name).await.map_err(|e| api_error(&e)) };
         found = within(again).await;
     }
-    // The engine is gone when nobody listens.
-    let _ = done.send(object.uid().unwrap_or_default());
+    object.uid().unwrap_or_default()
 }
 
 async fn take_off<K>(api: &Api<K>, name: &str, object: &K) -> Result<(), String>

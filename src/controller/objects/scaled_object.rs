@@ -1,7 +1,7 @@
-//! One object in the engine: its plan, what is remembered of it, and what is being done about it.
+//! The record of one ScaledObject: what is known of its workload, its HPA and its status, and what is to be done for it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,20 +12,18 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use super::{
     hpa_writes::{Due, HpaWrites},
     labels::Labels,
-    lag_part::LagPart,
-    origins::Origins,
     ownership::{foreign, owns},
     pace::{Interest, Pace},
+    planned::Planned,
     status_writes::StatusWrites,
-    target::Target,
     work::{HpaWrite, Outcome, Step, Work},
 };
 use crate::{
+    controller::write::target::Target,
     lag::Moment,
-    poll::{ClusterKey, Picture},
     scaling::{
-        Activity, Evaluation, Health, Live, Memory, Move, Plan, Surroundings, conditions, floor,
-        keeps_awake, next_move, table::Entry,
+        Activity, Evaluation, Health, Live, Move, Pictures, Plan, Surroundings, conditions, floor,
+        keeps_awake, next_move,
     },
 };
 
@@ -36,15 +34,11 @@ const FIRST_HPA: Duration = Duration::from_secs(30);
 const STANDS: Duration = Duration::from_secs(20);
 
 /// The engine's record of one ScaledObject.
-pub(super) struct Object {
-    pub(super) plan: Arc<Plan>,
-    /// Where it is a LagMetric, of which nothing else here is used but plan, memory and entries.
-    pub(super) lag: Option<LagPart>,
-    pub(super) origins: Option<Origins>,
-    pub(super) memory: Memory,
+pub(super) struct ScaledObjectRecord {
+    pub(super) planned: Planned,
     pub(super) target: Option<Result<Target, String>>,
-    pub(super) pace: Pace,
-    pub(super) working: bool,
+    pace: Pace,
+    working: bool,
     /// What the workload had when it was first looked at.
     pub(super) first_seen: Option<i32>,
     hpa_writes: HpaWrites,
@@ -53,26 +47,20 @@ pub(super) struct Object {
     pub(super) active_before: bool,
     /// Two changes of its HPA's name may be faster than a status.
     former_hpas: BTreeSet<String>,
-    /// What the API serves of it.
-    pub(super) entries: Vec<Entry>,
     /// A total has to be divided by the pods that are ready.
-    pub(super) counts_pods: bool,
+    counts_pods: bool,
     labels: Labels,
-    pub(super) since: Instant,
 }
 
-impl Object {
-    pub(super) fn new(plan: Arc<Plan>, now: Timestamp) -> Self {
-        let status = plan.object.status.as_ref();
+impl ScaledObjectRecord {
+    pub(super) fn new(planned: Planned, now: Timestamp) -> Self {
+        let status = planned.plan.object.status.as_ref();
         // Nobody knows what happened while nobody looked: a cool-down begins anew with whoever takes over.
         let last_active = status
             .and_then(|s| s.last_active_time.as_ref())
             .map(|_| now);
         Self {
-            plan,
-            lag: None,
-            origins: None,
-            memory: Memory::default(),
+            planned,
             target: None,
             pace: Pace::default(),
             working: false,
@@ -82,20 +70,19 @@ impl Object {
             last_active,
             active_before: false,
             former_hpas: BTreeSet::new(),
-            entries: Vec::new(),
             counts_pods: false,
             labels: Labels::default(),
-            since: Instant::now(),
         }
     }
 
     /// Goes on with a plan made anew.
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
-        if self.plan.hpa_name != plan.hpa_name {
-            self.former_hpas.insert(self.plan.hpa_name.clone());
+        let before = &self.planned.plan;
+        if before.hpa_name != plan.hpa_name {
+            self.former_hpas.insert(before.hpa_name.clone());
             self.former_hpas.remove(&plan.hpa_name);
         }
-        let old = &self.plan.object.spec;
+        let old = &before.object.spec;
         if old.scale_target_ref != plan.object.spec.scale_target_ref {
             self.pace.look_anew();
             self.target = None;
@@ -104,19 +91,17 @@ impl Object {
         if old != &plan.object.spec {
             self.pace.begin_anew();
         }
-        self.plan = plan;
+        self.planned.plan = plan;
     }
 
-    /// Begins to write: whoever did so before has told in the status what matters, and knows nothing of what is under way here.
+    /// Begins to write. What it had under way may still report to it.
     pub(super) fn take_over(&mut self, now: Timestamp) {
-        let fresh = Self::new(self.plan.clone(), now);
-        let before = std::mem::replace(self, fresh);
-        self.memory = before.memory.taken_over(&self.plan);
-        self.lag = before.lag.map(LagPart::taken_over);
-        self.origins = before.origins;
-        self.entries = before.entries;
-        // A look that is under way reports to us.
-        self.working = before.working;
+        let since = self.planned.since;
+        let blank = Planned::new(self.planned.plan.clone(), since);
+        let planned = std::mem::replace(&mut self.planned, blank);
+        let working = self.working;
+        *self = Self::new(planned, now);
+        self.working = working;
     }
 
     /// What is watched around it.
@@ -137,17 +122,33 @@ impl Object {
             Option<&HorizontalPodAutoscaler>,
             Option<&HorizontalPodAutoscaler>,
         ),
-        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
+        pictures: &Pictures,
         leads: bool,
         now: Moment,
     ) -> Option<Work> {
         if self.working {
             return None;
         }
+        let work = self.due(evaluation, (hpa, former), pictures, leads, now);
+        self.working = work.is_some();
+        work
+    }
+
+    fn due(
+        &mut self,
+        evaluation: &Evaluation,
+        (hpa, former): (
+            Option<&HorizontalPodAutoscaler>,
+            Option<&HorizontalPodAutoscaler>,
+        ),
+        pictures: &Pictures,
+        leads: bool,
+        now: Moment,
+    ) -> Option<Work> {
         // What fails to be written must not keep a workload asleep.
         let (writes, steps) = (self.pace.may_write(now.at), self.pace.may_step(now.at));
-        let plan = self.plan.clone();
-        let (activity, polled) = self.memory.activity(&plan, evaluation, now);
+        let plan = self.planned.plan.clone();
+        let (activity, polled) = self.planned.memory.activity(&plan, evaluation, now);
         let active = matches!(activity, Activity::Active(_));
         if keeps_awake(&plan, &activity, evaluation) {
             // What an annotation forces, it forces all the time.
@@ -249,11 +250,14 @@ impl Object {
             return self.hpa_writes.delete(gone, now.at);
         }
         let found = matches!(self.target, Some(Ok(_)));
-        if !found || self.plan.pause.whole || !self.is_enough(evaluation, hpa, now) {
+        if !found || self.planned.plan.pause.whole || !self.is_enough(evaluation, hpa, now) {
             return None;
         }
         let bounds = (floor, evaluation.max);
-        match self.hpa_writes.write(&self.plan, bounds, hpa, now.at) {
+        match self
+            .hpa_writes
+            .write(&self.planned.plan, bounds, hpa, now.at)
+        {
             Due::Write(write) => Some(write),
             Due::AsWanted => {
                 self.pace.hpa_is_as_wanted();
@@ -265,7 +269,7 @@ impl Object {
 
     /// Whether enough is known for a status.
     fn is_known(&self, evaluation: &Evaluation, now: Moment) -> bool {
-        let status = self.plan.object.status.as_ref();
+        let status = self.planned.plan.object.status.as_ref();
         let told = status.is_some_and(|s| !s.conditions.is_empty());
         self.is_settled(evaluation, if told { STANDS } else { FIRST_STATUS }, now)
     }
@@ -283,13 +287,13 @@ impl Object {
 
     fn is_settled(&self, evaluation: &Evaluation, patience: Duration, now: Moment) -> bool {
         let read = evaluation.answered && !evaluation.unread;
-        let known = read || self.plan.problem.is_some();
-        let waited = now.at.saturating_duration_since(self.since);
+        let known = read || self.planned.plan.problem.is_some();
+        let waited = now.at.saturating_duration_since(self.planned.since);
         known || evaluation.polled && waited >= patience
     }
 
     fn interest(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Interest {
-        let plan = &self.plan;
+        let plan = &self.planned.plan;
         let current = hpa.and_then(|h| h.status.as_ref()?.current_replicas);
         let short = current.is_some_and(|c| c < plan.min.max(1));
         Interest {
@@ -299,8 +303,11 @@ impl Object {
         }
     }
 
-    /// Takes what came of its last work.
-    pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) {
+    /// Takes what came of its last work; `false` where that was for another object of its name.
+    pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) -> bool {
+        if self.planned.plan.object.metadata.uid != outcome.uid {
+            return false;
+        }
         self.working = false;
         self.pace.settle(&outcome, now);
         self.statuses.settle(&outcome);
@@ -321,13 +328,14 @@ impl Object {
         if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut self.target) {
             target.replicas = replicas;
         }
+        true
     }
 
     /// Names that its HPA had before: the one that the status tells, and those it was given since.
     pub(super) fn former_hpas(&self) -> impl Iterator<Item = &str> {
-        let status = self.plan.object.status.as_ref();
+        let status = self.planned.plan.object.status.as_ref();
         let told = status.and_then(|s| s.hpa_name.as_deref());
-        let told = told.filter(|told| *told != self.plan.hpa_name);
+        let told = told.filter(|told| *told != self.planned.plan.hpa_name);
         told.into_iter()
             .chain(self.former_hpas.iter().map(String::as_str))
     }
@@ -336,13 +344,13 @@ impl Object {
     /// minimum, where the last step is ours and the workload is read itself.
     fn replicas(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Option<i32> {
         let read = self.target.as_ref()?.as_ref().ok()?.replicas;
-        if self.plan.sleeps() || self.plan.pause.whole {
+        if self.planned.plan.sleeps() || self.planned.plan.pause.whole {
             return Some(read);
         }
         let status = hpa.and_then(|h| h.status.as_ref());
         match status.and_then(|s| s.current_replicas) {
             // It counts pods; what is set may be more than there are yet.
-            Some(current) if current > 0 && current >= self.plan.min => Some(current),
+            Some(current) if current > 0 && current >= self.planned.plan.min => Some(current),
             _ => Some(read),
         }
     }

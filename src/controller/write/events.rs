@@ -1,10 +1,10 @@
-//! Tells events to the API server, as KEDA's operator would: whoever watches for them goes on seeing them.
+//! Records events at the API server, as KEDA's operator would: whoever watches for them goes on seeing them.
 
 use std::time::Duration;
 
 use kube::{
     Client, Resource, ResourceExt,
-    runtime::events::{Event as Told, EventType, Recorder, Reporter},
+    runtime::events::{Event as Recorded, EventType, Recorder, Reporter},
 };
 
 use crate::{
@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A recorder that nobody waits for.
 #[derive(Clone)]
-pub(super) struct Teller(Recorder);
+pub(in crate::controller) struct EventRecorder(Recorder);
 
-impl Teller {
-    pub(super) fn new(client: Client) -> Self {
+impl EventRecorder {
+    pub(in crate::controller) fn new(client: Client) -> Self {
         let reporter = Reporter {
             controller: REPORTER.into(),
             instance: None,
@@ -30,10 +30,10 @@ impl Teller {
         Self(Recorder::new(client, reporter))
     }
 
-    /// Tells `event` of `object`. One that can't be told is logged: an event is no state.
-    pub(super) fn tell(&self, object: &ScaledObject, event: Event) {
+    /// Records `event` about `object`. One that can't be recorded is logged: an event is no state.
+    pub(in crate::controller) fn record(&self, object: &ScaledObject, event: Event) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        // One line for each decision, with its reason, whether the event can be told or not.
+        // One line for each decision, with its reason, whether the event can be recorded or not.
         if event.warning {
             tracing::warn!(namespace, name, reason = event.reason, "{}", event.note);
         } else {
@@ -41,7 +41,7 @@ impl Teller {
         }
         let recorder = self.0.clone();
         let about = object.object_ref(&());
-        let told = Told {
+        let event = Recorded {
             type_: if event.warning {
                 EventType::Warning
             } else {
@@ -53,9 +53,9 @@ impl Teller {
             secondary: None,
         };
         tokio::spawn(async move {
-            let told = tokio::time::timeout(PATIENCE, recorder.publish(&told, &about)).await;
+            let told = tokio::time::timeout(PATIENCE, recorder.publish(&event, &about)).await;
             if let Ok(Err(error)) = told {
-                tracing::debug!(%error, "telling an event");
+                tracing::debug!(%error, "recording an event");
             }
         });
     }

@@ -2,8 +2,7 @@
 
 use kube::ResourceExt;
 
-use super::resolve::Lookup;
-use crate::{resources::ScaledObject, scaling::limits};
+use crate::{controller::resolve::Lookup, resources::ScaledObject, scaling::limits};
 
 /// By trigger, which authentication it names in which version: uid and generation, which rises with the specification.
 pub(super) type Origins = Vec<Option<(String, Option<i64>)>>;

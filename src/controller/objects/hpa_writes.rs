@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        controller::ownership::{foreign, owns},
+        controller::objects::ownership::{foreign, owns},
         scaling::{PlannedTrigger, Source},
         triggers::{self, MetricType, Parameters, Sources, Trigger},
     };

@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::{leadership::Lead, watches::Watches};
+use super::{leadership::Lead, stores::Stores, write::deadline::within};
 use crate::{
     resources::{
         ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication,
@@ -27,7 +27,6 @@ use crate::{
 
 /// Objects come and go in bursts.
 const EVERY: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest list, in bytes: it is for people.
 const LONGEST: usize = 32 << 10;
 
@@ -39,14 +38,14 @@ type Written = BTreeMap<String, String>;
 
 /// Keeps the lists for as long as what it returns lives. The cluster's kind only where `every` namespace is watched: of one
 /// namespace nobody else's users are known.
-pub(super) fn keep(client: &Client, watches: &Watches, every: bool, lead: Lead) -> JoinSet<()> {
+pub(super) fn keep(client: &Client, stores: &Stores, every: bool, lead: Lead) -> JoinSet<()> {
     let mut task = JoinSet::new();
     let keeper = Keeper {
         client: client.clone(),
         lead,
-        objects: watches.objects.clone(),
-        authentications: watches.authentications.clone(),
-        cluster: every.then(|| watches.cluster_authentications.clone()),
+        objects: stores.scaled_objects.clone(),
+        authentications: stores.authentications.clone(),
+        cluster: every.then(|| stores.cluster_authentications.clone()),
     };
     task.spawn(keeper.run());
     task
@@ -160,11 +159,12 @@ where
     let users = (!list.is_empty()).then_some(&list);
     let patch = Patch::Merge(serde_json::json!({"status": {"scaledobjects": users}}));
     let (name, params) = (authentication.name_any(), PatchParams::default());
-    let patched = api.patch_status(&name, &params, &patch);
-    let error = match tokio::time::timeout(PATIENCE, patched).await {
-        Ok(Ok(_)) => return Some((uid, list)),
-        Ok(Err(error)) => api_error(&error),
-        Err(_) => format!("no answer within {PATIENCE:?}"),
+    let patched = within(async {
+        let patched = api.patch_status(&name, &params, &patch).await;
+        patched.map_err(|e| api_error(&e))
+    });
+    let Err(error) = patched.await else {
+        return Some((uid, list));
     };
     tracing::warn!(error, name, "telling who uses an authentication");
     None

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{target::Target, work::Outcome};
+use super::work::Outcome;
+use crate::controller::write::target::Target;
 
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

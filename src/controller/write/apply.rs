@@ -1,7 +1,7 @@
 //! Writes what was decided: the HPA, the workload's replicas, the status. A write of HPA or scale
 //! carries the version it was decided on, so one that comes late, or from a second leader, is refused and decided again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
@@ -9,28 +9,24 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
-use super::{
-    keys::ObjectKey,
-    leadership::Lead,
-    target,
-    teller::Teller,
-    work::{HpaWrite, Outcome, Step, Work},
-};
+use super::{deadline::bounded, events::EventRecorder, target};
 use crate::{
+    controller::{
+        leadership::Lead,
+        objects::{HpaWrite, ObjectKey, Outcome, Step, Work},
+    },
     resources::{ScaledObject, ScaledObjectStatus},
     scaling::{FIELD_MANAGER, Plan, step_event},
     telemetry::Counts,
     text::api_error,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Looks and writes at once: after a start each object may have something to write. Custom resources may answer slowly or not
 /// at all, so looking at them holds up no write.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(in crate::controller) struct Places {
     looks: Arc<Semaphore>,
     writes: Arc<Semaphore>,
 }
@@ -45,27 +41,27 @@ impl Default for Places {
 }
 
 /// What a task that writes needs.
-pub(super) struct Writers {
-    pub(super) client: Client,
-    pub(super) teller: Teller,
-    pub(super) places: Places,
-    pub(super) lead: Lead,
-    pub(super) counts: Counts,
+#[derive(Clone)]
+pub(in crate::controller) struct Writers {
+    pub(in crate::controller) client: Client,
+    pub(in crate::controller) events: EventRecorder,
+    pub(in crate::controller) places: Places,
+    pub(in crate::controller) lead: Lead,
+    pub(in crate::controller) counts: Counts,
 }
 
-/// Does `work` and reports. Whoever does not lead any more leaves it undone, from one write to the next.
-pub(super) async fn apply(
+/// Does `work`. A replica that does not lead any more leaves it undone, from one write to the next.
+pub(in crate::controller) async fn apply(
     Writers {
         client,
-        teller,
+        events,
         places,
         lead,
         counts,
     }: Writers,
     key: ObjectKey,
     work: Work,
-    done: mpsc::UnboundedSender<Outcome>,
-) {
+) -> Outcome {
     let mut outcome = Outcome {
         key,
         uid: work.plan.object.uid(),
@@ -114,7 +110,7 @@ pub(super) async fn apply(
                 outcome.version = stored.as_ref().and_then(ResourceExt::resource_version);
                 outcome.status = stored.and_then(|object| object.status);
                 for event in work.events {
-                    teller.tell(&plan.object, event);
+                    events.record(&plan.object, event);
                 }
             }
             Err(error) if is_conflict(&error) => outcome.conflict = true,
@@ -140,12 +136,11 @@ pub(super) async fn apply(
     if let Some(step) = work.step.as_ref().filter(|_| !unknown && may()) {
         let stepped = target::set(&client, plan, step.from, step.to).await;
         counts.stepped(&stepped);
-        outcome.stepped(stepped, plan, step, &teller);
+        outcome.stepped(stepped, plan, step, &events);
     }
     // Left undone: whoever leads looks again.
     outcome.conflict |= !may();
-    // The engine is gone when nobody listens.
-    let _ = done.send(outcome);
+    outcome
 }
 
 impl Outcome {
@@ -163,7 +158,7 @@ impl Outcome {
         result: Result<Option<i32>, String>,
         plan: &Plan,
         step: &Step,
-        teller: &Teller,
+        events: &EventRecorder,
     ) {
         let status = plan.object.status.as_ref();
         let kind = status.and_then(|s| s.scale_target_kind.as_deref());
@@ -191,7 +186,7 @@ impl Outcome {
             }
         };
         if let Some(event) = event {
-            teller.tell(&plan.object, event);
+            events.record(&plan.object, event);
         }
     }
 }
@@ -243,7 +238,7 @@ async fn write_hpa(
 }
 
 /// Deletes exactly this one; one that is gone already is fine.
-pub(super) async fn delete_hpa(
+pub(in crate::controller) async fn delete_hpa(
     client: &Client,
     plan: &Plan,
     hpa: &HorizontalPodAutoscaler,
@@ -292,12 +287,5 @@ fn name_what_goes(live: &Value, next: &mut Value) {
             Some(next) if next.is_object() => name_what_goes(live, next),
             Some(_) => {}
         }
-    }
-}
-
-async fn bounded<T>(work: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(result) => result,
-        Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
     }
 }

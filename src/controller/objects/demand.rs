@@ -1,4 +1,4 @@
-//! What the objects ask of Kafka, added up group by group: a change of one object changes what is asked of its own groups.
+//! The demand of all objects on Kafka, added up group by group: a change of one object changes what is asked of its own groups.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,15 +8,54 @@ use std::{
 use super::{index::Index, keys::ObjectKey};
 use crate::{
     kafka::Security,
-    poll::{ClusterKey, GroupDemand, Manager, Picture},
-    scaling::{Plan, Source, known, remembered_topics},
+    poll::{ClusterKey, GroupDemand, GroupPicture, Manager},
+    scaling::{Pictures, Plan, remembered_topics},
 };
 
 type Place = (ClusterKey, Arc<str>);
 
-/// Who asks what.
+/// A change of what is asked of Kafka.
+pub(in crate::controller) enum Order {
+    /// Ask this of a group; a cluster that is new is dialled.
+    Ask {
+        namespace: Arc<str>,
+        place: Place,
+        demand: GroupDemand,
+        security: Security,
+        /// The readings by a former value of the credential.
+        history: Option<Arc<GroupPicture>>,
+    },
+    /// Ask this of a group over connections that are there; `None`: nothing any more.
+    Change(Place, Option<GroupDemand>),
+    /// Everything that a former credential knew of a group has been read anew.
+    DropHistory(Place),
+    /// Dial no more.
+    Retire(ClusterKey),
+    /// Dial again.
+    Restore(ClusterKey, Security),
+}
+
+impl Order {
+    pub(in crate::controller) fn carry_out(self, manager: &mut Manager) {
+        match self {
+            Self::Ask {
+                namespace,
+                place: (cluster, group),
+                demand,
+                security,
+                history,
+            } => manager.ask(&namespace, &cluster, &group, demand, &security, history),
+            Self::Change((cluster, group), demand) => manager.change(&cluster, &group, demand),
+            Self::DropHistory((cluster, group)) => manager.drop_history(&cluster, &group),
+            Self::Retire(cluster) => manager.retire(&cluster),
+            Self::Restore(cluster, security) => manager.restore(&cluster, &security),
+        }
+    }
+}
+
+/// What each object asks, by group.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct Demand {
     askers: BTreeMap<Place, BTreeMap<ObjectKey, GroupDemand>>,
     places: Index<Place>,
     clusters: Index<ClusterKey>,
@@ -24,6 +63,8 @@ pub(super) struct Asked {
     former: Index<ClusterKey>,
     /// Places that a former value of the same credential still reads for somebody.
     renewing: Index<Place>,
+    /// Clusters that are not dialled any more.
+    retired: BTreeSet<ClusterKey>,
 }
 
 /// What an object asks of a place.
@@ -34,15 +75,15 @@ struct Ask<'a> {
     former: Option<&'a ClusterKey>,
 }
 
-impl Asked {
+impl Demand {
     /// Replaces what an object asks by what `plan` says, nothing without one.
     pub(super) fn set(
         &mut self,
         key: &ObjectKey,
         plan: Option<&Plan>,
-        pictures: &BTreeMap<ClusterKey, Arc<Picture>>,
-        manager: &mut Manager,
-    ) {
+        pictures: &Pictures,
+    ) -> Vec<Order> {
+        let mut orders = Vec::new();
         let wanted = wanted(plan);
         let before = self.places.things(key);
         let places: BTreeSet<Place> = wanted.keys().cloned().collect();
@@ -63,46 +104,55 @@ impl Asked {
             let askers = self.askers.entry(place.clone()).or_default();
             if askers.get(key) != Some(&ask.demand) {
                 askers.insert(key.clone(), ask.demand);
-                let total = total(askers);
-                let history = ask.former.and_then(|f| known(pictures, f, &place.1));
-                match ask.security {
-                    Some(security) => {
-                        let (namespace, history) = (&key.0, history.cloned());
-                        manager.ask(namespace, &place.0, &place.1, total, security, history);
-                    }
-                    None => manager.change(&place.0, &place.1, total),
+                if let Some((total, security)) = total(askers).zip(ask.security) {
+                    let history = ask.former.and_then(|f| pictures.group(f, &place.1));
+                    orders.push(Order::Ask {
+                        namespace: key.namespace.clone(),
+                        place: place.clone(),
+                        demand: total,
+                        security: security.clone(),
+                        history: history.cloned(),
+                    });
+                } else {
+                    orders.push(Order::Change(place.clone(), total(askers)));
                 }
             }
-            if let Some(security) = ask.security {
-                manager.restore(&place.0, security);
+            if let Some(security) = ask.security
+                && self.retired.remove(&place.0)
+            {
+                orders.push(Order::Restore(place.0, security.clone()));
             }
         }
         for place in before.difference(&places) {
             if let Some(askers) = self.askers.get_mut(place) {
                 askers.remove(key);
-                manager.change(&place.0, &place.1, total(askers));
+                orders.push(Order::Change(place.clone(), total(askers)));
                 if askers.is_empty() {
                     self.askers.remove(place);
                 }
             }
         }
         for cluster in clusters_before.difference(&present) {
-            if self.clusters.of(cluster).len() == self.former.of(cluster).len() {
-                manager.retire(cluster);
+            let users = self.clusters.of(cluster).len();
+            if users == 0 {
+                self.retired.remove(cluster);
+            } else if users == self.former.of(cluster).len() && self.retired.insert(cluster.clone())
+            {
+                orders.push(Order::Retire(cluster.clone()));
             }
         }
-        for place in renewed.iter().filter(|p| !self.renewing.knows(p)) {
-            manager.drop_history(&place.0, &place.1);
-        }
+        let renewed = renewed.into_iter().filter(|p| !self.renewing.knows(p));
+        orders.extend(renewed.map(Order::DropHistory));
         self.places.set(key, places);
+        orders
     }
 
     /// The objects that ask something of a cluster.
-    pub(super) fn of(&self, cluster: &ClusterKey) -> &BTreeSet<ObjectKey> {
+    pub(super) fn of_cluster(&self, cluster: &ClusterKey) -> &BTreeSet<ObjectKey> {
         self.clusters.of(cluster)
     }
 
-    /// Whether anything is asked of it.
+    /// Whether anything is asked of a cluster.
     pub(super) fn knows(&self, cluster: &ClusterKey) -> bool {
         self.clusters.knows(cluster)
     }
@@ -111,41 +161,38 @@ impl Asked {
 /// What a plan asks, by place.
 fn wanted(plan: Option<&Plan>) -> BTreeMap<Place, Ask<'_>> {
     let mut wanted: BTreeMap<Place, Ask<'_>> = BTreeMap::new();
-    let sources = plan.into_iter().filter(|p| p.problem.is_none());
-    for (source, plan) in sources.flat_map(|p| p.triggers.iter().map(move |t| (&t.source, p))) {
-        let Ok(Source::Kafka {
-            kafka,
-            cluster,
-            former,
-            metric,
-            ..
-        }) = source
-        else {
-            continue;
-        };
-        if kafka.withheld.is_some() {
-            continue;
-        }
-        let mut demand = GroupDemand::new(&kafka.topics, kafka.isolation, plan.sample_interval());
-        if kafka.topics.are_all() {
-            let remembered = remembered_topics(plan, kafka, metric);
-            demand.topics.extend(remembered.iter().cloned());
-            demand.remembered.extend(remembered);
-        }
-        let asks = [
-            Some((cluster, Some(&kafka.security), former.as_ref())),
-            former.as_ref().map(|former| (former, None, None)),
-        ];
-        for (cluster, security, former) in asks.into_iter().flatten() {
-            let place = (cluster.clone(), kafka.group.clone());
-            let ask = wanted.entry(place).or_insert_with(|| Ask {
-                demand: demand.clone(),
-                security: None,
-                former: None,
-            });
-            ask.demand.add(&demand);
-            ask.security = ask.security.or(security);
-            ask.former = ask.former.or(former);
+    for plan in plan.into_iter().filter(|p| p.problem.is_none()) {
+        for source in plan.kafka_sources() {
+            let kafka = &source.kafka;
+            if kafka.withheld.is_some() {
+                continue;
+            }
+            let mut demand =
+                GroupDemand::new(&kafka.topics, kafka.isolation, plan.sample_interval());
+            if kafka.topics.are_all() {
+                let remembered = remembered_topics(plan, kafka, &source.metric);
+                demand.topics.extend(remembered.iter().cloned());
+                demand.remembered.extend(remembered);
+            }
+            let asks = [
+                Some((
+                    &source.cluster,
+                    Some(&kafka.security),
+                    source.former.as_ref(),
+                )),
+                source.former.as_ref().map(|former| (former, None, None)),
+            ];
+            for (cluster, security, former) in asks.into_iter().flatten() {
+                let place = (cluster.clone(), kafka.group.clone());
+                let ask = wanted.entry(place).or_insert_with(|| Ask {
+                    demand: demand.clone(),
+                    security: None,
+                    former: None,
+                });
+                ask.demand.add(&demand);
+                ask.security = ask.security.or(security);
+                ask.former = ask.former.or(former);
+            }
         }
     }
     wanted
@@ -164,8 +211,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        poll::{GroupPicture, Timing},
-        scaling::PlannedTrigger,
+        poll::{Picture, Timing},
+        scaling::{KafkaSource, PlannedTrigger, Source},
         triggers::{self, Parameters, Sources, Trigger},
     };
 
@@ -198,13 +245,13 @@ mod tests {
             bootstrap: kafka.bootstrap.clone(),
             fingerprint: kafka.security.fingerprint(),
         };
-        let source = Source::Kafka {
+        let source = Source::Kafka(KafkaSource {
             cluster: cluster.clone(),
             former: former.cloned(),
             metric: "m".into(),
             kafka: (*kafka).into(),
             metric_type,
-        };
+        });
         let triggers = vec![PlannedTrigger::new(trigger, Ok(source))];
         (Plan::new(object.into(), triggers), cluster)
     }
@@ -213,8 +260,8 @@ mod tests {
     async fn a_value_is_retired_when_nobody_has_it_any_more_and_left_when_nobody_reads_by_it() {
         let (sender, _pictures) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
-        let mut asked = Asked::default();
-        let [a, b] = ["a", "b"].map(|name| ("shop".to_owned(), name.to_owned()));
+        let mut demand = Demand::default();
+        let [a, b] = ["a", "b"].map(|name| ObjectKey::scaled_object("shop", name));
         let (first_of_a, first) = plan("g", "first", None);
         let (first_of_b, _) = plan("h", "first", None);
         let (second_of_a, second) = plan("g", "second", Some(&first));
@@ -223,9 +270,12 @@ mod tests {
             groups: [group].into(),
             ..Picture::default()
         };
-        let pictures = BTreeMap::from([(first.clone(), Arc::new(picture))]);
+        let mut pictures = Pictures::default();
+        pictures.insert(first.clone(), picture.into());
         let mut set = |key: &ObjectKey, plan: Option<&Plan>| {
-            asked.set(key, plan, &pictures, &mut manager);
+            for order in demand.set(key, plan, &pictures) {
+                order.carry_out(&mut manager);
+            }
             let of = |cluster| manager.credential_of(cluster);
             (of(&first), of(&second))
         };

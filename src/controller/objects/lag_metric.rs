@@ -1,0 +1,124 @@
+//! The record of one LagMetric: its plan, what it serves, and when its status is written.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{keys::ObjectKey, planned::Planned};
+use crate::{
+    lag::Moment,
+    resources::{LagMetric, LagMetricStatus},
+    scaling::{Evaluation, lag_metric, table::Entry},
+};
+
+/// A status that could not be written is tried again after this. A first one waits as long for an answer.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// The engine's record of one LagMetric.
+pub(super) struct LagMetricRecord {
+    pub(super) planned: Planned,
+    metric: Arc<LagMetric>,
+    written: Option<(LagMetricStatus, Instant)>,
+    writing: bool,
+    retry_at: Option<Instant>,
+}
+
+/// A status that is to be written.
+pub(in crate::controller) struct StatusWrite {
+    pub(in crate::controller) key: ObjectKey,
+    pub(in crate::controller) metric: Arc<LagMetric>,
+    pub(in crate::controller) status: LagMetricStatus,
+}
+
+/// What came of writing a status.
+pub(in crate::controller) struct StatusWritten {
+    pub(in crate::controller) key: ObjectKey,
+    pub(in crate::controller) uid: Option<String>,
+    pub(in crate::controller) result: Result<(), String>,
+}
+
+impl LagMetricRecord {
+    pub(super) fn new(metric: Arc<LagMetric>, planned: Planned) -> Self {
+        Self {
+            planned,
+            metric,
+            written: None,
+            writing: false,
+            retry_at: None,
+        }
+    }
+
+    /// Goes on with a newer version.
+    pub(super) fn adopt(&mut self, metric: Arc<LagMetric>) {
+        if self.metric.spec != metric.spec {
+            self.retry_at = None;
+        }
+        self.metric = metric;
+    }
+
+    /// Begins to write: what another wrote is in the status.
+    pub(super) fn take_over(&mut self) {
+        (self.written, self.writing, self.retry_at) = (None, false, None);
+    }
+
+    /// What the API serves of it.
+    pub(super) fn entries(&self, evaluation: &Evaluation) -> Vec<Entry> {
+        lag_metric::items(&self.metric, &self.planned.plan, evaluation)
+    }
+
+    /// The status that is to be written now, if any; it counts as written from now on.
+    pub(super) fn write(
+        &mut self,
+        key: &ObjectKey,
+        evaluation: &Evaluation,
+        now: Moment,
+    ) -> Option<StatusWrite> {
+        let due = self.retry_at.is_none_or(|at| now.at >= at);
+        let waited = now.at.saturating_duration_since(self.planned.since);
+        if self.writing || !due || !evaluation.answered && waited < RETRY {
+            return None;
+        }
+        let (plan, memory) = (&self.planned.plan, &self.planned.memory);
+        let next = lag_metric::status(&self.metric, plan, evaluation, memory);
+        let stored = self.metric.status.clone().unwrap_or_default();
+        let (known, age) = match &self.written {
+            Some((written, at)) => (written, Some(now.at.saturating_duration_since(*at))),
+            None => (&stored, age_of(&stored, now.wall)),
+        };
+        if !lag_metric::is_worth_a_write(known, &next, age) {
+            return None;
+        }
+        self.writing = true;
+        self.written = Some((next.clone(), now.at));
+        Some(StatusWrite {
+            key: key.clone(),
+            metric: self.metric.clone(),
+            status: next,
+        })
+    }
+
+    /// Takes note of a status that was written, or was not.
+    pub(super) fn settle(&mut self, written: StatusWritten, now: Instant) {
+        if self.planned.plan.object.metadata.uid != written.uid {
+            return;
+        }
+        (self.writing, self.retry_at) = (false, None);
+        if let Err(error) = written.result {
+            let (namespace, name) = (&written.key.namespace, &written.key.name);
+            tracing::warn!(%error, %namespace, %name, "cannot write the status of a LagMetric");
+            self.written = None;
+            self.retry_at = Some(now + RETRY);
+        }
+    }
+}
+
+/// After a restart the time of the reading stands for the time of the write.
+fn age_of(status: &LagMetricStatus, now: Timestamp) -> Option<Duration> {
+    let read = status.last_read_time.as_ref()?;
+    let read: Timestamp = read.parse().ok()?;
+    let age: SignedDuration = now.duration_since(read);
+    Some(Duration::try_from(age).unwrap_or_default())
+}

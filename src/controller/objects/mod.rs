@@ -1,0 +1,378 @@
+//! The objects: a record of each, what it depends on and asks of Kafka. Changes come in, tasks go out; nothing here waits, speaks to
+//! anybody, or reads a clock, so every case can be played by applying changes to a value.
+
+mod account;
+mod changes;
+mod demand;
+mod dependents;
+mod entries;
+mod finalizers;
+mod hpa_writes;
+mod index;
+mod keys;
+mod labels;
+mod lag_metric;
+mod origins;
+mod ownership;
+mod pace;
+mod planned;
+mod published;
+mod readiness;
+mod record;
+mod scaled_object;
+mod status;
+mod status_writes;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod work;
+mod world;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map},
+    sync::Arc,
+};
+
+use kube::ResourceExt;
+
+use super::resolve::{Resolved, resolve};
+use crate::{
+    poll::{ClusterKey, Picture},
+    resources::{LagMetric, ScaledObject},
+    scaling::{
+        Event, Explanation, Pictures, Plan, Settings, Surroundings, evaluate, follow,
+        lag_metric::as_object,
+    },
+};
+use account::explanation;
+pub(super) use changes::Change;
+use changes::Dirty;
+use demand::{Demand, Order};
+use dependents::{Authentication, Dependents, authentications};
+use entries::{entries, foreign};
+use finalizers::Finalizers;
+pub(super) use finalizers::is_held;
+use keys::Kind;
+pub(super) use keys::{NamespacedName, ObjectKey};
+pub(super) use lag_metric::{StatusWrite, StatusWritten};
+use origins::{Origins, origins};
+pub(super) use ownership::owns;
+pub(super) use published::Published;
+use readiness::Readiness;
+use record::Record;
+pub(super) use tasks::Task;
+pub(super) use work::{ECHO, HpaWrite, Outcome, Step, Work};
+pub(super) use world::World;
+
+/// All objects.
+pub(super) struct Objects {
+    records: BTreeMap<ObjectKey, Record>,
+    dependents: Dependents,
+    demand: Demand,
+    pictures: Pictures,
+    finalizers: Finalizers,
+    readiness: Readiness,
+    published: Published,
+    settings: Settings,
+    dirty: Dirty,
+    /// What is named has changed since it was followed.
+    unfollowed: bool,
+    tasks: Vec<Task>,
+}
+
+impl Objects {
+    pub(super) fn new(settings: Settings, published: Published) -> Self {
+        Self {
+            records: BTreeMap::new(),
+            dependents: Dependents::default(),
+            demand: Demand::default(),
+            pictures: Pictures::default(),
+            finalizers: Finalizers::default(),
+            readiness: Readiness::default(),
+            published,
+            settings,
+            dirty: Dirty::default(),
+            unfollowed: false,
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Takes in `changes` and what the passing of time has made due; returns what has to be done.
+    pub(super) fn apply(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        world: World<'_>,
+    ) -> Vec<Task> {
+        for change in changes {
+            self.note(change, world);
+        }
+        let Dirty { plan, evaluate } = std::mem::take(&mut self.dirty);
+        for key in &plan {
+            self.plan(key, world);
+        }
+        if !plan.is_empty() {
+            self.forget_pictures();
+        }
+        if std::mem::take(&mut self.unfollowed) {
+            let named = self.dependents.references.all();
+            self.tasks.push(Task::Follow(named));
+        }
+        for key in plan.union(&evaluate) {
+            self.evaluate(key, world);
+        }
+        self.readiness.begin(world.now.at);
+        std::mem::take(&mut self.tasks)
+    }
+
+    /// Whether every object that is there has been planned, and the first poll of its groups is over.
+    pub(super) fn are_ready(&self, world: World<'_>) -> bool {
+        self.readiness.is_ready(world.now.at)
+    }
+
+    /// Why a ScaledObject has the replicas it has; `None` where there is no such object.
+    pub(super) fn explain(&self, key: &ObjectKey, world: World<'_>) -> Option<Explanation> {
+        let Record::ScaledObject(object) = self.records.get(key)? else {
+            return None;
+        };
+        Some(explanation(object, &self.pictures, self.settings, world))
+    }
+
+    /// Every object is evaluated with the next changes: time has passed.
+    pub(super) fn look_at_all(&mut self) {
+        self.dirty.evaluate(self.records.keys());
+    }
+
+    fn note(&mut self, change: Change, world: World<'_>) {
+        let dependents = &self.dependents;
+        match change {
+            Change::Object(key) => self.dirty.plan([&key]),
+            Change::Hpa(key) => self.dirty.evaluate(dependents.hpas.of(&key)),
+            Change::Authentication(key) => {
+                let release = self.finalizers.release((&key.0, &key.1), world);
+                self.tasks.extend(release);
+                let named = Authentication::Namespaced(key);
+                self.dirty.plan(dependents.authentications.of(&named));
+            }
+            Change::ClusterAuthentication(name) => {
+                let release = self.finalizers.release_cluster(&name, world);
+                self.tasks.extend(release);
+                let named = Authentication::Cluster(name);
+                self.dirty.plan(dependents.authentications.of(&named));
+            }
+            Change::Everything => self.note_everything(world),
+            Change::Content(reference) => {
+                self.dirty.plan(dependents.references.of(&reference));
+            }
+            Change::Picture(cluster, picture) => self.note_picture(cluster, picture),
+            Change::Worked(outcome) => {
+                let key = outcome.key.clone();
+                if let Some(Record::ScaledObject(object)) = self.records.get_mut(&key)
+                    && object.settle(*outcome, world.now.at)
+                {
+                    self.dirty.evaluate([&key]);
+                }
+            }
+            Change::StatusWritten(written) => {
+                if let Some(Record::LagMetric(metric)) = self.records.get_mut(&written.key) {
+                    metric.settle(written, world.now.at);
+                }
+            }
+            Change::Released(uid) => self.finalizers.released(&uid),
+            Change::Leading => {
+                for record in self.records.values_mut() {
+                    record.take_over(world.now);
+                }
+                self.finalizers.take_over();
+                self.note_everything(world);
+            }
+        }
+    }
+
+    fn note_everything(&mut self, world: World<'_>) {
+        let key = |o: Arc<ScaledObject>| {
+            ObjectKey::scaled_object(&o.namespace().unwrap_or_default(), &o.name_any())
+        };
+        let stores = world.stores;
+        let plan = &mut self.dirty.plan;
+        plan.extend(stores.scaled_objects.state().into_iter().map(key));
+        let key = |m: Arc<LagMetric>| {
+            ObjectKey::lag_metric(&m.namespace().unwrap_or_default(), &m.name_any())
+        };
+        plan.extend(stores.lag_metrics.state().into_iter().map(key));
+        plan.extend(self.records.keys().cloned());
+        let release = self.finalizers.release_all(stores, world.leads);
+        self.tasks.extend(release);
+    }
+
+    fn note_picture(&mut self, cluster: ClusterKey, picture: Arc<Picture>) {
+        if self.demand.knows(&cluster) {
+            self.dirty.evaluate(self.demand.of_cluster(&cluster));
+            self.pictures.insert(cluster, picture);
+        }
+    }
+
+    /// Plans an object anew, and begins or ends what is done for it.
+    fn plan(&mut self, key: &ObjectKey, world: World<'_>) {
+        let (namespace, name) = (&*key.namespace, &*key.name);
+        let (metric, found) = match key.kind {
+            Kind::ScaledObject => (None, world.stores.scaled_object(namespace, name)),
+            Kind::LagMetric => {
+                let metric = world.stores.lag_metric(namespace, name);
+                let object = metric.as_deref().map(as_object);
+                (metric, object.map(Arc::new))
+            }
+        };
+        let Some(object) = found.filter(|o| !self.ends(key, o, world)) else {
+            return self.forget(key, world);
+        };
+        // Another of the same name: nothing of the former one goes on.
+        let known = self.records.get(key);
+        if known.is_some_and(|k| k.planned().plan.object.uid() != object.uid()) {
+            self.remove(key, world);
+        }
+        let authentications = authentications(namespace, &object);
+        let origins = origins(namespace, &object, &world);
+        let Resolved {
+            mut plan,
+            references,
+            waiting,
+        } = resolve(object, &world);
+        self.dependents.authentications.set(key, authentications);
+        let named = self.dependents.references.things(key);
+        if let Some(record) = self.records.get_mut(key).filter(|_| named != references) {
+            record.planned_mut().origins = None;
+        }
+        self.unfollowed |= self.dependents.references.set(key, references);
+        // What it was before stands until all of it is known.
+        if self.readiness.set_waiting(key, waiting) {
+            return;
+        }
+        if let Some(known) = self.records.get(key).map(Record::planned)
+            && let Some(before) = &known.origins
+        {
+            let same = |index| before.get(index) == origins.get(index);
+            follow(&mut plan, &known.plan, &self.pictures, same);
+        }
+        let orders = self.demand.set(key, Some(&plan), &self.pictures);
+        self.poll(orders);
+        self.adopt(key, Arc::new(plan), metric, origins, world);
+    }
+
+    fn adopt(
+        &mut self,
+        key: &ObjectKey,
+        plan: Arc<Plan>,
+        metric: Option<Arc<LagMetric>>,
+        origins: Origins,
+        world: World<'_>,
+    ) {
+        let record = match self.records.entry(key.clone()) {
+            btree_map::Entry::Occupied(known) => {
+                let record = known.into_mut();
+                record.adopt(plan, metric);
+                record
+            }
+            btree_map::Entry::Vacant(new) => {
+                self.readiness.is_new(key);
+                new.insert(Record::new(plan, metric, world.now))
+            }
+        };
+        record.planned_mut().origins = Some(origins);
+        self.dependents.hpas.set(key, record.hpas());
+    }
+
+    /// Whether an object is being deleted; if so, what has to be done first is begun.
+    fn ends(&mut self, key: &ObjectKey, object: &Arc<ScaledObject>, world: World<'_>) -> bool {
+        if object.metadata.deletion_timestamp.is_none() {
+            return false;
+        }
+        if key.kind == Kind::ScaledObject {
+            self.tasks.extend(self.finalizers.end(object, world));
+        }
+        true
+    }
+
+    /// Nothing is known of an object any more.
+    fn forget(&mut self, key: &ObjectKey, world: World<'_>) {
+        let orders = self.demand.set(key, None, &self.pictures);
+        self.poll(orders);
+        self.dependents.authentications.set(key, BTreeSet::new());
+        self.dependents.hpas.set(key, BTreeSet::new());
+        self.unfollowed |= self.dependents.references.set(key, BTreeSet::new());
+        self.readiness.set_waiting(key, false);
+        self.remove(key, world);
+    }
+
+    fn remove(&mut self, key: &ObjectKey, world: World<'_>) {
+        let Some(record) = self.records.remove(key) else {
+            return;
+        };
+        self.readiness.is_polled(key);
+        let planned = record.planned();
+        self.published.withdraw(key, &planned.entries);
+        if key.kind == Kind::ScaledObject && world.leads {
+            let deleted = Event::warning("ScaledObjectDeleted", "ScaledObject was deleted");
+            let object = planned.plan.object.clone();
+            self.tasks.push(Task::Record(object, deleted));
+        }
+    }
+
+    /// Evaluates an object, publishes what it serves, and begins the writes that follow.
+    fn evaluate(&mut self, key: &ObjectKey, world: World<'_>) {
+        let Some(record) = self.records.get_mut(key) else {
+            return;
+        };
+        let (pictures, now) = (&self.pictures, world.now);
+        let plan = record.planned().plan.clone();
+        let hpa = |name: &str| world.stores.hpa(&plan.namespace, name);
+        let live = hpa(&plan.hpa_name);
+        let around = match record {
+            Record::ScaledObject(object) => object.surroundings(live.as_deref()),
+            Record::LagMetric(_) => Surroundings::default(),
+        };
+        let memory = &mut record.planned_mut().memory;
+        let evaluation = evaluate(&plan, pictures, &around, memory, self.settings, now);
+        if evaluation.polled || plan.problem.is_some() {
+            self.readiness.is_polled(key);
+        }
+        let task = match record {
+            Record::LagMetric(metric) => {
+                let served = metric.entries(&evaluation);
+                self.published
+                    .serve(key, &mut metric.planned.entries, served);
+                let write = world.leads.then(|| metric.write(key, &evaluation, now));
+                write.flatten().map(|write| Task::WriteStatus(write.into()))
+            }
+            Record::ScaledObject(object) => {
+                let foreign = foreign(&plan, live.as_deref());
+                let served = entries(&plan, &evaluation, &foreign, now.wall);
+                self.published
+                    .serve(key, &mut object.planned.entries, served);
+                self.published.show(key, &plan, &evaluation, pictures);
+                let former = object.former_hpas().filter_map(hpa);
+                let former = { former }.find(|hpa| owns(&plan, hpa));
+                let hpas = (live.as_deref(), former.as_deref());
+                let work = object.work(&evaluation, hpas, pictures, world.leads, now);
+                work.map(|work| Task::Work(key.clone(), work.into()))
+            }
+        };
+        self.tasks.extend(task);
+        if !evaluation.renewed.is_empty() {
+            let planned = record.planned_mut();
+            planned.drop_former(&evaluation.renewed);
+            let orders = self.demand.set(key, Some(&planned.plan), &self.pictures);
+            self.poll(orders);
+            self.forget_pictures();
+        }
+    }
+
+    fn poll(&mut self, orders: Vec<Order>) {
+        let orders = orders.into_iter().map(Box::new);
+        self.tasks.extend(orders.map(Task::Poll));
+    }
+
+    fn forget_pictures(&mut self) {
+        let demand = &self.demand;
+        self.pictures.retain(|cluster| demand.knows(cluster));
+    }
+}

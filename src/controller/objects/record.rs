@@ -1,0 +1,78 @@
+//! The record of one object of either kind.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    keys::NamespacedName, lag_metric::LagMetricRecord, planned::Planned,
+    scaled_object::ScaledObjectRecord,
+};
+use crate::{lag::Moment, resources::LagMetric, scaling::Plan};
+
+/// One object.
+pub(super) enum Record {
+    ScaledObject(Box<ScaledObjectRecord>),
+    LagMetric(Box<LagMetricRecord>),
+}
+
+impl Record {
+    /// A new object; `metric` where it is a LagMetric.
+    pub(super) fn new(plan: Arc<Plan>, metric: Option<Arc<LagMetric>>, now: Moment) -> Self {
+        let planned = Planned::new(plan, now.at);
+        match metric {
+            None => Self::ScaledObject(Box::new(ScaledObjectRecord::new(planned, now.wall))),
+            Some(metric) => Self::LagMetric(Box::new(LagMetricRecord::new(metric, planned))),
+        }
+    }
+
+    pub(super) fn planned(&self) -> &Planned {
+        match self {
+            Self::ScaledObject(object) => &object.planned,
+            Self::LagMetric(metric) => &metric.planned,
+        }
+    }
+
+    pub(super) fn planned_mut(&mut self) -> &mut Planned {
+        match self {
+            Self::ScaledObject(object) => &mut object.planned,
+            Self::LagMetric(metric) => &mut metric.planned,
+        }
+    }
+
+    /// Goes on with a plan made anew, of a newer version of the object.
+    pub(super) fn adopt(&mut self, plan: Arc<Plan>, metric: Option<Arc<LagMetric>>) {
+        match self {
+            Self::ScaledObject(object) => object.adopt(plan),
+            Self::LagMetric(record) => {
+                record.planned.plan = plan;
+                if let Some(metric) = metric {
+                    record.adopt(metric);
+                }
+            }
+        }
+    }
+
+    /// Begins to write: whoever did so before has told in the status what matters, and knows nothing of what is under way here.
+    pub(super) fn take_over(&mut self, now: Moment) {
+        let planned = self.planned_mut();
+        planned.memory = std::mem::take(&mut planned.memory).taken_over(&planned.plan);
+        planned.since = now.at;
+        match self {
+            Self::ScaledObject(object) => object.take_over(now.wall),
+            Self::LagMetric(metric) => metric.take_over(),
+        }
+    }
+
+    /// The HPAs that a change of which is about this object.
+    pub(super) fn hpas(&self) -> BTreeSet<NamespacedName> {
+        let Self::ScaledObject(object) = self else {
+            return BTreeSet::new();
+        };
+        let plan = &object.planned.plan;
+        let names = [plan.hpa_name.as_str()].into_iter();
+        let names = names.chain(object.former_hpas());
+        let namespace = plan.namespace.to_string();
+        names
+            .map(|name| (namespace.clone(), name.to_owned()))
+            .collect()
+    }
+}

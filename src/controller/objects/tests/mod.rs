@@ -1,0 +1,1 @@
+//! Objects, played by applying changes.

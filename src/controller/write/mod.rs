@@ -1,0 +1,13 @@
+//! Writes what was decided. Each task reports back; none begins without a turn of the one that leads.
+
+mod apply;
+pub(super) mod deadline;
+mod events;
+mod finalizers;
+mod lag_metric;
+pub(super) mod target;
+
+pub(super) use apply::{Places, Writers, apply};
+pub(super) use events::EventRecorder;
+pub(super) use finalizers::{end, release};
+pub(super) use lag_metric::write_status;
