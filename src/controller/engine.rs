@@ -166,8 +166,7 @@ impl Controller {
                 Some((key, picture)) = self.pictures.recv() => changes.push(Change::Picture(key, picture)),
                 _ = beat.tick() => {
                     self.credentials.refresh();
-                    // Time has passed for all of them: cool-downs, ages, retries.
-                    self.objects.look_at_all();
+                    changes.push(Change::Beat);
                 }
                 () = lead.changed() => {}
                 Some(question) = self.questions.1.recv() => {

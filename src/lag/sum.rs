@@ -1,6 +1,6 @@
 //! The lag of a trigger: its partitions' pairs, counted by its options.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Isolation, Moment, Track};
 
@@ -39,6 +39,8 @@ pub struct Sum {
     pub counted: u32,
     /// The newest reading among them.
     pub newest: Option<Moment>,
+    /// When the next lag becomes persistent, if its commit does not move until then.
+    pub persists_at: Option<Instant>,
 }
 
 /// Adds up `tracks`. Nothing is negative, whatever a broker said; sums saturate.
@@ -50,10 +52,13 @@ pub fn sum<'a>(
     let mut sum = Sum::default();
     for track in tracks {
         let lag = lag(track, counting);
-        let persistent = counting
+        let persists_at = counting
             .exclude_persistent_after
             .zip(track.stuck_since(counting.isolation))
-            .is_some_and(|(after, since)| since.age(now) >= after);
+            .map(|(after, since)| since.at + after);
+        let persistent = persists_at.is_some_and(|at| at <= now.at);
+        let coming = persists_at.filter(|_| !persistent);
+        sum.persists_at = sum.persists_at.into_iter().chain(coming).min();
         let counted = if persistent { 0 } else { lag };
         sum.lag = sum.lag.saturating_add(counted);
         sum.activation = sum.activation.saturating_add(lag);

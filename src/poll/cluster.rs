@@ -69,6 +69,8 @@ pub(super) struct Cluster {
     demand: watch::Receiver<ClusterDemand>,
     pub(super) demand_due: Option<Instant>,
     pub(super) pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
+    /// The last one that was sent.
+    pub(super) published: Option<Arc<Picture>>,
     credential: Credential,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     pub(super) budget: Budget,
@@ -125,6 +127,7 @@ impl Cluster {
             // What was handed over with the task still has to be taken up.
             demand_due: Some(now + BURST),
             pictures,
+            published: None,
             credential,
             done: mpsc::unbounded_channel(),
             pairs: budget.pairs(),

@@ -26,5 +26,5 @@ pub use cluster::Timing;
 pub use demand::{ClusterDemand, ClusterKey, GroupDemand};
 pub use listing::MOST_PATTERNS;
 pub use manager::Manager;
-pub use picture::{GroupPicture, Listed, Looked, Picture, Slot, TopicPicture, Trouble};
+pub use picture::{Changed, GroupPicture, Listed, Looked, Picture, Slot, TopicPicture, Trouble};
 pub use taken::Taken;

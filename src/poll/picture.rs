@@ -24,6 +24,40 @@ pub struct Picture {
     pub listing: Listed,
     /// The topics that some pattern takes: those of the last list, and those that have left it and may still be there.
     pub listed: Arc<Taken>,
+    /// What it has that the picture before had not.
+    pub changed: Changed,
+}
+
+/// What is new in a picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Changed {
+    /// Anything.
+    #[default]
+    Everything,
+    /// These groups were read, or could not be; what the picture says of topics and of the cluster is as it was.
+    Groups(Vec<Arc<str>>),
+}
+
+impl Picture {
+    /// What is new since the picture `before`. How often a topic was described is not told: whoever counts that looks when its
+    /// groups are read.
+    pub(super) fn changed_since(&self, before: &Self) -> Changed {
+        let topics = self.topics.iter();
+        let same = |(name, topic): (&Arc<str>, &TopicPicture)| {
+            before.topics.get(name).is_some_and(|b| b.says_as(topic))
+        };
+        let known = self.topics.len() == before.topics.len() && { topics }.all(same);
+        let listed = self.listing == before.listing && self.listed == before.listed;
+        if !known || !listed || self.trouble != before.trouble {
+            return Changed::Everything;
+        }
+        let new = |(name, group): &(&Arc<str>, &Arc<GroupPicture>)| {
+            let before = before.groups.get(*name);
+            before.is_none_or(|before| !Arc::ptr_eq(before, group))
+        };
+        let groups = self.groups.iter().filter(new);
+        Changed::Groups(groups.map(|(name, _)| name.clone()).collect())
+    }
 }
 
 /// How far the topics of a cluster are known by pattern.
@@ -49,6 +83,19 @@ pub struct TopicPicture {
     pub trouble: Option<Trouble>,
     /// Several descriptions in a row said that it does not exist.
     pub gone: bool,
+}
+
+impl TopicPicture {
+    /// Whether it says of the topic what `other` says.
+    fn says_as(&self, other: &Self) -> bool {
+        let Self {
+            partitions,
+            reads: _,
+            trouble,
+            gone,
+        } = self;
+        (partitions, trouble, gone) == (&other.partitions, &other.trouble, &other.gone)
+    }
 }
 
 /// One group.
@@ -133,5 +180,71 @@ impl From<&Error> for Trouble {
             configuration: error.cause.is_configuration()
                 && !matches!(error.cause, Cause::WantsSasl | Cause::NotTls),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture() -> Picture {
+        let topic = TopicPicture {
+            partitions: [0, 1].into(),
+            reads: 1,
+            ..TopicPicture::default()
+        };
+        Picture {
+            topics: [("t".into(), topic)].into(),
+            groups: ["a", "b"].map(|name| (name.into(), Arc::default())).into(),
+            ..Picture::default()
+        }
+    }
+
+    #[test]
+    fn a_picture_names_the_groups_that_were_read_since_the_one_before() {
+        let before = picture();
+        let mut next = before.clone();
+        assert_eq!(next.changed_since(&before), Changed::Groups(Vec::new()));
+        next.groups.insert("b".into(), Arc::default());
+        next.groups.insert("c".into(), Arc::default());
+        let Changed::Groups(mut groups) = next.changed_since(&before) else {
+            panic!("two groups");
+        };
+        groups.sort();
+        assert_eq!(groups, [Arc::from("b"), "c".into()]);
+    }
+
+    #[test]
+    fn whatever_a_picture_says_of_topics_or_of_the_cluster_may_be_about_any_group() {
+        let changes: [fn(&mut Picture); 8] = [
+            |p| drop(p.topics.insert("u".into(), TopicPicture::default())),
+            |p| drop(p.topics.remove("t")),
+            |p| topic(p).partitions = [0].into(),
+            |p| topic(p).trouble = Some(Trouble::passing("no leader")),
+            |p| topic(p).gone = true,
+            |p| p.trouble = Some(Trouble::passing("refused")),
+            |p| p.listing = Listed::Failed(Trouble::passing("refused")),
+            |p| {
+                let names = ["t".into()];
+                let patterns = [TopicPattern::parse("t").unwrap()];
+                p.listed = Arc::new(Taken::new(&names.into(), &patterns.into_iter().collect()));
+            },
+        ];
+        let before = picture();
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut next = before.clone();
+            change(&mut next);
+            assert_eq!(next.changed_since(&before), Changed::Everything, "{index}");
+        }
+        let mut described = before.clone();
+        topic(&mut described).reads = 2;
+        assert_eq!(
+            described.changed_since(&before),
+            Changed::Groups(Vec::new())
+        );
+    }
+
+    fn topic(picture: &mut Picture) -> &mut TopicPicture {
+        picture.topics.get_mut("t").unwrap()
     }
 }

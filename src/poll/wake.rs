@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     cluster::{Cluster, LATE},
     node::Node,
-    picture::{Picture, Trouble},
+    picture::{Changed, Picture, Trouble},
 };
 
 impl Cluster {
@@ -68,7 +68,7 @@ impl Cluster {
         self.dirty = None;
         let topics = self.topics.iter().filter(|(_, t)| t.is_seen());
         let groups = self.groups.iter();
-        let picture = Picture {
+        let mut picture = Picture {
             topics: topics
                 .map(|(n, t)| (n.clone(), t.picture.clone()))
                 .collect(),
@@ -78,9 +78,14 @@ impl Cluster {
             trouble: self.trouble.clone(),
             listing: self.listing.state(),
             listed: self.listing.topics.clone(),
+            changed: Changed::Everything,
         };
-        self.pictures
-            .send((self.key.clone(), Arc::new(picture)))
-            .map_err(drop)
+        if let Some(before) = &self.published {
+            picture.changed = picture.changed_since(before);
+        }
+        let picture = Arc::new(picture);
+        self.published = Some(picture.clone());
+        let news = (self.key.clone(), picture);
+        self.pictures.send(news).map_err(drop)
     }
 }

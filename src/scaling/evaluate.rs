@@ -1,10 +1,13 @@
 //! One object against what is known now: for every metric the value to serve or why it is withheld, and the maxReplicas
 //! its HPA is to have.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Cut, Evaluation, KafkaSource, Live, Pictures, Plan, Recalled, SHORTEST_SAMPLE, Settings,
+    Cut, Due, Evaluation, KafkaSource, Live, Pictures, Plan, Recalled, SHORTEST_SAMPLE, Settings,
     Source, Surroundings, composite,
     memory::Memory,
     reading::{Readout, read},
@@ -15,6 +18,9 @@ use crate::{
     poll::{Picture, Trouble},
     triggers::{Cron, Kafka},
 };
+
+/// An object of which something is missing is evaluated this often: failures are counted, and causes change.
+const RESTLESS: Duration = Duration::from_secs(1);
 
 /// What is read of one trigger.
 enum Read<'a> {
@@ -119,7 +125,7 @@ pub fn evaluate(
         .modifiers
         .as_ref()
         .map(|m| composite::compose(plan, m, &metrics, around, memory));
-    Evaluation {
+    let mut evaluation = Evaluation {
         metrics,
         composite,
         max,
@@ -127,7 +133,28 @@ pub fn evaluate(
         answered,
         unread,
         renewed,
+        due: None,
+    };
+    evaluation.due = due(plan, &evaluation, memory, now);
+    evaluation
+}
+
+/// When time alone makes another evaluation of it.
+fn due(plan: &Plan, evaluation: &Evaluation, memory: &Memory, now: Moment) -> Option<Instant> {
+    let mut due = Due::after(now);
+    if !evaluation.is_whole() && plan.problem.is_none() {
+        due.within(RESTLESS);
     }
+    for known in memory.triggers.values() {
+        due.at(known.due);
+    }
+    for trigger in &plan.triggers {
+        if let Ok(Source::Cron { cron, .. }) = &trigger.source {
+            due.at_wall(cron.window(now.wall).1);
+        }
+    }
+    due.at(memory.max_settles_at(SHORTEST_SAMPLE));
+    due.next()
 }
 
 fn readout(

@@ -1,6 +1,10 @@
 //! An evaluated object as plain data: each metric with its value or why it is withheld, and what evaluating takes.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::Live;
 use crate::{lag::Moment, poll::Trouble};
@@ -42,6 +46,8 @@ pub struct Evaluation {
     pub unread: bool,
     /// Triggers whose credential has read everything with its new value: the former one is not needed any more.
     pub renewed: BTreeSet<usize>,
+    /// When time alone makes another evaluation of it; `None`: never.
+    pub due: Option<Instant>,
 }
 
 impl Evaluation {
@@ -51,6 +57,16 @@ impl Evaluation {
         let metric = |m: &Metric| m.value.is_err() && m.fallback.is_none();
         let composite = self.composite.as_ref();
         composite.is_some_and(|c| c.value.is_err()) || self.metrics.iter().any(metric)
+    }
+
+    /// Whether everything is known and whole.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let whole = self
+            .metrics
+            .iter()
+            .all(|m| m.value.is_ok() && m.partial.is_none());
+        self.answered && whole && !self.fails()
     }
 
     /// Whether something is served that stands in for a metric.

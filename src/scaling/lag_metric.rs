@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often numbers alone are worth a write.
-const NUMBERS: Duration = Duration::from_secs(60);
+pub const NUMBERS: Duration = Duration::from_secs(60);
 
 /// What a ScaledObject with the same readings would be: every topic is a `kafka` trigger, in their order. It has no target.
 #[must_use]

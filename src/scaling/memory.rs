@@ -1,6 +1,10 @@
 //! The memory of an object from one evaluation to the next, and of which object exactly.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failures};
 use crate::{
@@ -17,6 +21,8 @@ pub struct Memory {
     /// The live maxReplicas and since when it is that.
     live_max: Option<(i32, Moment)>,
     polled: Option<Polled>,
+    /// When the next poll is, where it will find another thing than the last one.
+    poll_due: Option<Instant>,
     /// What the formula of a generation came to over the last whole reading, in thousandths.
     pub(super) composite: Option<(Option<i64>, i64)>,
 }
@@ -42,6 +48,8 @@ pub(super) struct TriggerMemory {
     recalled_from: Option<Remembered>,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
     cached: Option<((i64, Moment), Moment)>,
+    /// When time alone changes what the last evaluation came to.
+    pub(super) due: Option<Instant>,
 }
 
 /// A reading that nothing was missing from.
@@ -68,6 +76,11 @@ impl TriggerMemory {
                 fresh
             }
         }
+    }
+
+    /// When the lag of the last poll is replaced.
+    pub(super) fn cached_until(&self, every: Duration) -> Option<Instant> {
+        self.cached.map(|(_, polled)| polled.at + every)
     }
 }
 
@@ -155,10 +168,14 @@ impl Memory {
             return (found, now);
         }
         let generation = plan.object.metadata.generation;
+        self.poll_due = None;
         match &self.polled {
             Some(polled)
                 if polled.generation == generation && polled.at.age(now) < plan.polling =>
             {
+                if polled.activity != found {
+                    self.poll_due = Some(polled.at.at + plan.polling);
+                }
                 let stirs = polled.activity == Activity::Idle && found != Activity::Idle;
                 let activity = if stirs {
                     Activity::Stirring
@@ -176,6 +193,17 @@ impl Memory {
                 (found, now)
             }
         }
+    }
+
+    /// When the next poll is, where it will find another thing than the last one.
+    #[must_use]
+    pub fn poll_due(&self) -> Option<Instant> {
+        self.poll_due
+    }
+
+    /// When the live maxReplicas has been what it is for this long.
+    pub(super) fn max_settles_at(&self, long: Duration) -> Option<Instant> {
+        self.live_max.map(|(_, since)| since.at + long)
     }
 
     /// The live maxReplicas once it has been the wanted one for this long.

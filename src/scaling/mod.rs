@@ -5,6 +5,7 @@ pub mod checks;
 mod composite;
 mod conditions;
 mod defaults;
+mod due;
 mod evaluate;
 mod evaluation;
 mod events;
@@ -31,6 +32,7 @@ pub mod table;
 
 pub use bound::Bound;
 pub use conditions::{Health, conditions};
+pub use due::Due;
 pub use evaluate::evaluate;
 pub use evaluation::{Composite, Evaluation, Metric, Settings, Surroundings, Value};
 pub use events::{Event, events, step_event};
@@ -47,6 +49,6 @@ pub use reading::{Readout, read};
 pub use remember::{
     Recalled, complete, forgets, remember, remembered_partitions, remembered_topics,
 };
-pub use replicas::{Activity, Move, floor, keeps_awake, next_move};
+pub use replicas::{Activity, Move, floor, keeps_awake, next_move, sleeps_at};
 pub use rotation::follow;
 pub use signal::{Cut, even, signal};

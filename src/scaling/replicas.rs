@@ -1,7 +1,7 @@
 //! The steps an HPA does not take: from zero, to zero, and up to the minimum. Errors never lead to zero, and neither does
 //! a part of the truth.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -101,11 +101,7 @@ pub fn next_move(
     }
     let rest = plan.idle.unwrap_or(0);
     if plan.sleeps() && replicas > rest {
-        let (since, period) = match last_active {
-            Some(at) => (Some(at), plan.cooldown),
-            None => (plan.created, plan.initial_cooldown),
-        };
-        let over = since.is_none_or(|at| passed(at, period, now));
+        let over = sleeps_at(plan, last_active).is_none_or(|at| at <= now);
         return match over {
             _ if pause.scale_in => Move::Stay,
             true if *activity == Activity::Idle => Move::Sleep(rest),
@@ -159,6 +155,12 @@ pub fn keeps_awake(plan: &Plan, activity: &Activity, evaluation: &Evaluation) ->
     !plan.pause.whole && plan.forced || active
 }
 
-fn passed(since: Timestamp, period: Duration, now: Timestamp) -> bool {
-    since.checked_add(period).is_ok_and(|end| end <= now)
+/// When the cool-down of a workload is over that has had no work since `last_active`; `None`: it has none.
+#[must_use]
+pub fn sleeps_at(plan: &Plan, last_active: Option<Timestamp>) -> Option<Timestamp> {
+    let (since, period) = match last_active {
+        Some(at) => (at, plan.cooldown),
+        None => (plan.created?, plan.initial_cooldown),
+    };
+    Some(since.checked_add(period).unwrap_or(Timestamp::MAX))
 }

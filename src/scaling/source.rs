@@ -1,7 +1,9 @@
 //! The metric of one trigger, by where its number comes from.
 
+use std::time::Duration;
+
 use super::{
-    Cut, External, Metric, Plan, Settings, Surroundings, Value,
+    Cut, Due, External, Metric, Plan, Settings, Surroundings, Value,
     memory::Memory,
     metric::{activation, lag, served},
     reading::Readout,
@@ -11,6 +13,9 @@ use crate::{
     lag::Moment,
     triggers::{Cron, Kafka, MetricType},
 };
+
+/// A reading is too old after its greatest age, not at it.
+const INSTANT: Duration = Duration::from_nanos(1);
 
 #[allow(clippy::too_many_arguments, reason = "one step of evaluate, split off")]
 pub(super) fn of_kafka(
@@ -40,6 +45,14 @@ pub(super) fn of_kafka(
             let metric_type = external.map_or(MetricType::AverageValue, |e| e.metric_type);
             served(kafka, metric_type, lag, readout, known.bound.value(), bare)
         });
+    let mut due = Due::after(now);
+    due.at(readout
+        .sum
+        .newest
+        .map(|newest| newest.at + max_age + INSTANT));
+    due.at(readout.sum.persists_at);
+    due.at(known.cached_until(plan.polling).filter(|_| cached));
+    known.due = due.next();
     Metric {
         index,
         name: external.map(|e| e.metric.clone()).unwrap_or_default(),

@@ -38,7 +38,7 @@ impl Counts {
             )?,
             evaluations: counter(
                 "lagscale_evaluations_total",
-                "Evaluations of ScaledObjects, at least one a second each: everything served, something partial, withheld or fallen back, or a problem of the object itself.",
+                "Evaluations of ScaledObjects, one for each change and whenever something is due: everything served, something partial, withheld or fallen back, or a problem of the object itself.",
                 &["outcome"],
             )?,
             unreadable: counter(

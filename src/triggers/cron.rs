@@ -51,12 +51,18 @@ impl Cron {
     /// end that the clock skips when summer time begins does not come that day, and one that it shows twice comes twice.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
+        self.window(now).0
+    }
+
+    /// Whether `now` lies inside a window, and when the next start or end comes, if one does.
+    #[must_use]
+    pub fn window(&self, now: Timestamp) -> (bool, Option<Timestamp>) {
         let start = self.start.next(now, &self.zone);
         let end = self.end.next(now, &self.zone);
         match (start, end) {
-            (Some(start), Some(end)) => end <= start,
-            (None, end) => end.is_some(),
-            (Some(_), None) => false,
+            (Some(start), Some(end)) => (end <= start, Some(start.min(end))),
+            (None, end) => (end.is_some(), end),
+            (Some(_), None) => (false, start),
         }
     }
 }

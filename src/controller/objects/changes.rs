@@ -32,6 +32,8 @@ pub(in crate::controller) enum Change {
     Worked(Box<Outcome>),
     /// A LagMetric's status was written, or could not be.
     StatusWritten(StatusWritten),
+    /// Time has passed: what is due is evaluated.
+    Beat,
     /// No finalizer is being taken off the object of this uid any more.
     Released(String),
     /// This replica writes from here on.

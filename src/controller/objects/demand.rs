@@ -152,6 +152,11 @@ impl Demand {
         self.clusters.of(cluster)
     }
 
+    /// The objects that ask something of a group.
+    pub(super) fn of_group(&self, cluster: &ClusterKey, group: &Arc<str>) -> &BTreeSet<ObjectKey> {
+        self.places.of(&(cluster.clone(), group.clone()))
+    }
+
     /// Whether anything is asked of a cluster.
     pub(super) fn knows(&self, cluster: &ClusterKey) -> bool {
         self.clusters.knows(cluster)

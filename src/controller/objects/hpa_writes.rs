@@ -8,7 +8,7 @@ use super::{
     ownership::{Ownership, ownership},
     work::{ECHO, HpaWrite},
 };
-use crate::scaling::{Plan, difference, wanted};
+use crate::scaling::{Due, Plan, difference, wanted};
 
 /// What was written of the HPA of an object, and what the API server made of it.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(super) struct HpaWrites {
 
 /// What is to be done about a live HPA.
 #[derive(Debug)]
-pub(super) enum Due {
+pub(super) enum Decision {
     /// Nothing can be said yet, or nothing may be done.
     Nothing,
     /// It is as wanted, whatever became of the last write.
@@ -55,20 +55,20 @@ impl HpaWrites {
         (min, max): (i32, i32),
         live: Option<&HorizontalPodAutoscaler>,
         now: Instant,
-    ) -> Due {
+    ) -> Decision {
         if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
             // A live HPA keeps what it has: leaving a metric out would let the others scale in.
-            return Due::Nothing;
+            return Decision::Nothing;
         }
         if live.is_some_and(|l| !matches!(ownership(plan, l), Ownership::Ours | Ownership::Free)) {
-            return Due::Nothing;
+            return Decision::Nothing;
         }
         let version = live.and_then(|l| l.metadata.resource_version.clone());
         if self.is_older(version.as_ref(), now) {
-            return Due::Nothing;
+            return Decision::Nothing;
         }
         let Some(mut wanted) = wanted(plan, max) else {
-            return Due::Nothing;
+            return Decision::Nothing;
         };
         if let Some(spec) = &mut wanted.spec {
             spec.min_replicas = Some(min);
@@ -83,13 +83,18 @@ impl HpaWrites {
         let write = match live {
             None => HpaWrite::Create(Box::new(wanted)),
             Some(live) => match difference(live, &wanted) {
-                None => return Due::AsWanted,
+                None => return Decision::AsWanted,
                 Some(next) => HpaWrite::Replace(Box::new(next)),
             },
         };
         self.before = Some((version, now));
         self.asking = asked;
-        Due::Write(write)
+        Decision::Write(write)
+    }
+
+    /// When a write that the watch has not brought yet is looked at again.
+    pub(super) fn due(&self, due: &mut Due) {
+        due.at(self.before.as_ref().map(|(_, at)| *at + ECHO));
     }
 
     /// The last write was refused, or came too late: what is watched is the present.
@@ -165,9 +170,9 @@ mod tests {
         )
     }
 
-    fn written(due: Due) -> HorizontalPodAutoscaler {
+    fn written(due: Decision) -> HorizontalPodAutoscaler {
         match due {
-            Due::Write(HpaWrite::Create(hpa) | HpaWrite::Replace(hpa)) => *hpa,
+            Decision::Write(HpaWrite::Create(hpa) | HpaWrite::Replace(hpa)) => *hpa,
             other => panic!("{other:?}"),
         }
     }
@@ -188,28 +193,28 @@ mod tests {
         let created = written(writes.write(&plan, (1, 3), None, begin));
         assert!(matches!(
             writes.write(&plan, (1, 3), None, after(begin, 4)),
-            Due::Nothing
+            Decision::Nothing
         ));
         let again = writes.write(&plan, (1, 3), None, after(begin, 5));
         assert!(
-            matches!(again, Due::Write(HpaWrite::Create(_))),
+            matches!(again, Decision::Write(HpaWrite::Create(_))),
             "it never came"
         );
         let live = at(created, "1");
         assert!(matches!(
             writes.write(&plan, (1, 3), Some(&live), after(begin, 6)),
-            Due::AsWanted
+            Decision::AsWanted
         ));
         let raised = written(writes.write(&plan, (1, 5), Some(&live), after(begin, 6)));
         assert_eq!(raised.spec.as_ref().map(|s| s.max_replicas), Some(5));
         assert!(matches!(
             writes.write(&plan, (1, 5), Some(&live), after(begin, 7)),
-            Due::Nothing
+            Decision::Nothing
         ));
         writes.failed();
         assert!(matches!(
             writes.write(&plan, (1, 5), Some(&live), after(begin, 7)),
-            Due::Write(_)
+            Decision::Write(_)
         ));
     }
 
@@ -227,7 +232,7 @@ mod tests {
         writes.stored(spec.clone());
         assert!(matches!(
             writes.write(&plan, (1, 3), Some(&live), after(begin, 9)),
-            Due::AsWanted
+            Decision::AsWanted
         ));
         let min = written(writes.write(&plan, (2, 3), Some(&live), after(begin, 9)));
         assert_eq!(
@@ -255,7 +260,7 @@ mod tests {
             assert!(
                 matches!(
                     writes.write(&plan, (1, 3), Some(&live), begin),
-                    Due::Nothing
+                    Decision::Nothing
                 ),
                 "{owners}"
             );
@@ -266,7 +271,7 @@ mod tests {
         plan.triggers[0].source = Err("no such field".into());
         assert!(matches!(
             writes.write(&plan, (1, 3), None, begin),
-            Due::Nothing
+            Decision::Nothing
         ));
     }
 

@@ -11,7 +11,7 @@ use super::{keys::ObjectKey, planned::Planned};
 use crate::{
     lag::Moment,
     resources::{LagMetric, LagMetricStatus},
-    scaling::{Evaluation, lag_metric, table::Entry},
+    scaling::{Due, Evaluation, lag_metric, table::Entry},
 };
 
 /// A status that could not be written is tried again after this. A first one waits as long for an answer.
@@ -70,7 +70,7 @@ impl LagMetricRecord {
     }
 
     /// The status that is to be written now, if any; it counts as written from now on.
-    pub(super) fn write(
+    fn write(
         &mut self,
         key: &ObjectKey,
         evaluation: &Evaluation,
@@ -98,6 +98,24 @@ impl LagMetricRecord {
             metric: self.metric.clone(),
             status: next,
         })
+    }
+
+    /// The status that is to be written now, if this replica `leads`.
+    pub(super) fn work(
+        &mut self,
+        key: &ObjectKey,
+        evaluation: &Evaluation,
+        leads: bool,
+        now: Moment,
+    ) -> Option<StatusWrite> {
+        let write = leads.then(|| self.write(key, evaluation, now)).flatten();
+        let mut due = Due::after(now);
+        due.at(evaluation.due);
+        due.at(self.retry_at);
+        let written = self.written.as_ref();
+        due.at(written.map(|(_, at)| *at + lag_metric::NUMBERS));
+        self.planned.rest_until(due.next(), now.at);
+        write
     }
 
     /// Takes note of a status that was written, or was not.

@@ -37,7 +37,7 @@ use kube::ResourceExt;
 
 use super::resolve::{Resolved, resolve};
 use crate::{
-    poll::{ClusterKey, Picture},
+    poll::{Changed, ClusterKey, Picture},
     resources::{LagMetric, ScaledObject},
     scaling::{
         Event, Explanation, Pictures, Plan, Settings, Surroundings, evaluate, follow,
@@ -60,6 +60,7 @@ pub(super) use ownership::owns;
 pub(super) use published::Published;
 use readiness::Readiness;
 use record::Record;
+use scaled_object::Round;
 pub(super) use tasks::Task;
 pub(super) use work::{ECHO, HpaWrite, Outcome, Step, Work};
 pub(super) use world::World;
@@ -137,11 +138,6 @@ impl Objects {
         Some(explanation(object, &self.pictures, self.settings, world))
     }
 
-    /// Every object is evaluated with the next changes: time has passed.
-    pub(super) fn look_at_all(&mut self) {
-        self.dirty.evaluate(self.records.keys());
-    }
-
     fn note(&mut self, change: Change, world: World<'_>) {
         let dependents = &self.dependents;
         match change {
@@ -177,6 +173,11 @@ impl Objects {
                     metric.settle(written, world.now.at);
                 }
             }
+            Change::Beat => {
+                let now = world.now.at;
+                let due = self.records.iter().filter(|(_, r)| r.planned().is_due(now));
+                self.dirty.evaluate(due.map(|(key, _)| key));
+            }
             Change::Released(uid) => self.finalizers.released(&uid),
             Change::Leading => {
                 for record in self.records.values_mut() {
@@ -205,10 +206,18 @@ impl Objects {
     }
 
     fn note_picture(&mut self, cluster: ClusterKey, picture: Arc<Picture>) {
-        if self.demand.knows(&cluster) {
-            self.dirty.evaluate(self.demand.of_cluster(&cluster));
-            self.pictures.insert(cluster, picture);
+        if !self.demand.knows(&cluster) {
+            return;
         }
+        match &picture.changed {
+            Changed::Everything => self.dirty.evaluate(self.demand.of_cluster(&cluster)),
+            Changed::Groups(groups) => {
+                for group in groups {
+                    self.dirty.evaluate(self.demand.of_group(&cluster, group));
+                }
+            }
+        }
+        self.pictures.insert(cluster, picture);
     }
 
     /// Plans an object anew, and begins or ends what is done for it.
@@ -340,8 +349,8 @@ impl Objects {
                 let served = metric.entries(&evaluation);
                 self.published
                     .serve(key, &mut metric.planned.entries, served);
-                let write = world.leads.then(|| metric.write(key, &evaluation, now));
-                write.flatten().map(|write| Task::WriteStatus(write.into()))
+                let write = metric.work(key, &evaluation, world.leads, now);
+                write.map(|write| Task::WriteStatus(write.into()))
             }
             Record::ScaledObject(object) => {
                 let foreign = foreign(&plan, live.as_deref());
@@ -351,8 +360,14 @@ impl Objects {
                 self.published.show(key, &plan, &evaluation, pictures);
                 let former = object.former_hpas().filter_map(hpa);
                 let former = { former }.find(|hpa| owns(&plan, hpa));
-                let hpas = (live.as_deref(), former.as_deref());
-                let work = object.work(&evaluation, hpas, pictures, world.leads, now);
+                let work = object.work(&Round {
+                    evaluation: &evaluation,
+                    pictures,
+                    hpa: live.as_deref(),
+                    former: former.as_deref(),
+                    leads: world.leads,
+                    now,
+                });
                 work.map(|work| Task::Work(key.clone(), work.into()))
             }
         };

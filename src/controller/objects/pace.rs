@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::work::Outcome;
-use crate::controller::write::target::Target;
+use crate::{controller::write::target::Target, scaling::Due};
 
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// One that was found may have gone.
 const LOOK_SELDOM: Duration = Duration::from_secs(60);
+/// A look may come so much early, with a reading of the group, so that the object is not evaluated for it alone.
+const EARLY: Duration = Duration::from_secs(1);
 /// Our copy was older than the server's: the watch brings the new one.
 const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 
@@ -108,9 +110,24 @@ impl Pace {
             self.writes.again = Some(now + AFTER_CONFLICT);
         } else if outcome.failed || matches!(outcome.hpa, Some(Err(_))) {
             self.writes.failed(now);
-        } else if outcome.wrote {
+        } else if outcome.hpa.is_some() || outcome.status.is_some() {
             self.writes.worked();
         }
+    }
+
+    /// When something is tried again, or the workload is looked at again.
+    pub(super) fn due(
+        &self,
+        target: Option<&Result<Target, String>>,
+        interest: &Interest,
+        due: &mut Due,
+    ) {
+        due.at(self.writes.again);
+        due.at(self.steps.again);
+        // A seldom look waits for the next reading.
+        let age = target.map(|target| longest_age(target, interest));
+        let age = age.filter(|age| *age < LOOK_SELDOM);
+        due.at(self.looked.zip(age).map(|(looked, age)| looked + age));
     }
 
     /// Whether the workload is to be looked at; it counts as looked at from now on.
@@ -123,18 +140,30 @@ impl Pace {
         let age = self.looked.map(|at| now.saturating_duration_since(at));
         let look = match (target, age) {
             (_, None) | (None, _) => true,
-            (Some(Err(_)), Some(age)) => age >= LOOK_AGAIN,
-            (Some(Ok(target)), Some(age)) => {
-                let often = interest.often || interest.counts_pods;
-                let least = if often { Duration::ZERO } else { LOOK_SELDOM };
-                let uncounted = interest.counts_pods && target.ready.is_none();
-                uncounted && age >= LOOK_AGAIN || age >= interest.polling.max(least)
-            }
+            (Some(target), Some(age)) => age + EARLY >= longest_age(target, interest),
         };
         if look {
             self.looked = Some(now);
         }
         look
+    }
+}
+
+/// The age at which what is known of a workload is read again.
+fn longest_age(target: &Result<Target, String>, interest: &Interest) -> Duration {
+    let Ok(target) = target else {
+        return LOOK_AGAIN;
+    };
+    let often = interest.often || interest.counts_pods;
+    let age = if often {
+        interest.polling
+    } else {
+        interest.polling.max(LOOK_SELDOM)
+    };
+    if interest.counts_pods && target.ready.is_none() {
+        age.min(LOOK_AGAIN)
+    } else {
+        age
     }
 }
 
@@ -180,7 +209,6 @@ mod tests {
         pace.settle(
             &Outcome {
                 hpa: Some(Ok(())),
-                wrote: true,
                 ..Outcome::default()
             },
             begin,
@@ -279,7 +307,8 @@ mod tests {
             let again = first(begin, |now| {
                 pace.should_look(target.as_ref(), &interest, now)
             });
-            assert_eq!(again, expected, "{target:?}");
+            let early = u64::saturating_sub(expected, EARLY.as_secs());
+            assert_eq!(again, early, "{target:?}");
             pace.look_anew();
             assert!(pace.should_look(target.as_ref(), &interest, begin));
         }

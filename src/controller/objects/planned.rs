@@ -1,6 +1,10 @@
 //! The part that the records of both kinds share: the plan, and what evaluating it leaves behind.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::origins::Origins;
 use crate::scaling::{Memory, Plan, table::Entry};
@@ -15,7 +19,12 @@ pub(super) struct Planned {
     pub(super) entries: Vec<Entry>,
     /// When it was first planned.
     pub(super) since: Instant,
+    /// When it is evaluated again although nothing has changed.
+    due: Instant,
 }
+
+/// Every object is evaluated this often at least; one that reads Kafka is, whenever its group was read.
+const LATEST: Duration = Duration::from_secs(10);
 
 impl Planned {
     pub(super) fn new(plan: Arc<Plan>, now: Instant) -> Self {
@@ -25,7 +34,19 @@ impl Planned {
             memory: Memory::default(),
             entries: Vec::new(),
             since: now,
+            due: now,
         }
+    }
+
+    /// Whether it is to be evaluated although nothing has changed.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due <= now
+    }
+
+    /// Says when it is evaluated again.
+    pub(super) fn rest_until(&mut self, next: Option<Instant>, now: Instant) {
+        let latest = now + LATEST;
+        self.due = next.map_or(latest, |next| next.min(latest));
     }
 
     /// Lets go of the former values of these triggers' credentials: the present ones have read everything.

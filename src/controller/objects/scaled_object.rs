@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
 use super::{
-    hpa_writes::{Due, HpaWrites},
+    hpa_writes::{Decision, HpaWrites},
     labels::Labels,
     ownership::{foreign, owns},
     pace::{Interest, Pace},
@@ -22,8 +22,8 @@ use crate::{
     controller::write::target::Target,
     lag::Moment,
     scaling::{
-        Activity, Evaluation, Health, Live, Move, Pictures, Plan, Surroundings, conditions, floor,
-        keeps_awake, next_move,
+        Activity, Due, Evaluation, Health, Live, Move, Pictures, Plan, Surroundings, conditions,
+        floor, keeps_awake, next_move, sleeps_at,
     },
 };
 
@@ -33,12 +33,34 @@ const FIRST_HPA: Duration = Duration::from_secs(30);
 /// What a status said before us stands while nothing is known yet, as long as a reading is served.
 const STANDS: Duration = Duration::from_secs(20);
 
+/// What one evaluation of an object is judged with.
+pub(super) struct Round<'a> {
+    pub(super) evaluation: &'a Evaluation,
+    pub(super) pictures: &'a Pictures,
+    /// The live HPA of its name.
+    pub(super) hpa: Option<&'a HorizontalPodAutoscaler>,
+    /// One of its own that has a name which it had before.
+    pub(super) former: Option<&'a HorizontalPodAutoscaler>,
+    /// Whether this replica writes.
+    pub(super) leads: bool,
+    pub(super) now: Moment,
+}
+
+/// Whether something is being done for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Busy {
+    Idle,
+    Working,
+    /// And it was evaluated meanwhile, which came to nothing.
+    Missed,
+}
+
 /// The engine's record of one ScaledObject.
 pub(super) struct ScaledObjectRecord {
     pub(super) planned: Planned,
     pub(super) target: Option<Result<Target, String>>,
     pace: Pace,
-    working: bool,
+    busy: Busy,
     /// What the workload had when it was first looked at.
     pub(super) first_seen: Option<i32>,
     hpa_writes: HpaWrites,
@@ -63,7 +85,7 @@ impl ScaledObjectRecord {
             planned,
             target: None,
             pace: Pace::default(),
-            working: false,
+            busy: Busy::Idle,
             first_seen: None,
             hpa_writes: HpaWrites::default(),
             statuses: StatusWrites::default(),
@@ -99,9 +121,9 @@ impl ScaledObjectRecord {
         let since = self.planned.since;
         let blank = Planned::new(self.planned.plan.clone(), since);
         let planned = std::mem::replace(&mut self.planned, blank);
-        let working = self.working;
+        let busy = self.busy;
         *self = Self::new(planned, now);
-        self.working = working;
+        self.busy = busy;
     }
 
     /// What is watched around it.
@@ -115,109 +137,77 @@ impl ScaledObjectRecord {
     }
 
     /// What has to be done now, if anything; nothing while something is being done.
-    pub(super) fn work(
-        &mut self,
-        evaluation: &Evaluation,
-        (hpa, former): (
-            Option<&HorizontalPodAutoscaler>,
-            Option<&HorizontalPodAutoscaler>,
-        ),
-        pictures: &Pictures,
-        leads: bool,
-        now: Moment,
-    ) -> Option<Work> {
-        if self.working {
-            return None;
-        }
-        let work = self.due(evaluation, (hpa, former), pictures, leads, now);
-        self.working = work.is_some();
+    pub(super) fn work(&mut self, round: &Round<'_>) -> Option<Work> {
+        let mut due = Due::after(round.now);
+        due.at(round.evaluation.due);
+        let work = match self.busy {
+            Busy::Idle => self.decide(round, &mut due),
+            Busy::Working | Busy::Missed => None,
+        };
+        self.busy = match self.busy {
+            Busy::Idle if work.is_none() => Busy::Idle,
+            Busy::Idle => Busy::Working,
+            Busy::Working | Busy::Missed => Busy::Missed,
+        };
+        self.planned.rest_until(due.next(), round.now.at);
         work
     }
 
-    fn due(
-        &mut self,
-        evaluation: &Evaluation,
-        (hpa, former): (
-            Option<&HorizontalPodAutoscaler>,
-            Option<&HorizontalPodAutoscaler>,
-        ),
-        pictures: &Pictures,
-        leads: bool,
-        now: Moment,
-    ) -> Option<Work> {
-        // What fails to be written must not keep a workload asleep.
-        let (writes, steps) = (self.pace.may_write(now.at), self.pace.may_step(now.at));
+    fn decide(&mut self, round: &Round<'_>, due: &mut Due) -> Option<Work> {
+        let Round {
+            evaluation,
+            hpa,
+            now,
+            ..
+        } = *round;
         let plan = self.planned.plan.clone();
         let (activity, polled) = self.planned.memory.activity(&plan, evaluation, now);
-        let active = matches!(activity, Activity::Active(_));
+        due.at(self.planned.memory.poll_due());
         if keeps_awake(&plan, &activity, evaluation) {
             // What an annotation forces, it forces all the time.
             self.last_active = Some(if plan.forced { now.wall } else { polled.wall });
         }
-        self.counts_pods =
-            plan.divides_by_pods() && evaluation.metrics.iter().any(|m| m.value.is_err());
-        let interest = self.interest(hpa);
-        let look = self
-            .pace
-            .should_look(self.target.as_ref(), &interest, now.at);
-        if !leads {
-            let work = Work::look(plan, self.counts_pods);
-            return look.then_some(work);
+        let look = self.look(round);
+        self.pace
+            .due(self.target.as_ref(), &self.interest(hpa), due);
+        if !round.leads {
+            return look.then(|| Work::look(plan, self.counts_pods));
         }
-        let step = match self.replicas(hpa) {
-            Some(replicas) if plan.problem.is_none() && steps => {
-                next_move(&plan, &activity, replicas, self.last_active, now.wall)
-            }
-            _ => Move::Stay,
+        // What fails to be written must not keep a workload asleep.
+        let (writes, steps) = (self.pace.may_write(now.at), self.pace.may_step(now.at));
+        let step = if steps {
+            self.step(&activity, hpa, now)
+        } else {
+            Move::Stay
         };
-        if steps && step.to().is_none() && self.target.is_some() {
-            self.pace.no_step_is_wanted();
+        if step == Move::CoolDown {
+            due.at_wall(sleeps_at(&plan, self.last_active));
         }
-        let around = self.replicas(hpa).unwrap_or(plan.min);
-        let live = hpa
-            .and_then(|h| h.spec.as_ref())
-            .and_then(|s| s.min_replicas);
-        let floor = floor(&plan, &activity, &step, around, live);
         let own = hpa.filter(|h| owns(&plan, h));
-        let paused = own.filter(|_| plan.pause.whole);
-        // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
-        let gone = paused.or_else(|| former.filter(|_| own.is_some() || plan.pause.whole));
         let hpa_write = if writes {
-            self.hpa_work(evaluation, (floor, hpa), gone, now)
+            self.hpa_write(round, &activity, &step)
         } else {
             None
         };
+        self.hpa_writes.due(due);
         let made = matches!(hpa_write, Some(HpaWrite::Create(_) | HpaWrite::Replace(_)));
         // The former one's name is told until it is gone, so that it is not forgotten.
-        let named = former.is_none() && (own.is_some() || made);
-        let health = Health {
-            target: match &self.target {
-                Some(Err(error)) => Some(error.clone()),
-                _ => None,
-            },
-            write: foreign(&plan, hpa).or_else(|| self.pace.error()),
-            pruned: self.statuses.is_pruned(),
-        };
-        let live = hpa.map(Live::of);
-        let conditions = conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
-        // Over no other version than the one that was seen, and that is to be the present one.
-        let seen = self.statuses.confirmed() || !self.statuses.is_past(&plan.object);
-        let status = if writes && seen && self.target.is_some() && self.is_known(evaluation, now) {
+        let named = round.former.is_none() && (own.is_some() || made);
+        let status = if writes && self.may_tell(evaluation, now) {
+            let health = self.health(hpa);
+            let live = hpa.map(Live::of);
+            let conditions =
+                conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
             let replicas = self.replicas(hpa);
-            let remembered = self.remembered(evaluation, pictures, (step.to(), replicas), now.at);
+            let remembered =
+                self.remembered(evaluation, round.pictures, (step.to(), replicas), now.at);
             self.status(evaluation, conditions, named, &activity, remembered, now)
         } else {
             None
         };
-        self.active_before = active;
-        // What it had is told before it has something else.
-        let told = plan
-            .object
-            .status
-            .as_ref()
-            .and_then(|s| s.original_replica_count);
-        let noted = !plan.restores() || told.is_some() || status.is_some();
-        let step = if noted { step } else { Move::Stay };
+        self.statuses.due(due);
+        self.active_before = matches!(activity, Activity::Active(_));
+        let step = self.noted(step, status.is_some());
         let step = step.to().zip(self.replicas(hpa)).map(|(to, from)| Step {
             from,
             to,
@@ -238,32 +228,98 @@ impl ScaledObjectRecord {
         (!work.is_empty()).then_some(work)
     }
 
-    /// What is to be done about its HPA: the deletion of one that is not wanted any more, or what it is to have.
-    fn hpa_work(
+    /// Whether the workload is to be looked at.
+    fn look(&mut self, round: &Round<'_>) -> bool {
+        let withheld = round.evaluation.metrics.iter().any(|m| m.value.is_err());
+        self.counts_pods = self.planned.plan.divides_by_pods() && withheld;
+        let interest = self.interest(round.hpa);
+        let target = self.target.as_ref();
+        self.pace.should_look(target, &interest, round.now.at)
+    }
+
+    /// The change of the workload's replicas that is wanted.
+    fn step(
         &mut self,
-        evaluation: &Evaluation,
-        (floor, hpa): (i32, Option<&HorizontalPodAutoscaler>),
-        gone: Option<&HorizontalPodAutoscaler>,
+        activity: &Activity,
+        hpa: Option<&HorizontalPodAutoscaler>,
         now: Moment,
+    ) -> Move {
+        let plan = &self.planned.plan;
+        let step = match self.replicas(hpa) {
+            Some(replicas) if plan.problem.is_none() => {
+                next_move(plan, activity, replicas, self.last_active, now.wall)
+            }
+            _ => Move::Stay,
+        };
+        if step.to().is_none() && self.target.is_some() {
+            self.pace.no_step_is_wanted();
+        }
+        step
+    }
+
+    /// The step that may be made now: what the workload had is told before it has something else.
+    fn noted(&self, step: Move, is_told: bool) -> Move {
+        let plan = &self.planned.plan;
+        let status = plan.object.status.as_ref();
+        let told = status.and_then(|s| s.original_replica_count);
+        let noted = !plan.restores() || told.is_some() || is_told;
+        if noted { step } else { Move::Stay }
+    }
+
+    fn health(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Health {
+        Health {
+            target: match &self.target {
+                Some(Err(error)) => Some(error.clone()),
+                _ => None,
+            },
+            write: foreign(&self.planned.plan, hpa).or_else(|| self.pace.error()),
+            pruned: self.statuses.is_pruned(),
+        }
+    }
+
+    /// Whether a status may be written: enough is known, and it is over no other version than the one that was seen.
+    fn may_tell(&self, evaluation: &Evaluation, now: Moment) -> bool {
+        let is_present =
+            self.statuses.confirmed() || !self.statuses.is_past(&self.planned.plan.object);
+        is_present && self.target.is_some() && self.is_known(evaluation, now)
+    }
+
+    /// What is to be done about its HPA: the deletion of one that is not wanted any more, or what it is to have.
+    fn hpa_write(
+        &mut self,
+        round: &Round<'_>,
+        activity: &Activity,
+        step: &Move,
     ) -> Option<HpaWrite> {
+        let Round {
+            evaluation,
+            hpa,
+            former,
+            now,
+            ..
+        } = *round;
+        let plan = self.planned.plan.clone();
+        let own = hpa.filter(|h| owns(&plan, h));
+        let paused = own.filter(|_| plan.pause.whole);
+        // Only once its successor is there: two hold still for a moment, none would for as long as it can't be made.
+        let gone = paused.or_else(|| former.filter(|_| own.is_some() || plan.pause.whole));
         if let Some(gone) = gone {
             return self.hpa_writes.delete(gone, now.at);
         }
         let found = matches!(self.target, Some(Ok(_)));
-        if !found || self.planned.plan.pause.whole || !self.is_enough(evaluation, hpa, now) {
+        if !found || plan.pause.whole || !self.is_enough(evaluation, hpa, now) {
             return None;
         }
-        let bounds = (floor, evaluation.max);
-        match self
-            .hpa_writes
-            .write(&self.planned.plan, bounds, hpa, now.at)
-        {
-            Due::Write(write) => Some(write),
-            Due::AsWanted => {
+        let replicas = self.replicas(hpa).unwrap_or(plan.min);
+        let live = hpa.and_then(|h| h.spec.as_ref()?.min_replicas);
+        let bounds = (floor(&plan, activity, step, replicas, live), evaluation.max);
+        match self.hpa_writes.write(&plan, bounds, hpa, now.at) {
+            Decision::Write(write) => Some(write),
+            Decision::AsWanted => {
                 self.pace.hpa_is_as_wanted();
                 None
             }
-            Due::Nothing => None,
+            Decision::Nothing => None,
         }
     }
 
@@ -303,12 +359,13 @@ impl ScaledObjectRecord {
         }
     }
 
-    /// Takes what came of its last work; `false` where that was for another object of its name.
+    /// Takes what came of its last work; whether it has to be evaluated for that.
     pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) -> bool {
         if self.planned.plan.object.metadata.uid != outcome.uid {
             return false;
         }
-        self.working = false;
+        let busy = std::mem::replace(&mut self.busy, Busy::Idle);
+        let mut is_news = busy == Busy::Missed || outcome.tried_a_write;
         self.pace.settle(&outcome, now);
         self.statuses.settle(&outcome);
         if outcome.conflict || matches!(outcome.hpa, Some(Err(_))) {
@@ -323,12 +380,13 @@ impl ScaledObjectRecord {
         if let Some(target) = outcome.target {
             let seen = target.as_ref().ok().map(|t| t.replicas);
             self.first_seen = self.first_seen.or(seen);
+            is_news |= self.target.as_ref() != Some(&target);
             self.target = Some(target);
         }
         if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut self.target) {
             target.replicas = replicas;
         }
-        true
+        is_news
     }
 
     /// Names that its HPA had before: the one that the status tells, and those it was given since.

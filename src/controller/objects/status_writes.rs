@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::work::{ECHO, Outcome};
-use crate::resources::{ScaledObject, ScaledObjectStatus};
+use crate::{
+    resources::{ScaledObject, ScaledObjectStatus},
+    scaling::Due,
+};
 
 /// In an outage the cause changes its words from try to try; they are written after this long, then less and less often. What an HPA
 /// says of itself is written once it has said so for this long: it goes to and fro while pods come and go.
@@ -24,6 +27,8 @@ pub(super) struct StatusWrites {
     turned_at: Option<Instant>,
     /// How often in a row only the words of conditions were worth a write.
     words: u32,
+    /// When a change that was not worth a write will be.
+    words_due: Option<Instant>,
 }
 
 impl StatusWrites {
@@ -73,6 +78,7 @@ impl StatusWrites {
         since: Instant,
         now: Instant,
     ) -> bool {
+        self.words_due = None;
         if next == known {
             return false;
         }
@@ -82,7 +88,10 @@ impl StatusWrites {
         let stays = self
             .turned_at
             .is_some_and(|at| now.saturating_duration_since(at) >= WORDS);
-        if wordless && !stays && !self.words_are_due(since, now) {
+        let words_due = self.words_are_due_at(since);
+        if wordless && !stays && now < words_due {
+            let stays_at = self.turned_at.map(|at| at + WORDS);
+            self.words_due = stays_at.into_iter().chain([words_due]).min();
             return false;
         }
         self.words = match self.words {
@@ -108,13 +117,19 @@ impl StatusWrites {
         }
     }
 
-    /// Whether a change of nothing but the words of conditions is worth a write.
-    fn words_are_due(&self, since: Instant, now: Instant) -> bool {
+    /// When another look at it is due: the watch has not brought the last write yet, or a change was not worth one.
+    pub(super) fn due(&self, due: &mut Due) {
+        due.at(self.words_due);
+        due.at(self.written.as_ref().map(|(_, at)| *at + ECHO));
+    }
+
+    /// When a change of nothing but the words of conditions is worth a write.
+    fn words_are_due_at(&self, since: Instant) -> Instant {
         let every = WORDS
             .saturating_mul(1 << self.words.min(6))
             .min(SELDOM_WORDS);
         let last = self.written.as_ref().map_or(since, |(_, at)| *at);
-        now.saturating_duration_since(last) >= every
+        last + every
     }
 }
 

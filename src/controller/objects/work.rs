@@ -64,11 +64,15 @@ impl Work {
     }
 
     pub(in crate::controller) fn is_empty(&self) -> bool {
-        !self.look
-            && self.metadata.is_none()
-            && self.hpa.is_none()
-            && self.step.is_none()
-            && self.status.is_none()
+        !self.look && !self.writes()
+    }
+
+    /// Whether something is to be written.
+    pub(in crate::controller) fn writes(&self) -> bool {
+        self.metadata.is_some()
+            || self.hpa.is_some()
+            || self.step.is_some()
+            || self.status.is_some()
     }
 }
 
@@ -95,8 +99,8 @@ pub(in crate::controller) struct Outcome {
     pub(in crate::controller) failed: bool,
     /// Whether the workload could be scaled, if that was tried.
     pub(in crate::controller) step: Tried,
-    /// Whether HPA or status was written at all.
-    pub(in crate::controller) wrote: bool,
+    /// There was something to write.
+    pub(in crate::controller) tried_a_write: bool,
     /// The object's version was older than the server's: no failure, a fresh look.
     pub(in crate::controller) conflict: bool,
 }

@@ -65,16 +65,8 @@ pub(in crate::controller) async fn apply(
     let mut outcome = Outcome {
         key,
         uid: work.plan.object.uid(),
-        target: None,
-        replicas: None,
-        stored: None,
-        status: None,
-        version: None,
-        hpa: None,
-        failed: false,
-        step: None,
-        wrote: work.hpa.is_some() || work.status.is_some(),
-        conflict: false,
+        tried_a_write: work.writes(),
+        ..Outcome::default()
     };
     let plan = &work.plan;
     if work.look {
@@ -139,7 +131,7 @@ pub(in crate::controller) async fn apply(
         outcome.stepped(stepped, plan, step, &events);
     }
     // Left undone: whoever leads looks again.
-    outcome.conflict |= !may();
+    outcome.conflict |= outcome.tried_a_write && !may();
     outcome
 }
 

@@ -20,7 +20,7 @@ const UNPROCESSABLE: u16 = 422;
 const SCALE: &str = "scale";
 
 /// A workload as it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::controller) struct Target {
     pub(in crate::controller) gvkr: GroupVersionKindResource,
     /// `spec.replicas` of its scale; a missing field is 1.

@@ -1,1 +1,11 @@
-//! Objects, played by applying changes.
+//! The objects played in a cluster that lives in memory: every case in milliseconds, by the code that runs on a real one.
+
+mod api_server;
+mod due;
+mod finalizers;
+mod index;
+mod lag_metrics;
+mod lives;
+mod sleep;
+mod stage;
+mod takeover;
