@@ -19,6 +19,7 @@ pub mod scaling;
 pub mod selector;
 pub mod server;
 pub mod sharded;
+pub mod snapshot;
 pub mod telemetry;
 mod text;
 pub mod triggers;

@@ -13,7 +13,8 @@ use lagscale::{
         sasl::{Mechanism, Sasl},
     },
     lag::Isolation,
-    poll::{ClusterKey, GroupDemand, Manager, Picture, Timing},
+    poll::{Manager, Timing},
+    snapshot::{ClusterKey, GroupDemand, Snapshot},
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -30,7 +31,7 @@ pub struct Case {
     pub credentials: usize,
 }
 
-pub type Pictures = mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>;
+pub type Snapshots = mpsc::UnboundedReceiver<(ClusterKey, Arc<Snapshot>)>;
 
 impl Case {
     pub fn run(&self) {
@@ -40,7 +41,7 @@ impl Case {
 
     async fn measure(&self) -> Value {
         let mut fake = Fake::start(self.groups, self.credentials > 1);
-        let (sender, mut pictures) = mpsc::unbounded_channel();
+        let (sender, mut snapshots) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
         let bootstrap: Arc<[Address]> = [Address::new("127.0.0.1", fake.ports[0])].into();
         let securities = (0..self.credentials).map(|number| self.security(number));
@@ -54,15 +55,15 @@ impl Case {
             let demand = demand(&topic(number));
             manager.ask("", &key, &group(number).into(), demand, security, None);
         }
-        // The engine holds the last picture of each cluster, and so does this.
+        // The engine holds the last snapshot of each cluster, and so does this.
         let mut held = HashMap::new();
         let pairs = self.groups * usize::try_from(PARTITIONS).unwrap();
-        read(&mut pictures, &mut held, pairs).await;
-        tick(&mut pictures, &mut held, self.credentials).await;
+        read(&mut snapshots, &mut held, pairs).await;
+        tick(&mut snapshots, &mut held, self.credentials).await;
         fake.report();
         let (cpu, mut ticks, mut reports) = (cpu_s(), Vec::new(), Vec::new());
         for _ in 0..TICKS {
-            let end = tick(&mut pictures, &mut held, self.credentials).await;
+            let end = tick(&mut snapshots, &mut held, self.credentials).await;
             let report = fake.report();
             ticks.push(end - report["began"].as_f64().unwrap());
             reports.push(report);
@@ -101,14 +102,14 @@ pub fn demand(topic: &str) -> GroupDemand {
 
 /// Waits until so many pairs are there.
 pub async fn read(
-    pictures: &mut Pictures,
-    held: &mut HashMap<ClusterKey, Arc<Picture>>,
+    snapshots: &mut Snapshots,
+    held: &mut HashMap<ClusterKey, Arc<Snapshot>>,
     pairs: usize,
 ) {
     let look = async {
         loop {
-            let (key, picture) = pictures.recv().await.unwrap();
-            held.insert(key, picture);
+            let (key, snapshot) = snapshots.recv().await.unwrap();
+            held.insert(key, snapshot);
             let groups = held.values().flat_map(|p| p.groups.values());
             let slots = groups
                 .flat_map(|g| g.topics.values())
@@ -124,21 +125,21 @@ pub async fn read(
 
 /// Waits until every pair was read once more, and says when that was.
 pub async fn tick(
-    pictures: &mut Pictures,
-    held: &mut HashMap<ClusterKey, Arc<Picture>>,
+    snapshots: &mut Snapshots,
+    held: &mut HashMap<ClusterKey, Arc<Snapshot>>,
     clusters: usize,
 ) -> f64 {
     let begun = Instant::now();
     let look = async {
         let mut anew = HashSet::new();
         while anew.len() < clusters {
-            let (key, picture) = pictures.recv().await.unwrap();
-            let topics = picture.groups.values().flat_map(|g| g.topics.values());
+            let (key, snapshot) = snapshots.recv().await.unwrap();
+            let topics = snapshot.groups.values().flat_map(|g| g.topics.values());
             let mut slots = topics.flat_map(|t| t.values());
             if slots.all(|s| s.track.is_some_and(|t| t.at.at > begun)) {
                 anew.insert(key.clone());
             }
-            held.insert(key, picture);
+            held.insert(key, snapshot);
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         now.unwrap().as_secs_f64()

@@ -1,5 +1,5 @@
 //! The same against three real brokers: the bed's Kafka. Its ticks are measured from the first commits that came in to the
-//! picture, and so are its gaps: upper bounds of what the brokers saw. Requests and bytes are not counted there.
+//! snapshot, and so are its gaps: upper bounds of what the brokers saw. Requests and bytes are not counted there.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -7,7 +7,8 @@ use bed::{Kafka, KafkaOptions};
 use futures::future::join_all;
 use lagscale::{
     kafka::{Address, Security},
-    poll::{ClusterKey, Manager, Timing},
+    poll::{Manager, Timing},
+    snapshot::ClusterKey,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -56,7 +57,7 @@ async fn measure() -> Value {
     let dir = std::env::temp_dir().join(format!("lagscale-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let kafka = seeded(&dir).await;
-    let (sender, mut pictures) = mpsc::unbounded_channel();
+    let (sender, mut snapshots) = mpsc::unbounded_channel();
     let mut manager = Manager::new(Timing::default(), sender);
     let security = Security::default();
     let addresses = kafka.plaintext_bootstrap();
@@ -72,11 +73,11 @@ async fn measure() -> Value {
     }
     let pairs = GROUPS * usize::try_from(PARTITIONS).unwrap();
     let mut held = HashMap::new();
-    read(&mut pictures, &mut held, pairs).await;
-    tick(&mut pictures, &mut held, 1).await;
+    read(&mut snapshots, &mut held, pairs).await;
+    tick(&mut snapshots, &mut held, 1).await;
     let (cpu, mut ticks, mut gaps) = (cpu_s(), Vec::new(), Vec::new());
     for _ in 0..TICKS {
-        tick(&mut pictures, &mut held, 1).await;
+        tick(&mut snapshots, &mut held, 1).await;
         let now = Instant::now();
         let reads = held[&key].groups.values().filter_map(|g| Some(g.read?.at));
         let mut ages: Vec<f64> = reads.map(|at| (now - at).as_secs_f64()).collect();

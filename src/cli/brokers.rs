@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use super::properties::Properties;
 use crate::{
     lag::Moment,
-    poll::{ClusterKey, GroupDemand, Manager, Picture, Timing},
+    poll::{Manager, Timing},
     scaling::{self, Readout, Recalled},
+    snapshot::{ClusterKey, GroupDemand, Snapshot},
     triggers::{Kafka, Parameters, Sources},
 };
 
@@ -57,9 +58,9 @@ pub(super) struct Brokers {
     patience: Duration,
 }
 
-/// A picture with the trigger that reads it.
+/// A snapshot with the trigger that reads it.
 pub(super) struct Look {
-    pub picture: Arc<Picture>,
+    pub snapshot: Arc<Snapshot>,
     pub now: Moment,
 }
 
@@ -122,8 +123,8 @@ impl Brokers {
 
     /// Begins to look again and again.
     pub fn watch(&self) -> Looks {
-        let (pictures, arrived) = mpsc::unbounded_channel();
-        let mut manager = Manager::new(Timing::default(), pictures);
+        let (snapshots, arrived) = mpsc::unbounded_channel();
+        let mut manager = Manager::new(Timing::default(), snapshots);
         for kafka in &self.triggers {
             let demand = GroupDemand::new(&kafka.topics, kafka.isolation, EVERY);
             let group = &kafka.group;
@@ -141,24 +142,24 @@ impl Brokers {
 /// Looks that follow one another.
 pub(super) struct Looks {
     _manager: Manager,
-    arrived: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
-    last: Arc<Picture>,
+    arrived: mpsc::UnboundedReceiver<(ClusterKey, Arc<Snapshot>)>,
+    last: Arc<Snapshot>,
     patience: Duration,
 }
 
 impl Looks {
-    /// The next picture in which all of these were tried, or the last one when patience is over.
+    /// The next snapshot in which all of these were tried, or the last one when patience is over.
     pub async fn next(&mut self, triggers: &[Kafka]) -> Look {
         let end = Instant::now() + self.patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let arrived = tokio::time::timeout(left, self.arrived.recv()).await;
             let came = matches!(arrived, Ok(Some(_)));
-            if let Ok(Some((_, picture))) = arrived {
-                self.last = picture;
+            if let Ok(Some((_, snapshot))) = arrived {
+                self.last = snapshot;
             }
             let look = Look {
-                picture: self.last.clone(),
+                snapshot: self.last.clone(),
                 now: Moment::now(),
             };
             if !came || triggers.iter().all(|k| look.of(k).tried) {
@@ -171,7 +172,7 @@ impl Looks {
 impl Look {
     /// What it says of a trigger.
     pub fn of(&self, kafka: &Kafka) -> Readout {
-        scaling::read(kafka, &self.picture, &Recalled::default(), EVERY, self.now)
+        scaling::read(kafka, &self.snapshot, &Recalled::default(), EVERY, self.now)
     }
 }
 

@@ -117,7 +117,7 @@ fn groups<'a>(brokers: &'a Brokers, look: &'a Look) -> Vec<Group<'a>> {
 
 fn group<'a>(kafka: &'a Kafka, look: &'a Look) -> Group<'a> {
     let readout = look.of(kafka);
-    let found = look.picture.groups.get(&kafka.group);
+    let found = look.snapshot.groups.get(&kafka.group);
     let topics = found.iter().flat_map(|found| &found.topics);
     let topics = topics.filter(|(name, _)| kafka.topics.mean(name));
     let mut partitions = Vec::new();

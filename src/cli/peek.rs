@@ -61,7 +61,7 @@ pub async fn peek(args: &PeekArgs) -> Done {
     let look = brokers.look().await;
     let kafka = brokers.triggers.first().ok_or("no group")?;
     let place = format!("{}/{}", args.topic, args.partition);
-    let group = look.picture.groups.get(&kafka.group);
+    let group = look.snapshot.groups.get(&kafka.group);
     let slot = group.and_then(|g| g.topics.get(args.topic.as_str())?.get(&args.partition));
     let Some(track) = slot.and_then(|slot| slot.track.as_ref()) else {
         let trouble = slot

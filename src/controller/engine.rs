@@ -1,4 +1,4 @@
-//! The engine: one task that owns every object. Watches, pictures and ended writes come in as changes; the tasks that follow go
+//! The engine: one task that owns every object. Watches, snapshots and ended writes come in as changes; the tasks that follow go
 //! out. A turn never waits for Kafka or the API server.
 
 use std::{
@@ -22,10 +22,11 @@ use super::{
 use crate::{
     kafka::Budgets,
     lag::Moment,
-    poll::{ClusterKey, Manager, Picture, Timing},
+    poll::{Manager, Timing},
     pulse::Pulse,
     resources::ScaledObject,
     scaling::{Settings, table::Table},
+    snapshot::{ClusterKey, Snapshot},
     telemetry::{Counts, Samples},
 };
 
@@ -74,7 +75,7 @@ pub struct Controller {
     report: mpsc::UnboundedSender<Change>,
     changes: mpsc::UnboundedReceiver<Change>,
     news: mpsc::UnboundedReceiver<News>,
-    pictures: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
+    snapshots: mpsc::UnboundedReceiver<(ClusterKey, Arc<Snapshot>)>,
     questions: (Questions, mpsc::Receiver<Question>),
 }
 
@@ -97,7 +98,7 @@ impl Controller {
         } = parts;
         let (news_in, news) = mpsc::unbounded_channel();
         let (report, changes) = mpsc::unbounded_channel();
-        let (pictures_in, pictures) = mpsc::unbounded_channel();
+        let (snapshots_in, snapshots) = mpsc::unbounded_channel();
         let namespace = rules.namespace.as_deref();
         let published = Published {
             table,
@@ -108,7 +109,7 @@ impl Controller {
             watches: Watches::start(&client, namespace, &report, &counts),
             every_namespace: namespace.is_none(),
             credentials: Credentials::new(client.clone(), rules, news_in),
-            manager: Manager::new(timing, pictures_in).on(budgets),
+            manager: Manager::new(timing, snapshots_in).on(budgets),
             objects: Objects::new(settings, published),
             writers: Writers {
                 events: EventRecorder::new(client.clone()),
@@ -122,7 +123,7 @@ impl Controller {
             report,
             changes,
             news,
-            pictures,
+            snapshots,
             questions: Questions::new(),
         }
     }
@@ -163,7 +164,7 @@ impl Controller {
             tokio::select! {
                 Some(change) = self.changes.recv() => changes.push(change),
                 Some(news) = self.news.recv() => changes.extend(self.content(news)),
-                Some((key, picture)) = self.pictures.recv() => changes.push(Change::Picture(key, picture)),
+                Some((key, snapshot)) = self.snapshots.recv() => changes.push(Change::Snapshot(key, snapshot)),
                 _ = beat.tick() => {
                     self.credentials.refresh();
                     changes.push(Change::Beat);
@@ -184,8 +185,8 @@ impl Controller {
             while let Ok(news) = self.news.try_recv() {
                 changes.extend(self.content(news));
             }
-            while let Ok((key, picture)) = self.pictures.try_recv() {
-                changes.push(Change::Picture(key, picture));
+            while let Ok((key, snapshot)) = self.snapshots.try_recv() {
+                changes.push(Change::Snapshot(key, snapshot));
             }
             let leads = lead.holds();
             if leads && !wrote {

@@ -1,5 +1,6 @@
 //! Answers and the changes they bring. Every code is looked at on its own level; what an answer leaves out is unknown, never zero.
 
+use crate::snapshot::{ClusterKey, Trouble};
 use std::{sync::Arc, time::Instant};
 
 use kafka_protocol::ResponseError;
@@ -7,10 +8,8 @@ use kafka_protocol::ResponseError;
 use super::{
     backoff::jittered,
     cluster::Cluster,
-    demand::ClusterKey,
     known::{Held, Stage},
     limits::MOST_BROKERS,
-    picture::Trouble,
     words::{NAME_A_TOPIC, group_trouble},
 };
 use crate::{
@@ -185,7 +184,7 @@ impl Cluster {
         let mut changed = false;
         for name in &self.waiting {
             if let Some(group) = self.groups.get_mut(name) {
-                changed |= !group.picture.polled;
+                changed |= !group.snapshot.polled;
                 group.polled();
             }
         }

@@ -1,5 +1,6 @@
 //! From a group's commits to claims: each commit goes to the leader of its partition, whose answer it then waits for.
 
+use crate::snapshot::{Slot, Trouble};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -13,7 +14,6 @@ use super::{
     known::{Held, Stage, Topic},
     node::Claim,
     pairing::passing,
-    picture::{Slot, Trouble},
     words::{partition_trouble, topic_trouble},
 };
 use crate::{
@@ -51,10 +51,10 @@ impl Cluster {
         let Some(group) = self.groups.get_mut(name) else {
             return;
         };
-        let picture = group.change();
-        picture.trouble = None;
-        picture.read = Some(read);
-        picture.topics.retain(|topic, _| wanted.contains(topic));
+        let snapshot = group.change();
+        snapshot.trouble = None;
+        snapshot.read = Some(read);
+        snapshot.topics.retain(|topic, _| wanted.contains(topic));
         if asked.is_none() {
             let ids = wanted
                 .iter()
@@ -111,15 +111,15 @@ impl Cluster {
         let (mut begun, mut ghosts) = (Vec::new(), Vec::new());
         for topic_name in wanted {
             let topic = self.topics.get(&topic_name);
-            let Some(topic) = topic.filter(|t| t.layout.is_some() && !t.picture.gone) else {
-                let known = topic.and_then(|t| t.picture.trouble.clone());
+            let Some(topic) = topic.filter(|t| t.layout.is_some() && !t.snapshot.gone) else {
+                let known = topic.and_then(|t| t.snapshot.trouble.clone());
                 // A commit in a topic that is gone can't be taken away by anybody: it is told, and holds up nothing.
-                if topic.is_some_and(|t| t.picture.gone) && !explicit {
+                if topic.is_some_and(|t| t.snapshot.gone) && !explicit {
                     ghosts.push(topic_name);
                     continue;
                 }
                 // It is somebody else's, who is told by the topic itself.
-                if known.is_some() && group.picture.foreign.contains(&topic_name) {
+                if known.is_some() && group.snapshot.foreign.contains(&topic_name) {
                     continue;
                 }
                 begun.push(topic_name.clone());
@@ -160,14 +160,14 @@ impl Cluster {
             }
         }
         // What waits for its first end is not read yet, and says so.
-        let picture = group.change();
-        picture.all = !explicit;
-        picture
+        let snapshot = group.change();
+        snapshot.all = !explicit;
+        snapshot
             .topics
             .extend(ghosts.into_iter().map(|name| (name, BTreeMap::new())));
         for name in begun {
             let topic = self.topics.get(&name);
-            follow(picture.topics.entry(name).or_default(), topic);
+            follow(snapshot.topics.entry(name).or_default(), topic);
         }
         if let Some(trouble) = undescribed {
             group.change().trouble = Some(trouble);
@@ -177,7 +177,7 @@ impl Cluster {
                 read,
             });
             self.holding.insert(name.clone());
-        } else if group.picture.trouble != hidden {
+        } else if group.snapshot.trouble != hidden {
             group.change().trouble = hidden;
         }
         if claims.is_empty() {

@@ -1,6 +1,7 @@
 //! The one owner of everything known of one cluster. It never waits for a broker: whatever comes in, an answer, a due
 //! time, a new demand, is taken up, and then every lane that is free gets its next question (tick.rs).
 
+use crate::snapshot::{ClusterDemand, ClusterKey, Snapshot, Trouble};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
@@ -13,12 +14,10 @@ use tokio::{
 };
 
 use super::{
-    demand::{ClusterDemand, ClusterKey},
     known::{Group, Topic},
     limits::TOPICS,
     listing::Listing,
     node::Node,
-    picture::{Picture, Trouble},
 };
 use crate::kafka::{
     Address,
@@ -68,9 +67,9 @@ pub(super) struct Cluster {
     pub(super) timing: Timing,
     demand: watch::Receiver<ClusterDemand>,
     pub(super) demand_due: Option<Instant>,
-    pub(super) pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
+    pub(super) snapshots: mpsc::UnboundedSender<(ClusterKey, Arc<Snapshot>)>,
     /// The last one that was sent.
-    pub(super) published: Option<Arc<Picture>>,
+    pub(super) published: Option<Arc<Snapshot>>,
     credential: Credential,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     pub(super) budget: Budget,
@@ -115,7 +114,7 @@ impl Cluster {
         key: ClusterKey,
         demand: watch::Receiver<ClusterDemand>,
         credential: Credential,
-        pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
+        snapshots: mpsc::UnboundedSender<(ClusterKey, Arc<Snapshot>)>,
         timing: Timing,
         budget: Budget,
     ) -> Self {
@@ -126,7 +125,7 @@ impl Cluster {
             demand,
             // What was handed over with the task still has to be taken up.
             demand_due: Some(now + BURST),
-            pictures,
+            snapshots,
             published: None,
             credential,
             done: mpsc::unbounded_channel(),
@@ -251,7 +250,7 @@ impl Cluster {
             match self.groups.get_mut(name) {
                 Some(group) if group.demand == *demand => continue,
                 Some(group) => {
-                    let known = |t: &Arc<str>| group.picture.topics.contains_key(t);
+                    let known = |t: &Arc<str>| group.snapshot.topics.contains_key(t);
                     let mut more = demand.clone();
                     more.topics.retain(|t| !known(t));
                     let more = !more.is_part_of(&group.demand);

@@ -1,5 +1,6 @@
 //! Descriptions of topics and brokers (Metadata): the changes that one brings, and when another one is called for.
 
+use crate::snapshot::Trouble;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka_protocol::ResponseError;
@@ -9,7 +10,6 @@ use super::{
     cluster::Cluster,
     known::{Stage, Topic},
     limits::{MOST_BROKERS, MOST_PAIRS, MOST_PARTITIONS},
-    picture::Trouble,
     words::topic_trouble,
 };
 use crate::kafka::{
@@ -61,7 +61,7 @@ impl Cluster {
                             "topic {name}: with its {count} partitions the topics of the cluster have more than the {MOST_PAIRS} that are read"
                         )
                     };
-                    topic.picture.trouble = Some(Trouble::passing(text));
+                    topic.snapshot.trouble = Some(Trouble::passing(text));
                     false
                 }
                 Some(Ok(found)) => {
@@ -71,15 +71,15 @@ impl Cluster {
                 }
                 Some(Err(code)) => {
                     topic.exists(code != ResponseError::UnknownTopicOrPartition);
-                    topic.picture.trouble = Some(topic_trouble(name, code));
-                    if topic.picture.gone && self.listing.lose(name) {
+                    topic.snapshot.trouble = Some(topic_trouble(name, code));
+                    if topic.snapshot.gone && self.listing.lose(name) {
                         self.layouts += 1;
                     }
                     !code.is_retriable()
                 }
                 None => {
                     let text = format!("topic {name}: the broker left it out of its answer");
-                    topic.picture.trouble = Some(Trouble::passing(text));
+                    topic.snapshot.trouble = Some(Trouble::passing(text));
                     false
                 }
             };
@@ -156,10 +156,10 @@ impl Topic {
         }
         let changed = !self.ids().iter().eq(found.partitions.keys());
         if changed {
-            self.picture.partitions = found.partitions.keys().copied().collect();
+            self.snapshot.partitions = found.partitions.keys().copied().collect();
         }
-        self.picture.reads += 1;
-        self.picture.trouble = None;
+        self.snapshot.reads += 1;
+        self.snapshot.trouble = None;
         self.exists(true);
         self.layout = Some(found);
         (changed, whole)

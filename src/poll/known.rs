@@ -1,15 +1,12 @@
 //! The state of the topics and groups that somebody asks for.
 
+use crate::snapshot::{GroupDemand, GroupSnapshot, Looked, TopicSnapshot, Trouble};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{
-    demand::GroupDemand,
-    picture::{GroupPicture, Looked, TopicPicture, Trouble},
-};
 use crate::{
     kafka::requests::{Partitions, TopicLayout, offset_fetch::TopicCommits},
     lag::Moment,
@@ -40,17 +37,17 @@ pub(super) struct Topic {
     left_out: BTreeMap<i32, u8>,
     /// When it was logged that some are.
     told_left_out: Option<Instant>,
-    pub(super) picture: TopicPicture,
+    pub(super) snapshot: TopicSnapshot,
 }
 
 impl Topic {
     /// Whether a description of it has been answered, well or not.
     pub(super) fn is_seen(&self) -> bool {
-        self.layout.is_some() || self.picture.trouble.is_some()
+        self.layout.is_some() || self.snapshot.trouble.is_some()
     }
 
     pub(super) fn ids(&self) -> &[i32] {
-        &self.picture.partitions
+        &self.snapshot.partitions
     }
 
     pub(super) fn leader(&self, id: i32) -> Option<i32> {
@@ -69,7 +66,7 @@ impl Topic {
         } else {
             self.missing.saturating_add(1)
         };
-        self.picture.gone = self.missing >= GONE;
+        self.snapshot.gone = self.missing >= GONE;
     }
 
     /// The topic's id, if the broker tells.
@@ -168,9 +165,9 @@ pub(super) struct Group {
     pub(super) hurt: bool,
     /// How often it was in a hurry because of that.
     pub(super) tries: u32,
-    pub(super) picture: Arc<GroupPicture>,
+    pub(super) snapshot: Arc<GroupSnapshot>,
     /// What a former value of the credential knew.
-    pub(super) history: Option<Arc<GroupPicture>>,
+    pub(super) history: Option<Arc<GroupSnapshot>>,
 }
 
 /// Commits that wait for a description.
@@ -196,14 +193,14 @@ impl Group {
             pairs: 0,
             hurt: false,
             tries: 0,
-            picture: Arc::default(),
+            snapshot: Arc::default(),
             history: None,
         }
     }
 
     /// What is published of it: copied once a tick, when what was published before is still held by its reader.
-    pub(super) fn change(&mut self) -> &mut GroupPicture {
-        Arc::make_mut(&mut self.picture)
+    pub(super) fn change(&mut self) -> &mut GroupSnapshot {
+        Arc::make_mut(&mut self.snapshot)
     }
 
     /// Forgets which lags were looked at: with another isolation level their records are others.
@@ -218,13 +215,13 @@ impl Group {
     }
 
     pub(super) fn suffer(&mut self, trouble: Trouble) {
-        let picture = self.change();
-        picture.trouble = Some(trouble);
-        picture.polled = true;
+        let snapshot = self.change();
+        snapshot.trouble = Some(trouble);
+        snapshot.polled = true;
     }
 
     pub(super) fn polled(&mut self) {
-        if !self.picture.polled {
+        if !self.snapshot.polled {
             self.change().polled = true;
         }
     }

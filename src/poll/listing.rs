@@ -1,16 +1,10 @@
 //! The topics that patterns take: the cluster's list is asked for when there is a pattern that none was asked for by, and
 //! with every further description.
 
+use crate::snapshot::{Listed, MOST_PATTERNS, Taken, Trouble};
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{
-    picture::{Listed, Trouble},
-    taken::Taken,
-};
 use crate::kafka::topics::TopicPattern;
-
-/// Patterns of one cluster that are followed: each is matched with every topic of a list.
-pub const MOST_PATTERNS: usize = 256;
 
 /// What is known of them.
 #[derive(Default)]
@@ -110,7 +104,7 @@ impl Listing {
         self.due = again && !self.patterns.is_empty();
     }
 
-    /// For the picture.
+    /// For the snapshot.
     pub(super) fn state(&self) -> Listed {
         match &self.trouble {
             Some(trouble) => Listed::Failed(trouble.clone()),

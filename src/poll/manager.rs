@@ -1,5 +1,6 @@
-//! Keeps one poll task per cluster and credential that somebody asks for, and gathers their pictures.
+//! Keeps one poll task per cluster and credential that somebody asks for, and gathers their snapshots.
 
+use crate::snapshot::{ClusterDemand, ClusterKey, GroupDemand, GroupSnapshot, Snapshot};
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::{
@@ -7,17 +8,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{
-    cluster::{Cluster, Timing},
-    demand::{ClusterDemand, ClusterKey, GroupDemand},
-    picture::{GroupPicture, Picture},
-};
+use super::cluster::{Cluster, Timing};
 use crate::kafka::{Budgets, Security};
 
 /// Starts and ends poll tasks as the demand changes; dropping it ends them all.
 pub struct Manager {
     tasks: BTreeMap<ClusterKey, Poller>,
-    pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
+    snapshots: mpsc::UnboundedSender<(ClusterKey, Arc<Snapshot>)>,
     timing: Timing,
     budgets: Budgets,
 }
@@ -35,15 +32,15 @@ impl Drop for Poller {
 }
 
 impl Manager {
-    /// A manager without any demand; every new picture of a cluster is sent to `pictures`.
+    /// A manager without any demand; every new snapshot of a cluster is sent to `snapshots`.
     #[must_use]
     pub fn new(
         timing: Timing,
-        pictures: mpsc::UnboundedSender<(ClusterKey, Arc<Picture>)>,
+        snapshots: mpsc::UnboundedSender<(ClusterKey, Arc<Snapshot>)>,
     ) -> Self {
         Self {
             tasks: BTreeMap::new(),
-            pictures,
+            snapshots,
             timing,
             budgets: Budgets::default(),
         }
@@ -65,18 +62,18 @@ impl Manager {
         group: &Arc<str>,
         demand: GroupDemand,
         security: &Security,
-        history: Option<Arc<GroupPicture>>,
+        history: Option<Arc<GroupSnapshot>>,
     ) {
         let poller = self.tasks.entry(cluster.clone()).or_insert_with(|| {
             let (demand, asked) = watch::channel(ClusterDemand::default());
             let (credential, dialled) = watch::channel(Some(Arc::new(security.clone())));
-            let pictures = self.pictures.clone();
+            let snapshots = self.snapshots.clone();
             let budget = self.budgets.of(namespace);
             let polling = Cluster::new(
                 cluster.clone(),
                 asked,
                 dialled,
-                pictures,
+                snapshots,
                 self.timing,
                 budget,
             );

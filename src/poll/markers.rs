@@ -1,6 +1,7 @@
 //! Small lags that do not move: transaction markers take offsets and are given to nobody, so a group that
 //! is done would never be. Each such pair of commit and end is looked at once, where the user may read the topic.
 
+use crate::snapshot::{Looked, Slot};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -8,12 +9,7 @@ use std::{
 
 use kafka_protocol::ResponseError;
 
-use super::{
-    cluster::Cluster,
-    node::MarkerProbe,
-    pairing::has_moved,
-    picture::{Looked, Slot},
-};
+use super::{cluster::Cluster, node::MarkerProbe, pairing::has_moved};
 use crate::{
     kafka::{
         Error,
@@ -67,7 +63,7 @@ impl Cluster {
         };
         let still = group.demand.every.saturating_mul(2);
         let slot = group
-            .picture
+            .snapshot
             .topics
             .get(topic_name)
             .and_then(|t| t.get(&id));

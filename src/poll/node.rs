@@ -1,13 +1,14 @@
 //! One broker as the tick sees it: its lane, the question it has, what waits for the next one, and how it behaves.
 //! Each broker rests, is late and is waited for on its own account.
 
+use crate::snapshot::Trouble;
 use std::{
     collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{backoff::backoff, picture::Trouble};
+use super::backoff::backoff;
 use crate::{
     kafka::{
         Address,

@@ -23,18 +23,18 @@ impl Cluster {
         };
         let topics = &self.topics;
         let demand = &group.demand;
-        let before = group.picture.topics.keys();
+        let before = group.snapshot.topics.keys();
         let history = group.history.iter().flat_map(|h| h.topics.keys());
         let own: BTreeSet<Arc<str>> = before
             .chain(history)
             .chain(&demand.remembered)
             .filter(|t| !commits.contains_key(*t))
-            .filter(|t| !topics.get(*t).is_some_and(|t| t.picture.gone))
+            .filter(|t| !topics.get(*t).is_some_and(|t| t.snapshot.gone))
             .cloned()
             .collect();
         let others = !commits.is_empty();
         // A topic that was made anew, and that the group has not committed in since, has lost its commits with the one before it.
-        let slots = |t: &Arc<str>| group.picture.topics.get(t).into_iter().flatten();
+        let slots = |t: &Arc<str>| group.snapshot.topics.get(t).into_iter().flatten();
         let is_anew = |t: &Arc<str>| {
             let id = topics.get(t).and_then(Topic::id);
             let anew =
@@ -51,7 +51,7 @@ impl Cluster {
         group.leaving.retain(|t, _| may_leave.contains(t));
         let mut left = BTreeSet::new();
         for topic in &may_leave {
-            let known = topics.get(topic).map(|t| &t.picture);
+            let known = topics.get(topic).map(|t| &t.snapshot);
             let reads = known.map_or(0, |t| t.reads);
             let since = *group.leaving.entry(topic.clone()).or_insert(reads);
             if reads != since && known.is_some_and(|t| t.trouble.is_none()) {
@@ -75,7 +75,7 @@ impl Cluster {
         let topics = &self.topics;
         let seen = |t: &Arc<str>| {
             let topic = topics.get(t);
-            commits.contains_key(t) || topic.is_some_and(|t| t.picture.trouble.is_none())
+            commits.contains_key(t) || topic.is_some_and(|t| t.snapshot.trouble.is_none())
         };
         let all = group.demand.all_topics;
         group.hidden = group.hidden.take().filter(|t| all && !seen(t));
@@ -93,18 +93,18 @@ impl Cluster {
         };
         let explicit = !group.demand.all_topics;
         let (demand, history) = (&group.demand, group.history.as_ref());
-        let picture = &group.picture;
+        let snapshot = &group.snapshot;
         let own = |topic: &Arc<str>| {
             explicit
                 || commits.contains_key(topic)
                 || demand.remembered.contains(topic)
                 || history.is_some_and(|h| h.topics.contains_key(topic))
-                || picture.all
-                    && picture.topics.contains_key(topic)
-                    && !picture.foreign.contains(topic)
+                || snapshot.all
+                    && snapshot.topics.contains_key(topic)
+                    && !snapshot.foreign.contains(topic)
         };
-        let mut foreign = picture.foreign.clone();
-        foreign.retain(|t| picture.topics.contains_key(t));
+        let mut foreign = snapshot.foreign.clone();
+        foreign.retain(|t| snapshot.topics.contains_key(t));
         for topic in wanted {
             if own(topic) {
                 foreign.remove(topic);
@@ -112,7 +112,7 @@ impl Cluster {
                 foreign.insert(topic.clone());
             }
         }
-        if foreign != picture.foreign {
+        if foreign != snapshot.foreign {
             group.change().foreign = foreign;
         }
     }

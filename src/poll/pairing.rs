@@ -1,16 +1,12 @@
 //! Pairs of commits and ends: an end counts only for commits that were read before it was asked for, and what is not
 //! there yet keeps its last pair.
 
+use crate::snapshot::{Looked, Slot, Trouble};
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use kafka_protocol::ResponseError;
 
-use super::{
-    cluster::Cluster,
-    node::Claim,
-    picture::{Looked, Slot, Trouble},
-    words::partition_trouble,
-};
+use super::{cluster::Cluster, node::Claim, words::partition_trouble};
 use crate::{
     kafka::requests::{LogOffset, Offsets, Partitions},
     lag::{Reading, Track},
@@ -120,7 +116,7 @@ impl Cluster {
             let trouble = passing(&claim.topic, claim.id, what);
             return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
         }
-        let reads = topic.picture.reads;
+        let reads = topic.snapshot.reads;
         let reading = Reading {
             committed: claim.committed,
             end: end.offset,
@@ -175,12 +171,12 @@ impl Cluster {
         self.dirty();
         let group = self.groups.get_mut(group)?;
         let first = group.asks.is_some();
-        let picture = group.change();
-        picture.polled |= first;
-        if !picture.topics.contains_key(topic) {
-            picture.topics.insert(topic.clone(), BTreeMap::new());
+        let snapshot = group.change();
+        snapshot.polled |= first;
+        if !snapshot.topics.contains_key(topic) {
+            snapshot.topics.insert(topic.clone(), BTreeMap::new());
         }
-        let slots = picture.topics.get_mut(topic)?;
+        let slots = snapshot.topics.get_mut(topic)?;
         Some(slots.entry(id).or_default())
     }
 

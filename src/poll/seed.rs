@@ -1,8 +1,9 @@
 //! Questions at the bootstrap brokers: topics to describe, and coordinators to find.
 
+use crate::snapshot::Trouble;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use super::{cluster::Cluster, limits::TOPICS, picture::Trouble};
+use super::{cluster::Cluster, limits::TOPICS};
 use crate::kafka::{
     Address,
     question::{Ask, LaneId},
@@ -73,7 +74,7 @@ impl Cluster {
         self.dirty();
         if let [name] = asked.as_slice() {
             let topic = self.topics.entry(name.clone()).or_default();
-            topic.picture.trouble = Some(trouble.clone());
+            topic.snapshot.trouble = Some(trouble.clone());
             return;
         }
         self.most_topics = (asked.len() / 2).max(1);
@@ -116,7 +117,7 @@ impl Cluster {
         for group in self.groups.values() {
             wanted.extend(group.demand.topics.iter().cloned());
             if group.demand.all_topics {
-                wanted.extend(group.picture.topics.keys().cloned());
+                wanted.extend(group.snapshot.topics.keys().cloned());
                 let held = group.held.iter().flat_map(|h| &h.topics);
                 wanted.extend(held.chain(&group.hidden).cloned());
             }

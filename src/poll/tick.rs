@@ -3,6 +3,7 @@
 //!
 //! Commits that come in are gathered while prompt coordinators still owe theirs, so that each leader is asked once a tick.
 
+use crate::snapshot::{Taken, Trouble};
 use std::{
     collections::HashSet,
     sync::Arc,
@@ -15,8 +16,6 @@ use super::{
     known::{Group, Stage, Topic},
     limits::MOST_BROKERS,
     node::{Claim, Node},
-    picture::Trouble,
-    taken::Taken,
 };
 use crate::kafka::{
     question::{Ask, LaneId},
@@ -65,7 +64,7 @@ impl Cluster {
                     }
                     // A whole interval without an answer: what is known by now is all that a first poll brings.
                     Stage::Waiting | Stage::Asked => {
-                        if !group.picture.polled {
+                        if !group.snapshot.polled {
                             self.dirty.get_or_insert(now);
                             group.polled();
                         }

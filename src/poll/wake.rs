@@ -1,11 +1,11 @@
-//! The times at which there is something to do although nothing comes in, and at which the picture is published.
+//! The times at which there is something to do although nothing comes in, and at which the snapshot is published.
 
+use crate::snapshot::{Changed, Snapshot, Trouble};
 use std::{sync::Arc, time::Instant};
 
 use super::{
     cluster::{Cluster, LATE},
     node::Node,
-    picture::{Changed, Picture, Trouble},
 };
 
 impl Cluster {
@@ -68,12 +68,12 @@ impl Cluster {
         self.dirty = None;
         let topics = self.topics.iter().filter(|(_, t)| t.is_seen());
         let groups = self.groups.iter();
-        let mut picture = Picture {
+        let mut snapshot = Snapshot {
             topics: topics
-                .map(|(n, t)| (n.clone(), t.picture.clone()))
+                .map(|(n, t)| (n.clone(), t.snapshot.clone()))
                 .collect(),
             groups: groups
-                .map(|(n, g)| (n.clone(), g.picture.clone()))
+                .map(|(n, g)| (n.clone(), g.snapshot.clone()))
                 .collect(),
             trouble: self.trouble.clone(),
             listing: self.listing.state(),
@@ -81,11 +81,11 @@ impl Cluster {
             changed: Changed::Everything,
         };
         if let Some(before) = &self.published {
-            picture.changed = picture.changed_since(before);
+            snapshot.changed = snapshot.changed_since(before);
         }
-        let picture = Arc::new(picture);
-        self.published = Some(picture.clone());
-        let news = (self.key.clone(), picture);
-        self.pictures.send(news).map_err(drop)
+        let snapshot = Arc::new(snapshot);
+        self.published = Some(snapshot.clone());
+        let news = (self.key.clone(), snapshot);
+        self.snapshots.send(news).map_err(drop)
     }
 }

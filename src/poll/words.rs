@@ -1,8 +1,8 @@
 //! The meaning of a Kafka error code for a topic, a partition or a group, in words for a condition.
 
+use crate::snapshot::Trouble;
 use kafka_protocol::ResponseError;
 
-use super::picture::Trouble;
 use crate::kafka::error::code_name;
 
 /// As KEDA begins what it says of a topic, and of a group's commits.

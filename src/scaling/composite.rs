@@ -6,7 +6,7 @@ use super::{
     COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, memory::Memory,
     modifiers::thousandths,
 };
-use crate::{lag::Moment, poll::Trouble, triggers::MetricType};
+use crate::{lag::Moment, snapshot::Trouble, triggers::MetricType};
 
 /// The formula of `modifiers` over `metrics`, or what stands in for it.
 pub(super) fn compose(

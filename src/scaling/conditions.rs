@@ -1,7 +1,7 @@
 //! The conditions of an object: KEDA's with KEDA's texts, our cause appended.
 
 use super::{Activity, COMPOSITE, Evaluation, Live, Plan, replicas::Move};
-use crate::{poll::Trouble, resources::Condition};
+use crate::{resources::Condition, snapshot::Trouble};
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
 const BROKEN: &str = "Triggers defined in ScaledObject are not working correctly";

@@ -7,15 +7,15 @@ use std::{
 };
 
 use super::{
-    Cut, Due, Evaluation, KafkaSource, Live, Pictures, Plan, Recalled, SHORTEST_SAMPLE, Settings,
-    Source, Surroundings, composite,
+    Cut, Due, Evaluation, KafkaSource, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source,
+    Surroundings, composite,
     memory::Memory,
     reading::{Readout, read},
     source::{fall_back, of_cron, of_kafka},
 };
 use crate::{
     lag::Moment,
-    poll::{Picture, Trouble},
+    snapshot::{Snapshot, Snapshots, Trouble},
     triggers::{Cron, Kafka},
 };
 
@@ -31,7 +31,7 @@ enum Read<'a> {
 /// Evaluates `plan`.
 pub fn evaluate(
     plan: &Plan,
-    pictures: &Pictures,
+    snapshots: &Snapshots,
     around: &Surroundings,
     memory: &mut Memory,
     settings: Settings,
@@ -51,10 +51,10 @@ pub fn evaluate(
                     ..
                 } = source;
                 let keys = || [cluster].into_iter().chain(former);
-                let group = |key| pictures.group(key, &kafka.group);
+                let group = |key| snapshots.group(key, &kafka.group);
                 let mut groups = keys().filter_map(group);
                 let known = memory.of(index, kafka, plan, metric);
-                let read = |key| readout(kafka, pictures.get(key), plan, &known.recalled, now);
+                let read = |key| readout(kafka, snapshots.get(key), plan, &known.recalled, now);
                 let mut readout = read(cluster);
                 let tried = readout.tried || groups.any(|g| g.polled);
                 polled &= kafka.withheld.is_some() || tried;
@@ -159,17 +159,17 @@ fn due(plan: &Plan, evaluation: &Evaluation, memory: &Memory, now: Moment) -> Op
 
 fn readout(
     kafka: &Kafka,
-    picture: Option<&Picture>,
+    snapshot: Option<&Snapshot>,
     plan: &Plan,
     recalled: &Recalled,
     now: Moment,
 ) -> Readout {
-    match (&kafka.withheld, picture) {
+    match (&kafka.withheld, snapshot) {
         (Some(why), _) => Readout {
             trouble: Some(Trouble::configuration(why.as_str())),
             ..Readout::default()
         },
-        (None, Some(picture)) => read(kafka, picture, recalled, plan.polling, now),
+        (None, Some(snapshot)) => read(kafka, snapshot, recalled, plan.polling, now),
         (None, None) => Readout::default(),
     }
 }

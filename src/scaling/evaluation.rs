@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Live;
-use crate::{lag::Moment, poll::Trouble};
+use crate::{lag::Moment, snapshot::Trouble};
 
 /// Settings that all objects share.
 #[derive(Clone, Copy, Debug)]

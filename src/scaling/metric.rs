@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     lag::Moment,
-    poll::Trouble,
+    snapshot::Trouble,
     triggers::{Kafka, MetricType},
 };
 

@@ -20,7 +20,6 @@ mod memory;
 mod metric;
 mod modifiers;
 mod pause;
-mod pictures;
 mod plan;
 mod reading;
 mod remember;
@@ -43,7 +42,6 @@ pub use live::{FIELD_MANAGER, Live, difference, keep_managed, tolerance};
 pub use memory::Memory;
 pub use modifiers::{COMPOSITE, Modifiers};
 pub use pause::Pause;
-pub use pictures::Pictures;
 pub use plan::{External, KafkaSource, Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, hpa_name};
 pub use reading::{Readout, read};
 pub use remember::{

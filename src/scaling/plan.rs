@@ -12,8 +12,8 @@ use super::{
     table::{Entry, Owner},
 };
 use crate::{
-    poll::ClusterKey,
     resources::{self, ScaledObject},
+    snapshot::ClusterKey,
     triggers::{Cron, Kafka, MetricType, Resource, Trigger},
 };
 

@@ -1,15 +1,17 @@
-//! The reading of one kafka trigger from a cluster's picture: a sum, and whether it is the whole truth.
+//! The reading of one kafka trigger from a cluster's snapshot: a sum, and whether it is the whole truth.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{Bound, Recalled};
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
-    poll::{GroupPicture, Listed, Looked, MOST_PATTERNS, Picture, Slot, TopicPicture, Trouble},
+    snapshot::{
+        GroupSnapshot, Listed, Looked, MOST_PATTERNS, Slot, Snapshot, TopicSnapshot, Trouble,
+    },
     triggers::Kafka,
 };
 
-/// One trigger's part of a picture.
+/// One trigger's part of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Readout {
     /// Over the last pairs of all its partitions.
@@ -54,29 +56,29 @@ impl Readout {
     }
 }
 
-/// Reads `kafka` off `picture`. `persistent_after` is the object's polling interval.
+/// Reads `kafka` off `snapshot`. `persistent_after` is the object's polling interval.
 #[must_use]
 pub fn read(
     kafka: &Kafka,
-    picture: &Picture,
+    snapshot: &Snapshot,
     recalled: &Recalled,
     persistent_after: Duration,
     now: Moment,
 ) -> Readout {
-    let Some(group) = picture.groups.get(&kafka.group) else {
+    let Some(group) = snapshot.groups.get(&kafka.group) else {
         return Readout {
-            trouble: picture.trouble.clone(),
+            trouble: snapshot.trouble.clone(),
             ..Readout::default()
         };
     };
     let mut scan = Scan::new(recalled);
     for topic in kafka.topics.names.iter() {
-        scan.topic(topic, kafka, group, picture.topics.get(topic));
+        scan.topic(topic, kafka, group, snapshot.topics.get(topic));
     }
     if !kafka.topics.patterns.is_empty() {
         // What a pattern takes is known once the cluster's topics were listed.
         let patterns = kafka.topics.patterns.iter();
-        let listed = match &picture.listing {
+        let listed = match &snapshot.listing {
             Listed::Whole(by) => {
                 let whole = patterns.clone().all(|p| by.contains(p));
                 if !whole && by.len() >= MOST_PATTERNS {
@@ -96,9 +98,9 @@ pub fn read(
         scan.tried &= listed || scan.trouble.is_some();
         scan.described &= listed;
         // Topics that only others name are no part of it: they may be internal, or not there.
-        for topic in picture.listed.by(kafka.topics.patterns.iter()) {
+        for topic in snapshot.listed.by(kafka.topics.patterns.iter()) {
             if !kafka.topics.name(topic) {
-                scan.topic(topic, kafka, group, picture.topics.get(topic));
+                scan.topic(topic, kafka, group, snapshot.topics.get(topic));
             }
         }
         if scan.partitions == 0 && scan.trouble.is_none() && scan.empty.is_none() && listed {
@@ -108,7 +110,7 @@ pub fn read(
     }
     if kafka.topics.are_all() {
         for topic in group.topics.keys() {
-            let found = picture.topics.get(topic);
+            let found = snapshot.topics.get(topic);
             if found.is_some_and(|t| t.gone) {
                 let notice = || {
                     format!(
@@ -148,7 +150,7 @@ pub fn read(
     let trouble = scan
         .trouble
         .or_else(|| group.trouble.clone())
-        .or_else(|| scan.unread.then(|| picture.trouble.clone()).flatten());
+        .or_else(|| scan.unread.then(|| snapshot.trouble.clone()).flatten());
     let mut total = sum(&scan.tracks, counting, now);
     if kafka.topics.are_all() && scan.partitions == 0 && trouble.is_none() {
         total.newest = group.read;
@@ -208,8 +210,8 @@ impl<'a> Scan<'a> {
         &mut self,
         name: &Arc<str>,
         kafka: &Kafka,
-        group: &GroupPicture,
-        topic: Option<&TopicPicture>,
+        group: &GroupSnapshot,
+        topic: Option<&TopicSnapshot>,
     ) {
         let Some(topic) = topic else {
             self.described = false;

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use super::{KafkaSource, Pictures, Plan};
+use super::{KafkaSource, Plan};
 use crate::{
     lag::{Mark, Track},
-    poll::Slot,
     resources::Remembered,
+    snapshot::{Slot, Snapshots},
     triggers::Kafka,
 };
 
@@ -19,13 +19,13 @@ const ID: usize = 2;
 
 /// Where the groups of `plan` stand, by metric; nothing of a trigger that has never been read.
 #[must_use]
-pub fn remember(plan: &Plan, pictures: &Pictures) -> BTreeMap<String, Remembered> {
+pub fn remember(plan: &Plan, snapshots: &Snapshots) -> BTreeMap<String, Remembered> {
     let mut all = BTreeMap::new();
     let mut left = MOST;
     for source in plan.kafka_sources() {
         let KafkaSource { kafka, metric, .. } = source;
         let whose = source.former.as_ref().unwrap_or(&source.cluster);
-        let Some(group) = pictures.group(whose, &kafka.group) else {
+        let Some(group) = snapshots.group(whose, &kafka.group) else {
             continue;
         };
         let known_before = Recalled::restored(plan, kafka, metric);

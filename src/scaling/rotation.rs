@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use super::{Pictures, Plan, Readout};
-use crate::{lag::Moment, poll::ClusterKey};
+use super::{Plan, Readout};
+use crate::{
+    lag::Moment,
+    snapshot::{ClusterKey, Snapshots},
+};
 
 /// Lets each trigger of `plan` go on with the readings of the value that its credential had in `before`, as far as there are
 /// some. `same` says of which triggers the reference is the same as it was.
-pub fn follow(plan: &mut Plan, before: &Plan, pictures: &Pictures, same: impl Fn(usize) -> bool) {
+pub fn follow(plan: &mut Plan, before: &Plan, snapshots: &Snapshots, same: impl Fn(usize) -> bool) {
     let (now, then) = (&plan.object.spec, &before.object.spec);
     if now.scale_target_ref != then.scale_target_ref {
         return;
@@ -27,13 +30,13 @@ pub fn follow(plan: &mut Plan, before: &Plan, pictures: &Pictures, same: impl Fn
             continue;
         }
         let has_read = |key: &&ClusterKey| {
-            let group = pictures.group(key, &kafka.group);
+            let group = snapshots.group(key, &kafka.group);
             group.is_some_and(|g| g.read.is_some())
         };
         // Whichever of the values before has read last.
         let before = old.former.iter().chain([&old.cluster]);
         let before = before.filter(|key| *key != cluster).filter(has_read);
-        let at = |key: &&ClusterKey| Some(pictures.group(key, &kafka.group)?.read?.at);
+        let at = |key: &&ClusterKey| Some(snapshots.group(key, &kafka.group)?.read?.at);
         source.former = before.max_by_key(at).cloned();
     }
 }
@@ -57,7 +60,7 @@ impl Readout {
     }
 
     /// What a condition is to say of it: why it is not whole, or that the credential's new value is refused.
-    pub(super) fn partial(&self) -> Option<crate::poll::Trouble> {
+    pub(super) fn partial(&self) -> Option<crate::snapshot::Trouble> {
         if self.complete {
             self.trouble.clone().filter(|t| t.configuration)
         } else {

@@ -1,12 +1,12 @@
-//! The sample of each object that `/metrics` reads: its plan, the last evaluation, and the pictures of its groups. What follows from them
+//! The sample of each object that `/metrics` reads: its plan, the last evaluation, and the snapshots of its groups. What follows from them
 //! is worked out at a scrape.
 
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    poll::{ClusterKey, GroupPicture},
     scaling::{Evaluation, Plan, PlannedTrigger},
     sharded::Sharded,
+    snapshot::{ClusterKey, GroupSnapshot},
     triggers::Kafka,
 };
 
@@ -27,7 +27,7 @@ pub struct MetricSample {
     /// The place of its trigger, which asks Kafka.
     pub(super) index: usize,
     pub(super) name: Arc<str>,
-    pub(super) group: Option<Arc<GroupPicture>>,
+    pub(super) group: Option<Arc<GroupSnapshot>>,
     /// True lag, value served, when it was read; `None` while it is withheld.
     pub(super) value: Option<(i64, i64, Instant)>,
     pub(super) active: bool,
@@ -47,12 +47,12 @@ pub(super) struct Told<'a> {
 }
 
 impl ObjectSample {
-    /// The sample of an evaluated object; `before` is its last sample, `group` finds the picture of a trigger's group.
+    /// The sample of an evaluated object; `before` is its last sample, `group` finds the snapshot of a trigger's group.
     pub fn of(
         plan: &Arc<Plan>,
         evaluation: &Evaluation,
         before: Option<&Self>,
-        group: impl Fn(&ClusterKey, &Kafka) -> Option<Arc<GroupPicture>>,
+        group: impl Fn(&ClusterKey, &Kafka) -> Option<Arc<GroupSnapshot>>,
     ) -> Self {
         let metrics = evaluation.metrics.iter().filter_map(|metric| {
             let (kafka, cluster) = asks(plan.triggers.get(metric.index)?)?;

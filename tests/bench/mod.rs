@@ -9,12 +9,12 @@ use std::{
 
 use lagscale::{
     lag::{Moment, Reading, Track},
-    poll::{ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
     resources::{Condition, ScaledObject},
     scaling::{
-        Account, Activity, Evaluation, Explanation, Health, Live, Memory, Move, Pictures, Plan,
+        Account, Activity, Evaluation, Explanation, Health, Live, Memory, Move, Plan,
         PlannedTrigger, Settings, Source, Surroundings, conditions, evaluate, explain,
     },
+    snapshot::{ClusterKey, GroupSnapshot, Slot, Snapshot, Snapshots, TopicSnapshot, Trouble},
     triggers::{self, Parameters, Sources},
 };
 use serde_json::{Value, json};
@@ -30,9 +30,9 @@ pub struct Bench {
     pub key: ClusterKey,
     pub memory: Memory,
     pub now: Moment,
-    pub picture: Option<Picture>,
+    pub snapshot: Option<Snapshot>,
     /// What other values of the credential read.
-    pub others: Pictures,
+    pub others: Snapshots,
     pub live: Option<Live>,
     /// Replicas of the workload, and those that are ready.
     pub replicas: Option<i32>,
@@ -85,8 +85,8 @@ impl Bench {
             key,
             memory: Memory::default(),
             now: Moment::now(),
-            picture: None,
-            others: Pictures::default(),
+            snapshot: None,
+            others: Snapshots::default(),
             live: None,
             replicas: None,
             ready: None,
@@ -108,7 +108,7 @@ impl Bench {
 
     /// The same by partition id.
     pub fn read_partitions(&mut self, pairs: &BTreeMap<i32, (i64, i64)>) {
-        let reads = self.picture.as_ref().map_or(0, |p| p.topics["t"].reads);
+        let reads = self.snapshot.as_ref().map_or(0, |p| p.topics["t"].reads);
         let slots = pairs.iter().map(|(id, (committed, end))| {
             let track = Track::begin(Reading {
                 committed: Some(*committed),
@@ -126,32 +126,32 @@ impl Bench {
             (*id, slot)
         });
         let slots: BTreeMap<i32, Slot> = slots.collect();
-        let topic = TopicPicture {
+        let topic = TopicSnapshot {
             partitions: slots.keys().copied().collect(),
             reads: reads + 1,
-            ..TopicPicture::default()
+            ..TopicSnapshot::default()
         };
-        let group = GroupPicture {
+        let group = GroupSnapshot {
             topics: BTreeMap::from([("t".into(), slots)]),
             read: Some(self.now),
             all: true,
             polled: true,
-            ..GroupPicture::default()
+            ..GroupSnapshot::default()
         };
-        self.picture = Some(Picture {
+        self.snapshot = Some(Snapshot {
             topics: HashMap::from([("t".into(), topic)]),
             groups: HashMap::from([("g".into(), group.into())]),
-            ..Picture::default()
+            ..Snapshot::default()
         });
     }
 
     /// Changes what was read of partition `id`.
     pub fn change(&mut self, id: i32, change: impl FnOnce(&mut Slot)) {
-        let picture = self.picture.as_mut().unwrap();
-        let mut group = (*picture.groups["g"]).clone();
+        let snapshot = self.snapshot.as_mut().unwrap();
+        let mut group = (*snapshot.groups["g"]).clone();
         let slots = group.topics.get_mut("t").unwrap();
         change(slots.get_mut(&id).unwrap());
-        picture.groups.insert("g".into(), group.into());
+        snapshot.groups.insert("g".into(), group.into());
     }
 
     /// Partition `id` could not be read; its last pair stands.
@@ -160,9 +160,9 @@ impl Bench {
     }
 
     pub fn evaluate(&mut self) -> Evaluation {
-        let mut pictures = self.others.clone();
-        if let Some(picture) = self.picture.clone() {
-            pictures.insert(self.key.clone(), picture.into());
+        let mut snapshots = self.others.clone();
+        if let Some(snapshot) = self.snapshot.clone() {
+            snapshots.insert(self.key.clone(), snapshot.into());
         }
         let around = Surroundings {
             live: self.live.clone(),
@@ -170,7 +170,7 @@ impl Bench {
             ready: self.ready,
         };
         let (plan, memory) = (&self.plan, &mut self.memory);
-        evaluate(plan, &pictures, &around, memory, SETTINGS, self.now)
+        evaluate(plan, &snapshots, &around, memory, SETTINGS, self.now)
     }
 
     /// What is served, or why nothing is.

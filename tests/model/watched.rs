@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Instant};
 
 use lagscale::{
     lag::{Isolation, Moment, Policy, Track},
-    poll::{ClusterKey, GroupDemand, GroupPicture, Picture},
-    scaling::{Activity, Evaluation, Memory, Pictures, Plan, Settings, Surroundings, evaluate},
+    scaling::{Activity, Evaluation, Memory, Plan, Settings, Surroundings, evaluate},
+    snapshot::{ClusterKey, GroupDemand, GroupSnapshot, Snapshot, Snapshots},
 };
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub struct Watched {
     pub names: [String; 2],
     plan: Plan,
     memory: Memory,
-    last: Option<Arc<GroupPicture>>,
+    last: Option<Arc<GroupSnapshot>>,
     complete: Option<i64>,
     /// When the last thing happened, or was over.
     happened: Instant,
@@ -87,14 +87,14 @@ impl Watched {
         }
     }
 
-    /// Holds a picture, if it has something new of this life, against what has to be so at any time.
+    /// Holds a snapshot, if it has something new of this life, against what has to be so at any time.
     pub fn look(
         &mut self,
         key: &ClusterKey,
-        picture: &Arc<Picture>,
+        snapshot: &Arc<Snapshot>,
         now: Moment,
     ) -> Result<(), String> {
-        let Some(group) = picture.groups.get(&self.group) else {
+        let Some(group) = snapshot.groups.get(&self.group) else {
             return Ok(());
         };
         if let Some(read) = group.read.filter(|r| r.at > self.happened) {
@@ -108,14 +108,14 @@ impl Watched {
         if group.trouble.is_some() {
             self.reads.insert(now.at);
         }
-        let evaluation = self.evaluate(key, picture, now);
+        let evaluation = self.evaluate(key, snapshot, now);
         let metric = &evaluation.metrics[0];
-        let fresh = self.is_fresh(picture, group);
+        let fresh = self.is_fresh(snapshot, group);
         let whole = metric.partial.is_none();
         if let Ok(value) = &metric.value {
             let least = self.truth.lag().0.min(self.truth.settled().lag().0);
             if whole && fresh && !self.truth.is_faulty() && value.lag < least {
-                let known = self.known(picture);
+                let known = self.known(snapshot);
                 return Err(format!(
                     "{} although it is {least}, as a whole reading{known}",
                     value.lag
@@ -141,13 +141,13 @@ impl Watched {
     }
 
     /// Whether all that is known is known of what there is now: read since, and by a description that has it all.
-    fn is_fresh(&self, picture: &Picture, group: &GroupPicture) -> bool {
+    fn is_fresh(&self, snapshot: &Snapshot, group: &GroupSnapshot) -> bool {
         let Some(first) = self.reads.first() else {
             return false;
         };
         let mut topics = self.names.iter().zip(&self.truth.topics);
         topics.all(|(name, truth)| {
-            let described = picture.topics.get(name.as_str());
+            let described = snapshot.topics.get(name.as_str());
             let partitions = described.map_or(0, |t| t.partitions.len());
             let slots = group.topics.get(name.as_str());
             let Some(slots) = slots.filter(|s| !s.is_empty()) else {
@@ -160,8 +160,8 @@ impl Watched {
     }
 
     /// What has to be so when the ticks are over.
-    pub fn judge(&mut self, key: &ClusterKey, picture: &Arc<Picture>) -> Result<(), String> {
-        let evaluation = self.evaluate(key, picture, Moment::now());
+    pub fn judge(&mut self, key: &ClusterKey, snapshot: &Arc<Snapshot>) -> Result<(), String> {
+        let evaluation = self.evaluate(key, snapshot, Moment::now());
         let metric = &evaluation.metrics[0];
         let told = metric.value.is_err() || metric.partial.is_some();
         if self.truth.is_told() && !told {
@@ -184,16 +184,16 @@ impl Watched {
         Err(format!(
             "{found} ({:?}), to be {least} to {most}{}",
             metric.partial,
-            self.known(picture)
+            self.known(snapshot)
         ))
     }
 
     /// What is known of it, for a person.
-    pub fn known(&self, picture: &Picture) -> String {
-        let group = &picture.groups[&self.group];
+    pub fn known(&self, snapshot: &Snapshot) -> String {
+        let group = &snapshot.groups[&self.group];
         let mut known = format!("\n  {:?}", group.trouble);
         for (topic, slots) in &group.topics {
-            let _ = write!(known, "\n  {topic}: {:?}", picture.topics.get(topic));
+            let _ = write!(known, "\n  {topic}: {:?}", snapshot.topics.get(topic));
             for (id, slot) in slots {
                 let track = slot.track.map(|t| {
                     let (c, s, e) = (t.committed, t.start, t.end);
@@ -208,11 +208,11 @@ impl Watched {
         known
     }
 
-    fn evaluate(&mut self, key: &ClusterKey, picture: &Arc<Picture>, now: Moment) -> Evaluation {
-        let pictures = {
-            let mut pictures = Pictures::default();
-            pictures.insert(key.clone(), picture.clone());
-            pictures
+    fn evaluate(&mut self, key: &ClusterKey, snapshot: &Arc<Snapshot>, now: Moment) -> Evaluation {
+        let snapshots = {
+            let mut snapshots = Snapshots::default();
+            snapshots.insert(key.clone(), snapshot.clone());
+            snapshots
         };
         let settings = Settings {
             max_sample_age: PATIENCE,
@@ -221,7 +221,7 @@ impl Watched {
         let around = Surroundings::default();
         evaluate(
             &self.plan,
-            &pictures,
+            &snapshots,
             &around,
             &mut self.memory,
             settings,

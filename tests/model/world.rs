@@ -9,7 +9,8 @@ use std::{
 use lagscale::{
     kafka::{Address, Security, connection::Deadlines},
     lag::Moment,
-    poll::{ClusterKey, Manager, Timing},
+    poll::{Manager, Timing},
+    snapshot::ClusterKey,
 };
 use tokio::sync::mpsc;
 
@@ -83,7 +84,7 @@ pub async fn live(lives: &[Life], climate: Climate) -> Option<Broken> {
         bootstrap: [Address::new("127.0.0.1", port)].into(),
         fingerprint: security.fingerprint(),
     };
-    let (sender, mut pictures) = mpsc::unbounded_channel();
+    let (sender, mut snapshots) = mpsc::unbounded_channel();
     let mut manager = Manager::new(climate.timing(), sender);
     let mut all: Vec<Watched> = lives
         .iter()
@@ -108,17 +109,17 @@ pub async fn live(lives: &[Life], climate: Climate) -> Option<Broken> {
         }
         let mut settled = false;
         let begun = Instant::now();
-        let picture = loop {
-            let next = tokio::time::timeout(PATIENCE, pictures.recv()).await;
-            let Ok(Some((_, mut picture))) = next else {
-                panic!("no picture for {PATIENCE:?}");
+        let snapshot = loop {
+            let next = tokio::time::timeout(PATIENCE, snapshots.recv()).await;
+            let Ok(Some((_, mut snapshot))) = next else {
+                panic!("no snapshot for {PATIENCE:?}");
             };
-            while let Ok((_, newer)) = pictures.try_recv() {
-                picture = newer;
+            while let Ok((_, newer)) = snapshots.try_recv() {
+                snapshot = newer;
             }
             let now = Moment::now();
             for (n, watched) in all.iter_mut().enumerate() {
-                if let Err(how) = watched.look(&key, &picture, now) {
+                if let Err(how) = watched.look(&key, &snapshot, now) {
                     let how = format!("{how}\n{}", watched.story);
                     return Some(Broken { life: n, how });
                 }
@@ -135,7 +136,7 @@ pub async fn live(lives: &[Life], climate: Climate) -> Option<Broken> {
                 }
             }
             if settled && reads > TICKS + 1 {
-                break picture;
+                break snapshot;
             }
             let taken = begun.elapsed();
             if taken >= PATIENCE {
@@ -143,15 +144,15 @@ pub async fn live(lives: &[Life], climate: Climate) -> Option<Broken> {
                 let watched = &all[late];
                 let how = format!(
                     "step {step}: {reads} ticks in {taken:?}; the cluster: {:?}{}\n{}",
-                    picture.trouble,
-                    watched.known(&picture),
+                    snapshot.trouble,
+                    watched.known(&snapshot),
                     watched.story
                 );
                 return Some(Broken { life: late, how });
             }
         };
         for (n, watched) in all.iter_mut().enumerate() {
-            if let Err(how) = watched.judge(&key, &picture) {
+            if let Err(how) = watched.judge(&key, &snapshot) {
                 let how = format!("after {TICKS} ticks: {how}\n{}", watched.story);
                 return Some(Broken { life: n, how });
             }

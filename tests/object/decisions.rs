@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::bench::{Bench, live, ready};
 use lagscale::{
-    poll::{Slot, Trouble},
     scaling::{Activity, Move, next_move},
+    snapshot::{Slot, Trouble},
 };
 use serde_json::json;
 
@@ -60,10 +60,10 @@ fn what_others_ask_of_its_group_does_not_begin_an_object_s_poll_anew() {
     let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 0), (4, 4)]);
     let ask = |bench: &mut Bench| {
-        let picture = bench.picture.as_mut().unwrap();
-        let mut group = (*picture.groups["g"]).clone();
+        let snapshot = bench.snapshot.as_mut().unwrap();
+        let mut group = (*snapshot.groups["g"]).clone();
         group.polled = false;
-        picture.groups.insert("g".into(), group.into());
+        snapshot.groups.insert("g".into(), group.into());
     };
     ask(&mut bench);
     assert!(bench.evaluate().polled);
@@ -238,11 +238,11 @@ fn another_topic_in_a_trigger_s_place_inherits_nothing() {
         64,
         "the live one, until more is known"
     );
-    let mut picture = bench.picture.clone().unwrap();
-    let mut topic = picture.topics["t"].clone();
+    let mut snapshot = bench.snapshot.clone().unwrap();
+    let mut topic = snapshot.topics["t"].clone();
     topic.partitions = (0..5).collect();
-    picture.topics = HashMap::from([("other".into(), topic)]);
-    bench.picture = Some(picture);
+    snapshot.topics = HashMap::from([("other".into(), topic)]);
+    bench.snapshot = Some(snapshot);
     assert_eq!(
         bench.evaluate().max,
         5,

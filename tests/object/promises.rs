@@ -6,8 +6,8 @@ use crate::bench::{Bench, live, ready};
 use lagscale::{
     kafka::topics::{TopicPattern, Topics},
     lag::{Reading, Track},
-    poll::{Listed, Slot, Taken, TopicPicture, Trouble},
     scaling::{Activity, Live, Move, floor, keeps_awake, next_move},
+    snapshot::{Listed, Slot, Taken, TopicSnapshot, Trouble},
     triggers::Kafka,
 };
 use serde_json::json;
@@ -86,10 +86,10 @@ fn by_pattern(bench: &mut Bench, listed: &[&str]) {
         names: Arc::default(),
         patterns: [pattern.clone()].into(),
     };
-    let picture = bench.picture.as_mut().unwrap();
-    picture.listing = Listed::Whole(Arc::new([pattern.clone()].into()));
+    let snapshot = bench.snapshot.as_mut().unwrap();
+    snapshot.listing = Listed::Whole(Arc::new([pattern.clone()].into()));
     let listed = listed.iter().map(|t| (*t).into()).collect();
-    picture.listed = Arc::new(Taken::new(&listed, &[pattern].into()));
+    snapshot.listed = Arc::new(Taken::new(&listed, &[pattern].into()));
 }
 
 /// It may not exist, or be internal, or be refused.
@@ -99,15 +99,15 @@ fn what_another_object_names_is_no_part_of_a_pattern() {
     bench.read(&[(0, 6), (0, 6)]);
     by_pattern(&mut bench, &["t"]);
     assert_eq!(bench.served(), Ok(10));
-    let typo = TopicPicture {
+    let typo = TopicSnapshot {
         trouble: Some(Trouble::passing("topic typo does not exist")),
-        ..TopicPicture::default()
+        ..TopicSnapshot::default()
     };
-    let picture = bench.picture.as_mut().unwrap();
-    picture.topics.insert("typo".into(), typo);
-    picture
+    let snapshot = bench.snapshot.as_mut().unwrap();
+    snapshot.topics.insert("typo".into(), typo);
+    snapshot
         .topics
-        .insert("t_internal".into(), picture.topics["t"].clone());
+        .insert("t_internal".into(), snapshot.topics["t"].clone());
     bench.after(5);
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.metrics[0].partial, None);
@@ -121,10 +121,10 @@ fn what_is_missing_for_the_first_time_is_no_lag_of_0() {
     bench.read(&[(10, 10)]);
     by_pattern(&mut bench, &["t", "t2"]);
     let now = bench.now;
-    let picture = bench.picture.as_mut().unwrap();
-    let second = picture.topics["t"].clone();
-    picture.topics.insert("t2".into(), second);
-    let mut group = (*picture.groups["g"]).clone();
+    let snapshot = bench.snapshot.as_mut().unwrap();
+    let second = snapshot.topics["t"].clone();
+    snapshot.topics.insert("t2".into(), second);
+    let mut group = (*snapshot.groups["g"]).clone();
     let mut slots = group.topics["t"].clone();
     slots.get_mut(&0).unwrap().track = Some(Track::begin(Reading {
         committed: Some(10),
@@ -136,7 +136,7 @@ fn what_is_missing_for_the_first_time_is_no_lag_of_0() {
         at: now,
     }));
     group.topics.insert("t2".into(), slots);
-    picture.groups.insert("g".into(), group.into());
+    snapshot.groups.insert("g".into(), group.into());
     assert_eq!(bench.evaluate().metrics[0].value.as_ref().unwrap().lag, 90);
     for (description, activity) in [(1, Activity::Unknown), (2, Activity::Idle)] {
         bench.after(5);

@@ -11,8 +11,8 @@ use lagscale::{
         Security,
         sasl::{Mechanism, Sasl},
     },
-    poll::{ClusterKey, GroupPicture, Picture, Trouble},
     scaling::{Plan, follow, remember},
+    snapshot::{ClusterKey, GroupSnapshot, Snapshot, Trouble},
 };
 use serde_json::json;
 
@@ -54,8 +54,8 @@ fn former(plan: &Plan) -> Option<&ClusterKey> {
 /// The value is replaced: what was read so far is the former one's, if the reference is the `same`.
 fn rotate(bench: &mut Bench, password: &str, same: bool) {
     let before = bench.plan.clone();
-    if let Some(picture) = bench.picture.take() {
-        bench.others.insert(bench.key.clone(), picture.into());
+    if let Some(snapshot) = bench.snapshot.take() {
+        bench.others.insert(bench.key.clone(), snapshot.into());
     }
     use_password(bench, password);
     follow(&mut bench.plan, &before, &bench.others, |_| same);
@@ -63,24 +63,24 @@ fn rotate(bench: &mut Bench, password: &str, same: bool) {
 
 /// The former value goes on to read this, while the present one brings `own`.
 fn read_by(bench: &mut Bench, password: &str, pairs: &[(i64, i64)]) {
-    let own = bench.picture.take();
+    let own = bench.snapshot.take();
     let former = key_of(bench, password);
-    bench.picture = bench.others.get(&former).cloned();
+    bench.snapshot = bench.others.get(&former).cloned();
     bench.read(pairs);
-    let picture = bench.picture.take().unwrap();
-    bench.others.insert(former, picture.into());
-    bench.picture = own;
+    let snapshot = bench.snapshot.take().unwrap();
+    bench.others.insert(former, snapshot.into());
+    bench.snapshot = own;
 }
 
-fn refused() -> Picture {
-    let group = GroupPicture {
+fn refused() -> Snapshot {
+    let group = GroupSnapshot {
         polled: true,
-        ..GroupPicture::default()
+        ..GroupSnapshot::default()
     };
-    Picture {
+    Snapshot {
         groups: HashMap::from([("g".into(), group.into())]),
         trouble: Some(Trouble::configuration("kafka:9092: login refused: no")),
-        ..Picture::default()
+        ..Snapshot::default()
     }
 }
 
@@ -118,7 +118,7 @@ fn a_refused_value_is_told_at_once_while_the_former_one_serves_and_withheld_when
     bench.read(&[(0, 4)]);
     bench.evaluate();
     rotate(&mut bench, "wrong", true);
-    bench.picture = Some(refused());
+    bench.snapshot = Some(refused());
     let told = ready(&mut bench);
     assert_eq!((&*told.status, &*told.reason), ("False", "TriggerError"));
     assert!(told.message.contains("login refused"), "{told:?}");
@@ -143,17 +143,17 @@ fn a_second_change_goes_on_with_the_value_that_still_reads() {
     bench.read(&[(0, 4)]);
     bench.evaluate();
     rotate(&mut bench, "wrong", true);
-    bench.picture = Some(refused());
+    bench.snapshot = Some(refused());
     rotate(&mut bench, "third", true);
     assert_eq!(former(&bench.plan), Some(&key_of(&bench, "first")));
     assert_eq!(bench.served(), Ok(4));
     // What the status remembers is what is served.
-    let mut pictures = bench.others.clone();
-    pictures.insert(bench.key.clone(), Arc::new(refused()));
-    let mut known = pictures.clone();
+    let mut snapshots = bench.others.clone();
+    snapshots.insert(bench.key.clone(), Arc::new(refused()));
+    let mut known = snapshots.clone();
     known.retain(|key| *key == key_of(&bench, "first"));
     assert_eq!(
-        remember(&bench.plan, &pictures),
+        remember(&bench.plan, &snapshots),
         remember(&bench.plan, &known)
     );
     // Planned again without a change it goes on; put back, the former value is the present one.
@@ -183,8 +183,8 @@ fn another_reference_or_another_trigger_takes_nothing_over() {
     let changed = |change: &dyn Fn(&mut Plan)| {
         let mut bench = begin();
         let before = bench.plan.clone();
-        let picture = bench.picture.take().unwrap();
-        bench.others.insert(bench.key.clone(), picture.into());
+        let snapshot = bench.snapshot.take().unwrap();
+        bench.others.insert(bench.key.clone(), snapshot.into());
         use_password(&mut bench, "second");
         change(&mut bench.plan);
         follow(&mut bench.plan, &before, &bench.others, |_| true);

@@ -7,7 +7,8 @@ use crate::bench::{Bench, ready};
 use lagscale::{
     lag::{Reading, Track},
     resources::ScaledObjectStatus,
-    scaling::{Activity, Memory, Move, Pictures, next_move, remember},
+    scaling::{Activity, Memory, Move, next_move, remember},
+    snapshot::Snapshots,
 };
 use serde_json::json;
 
@@ -110,11 +111,11 @@ fn a_topic_made_anew_wakes_its_group_and_says_why() {
 /// The process ends; another one reads the status, and of Kafka what a fresh one can: `now`.
 fn restart(bench: &mut Bench, track: Track, now: Reading) {
     bench.change(0, |slot| slot.track = Some(track));
-    let picture = bench.picture.clone().unwrap();
-    let mut pictures = Pictures::default();
-    pictures.insert(bench.key.clone(), picture.into());
+    let snapshot = bench.snapshot.clone().unwrap();
+    let mut snapshots = Snapshots::default();
+    snapshots.insert(bench.key.clone(), snapshot.into());
     let status = ScaledObjectStatus {
-        remembered: remember(&bench.plan, &pictures),
+        remembered: remember(&bench.plan, &snapshots),
         ..ScaledObjectStatus::default()
     };
     let mut object = (*bench.plan.object).clone();

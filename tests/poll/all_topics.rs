@@ -6,7 +6,7 @@ use kafka_protocol::{
     ResponseError,
     messages::ApiKey::{DescribeGroups, ListOffsets, Metadata, OffsetFetch},
 };
-use lagscale::poll::Picture;
+use lagscale::snapshot::Snapshot;
 
 use crate::{
     bench::{ALL, Bench, slot},
@@ -36,8 +36,8 @@ async fn namespace(answers: AllTopics, reads: Option<&'static str>) -> Bench {
 }
 
 /// The trouble that the group is told to have, once there is any.
-fn told(picture: &Picture) -> Option<String> {
-    let group = picture.groups.get("$Default")?;
+fn told(snapshot: &Snapshot) -> Option<String> {
+    let group = snapshot.groups.get("$Default")?;
     assert!(group.topics.is_empty(), "{:?}", group.topics);
     Some(group.trouble.as_ref()?.text.to_string())
 }
@@ -105,7 +105,7 @@ async fn a_hidden_topic_that_a_member_reads_is_told_beside_others_that_may_be_se
     for _ in 0..3 {
         bench.ten_ticks().await;
         let trouble = bench
-            .until("a picture", |p| Some(p.groups.get("g")?.trouble.clone()))
+            .until("a snapshot", |p| Some(p.groups.get("g")?.trouble.clone()))
             .await;
         let trouble = trouble.expect("a lag of 0, complete, beside a topic that is not seen");
         assert!(
@@ -140,7 +140,7 @@ async fn a_topic_that_a_group_has_left_stops_counting_when_its_commits_are_gone(
     bench.group("g", 0, &[]);
     bench.ten_ticks().await;
     let track = bench
-        .until("a picture", |p| slot(p, "g", "orders", 0)?.track)
+        .until("a snapshot", |p| slot(p, "g", "orders", 0)?.track)
         .await;
     assert_eq!(track.committed, Some(10));
 }
@@ -185,7 +185,7 @@ async fn a_topic_whose_commits_may_not_be_seen_any_more_is_not_taken_for_left() 
     assert!(trouble.configuration, "{trouble:?}");
     bench.ten_ticks().await;
     let track = bench
-        .until("a picture", |p| Some(slot(p, "g", "secret", 0)?.track))
+        .until("a snapshot", |p| Some(slot(p, "g", "secret", 0)?.track))
         .await;
     assert_eq!(track.map(|t| t.committed), Some(Some(10)));
 }

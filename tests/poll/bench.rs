@@ -14,7 +14,8 @@ use lagscale::{
         sasl::{Mechanism, Sasl},
     },
     lag::Isolation,
-    poll::{ClusterKey, GroupDemand, Manager, Picture, Slot, Timing},
+    poll::{Manager, Timing},
+    snapshot::{ClusterKey, GroupDemand, Slot, Snapshot},
 };
 use tokio::sync::mpsc;
 
@@ -34,7 +35,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Bench {
     pub kafka: FakeKafka,
     pub manager: Manager,
-    pub pictures: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
+    pub snapshots: mpsc::UnboundedReceiver<(ClusterKey, Arc<Snapshot>)>,
     pub key: ClusterKey,
     pub security: Security,
     asked: BTreeSet<Arc<str>>,
@@ -85,12 +86,12 @@ impl Bench {
             ..Timing::default()
         };
         pace(&mut timing);
-        let (sender, pictures) = mpsc::unbounded_channel();
+        let (sender, snapshots) = mpsc::unbounded_channel();
         let security = Security::default();
         Self {
             kafka,
             manager: Manager::new(timing, sender),
-            pictures,
+            snapshots,
             key: ClusterKey {
                 bootstrap,
                 fingerprint: security.fingerprint(),
@@ -158,12 +159,16 @@ impl Bench {
         self.asked.insert(group);
     }
 
-    /// The first picture from now on that `good` likes.
-    pub async fn until<T>(&mut self, what: &str, mut good: impl FnMut(&Picture) -> Option<T>) -> T {
+    /// The first snapshot from now on that `good` likes.
+    pub async fn until<T>(
+        &mut self,
+        what: &str,
+        mut good: impl FnMut(&Snapshot) -> Option<T>,
+    ) -> T {
         let look = async {
             loop {
-                let (_, picture) = self.pictures.recv().await.unwrap();
-                if let Some(found) = good(&picture) {
+                let (_, snapshot) = self.snapshots.recv().await.unwrap();
+                if let Some(found) = good(&snapshot) {
                     return found;
                 }
             }
@@ -172,10 +177,10 @@ impl Bench {
         found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
     }
 
-    /// Waits for ten more pictures.
+    /// Waits for ten more snapshots.
     pub async fn ten_ticks(&mut self) {
         let mut ticks = 0;
-        let tenth = |_: &Picture| {
+        let tenth = |_: &Snapshot| {
             ticks += 1;
             (ticks == 10).then_some(())
         };
@@ -185,10 +190,10 @@ impl Bench {
     /// Waits until a partition of a group has this pair.
     pub async fn pair(&mut self, group: &str, topic: &str, id: i32, pair: (Option<i64>, i64)) {
         let what = format!("{group} {topic}[{id}] to be {pair:?}");
-        self.until(&what, |picture| {
-            let track = slot(picture, group, topic, id)?.track?;
+        self.until(&what, |snapshot| {
+            let track = slot(snapshot, group, topic, id)?.track?;
             ((track.committed, track.end) == pair
-                && slot(picture, group, topic, id)?.trouble.is_none())
+                && slot(snapshot, group, topic, id)?.trouble.is_none())
             .then_some(())
         })
         .await;
@@ -202,7 +207,7 @@ impl Bench {
         id: i32,
         pair: (Option<i64>, i64),
     ) {
-        let read = |p: &Picture, group: &str| {
+        let read = |p: &Snapshot, group: &str| {
             let track = slot(p, group, topic, id)?.track?;
             Some((track.committed, track.end) == pair)
         };
@@ -254,6 +259,6 @@ impl Drop for Bench {
     }
 }
 
-pub fn slot<'a>(picture: &'a Picture, group: &str, topic: &str, id: i32) -> Option<&'a Slot> {
-    picture.groups.get(group)?.topics.get(topic)?.get(&id)
+pub fn slot<'a>(snapshot: &'a Snapshot, group: &str, topic: &str, id: i32) -> Option<&'a Slot> {
+    snapshot.groups.get(group)?.topics.get(topic)?.get(&id)
 }

@@ -6,7 +6,8 @@ use kafka_protocol::messages::ApiKey::{self, Metadata};
 use lagscale::{
     kafka::{Address, Budgets, Topics, budget::Amounts},
     lag::Isolation,
-    poll::{ClusterKey, GroupDemand, Manager, Timing},
+    poll::{Manager, Timing},
+    snapshot::{ClusterKey, GroupDemand},
 };
 use tokio::sync::mpsc;
 
@@ -146,7 +147,7 @@ async fn a_namespace_that_dials_too_many_brokers_takes_no_connection_of_another(
         lanes,
         pairs: 100,
     };
-    let (sender, mut pictures) = mpsc::unbounded_channel();
+    let (sender, mut snapshots) = mpsc::unbounded_channel();
     let timing = Timing {
         patience: EVERY,
         ..Timing::default()
@@ -177,9 +178,9 @@ async fn a_namespace_that_dials_too_many_brokers_takes_no_connection_of_another(
     let (mut told, mut seen) = (BTreeSet::new(), 0);
     let look = async {
         while told.len() < 2 || seen < 40 {
-            let (key, picture) = pictures.recv().await.unwrap();
+            let (key, snapshot) = snapshots.recv().await.unwrap();
             seen += 1;
-            let slots = picture
+            let slots = snapshot
                 .groups
                 .get("g")
                 .into_iter()

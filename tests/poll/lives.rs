@@ -6,7 +6,7 @@ use kafka_protocol::{
     ResponseError,
     messages::ApiKey::{Fetch, ListOffsets, Metadata, OffsetFetch},
 };
-use lagscale::poll::Picture;
+use lagscale::snapshot::Snapshot;
 
 use crate::{
     bench::{Bench, slot},
@@ -51,7 +51,7 @@ async fn a_leader_that_was_deposed_unaware_is_found_out_by_a_commit_beyond_its_e
     }
     bench.group("g", 0, &[("t", 0, 150)]);
     let mut wrong = Vec::new();
-    let read = |p: &Picture| {
+    let read = |p: &Snapshot| {
         let track = slot(p, "g", "t", 0)?.track?;
         if track.beyond {
             wrong.push(track);
@@ -78,7 +78,7 @@ async fn log_starts_of_a_slow_leader_are_refreshed_too() {
     for partition in &mut bench.kafka.state().topics.get_mut("t").unwrap().partitions {
         partition.start = 80;
     }
-    let both = |p: &Picture| {
+    let both = |p: &Snapshot| {
         let of = |id| slot(p, "g", "t", id)?.track?.start;
         (of(0)? == 80 && of(1)? == 80).then_some(())
     };
@@ -156,7 +156,7 @@ async fn partitions_of_a_former_topic_go_with_it() {
     bench.group("g", 0, &[]);
     bench.pair("g", "t", 1, (None, 5)).await;
     let ids = bench
-        .until("a picture", |p| {
+        .until("a snapshot", |p| {
             let slots = p.groups.get("g")?.topics.get("t")?;
             Some(slots.keys().copied().collect::<Vec<_>>())
         })
@@ -181,7 +181,7 @@ async fn an_old_description_takes_no_partition_away() {
     bench.asked("two descriptions", mark, described).await;
     bench.ten_ticks().await;
     let ids = bench
-        .until("a picture", |p| {
+        .until("a snapshot", |p| {
             Some(p.topics.get("t")?.partitions.to_vec())
         })
         .await;
@@ -203,7 +203,7 @@ async fn a_coordinator_that_metadata_does_not_list_is_kept() {
     let described = |asked: &[Asked]| asked.iter().filter(|a| a.api == Metadata).count();
     while described(&bench.since(mark)) < 5 {
         let trouble = bench
-            .until("a picture", |p| {
+            .until("a snapshot", |p| {
                 let group = p.groups.get("g")?.trouble.clone();
                 Some(group.or_else(|| slot(p, "g", "t", 0)?.trouble.clone()))
             })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey::Metadata;
-use lagscale::poll::Picture;
+use lagscale::snapshot::Snapshot;
 
 use crate::{
     bench::{Bench, slot},
@@ -33,12 +33,12 @@ fn lists(asked: &[Asked]) -> usize {
 }
 
 /// Whether the backlog is there, and whether anything is said to be wrong.
-fn backlog(picture: &Picture) -> Option<(bool, bool)> {
-    let group = picture.groups.get("g")?;
-    let read = slot(picture, "g", "t2", 0).is_some_and(|s| s.track.is_some());
-    let there = read && picture.listed.contains("t2") && picture.topics.contains_key("t2");
+fn backlog(snapshot: &Snapshot) -> Option<(bool, bool)> {
+    let group = snapshot.groups.get("g")?;
+    let read = slot(snapshot, "g", "t2", 0).is_some_and(|s| s.track.is_some());
+    let there = read && snapshot.listed.contains("t2") && snapshot.topics.contains_key("t2");
     let slots = group.topics.values().flat_map(|t| t.values());
-    let troubled = picture.topics.values().any(|t| t.trouble.is_some())
+    let troubled = snapshot.topics.values().any(|t| t.trouble.is_some())
         || slots.into_iter().any(|s| s.trouble.is_some());
     Some((there, troubled || group.trouble.is_some()))
 }
@@ -51,7 +51,7 @@ async fn a_list_that_lacks_a_topic_for_once_takes_no_backlog_away() {
     let short = Fault::of(Metadata, What::NamedLeftOut("t2")).once();
     bench.kafka.fault(short);
     loop {
-        let (there, troubled) = bench.until("a picture", backlog).await;
+        let (there, troubled) = bench.until("a snapshot", backlog).await;
         assert!(there, "troubled: {troubled}");
         if lists(&bench.since(mark)) > 2 {
             break;
@@ -66,7 +66,7 @@ async fn a_topic_of_a_pattern_that_may_not_be_described_any_more_is_named() {
     let mark = bench.mark();
     let mut named = false;
     while lists(&bench.since(mark)) < 4 {
-        let (there, troubled) = bench.until("a picture", backlog).await;
+        let (there, troubled) = bench.until("a snapshot", backlog).await;
         assert!(there, "it is no lag of 0");
         named |= troubled;
     }

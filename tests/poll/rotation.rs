@@ -6,7 +6,7 @@ use kafka_protocol::messages::ApiKey::ListOffsets;
 use lagscale::{
     kafka::Topics,
     lag::{Isolation, Loss},
-    poll::{GroupDemand, Picture, Trouble},
+    snapshot::{GroupDemand, Snapshot, Trouble},
 };
 
 use crate::{
@@ -62,7 +62,7 @@ async fn a_replaced_credential_serves_on_until_its_connection_ends_and_is_never_
     assert_eq!(dialled(&bench), before);
     // The last pair stands for whoever wants to know how old it is.
     let last = bench
-        .until("a picture", |p| slot(p, "g", "t", 0)?.track)
+        .until("a snapshot", |p| slot(p, "g", "t", 0)?.track)
         .await;
     assert_eq!((last.committed, last.end), (Some(4), 12));
 
@@ -106,7 +106,7 @@ async fn what_a_former_value_knew_is_followed_on_and_not_shown() {
     bench.log_in("alice");
     bench.demand(&[("g", "t")]);
     bench.pair("g", "t", 0, (None, 10)).await;
-    let read = |p: &Picture| {
+    let read = |p: &Snapshot| {
         let known = p.groups.get("g")?;
         known.topics.get("t").filter(|t| t.len() == 2)?;
         Some(known.clone())
@@ -128,11 +128,11 @@ async fn what_a_former_value_knew_is_followed_on_and_not_shown() {
         .ask("", &key, &"g".into(), demand, &security, Some(known));
     let look = async {
         loop {
-            let (of, picture) = bench.pictures.recv().await.unwrap();
+            let (of, snapshot) = bench.snapshots.recv().await.unwrap();
             if of != key {
                 continue;
             }
-            let track = |id| slot(&picture, "g", "t", id).and_then(|s| s.track);
+            let track = |id| slot(&snapshot, "g", "t", id).and_then(|s| s.track);
             let tracks = [track(0), track(1)];
             assert!(tracks.iter().flatten().all(|t| t.end == 15), "{tracks:?}");
             if let [Some(first), Some(second)] = tracks {

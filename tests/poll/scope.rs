@@ -6,7 +6,7 @@ use kafka_protocol::messages::ApiKey;
 use lagscale::{
     kafka::Topics,
     lag::Isolation,
-    poll::{GroupDemand, Listed, Picture},
+    snapshot::{GroupDemand, Listed, Snapshot},
 };
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-fn known(picture: &Picture) -> Vec<&str> {
-    let mut names: Vec<&str> = picture.groups["g"].topics.keys().map(|t| &**t).collect();
+fn known(snapshot: &Snapshot) -> Vec<&str> {
+    let mut names: Vec<&str> = snapshot.groups["g"].topics.keys().map(|t| &**t).collect();
     names.sort_unstable();
     names
 }
@@ -73,7 +73,7 @@ async fn a_list_that_is_refused_holds_up_no_topic_that_is_named() {
         .await;
     assert!(why.text.contains("is over the limit"), "{}", why.text);
     bench.pair("g", "t", 0, (Some(4), 12)).await;
-    let trouble = bench.until("a picture", |p| Some(p.trouble.clone())).await;
+    let trouble = bench.until("a snapshot", |p| Some(p.trouble.clone())).await;
     assert_eq!(trouble, None, "the cluster itself is well");
 }
 
@@ -87,7 +87,7 @@ async fn a_name_that_is_remembered_of_all_topics_is_read_without_a_commit_and_is
     bench.ask("g", demand);
     bench.pair("g", "a", 0, (None, 10)).await;
     let trouble = bench
-        .until("a picture", |p| Some(p.groups.get("g")?.trouble.clone()))
+        .until("a snapshot", |p| Some(p.groups.get("g")?.trouble.clone()))
         .await;
     assert_eq!(trouble, None);
     bench.demand(&[("g", ALL)]);

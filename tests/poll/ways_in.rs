@@ -3,7 +3,7 @@
 use std::{net::TcpListener, time::Duration};
 
 use kafka_protocol::messages::ApiKey::{ListOffsets, OffsetFetch};
-use lagscale::{kafka::Address, poll::Trouble};
+use lagscale::{kafka::Address, snapshot::Trouble};
 
 use crate::{
     bench::{Bench, PATIENCE, slot},
@@ -100,9 +100,9 @@ async fn trouble_until(bench: &mut Bench, connections: usize) -> Option<Trouble>
     let look = async {
         let mut troubled = None;
         while kafka.state().connections[&0] < connections {
-            let (_, picture) = bench.pictures.recv().await.unwrap();
-            let slot = slot(&picture, "g", "t", 0).unwrap();
-            let now = slot.trouble.clone().or_else(|| picture.trouble.clone());
+            let (_, snapshot) = bench.snapshots.recv().await.unwrap();
+            let slot = slot(&snapshot, "g", "t", 0).unwrap();
+            let now = slot.trouble.clone().or_else(|| snapshot.trouble.clone());
             troubled = troubled.or(now);
         }
         troubled

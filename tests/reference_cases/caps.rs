@@ -52,7 +52,7 @@ pub fn read_lags(row: &Row, bench: &mut Bench) {
     };
     let pairs: Vec<(i64, i64)> = whole.iter().map(|l| (100, 100 + l)).collect();
     bench.read(&pairs);
-    let since = bench.picture.clone();
+    let since = bench.snapshot.clone();
     let persistent = |id: usize| lags[id] != whole[id];
     if (0..lags.len()).any(persistent) {
         bench.after(bench.plan.polling.as_secs());

@@ -108,7 +108,7 @@ pub fn fallback_metric(row: &Row) -> Outcome {
 /// The same object with nothing remembered but what its status tells.
 fn again(bench: Bench, row: &Row) -> Bench {
     let mut fresh = object(row);
-    fresh.picture = bench.picture;
+    fresh.snapshot = bench.snapshot;
     fresh.live = bench.live;
     fresh.replicas = bench.replicas;
     fresh.ready = bench.ready;

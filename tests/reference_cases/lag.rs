@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lagscale::{
     lag::{Counting, Isolation, Moment, Policy, Reading, Track, sum},
-    poll::Trouble,
+    snapshot::Trouble,
 };
 use serde_json::{Value, json};
 

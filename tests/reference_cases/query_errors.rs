@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lagscale::poll::{GroupPicture, Trouble};
+use lagscale::snapshot::{GroupSnapshot, Trouble};
 use serde_json::json;
 
 use crate::{
@@ -67,8 +67,8 @@ fn topic_error() -> Outcome {
     let text = "error describing topics: topic t does not exist";
     let mut bench = Bench::new(&json!({}));
     bench.read(&[]);
-    let picture = bench.picture.as_mut().unwrap();
-    let topic = picture.topics.get_mut("t").unwrap();
+    let snapshot = bench.snapshot.as_mut().unwrap();
+    let topic = snapshot.topics.get_mut("t").unwrap();
     topic.trouble = Some(Trouble::passing(text));
     topic.reads = 0;
     withheld(&mut bench, text)
@@ -88,13 +88,13 @@ fn group_error() -> Outcome {
     let text = "error listing consumer group offsets: group g: GROUP_AUTHORIZATION_FAILED";
     let mut bench = Bench::new(&json!({}));
     bench.read(&[(0, 1)]);
-    let picture = bench.picture.as_mut().unwrap();
-    let group = GroupPicture {
+    let snapshot = bench.snapshot.as_mut().unwrap();
+    let group = GroupSnapshot {
         trouble: Some(Trouble::configuration(text)),
         polled: true,
-        ..GroupPicture::default()
+        ..GroupSnapshot::default()
     };
-    picture.groups.insert("g".into(), Arc::new(group));
+    snapshot.groups.insert("g".into(), Arc::new(group));
     withheld(&mut bench, text)
 }
 

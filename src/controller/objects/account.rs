@@ -1,12 +1,13 @@
 //! Why an object has the replicas it has.
 
 use super::{scaled_object::ScaledObjectRecord, world::World};
-use crate::scaling::{Account, Explanation, Pictures, Settings, evaluate, explain, next_move};
+use crate::scaling::{Account, Explanation, Settings, evaluate, explain, next_move};
+use crate::snapshot::Snapshots;
 
 /// The explanation of one ScaledObject. Its memory is copied: a question changes nothing.
 pub(super) fn explanation(
     object: &ScaledObjectRecord,
-    pictures: &Pictures,
+    snapshots: &Snapshots,
     settings: Settings,
     world: World<'_>,
 ) -> Explanation {
@@ -14,7 +15,7 @@ pub(super) fn explanation(
     let hpa = world.stores.hpa(&plan.namespace, &plan.hpa_name);
     let around = object.surroundings(hpa.as_deref());
     let mut memory = object.planned.memory.clone();
-    let evaluation = evaluate(plan, pictures, &around, &mut memory, settings, now);
+    let evaluation = evaluate(plan, snapshots, &around, &mut memory, settings, now);
     let (activity, _) = memory.activity(plan, &evaluation, now);
     let replicas = around.replicas.unwrap_or(0);
     let step = next_move(plan, &activity, replicas, object.last_active, now.wall);

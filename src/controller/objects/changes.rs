@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     controller::credentials::Reference,
-    poll::{ClusterKey, Picture},
+    snapshot::{ClusterKey, Snapshot},
 };
 
 /// One change.
@@ -27,7 +27,7 @@ pub(in crate::controller) enum Change {
     /// A Secret, or whatever else triggers name, was read.
     Content(Reference),
     /// A cluster was read.
-    Picture(ClusterKey, Arc<Picture>),
+    Snapshot(ClusterKey, Arc<Snapshot>),
     /// The work for a ScaledObject has ended.
     Worked(Box<Outcome>),
     /// A LagMetric's status was written, or could not be.

@@ -8,8 +8,9 @@ use std::{
 use super::{index::Index, keys::ObjectKey};
 use crate::{
     kafka::Security,
-    poll::{ClusterKey, GroupDemand, GroupPicture, Manager},
-    scaling::{Pictures, Plan, remembered_topics},
+    poll::Manager,
+    scaling::{Plan, remembered_topics},
+    snapshot::{ClusterKey, GroupDemand, GroupSnapshot, Snapshots},
 };
 
 type Place = (ClusterKey, Arc<str>);
@@ -23,7 +24,7 @@ pub(in crate::controller) enum Order {
         demand: GroupDemand,
         security: Security,
         /// The readings by a former value of the credential.
-        history: Option<Arc<GroupPicture>>,
+        history: Option<Arc<GroupSnapshot>>,
     },
     /// Ask this of a group over connections that are there; `None`: nothing any more.
     Change(Place, Option<GroupDemand>),
@@ -81,7 +82,7 @@ impl Demand {
         &mut self,
         key: &ObjectKey,
         plan: Option<&Plan>,
-        pictures: &Pictures,
+        snapshots: &Snapshots,
     ) -> Vec<Order> {
         let mut orders = Vec::new();
         let wanted = wanted(plan);
@@ -105,7 +106,7 @@ impl Demand {
             if askers.get(key) != Some(&ask.demand) {
                 askers.insert(key.clone(), ask.demand);
                 if let Some((total, security)) = total(askers).zip(ask.security) {
-                    let history = ask.former.and_then(|f| pictures.group(f, &place.1));
+                    let history = ask.former.and_then(|f| snapshots.group(f, &place.1));
                     orders.push(Order::Ask {
                         namespace: key.namespace.clone(),
                         place: place.clone(),
@@ -216,8 +217,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        poll::{Picture, Timing},
+        poll::Timing,
         scaling::{KafkaSource, PlannedTrigger, Source},
+        snapshot::Snapshot,
         triggers::{self, Parameters, Sources, Trigger},
     };
 
@@ -263,22 +265,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_value_is_retired_when_nobody_has_it_any_more_and_left_when_nobody_reads_by_it() {
-        let (sender, _pictures) = mpsc::unbounded_channel();
+        let (sender, _snapshots) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
         let mut demand = Demand::default();
         let [a, b] = ["a", "b"].map(|name| ObjectKey::scaled_object("shop", name));
         let (first_of_a, first) = plan("g", "first", None);
         let (first_of_b, _) = plan("h", "first", None);
         let (second_of_a, second) = plan("g", "second", Some(&first));
-        let group = (Arc::from("g"), Arc::new(GroupPicture::default()));
-        let picture = Picture {
+        let group = (Arc::from("g"), Arc::new(GroupSnapshot::default()));
+        let snapshot = Snapshot {
             groups: [group].into(),
-            ..Picture::default()
+            ..Snapshot::default()
         };
-        let mut pictures = Pictures::default();
-        pictures.insert(first.clone(), picture.into());
+        let mut snapshots = Snapshots::default();
+        snapshots.insert(first.clone(), snapshot.into());
         let mut set = |key: &ObjectKey, plan: Option<&Plan>| {
-            for order in demand.set(key, plan, &pictures) {
+            for order in demand.set(key, plan, &snapshots) {
                 order.carry_out(&mut manager);
             }
             let of = |cluster| manager.credential_of(cluster);

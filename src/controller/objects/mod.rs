@@ -37,12 +37,11 @@ use kube::ResourceExt;
 
 use super::resolve::{Resolved, resolve};
 use crate::{
-    poll::{Changed, ClusterKey, Picture},
     resources::{LagMetric, ScaledObject},
     scaling::{
-        Event, Explanation, Pictures, Plan, Settings, Surroundings, evaluate, follow,
-        lag_metric::as_object,
+        Event, Explanation, Plan, Settings, Surroundings, evaluate, follow, lag_metric::as_object,
     },
+    snapshot::{Changed, ClusterKey, Snapshot, Snapshots},
 };
 use account::explanation;
 pub(super) use changes::Change;
@@ -70,7 +69,7 @@ pub(super) struct Objects {
     records: BTreeMap<ObjectKey, Record>,
     dependents: Dependents,
     demand: Demand,
-    pictures: Pictures,
+    snapshots: Snapshots,
     finalizers: Finalizers,
     readiness: Readiness,
     published: Published,
@@ -87,7 +86,7 @@ impl Objects {
             records: BTreeMap::new(),
             dependents: Dependents::default(),
             demand: Demand::default(),
-            pictures: Pictures::default(),
+            snapshots: Snapshots::default(),
             finalizers: Finalizers::default(),
             readiness: Readiness::default(),
             published,
@@ -112,7 +111,7 @@ impl Objects {
             self.plan(key, world);
         }
         if !plan.is_empty() {
-            self.forget_pictures();
+            self.forget_snapshots();
         }
         if std::mem::take(&mut self.unfollowed) {
             let named = self.dependents.references.all();
@@ -135,7 +134,7 @@ impl Objects {
         let Record::ScaledObject(object) = self.records.get(key)? else {
             return None;
         };
-        Some(explanation(object, &self.pictures, self.settings, world))
+        Some(explanation(object, &self.snapshots, self.settings, world))
     }
 
     fn note(&mut self, change: Change, world: World<'_>) {
@@ -159,7 +158,7 @@ impl Objects {
             Change::Content(reference) => {
                 self.dirty.plan(dependents.references.of(&reference));
             }
-            Change::Picture(cluster, picture) => self.note_picture(cluster, picture),
+            Change::Snapshot(cluster, snapshot) => self.note_snapshot(cluster, snapshot),
             Change::Worked(outcome) => {
                 let key = outcome.key.clone();
                 if let Some(Record::ScaledObject(object)) = self.records.get_mut(&key)
@@ -205,11 +204,11 @@ impl Objects {
         self.tasks.extend(release);
     }
 
-    fn note_picture(&mut self, cluster: ClusterKey, picture: Arc<Picture>) {
+    fn note_snapshot(&mut self, cluster: ClusterKey, snapshot: Arc<Snapshot>) {
         if !self.demand.knows(&cluster) {
             return;
         }
-        match &picture.changed {
+        match &snapshot.changed {
             Changed::Everything => self.dirty.evaluate(self.demand.of_cluster(&cluster)),
             Changed::Groups(groups) => {
                 for group in groups {
@@ -217,7 +216,7 @@ impl Objects {
                 }
             }
         }
-        self.pictures.insert(cluster, picture);
+        self.snapshots.insert(cluster, snapshot);
     }
 
     /// Plans an object anew, and begins or ends what is done for it.
@@ -260,9 +259,9 @@ impl Objects {
             && let Some(before) = &known.origins
         {
             let same = |index| before.get(index) == origins.get(index);
-            follow(&mut plan, &known.plan, &self.pictures, same);
+            follow(&mut plan, &known.plan, &self.snapshots, same);
         }
-        let orders = self.demand.set(key, Some(&plan), &self.pictures);
+        let orders = self.demand.set(key, Some(&plan), &self.snapshots);
         self.poll(orders);
         self.adopt(key, Arc::new(plan), metric, origins, world);
     }
@@ -303,7 +302,7 @@ impl Objects {
 
     /// Nothing is known of an object any more.
     fn forget(&mut self, key: &ObjectKey, world: World<'_>) {
-        let orders = self.demand.set(key, None, &self.pictures);
+        let orders = self.demand.set(key, None, &self.snapshots);
         self.poll(orders);
         self.dependents.authentications.set(key, BTreeSet::new());
         self.dependents.hpas.set(key, BTreeSet::new());
@@ -331,7 +330,7 @@ impl Objects {
         let Some(record) = self.records.get_mut(key) else {
             return;
         };
-        let (pictures, now) = (&self.pictures, world.now);
+        let (snapshots, now) = (&self.snapshots, world.now);
         let plan = record.planned().plan.clone();
         let hpa = |name: &str| world.stores.hpa(&plan.namespace, name);
         let live = hpa(&plan.hpa_name);
@@ -340,7 +339,7 @@ impl Objects {
             Record::LagMetric(_) => Surroundings::default(),
         };
         let memory = &mut record.planned_mut().memory;
-        let evaluation = evaluate(&plan, pictures, &around, memory, self.settings, now);
+        let evaluation = evaluate(&plan, snapshots, &around, memory, self.settings, now);
         if evaluation.polled || plan.problem.is_some() {
             self.readiness.is_polled(key);
         }
@@ -357,12 +356,12 @@ impl Objects {
                 let served = entries(&plan, &evaluation, &foreign, now.wall);
                 self.published
                     .serve(key, &mut object.planned.entries, served);
-                self.published.show(key, &plan, &evaluation, pictures);
+                self.published.show(key, &plan, &evaluation, snapshots);
                 let former = object.former_hpas().filter_map(hpa);
                 let former = { former }.find(|hpa| owns(&plan, hpa));
                 let work = object.work(&Round {
                     evaluation: &evaluation,
-                    pictures,
+                    snapshots,
                     hpa: live.as_deref(),
                     former: former.as_deref(),
                     leads: world.leads,
@@ -375,9 +374,9 @@ impl Objects {
         if !evaluation.renewed.is_empty() {
             let planned = record.planned_mut();
             planned.drop_former(&evaluation.renewed);
-            let orders = self.demand.set(key, Some(&planned.plan), &self.pictures);
+            let orders = self.demand.set(key, Some(&planned.plan), &self.snapshots);
             self.poll(orders);
-            self.forget_pictures();
+            self.forget_snapshots();
         }
     }
 
@@ -386,8 +385,8 @@ impl Objects {
         self.tasks.extend(orders.map(Task::Poll));
     }
 
-    fn forget_pictures(&mut self) {
+    fn forget_snapshots(&mut self) {
         let demand = &self.demand;
-        self.pictures.retain(|cluster| demand.knows(cluster));
+        self.snapshots.retain(|cluster| demand.knows(cluster));
     }
 }

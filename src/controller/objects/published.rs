@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{keys::Kind, keys::ObjectKey};
 use crate::{
     scaling::{
-        Evaluation, Pictures, Plan,
+        Evaluation, Plan,
         table::{Entry, Table},
     },
+    snapshot::Snapshots,
     telemetry::{Counts, ObjectSample, Samples},
 };
 
@@ -31,12 +32,12 @@ impl Published {
         key: &ObjectKey,
         plan: &Arc<Plan>,
         evaluation: &Evaluation,
-        pictures: &Pictures,
+        snapshots: &Snapshots,
     ) {
         let place = place(key);
         let before = self.samples.get(&place);
         let group = |cluster: &_, kafka: &crate::triggers::Kafka| {
-            pictures.group(cluster, &kafka.group).cloned()
+            snapshots.group(cluster, &kafka.group).cloned()
         };
         let sample = ObjectSample::of(plan, evaluation, before.as_deref(), group);
         self.samples.set(&place, Some(sample.into()));

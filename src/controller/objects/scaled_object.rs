@@ -22,9 +22,10 @@ use crate::{
     controller::write::target::Target,
     lag::Moment,
     scaling::{
-        Activity, Due, Evaluation, Health, Live, Move, Pictures, Plan, Surroundings, conditions,
-        floor, keeps_awake, next_move, sleeps_at,
+        Activity, Due, Evaluation, Health, Live, Move, Plan, Surroundings, conditions, floor,
+        keeps_awake, next_move, sleeps_at,
     },
+    snapshot::Snapshots,
 };
 
 /// A new object's first status and its HPA wait this long for a first answer: each is then written once.
@@ -36,7 +37,7 @@ const STANDS: Duration = Duration::from_secs(20);
 /// What one evaluation of an object is judged with.
 pub(super) struct Round<'a> {
     pub(super) evaluation: &'a Evaluation,
-    pub(super) pictures: &'a Pictures,
+    pub(super) snapshots: &'a Snapshots,
     /// The live HPA of its name.
     pub(super) hpa: Option<&'a HorizontalPodAutoscaler>,
     /// One of its own that has a name which it had before.
@@ -200,7 +201,7 @@ impl ScaledObjectRecord {
                 conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
             let replicas = self.replicas(hpa);
             let remembered =
-                self.remembered(evaluation, round.pictures, (step.to(), replicas), now.at);
+                self.remembered(evaluation, round.snapshots, (step.to(), replicas), now.at);
             self.status(evaluation, conditions, named, &activity, remembered, now)
         } else {
             None

@@ -12,9 +12,9 @@ use crate::{
         TriggerActivity,
     },
     scaling::{
-        Activity, COMPOSITE, Evaluation, Event, Pictures, Source, complete, events, forgets,
-        limits, remember,
+        Activity, COMPOSITE, Evaluation, Event, Source, complete, events, forgets, limits, remember,
     },
+    snapshot::Snapshots,
 };
 
 impl ScaledObjectRecord {
@@ -99,7 +99,7 @@ impl ScaledObjectRecord {
     pub(super) fn remembered(
         &self,
         evaluation: &Evaluation,
-        pictures: &Pictures,
+        snapshots: &Snapshots,
         (to, replicas): (Option<i32>, Option<i32>),
         now: Instant,
     ) -> Option<BTreeMap<String, Remembered>> {
@@ -109,7 +109,7 @@ impl ScaledObjectRecord {
             return None;
         }
         if to == Some(0) {
-            return Some(remember(plan, pictures));
+            return Some(remember(plan, snapshots));
         }
         if to.is_some() || replicas != Some(0) {
             return None;
@@ -117,7 +117,7 @@ impl ScaledObjectRecord {
         let known = self.statuses.known(&plan.object, now);
         let known = known.map(|s| s.remembered.clone());
         let known = known.unwrap_or_default();
-        forgets(plan, &known).then(|| complete(known, remember(plan, pictures)))
+        forgets(plan, &known).then(|| complete(known, remember(plan, snapshots)))
     }
 
     /// Written where a cool-down needs it: when activity ends, and now and then while it lasts.

@@ -14,7 +14,8 @@ use kafka_protocol::messages::{
 use lagscale::{
     kafka::{Address, Connection, Security, Topics},
     lag::Isolation,
-    poll::{ClusterKey, GroupDemand, Manager, Picture, Timing},
+    poll::{Manager, Timing},
+    snapshot::{ClusterKey, GroupDemand, Snapshot},
 };
 use rskafka::{
     client::{
@@ -104,10 +105,11 @@ pub async fn play(kafka: &Kafka, play: &Play) -> Vec<Verdict> {
     }
     let mut reader = Reader::start(kafka, play);
     let end = tokio::time::Instant::now() + play.span;
-    while let Ok(Some((_, picture))) = tokio::time::timeout_at(end, reader.pictures.recv()).await {
+    while let Ok(Some((_, snapshot))) = tokio::time::timeout_at(end, reader.snapshots.recv()).await
+    {
         let received = Instant::now();
         for (group, (committed, judges)) in &mut judges {
-            let Some(found) = picture.groups.get(group) else {
+            let Some(found) = snapshot.groups.get(group) else {
                 continue;
             };
             let slots = found.topics.get(play.topic.as_str()).into_iter().flatten();
@@ -237,7 +239,7 @@ impl Member {
 
 /// lagscale's own poll task.
 struct Reader {
-    pictures: mpsc::UnboundedReceiver<(ClusterKey, Arc<Picture>)>,
+    snapshots: mpsc::UnboundedReceiver<(ClusterKey, Arc<Snapshot>)>,
     _manager: Manager,
 }
 
@@ -253,7 +255,7 @@ impl Reader {
             bootstrap: brokers.collect(),
             fingerprint: security.fingerprint(),
         };
-        let (sender, pictures) = mpsc::unbounded_channel();
+        let (sender, snapshots) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
         let topic = Topics::parse([&play.topic].into_iter()).expect("a topic's name");
         for pace in &play.members {
@@ -268,7 +270,7 @@ impl Reader {
             );
         }
         Self {
-            pictures,
+            snapshots,
             _manager: manager,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use lagscale::{lag::Moment, poll::Slot};
+use lagscale::{lag::Moment, snapshot::Slot};
 
 /// What one hand did to one offset that only moves up: the log end of a partition, or a group's commit in it.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ pub struct Verdict {
 }
 
 impl Judge {
-    /// `received` is when the picture was there.
+    /// `received` is when the snapshot was there.
     pub(crate) fn look(
         &mut self,
         slot: &Slot,

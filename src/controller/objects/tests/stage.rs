@@ -35,12 +35,12 @@ use crate::{
         write::{EventRecorder, Places, Writers, apply, end, release, write_status},
     },
     lag::{Moment, Reading, Track},
-    poll::{Changed, ClusterKey, GroupPicture, Picture, Slot, TopicPicture, Trouble},
     resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
     scaling::{
         Settings,
         table::{Outcome as Answer, Table},
     },
+    snapshot::{Changed, ClusterKey, GroupSnapshot, Slot, Snapshot, TopicSnapshot, Trouble},
     telemetry::{Counts, Samples},
 };
 
@@ -222,15 +222,15 @@ impl Stage {
                 .iter()
                 .filter(|(name, _)| groups.contains(*name))
                 .collect();
-            let mut picture = self.picture(&read);
+            let mut snapshot = self.snapshot(&read);
             let changed = read
                 .iter()
                 .map(|(name, _)| name.as_str())
                 .filter(|name| is_read(name));
             let changed: Vec<Arc<str>> = changed.map(Into::into).collect();
             (!changed.is_empty()).then(|| {
-                picture.changed = Changed::Groups(changed);
-                Change::Picture(key, picture.into())
+                snapshot.changed = Changed::Groups(changed);
+                Change::Snapshot(key, snapshot.into())
             })
         });
         let changes = changes.collect();
@@ -247,26 +247,26 @@ impl Stage {
         let trouble = Trouble::passing(text);
         let changes = known.into_iter().map(|(key, groups)| {
             let group = |name: String| {
-                let picture = GroupPicture {
+                let snapshot = GroupSnapshot {
                     trouble: Some(trouble.clone()),
                     polled: true,
-                    ..GroupPicture::default()
+                    ..GroupSnapshot::default()
                 };
-                (name.as_str().into(), Arc::new(picture))
+                (name.as_str().into(), Arc::new(snapshot))
             };
-            let picture = Picture {
+            let snapshot = Snapshot {
                 groups: groups.into_iter().map(group).collect(),
                 trouble: Some(trouble.clone()),
-                ..Picture::default()
+                ..Snapshot::default()
             };
-            Change::Picture(key, picture.into())
+            Change::Snapshot(key, snapshot.into())
         });
         let changes = changes.collect();
         self.groups.clear();
         self.settle(changes);
     }
 
-    fn picture(&self, read: &[(&String, &Vec<(i64, i64)>)]) -> Picture {
+    fn snapshot(&self, read: &[(&String, &Vec<(i64, i64)>)]) -> Snapshot {
         let most = read.iter().map(|(_, pairs)| pairs.len()).max().unwrap_or(0);
         let ids: Arc<[i32]> = (0..i32::try_from(most).unwrap()).collect();
         let groups = read.iter().map(|(name, pairs)| {
@@ -288,24 +288,24 @@ impl Stage {
                     },
                 )
             });
-            let group = GroupPicture {
+            let group = GroupSnapshot {
                 topics: BTreeMap::from([("t".into(), slots.collect())]),
                 read: Some(self.now),
                 all: true,
                 polled: true,
-                ..GroupPicture::default()
+                ..GroupSnapshot::default()
             };
             (name.as_str().into(), Arc::new(group))
         });
-        let topic = TopicPicture {
+        let topic = TopicSnapshot {
             partitions: ids,
             reads: self.reads,
-            ..TopicPicture::default()
+            ..TopicSnapshot::default()
         };
-        Picture {
+        Snapshot {
             topics: HashMap::from([("t".into(), topic)]),
             groups: groups.collect(),
-            ..Picture::default()
+            ..Snapshot::default()
         }
     }
 

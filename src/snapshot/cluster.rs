@@ -1,4 +1,4 @@
-//! The picture of one cluster: immutable, swapped whole. A part that could not be read keeps its last pair and names its trouble.
+//! The snapshot of one cluster: immutable, swapped whole. A part that could not be read keeps its last pair and names its trouble.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -13,37 +13,37 @@ use crate::{
 
 /// One cluster as one credential sees it.
 #[derive(Clone, Debug, Default)]
-pub struct Picture {
+pub struct Snapshot {
     /// Topics asked for or found in commits.
-    pub topics: HashMap<Arc<str>, TopicPicture>,
+    pub topics: HashMap<Arc<str>, TopicSnapshot>,
     /// By group id.
-    pub groups: HashMap<Arc<str>, Arc<GroupPicture>>,
+    pub groups: HashMap<Arc<str>, Arc<GroupSnapshot>>,
     /// Why the cluster as a whole can't be asked, if so.
     pub trouble: Option<Trouble>,
     /// Whether the topics that patterns take are known.
     pub listing: Listed,
     /// The topics that some pattern takes: those of the last list, and those that have left it and may still be there.
     pub listed: Arc<Taken>,
-    /// What it has that the picture before had not.
+    /// What it has that the snapshot before had not.
     pub changed: Changed,
 }
 
-/// What is new in a picture.
+/// What is new in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Changed {
     /// Anything.
     #[default]
     Everything,
-    /// These groups were read, or could not be; what the picture says of topics and of the cluster is as it was.
+    /// These groups were read, or could not be; what the snapshot says of topics and of the cluster is as it was.
     Groups(Vec<Arc<str>>),
 }
 
-impl Picture {
-    /// What is new since the picture `before`. How often a topic was described is not told: whoever counts that looks when its
+impl Snapshot {
+    /// What is new since the snapshot `before`. How often a topic was described is not told: whoever counts that looks when its
     /// groups are read.
-    pub(super) fn changed_since(&self, before: &Self) -> Changed {
+    pub(crate) fn changed_since(&self, before: &Self) -> Changed {
         let topics = self.topics.iter();
-        let same = |(name, topic): (&Arc<str>, &TopicPicture)| {
+        let same = |(name, topic): (&Arc<str>, &TopicSnapshot)| {
             before.topics.get(name).is_some_and(|b| b.says_as(topic))
         };
         let known = self.topics.len() == before.topics.len() && { topics }.all(same);
@@ -51,7 +51,7 @@ impl Picture {
         if !known || !listed || self.trouble != before.trouble {
             return Changed::Everything;
         }
-        let new = |(name, group): &(&Arc<str>, &Arc<GroupPicture>)| {
+        let new = |(name, group): &(&Arc<str>, &Arc<GroupSnapshot>)| {
             let before = before.groups.get(*name);
             before.is_none_or(|before| !Arc::ptr_eq(before, group))
         };
@@ -74,7 +74,7 @@ pub enum Listed {
 
 /// One topic.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TopicPicture {
+pub struct TopicSnapshot {
     /// The partition ids, ascending, when the topic could be described; the last known ones stay while it can't.
     pub partitions: Arc<[i32]>,
     /// Number of complete descriptions so far: a bound falls only when two of them agree.
@@ -85,7 +85,7 @@ pub struct TopicPicture {
     pub gone: bool,
 }
 
-impl TopicPicture {
+impl TopicSnapshot {
     /// Whether it says of the topic what `other` says.
     fn says_as(&self, other: &Self) -> bool {
         let Self {
@@ -100,7 +100,7 @@ impl TopicPicture {
 
 /// One group.
 #[derive(Clone, Debug, Default)]
-pub struct GroupPicture {
+pub struct GroupSnapshot {
     /// By topic and partition.
     pub topics: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
     /// Those of the topics, where it was asked for everything, that only somebody else names: it has never had a commit there.
@@ -187,22 +187,22 @@ impl From<&Error> for Trouble {
 mod tests {
     use super::*;
 
-    fn picture() -> Picture {
-        let topic = TopicPicture {
+    fn snapshot() -> Snapshot {
+        let topic = TopicSnapshot {
             partitions: [0, 1].into(),
             reads: 1,
-            ..TopicPicture::default()
+            ..TopicSnapshot::default()
         };
-        Picture {
+        Snapshot {
             topics: [("t".into(), topic)].into(),
             groups: ["a", "b"].map(|name| (name.into(), Arc::default())).into(),
-            ..Picture::default()
+            ..Snapshot::default()
         }
     }
 
     #[test]
-    fn a_picture_names_the_groups_that_were_read_since_the_one_before() {
-        let before = picture();
+    fn a_snapshot_names_the_groups_that_were_read_since_the_one_before() {
+        let before = snapshot();
         let mut next = before.clone();
         assert_eq!(next.changed_since(&before), Changed::Groups(Vec::new()));
         next.groups.insert("b".into(), Arc::default());
@@ -215,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_picture_says_of_topics_or_of_the_cluster_may_be_about_any_group() {
-        let changes: [fn(&mut Picture); 8] = [
-            |p| drop(p.topics.insert("u".into(), TopicPicture::default())),
+    fn whatever_a_snapshot_says_of_topics_or_of_the_cluster_may_be_about_any_group() {
+        let changes: [fn(&mut Snapshot); 8] = [
+            |p| drop(p.topics.insert("u".into(), TopicSnapshot::default())),
             |p| drop(p.topics.remove("t")),
             |p| topic(p).partitions = [0].into(),
             |p| topic(p).trouble = Some(Trouble::passing("no leader")),
@@ -230,7 +230,7 @@ mod tests {
                 p.listed = Arc::new(Taken::new(&names.into(), &patterns.into_iter().collect()));
             },
         ];
-        let before = picture();
+        let before = snapshot();
         for (index, change) in changes.into_iter().enumerate() {
             let mut next = before.clone();
             change(&mut next);
@@ -244,7 +244,7 @@ mod tests {
         );
     }
 
-    fn topic(picture: &mut Picture) -> &mut TopicPicture {
-        picture.topics.get_mut("t").unwrap()
+    fn topic(snapshot: &mut Snapshot) -> &mut TopicSnapshot {
+        snapshot.topics.get_mut("t").unwrap()
     }
 }

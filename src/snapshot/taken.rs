@@ -8,6 +8,8 @@ use std::{
 
 use crate::kafka::topics::TopicPattern;
 
+/// Patterns of one cluster that are followed: each is matched with every topic of a list.
+pub const MOST_PATTERNS: usize = 256;
 const BITS: usize = u64::BITS as usize;
 
 /// The topics that some pattern takes, and which of them each takes.
@@ -55,7 +57,7 @@ impl Taken {
     }
 
     /// Whether it is what these topics and patterns come to, where each topic is taken by some pattern.
-    pub(super) fn is_of(
+    pub(crate) fn is_of(
         &self,
         topics: &BTreeSet<Arc<str>>,
         patterns: &BTreeSet<TopicPattern>,
@@ -87,13 +89,13 @@ impl Taken {
     }
 
     /// Forgets the patterns that are not among `patterns`, and what only they took.
-    pub(super) fn keep(&mut self, patterns: &BTreeSet<TopicPattern>) {
+    pub(crate) fn keep(&mut self, patterns: &BTreeSet<TopicPattern>) {
         self.by.retain(|pattern, _| patterns.contains(pattern));
         *self = self.without(|_| false);
     }
 
     /// Forgets a topic.
-    pub(super) fn lose(&mut self, topic: &Arc<str>) {
+    pub(crate) fn lose(&mut self, topic: &Arc<str>) {
         *self = self.without(|t| t == topic);
     }
 

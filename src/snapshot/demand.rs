@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::picture::GroupPicture;
+use super::cluster::GroupSnapshot;
 use crate::{
     kafka::{Address, Topics, security::Fingerprint, topics::TopicPattern},
     lag::Isolation,
@@ -42,7 +42,7 @@ pub struct ClusterDemand {
     /// By group id.
     pub groups: BTreeMap<Arc<str>, GroupDemand>,
     /// By group id, what a former value of the credential knew of it: it is not shown, it is what a first pair follows on.
-    pub histories: BTreeMap<Arc<str>, Arc<GroupPicture>>,
+    pub histories: BTreeMap<Arc<str>, Arc<GroupSnapshot>>,
 }
 
 /// What is asked of one group, by everybody together.
