@@ -12,7 +12,7 @@ use crate::{
     world::{PATIENCE, World},
 };
 
-/// As src/scaling/reading.rs words it.
+/// As src/scaling/reading/readout.rs words it.
 const MADE_ANEW: &str =
     "the topic was deleted and made anew, and the group has no commit in it yet";
 

@@ -4,11 +4,8 @@ use std::time::Instant;
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 
-use super::{
-    ownership::{Ownership, ownership},
-    work::{ECHO, HpaWrite},
-};
-use crate::scaling::{Due, Plan, difference, wanted};
+use super::work::{ECHO, HpaWrite};
+use crate::scaling::{Due, Ownership, Plan, difference, ownership, wanted};
 
 /// What was written of the HPA of an object, and what the API server made of it.
 #[derive(Default)]
@@ -60,7 +57,8 @@ impl HpaWrites {
             // A live HPA keeps what it has: leaving a metric out would let the others scale in.
             return Decision::Nothing;
         }
-        if live.is_some_and(|l| !matches!(ownership(plan, l), Ownership::Ours | Ownership::Free)) {
+        let whose = live.map(|live| ownership(&plan.object, live));
+        if matches!(whose, Some(Ownership::Going | Ownership::Foreign(_))) {
             return Decision::Nothing;
         }
         let version = live.and_then(|l| l.metadata.resource_version.clone());
@@ -83,7 +81,12 @@ impl HpaWrites {
         let write = match live {
             None => HpaWrite::Create(Box::new(wanted)),
             Some(live) => match difference(live, &wanted) {
-                None => return Decision::AsWanted,
+                None => {
+                    if self.stored != live.spec || self.asked != asked {
+                        (self.asked, self.stored) = (asked, live.spec.clone());
+                    }
+                    return Decision::AsWanted;
+                }
                 Some(next) => HpaWrite::Replace(Box::new(next)),
             },
         };
@@ -125,8 +128,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        controller::objects::ownership::{foreign, owns},
         scaling::{PlannedTrigger, Source},
+        scaling::{foreign, owns},
         triggers::{self, MetricType, Parameters, Sources, Trigger},
     };
 

@@ -13,7 +13,6 @@ mod keys;
 mod labels;
 mod lag_metric;
 mod origins;
-mod ownership;
 mod pace;
 mod planned;
 mod published;
@@ -40,6 +39,7 @@ use crate::{
     resources::{LagMetric, ScaledObject},
     scaling::{
         Event, Explanation, Plan, Settings, Surroundings, evaluate, follow, lag_metric::as_object,
+        owns,
     },
     snapshot::{Changed, ClusterKey, Snapshot, Snapshots},
 };
@@ -55,7 +55,6 @@ use keys::Kind;
 pub(super) use keys::{NamespacedName, ObjectKey};
 pub(super) use lag_metric::{StatusWrite, StatusWritten};
 use origins::{Origins, origins};
-pub(super) use ownership::owns;
 pub(super) use published::Published;
 use readiness::Readiness;
 use record::Record;

@@ -12,7 +12,6 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use super::{
     hpa_writes::{Decision, HpaWrites},
     labels::Labels,
-    ownership::{foreign, owns},
     pace::{Interest, Pace},
     planned::Planned,
     status_writes::StatusWrites,
@@ -23,7 +22,7 @@ use crate::{
     lag::Moment,
     scaling::{
         Activity, Due, Evaluation, Health, Live, Move, Plan, Surroundings, conditions, floor,
-        keeps_awake, next_move, sleeps_at,
+        foreign, keeps_awake, next_move, owns, sleeps_at,
     },
     snapshot::Snapshots,
 };

@@ -13,10 +13,10 @@ use super::{apply, deadline::within, target};
 use crate::{
     controller::{
         leadership::Lead,
-        objects::{ECHO, is_held, owns},
+        objects::{ECHO, is_held},
     },
     resources::{ScaledObject, names::FINALIZER},
-    scaling::Plan,
+    scaling::{Plan, owns},
     text::api_error,
 };
 

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use super::{Surroundings, target::Target};
 use crate::{
     resources::{ScaleTarget, ScaledObject, names::TRANSFER},
-    scaling::{hpa_name, is_made_for},
+    scaling::{Ownership, hpa_name, ownership},
 };
 
 /// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
@@ -51,7 +51,7 @@ fn foreign_hpa(object: &ScaledObject, around: &Surroundings) -> Option<String> {
             r.name == *workload && Target::named(&referred).is(&target)
         }) && hpa.annotations().get(OWNERSHIP).map(String::as_str) != Some("false")
             && hpa.metadata.deletion_timestamp.is_none()
-            && !belongs(hpa, object)
+            && !is_own(object, hpa)
             && !(transfer && hpa.name_any() == hpa_name(object))
     });
     let hpa = foreign?.name_any();
@@ -66,15 +66,10 @@ fn foreign_hpa(object: &ScaledObject, around: &Surroundings) -> Option<String> {
     })
 }
 
-/// Whether an HPA is this object's: owned by it, or left by KEDA under its name without any owner.
-fn belongs(hpa: &HorizontalPodAutoscaler, object: &ScaledObject) -> bool {
-    let owners = hpa.owner_references();
-    let owned = owners
-        .iter()
-        .any(|o| o.kind == "ScaledObject" && Some(&o.name) == object.metadata.name.as_ref());
-    let name = hpa_name(object);
-    let made = is_made_for(hpa.labels(), &object.name_any(), &name);
-    owned || (owners.is_empty() && made && hpa.name_any() == name)
+/// Whether an HPA is this object's, or left by one of its name.
+fn is_own(object: &ScaledObject, hpa: &HorizontalPodAutoscaler) -> bool {
+    let whose = ownership(object, hpa);
+    matches!(whose, Ownership::Ours | Ownership::Going | Ownership::Left)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Move, Plan};
 use crate::resources::{Condition, ScaledObjectStatus};
+use crate::scaling::{Move, Plan};
 
 /// Something that happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

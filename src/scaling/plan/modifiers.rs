@@ -1,6 +1,6 @@
 //! `advanced.scalingModifiers`: a formula over the triggers, served as one metric instead of theirs.
 
-use super::Formula;
+use crate::scaling::Formula;
 use crate::{
     resources::{ScaledObjectSpec, ScalingModifiers, Trigger},
     triggers::MetricType,
@@ -24,7 +24,7 @@ pub struct Modifiers {
 
 impl Modifiers {
     /// The modifiers of an object, `None` without any; an error in KEDA's words.
-    pub(super) fn of(spec: &ScaledObjectSpec) -> Result<Option<Self>, String> {
+    pub(in crate::scaling) fn of(spec: &ScaledObjectSpec) -> Result<Option<Self>, String> {
         let advanced = spec.advanced.as_ref();
         let Some(written) = advanced
             .and_then(|a| a.scaling_modifiers.as_ref())
@@ -69,7 +69,7 @@ impl Modifiers {
     }
 
     /// KEDA falls back only to whole targets; another one switches fallback off without a word.
-    pub(super) fn can_fall_back(&self) -> bool {
+    pub(in crate::scaling) fn can_fall_back(&self) -> bool {
         self.target_milli % 1000 == 0
     }
 }
@@ -95,8 +95,8 @@ fn milli(text: &str) -> Option<i64> {
     clippy::cast_precision_loss,
     reason = "checked against the largest quantity that is served"
 )]
-pub(super) fn thousandths(number: f64) -> Option<i64> {
+pub(in crate::scaling) fn thousandths(number: f64) -> Option<i64> {
     let milli = number * 1000.0;
-    let largest = super::table::MAX_MILLI as f64;
+    let largest = crate::scaling::table::MAX_MILLI as f64;
     (milli.abs() <= largest).then_some(milli as i64)
 }

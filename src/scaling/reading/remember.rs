@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use super::{KafkaSource, Plan};
+use crate::scaling::{KafkaSource, Plan};
 use crate::{
     lag::{Mark, Track},
     resources::Remembered,
@@ -118,7 +118,7 @@ pub struct Recalled {
 
 impl Recalled {
     /// Reads the status of the trigger that is served as `metric`; what can't be read counts as not remembered.
-    pub(super) fn restored(plan: &Plan, kafka: &Kafka, metric: &str) -> Self {
+    pub(in crate::scaling) fn restored(plan: &Plan, kafka: &Kafka, metric: &str) -> Self {
         let status = plan.object.status.as_ref();
         let remembered = status.and_then(|s| s.remembered.get(metric));
         let same = remembered.filter(|r| r.consumer_group == *kafka.group);
@@ -131,12 +131,12 @@ impl Recalled {
     }
 
     /// Whether it has anything of a topic.
-    pub(super) fn knows(&self, topic: &str) -> bool {
+    pub(in crate::scaling) fn knows(&self, topic: &str) -> bool {
         self.topics.contains_key(topic)
     }
 
     /// `track` in the light of it.
-    pub(super) fn of(&self, topic: &str, partition: i32, track: &Track) -> Track {
+    pub(in crate::scaling) fn of(&self, topic: &str, partition: i32, track: &Track) -> Track {
         let marks = self.topics.get(topic);
         let found = marks.and_then(|(id, marks)| {
             let mark = marks.get(usize::try_from(partition).ok()?)?.as_ref()?;

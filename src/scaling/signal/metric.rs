@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
+use crate::scaling::{
     Cut, Value, even,
-    memory::{Complete, TriggerMemory},
-    reading::Readout,
-    signal,
+    reading::readout::Readout,
+    signal::cut::signal,
+    signal::memory::{Complete, TriggerMemory},
 };
 use crate::{
     lag::Moment,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the activation threshold is compared with: 0 where nothing fresh enough is known.
-pub(super) fn activation(
+pub(in crate::scaling) fn activation(
     readout: &Readout,
     known: &TriggerMemory,
     max_age: Duration,
@@ -29,7 +29,7 @@ pub(super) fn activation(
 }
 
 /// The lag to go by and the time of its reading, not yet cut or lifted.
-pub(super) fn lag(
+pub(in crate::scaling) fn lag(
     readout: &Readout,
     known: &mut TriggerMemory,
     max_age: Duration,
@@ -51,7 +51,7 @@ pub(super) fn lag(
 }
 
 /// A lag as it is served, cut and lifted as docs/lag.md says under "How many replicas"; `bare` has neither bound.
-pub(super) fn served(
+pub(in crate::scaling) fn served(
     kafka: &Kafka,
     metric_type: MetricType,
     (lag, at): (i64, Moment),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Bound, Recalled};
+use crate::scaling::{Bound, Recalled};
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
     snapshot::{
@@ -30,13 +30,13 @@ pub struct Readout {
 
 impl Readout {
     /// Its newest pair, if that is not older than `max_age`.
-    pub(super) fn fresh(&self, max_age: Duration, now: Moment) -> Option<Moment> {
+    pub(in crate::scaling) fn fresh(&self, max_age: Duration, now: Moment) -> Option<Moment> {
         self.sum.newest.filter(|at| at.age(now) <= max_age)
     }
 
     /// Takes a reading of fewer partitions than before for a part of the truth until it is confirmed: what is missing has no
     /// lag of 0.
-    pub(super) fn hold_fewer(&mut self, partitions: i64, bound: Bound) {
+    pub(in crate::scaling) fn hold_fewer(&mut self, partitions: i64, bound: Bound) {
         let Some(before) = bound.value().filter(|_| bound.is_falling()) else {
             return;
         };
@@ -50,7 +50,7 @@ impl Readout {
     }
 
     /// Why something is missing.
-    pub(super) fn why(&self) -> Trouble {
+    pub(in crate::scaling) fn why(&self) -> Trouble {
         let unread = || Trouble::passing("it has not been read yet");
         self.trouble.clone().unwrap_or_else(unread)
     }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Modifiers, defaults::MAX_REPLICAS, limits};
 use crate::resources::{ScaledObjectSpec, Trigger};
+use crate::scaling::{Modifiers, plan::defaults::MAX_REPLICAS, plan::limits};
 
 /// The longest stabilization window of an HPA, in seconds.
 const LONGEST_WINDOW: i32 = 3600;
@@ -12,7 +12,7 @@ const LONGEST_WINDOW: i32 = 3600;
 type Check = fn(&ScaledObjectSpec) -> Option<String>;
 
 /// The first check that fails, after the stage that KEDA's condition names.
-pub(super) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
+pub(in crate::scaling) fn problem(spec: &ScaledObjectSpec) -> Option<String> {
     let checks: [(&str, Check); 5] = [
         ("ScaledObject is larger than what is read", limits::exceeded),
         (

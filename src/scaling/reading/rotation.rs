@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Plan, Readout};
+use crate::scaling::{Plan, Readout};
 use crate::{
     lag::Moment,
     snapshot::{ClusterKey, Snapshots},
@@ -43,7 +43,12 @@ pub fn follow(plan: &mut Plan, before: &Plan, snapshots: &Snapshots, same: impl 
 
 impl Readout {
     /// What counts while `self`, read by the new value, may be less than what the former one reads.
-    pub(super) fn or_former(self, former: Self, max_age: Duration, now: Moment) -> Self {
+    pub(in crate::scaling) fn or_former(
+        self,
+        former: Self,
+        max_age: Duration,
+        now: Moment,
+    ) -> Self {
         if self.complete {
             return self;
         }
@@ -60,7 +65,7 @@ impl Readout {
     }
 
     /// What a condition is to say of it: why it is not whole, or that the credential's new value is refused.
-    pub(super) fn partial(&self) -> Option<crate::snapshot::Trouble> {
+    pub(in crate::scaling) fn partial(&self) -> Option<crate::snapshot::Trouble> {
         if self.complete {
             self.trouble.clone().filter(|t| t.configuration)
         } else {

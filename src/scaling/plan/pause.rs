@@ -10,7 +10,7 @@ const SCALE_OUT: &str = "autoscaling.keda.sh/paused-scale-out";
 const FORCED: &str = "autoscaling.keda.sh/force-activation";
 
 /// Whether activation is forced, whatever the triggers say.
-pub(super) fn is_forced(annotations: &BTreeMap<String, String>) -> bool {
+pub(in crate::scaling) fn is_forced(annotations: &BTreeMap<String, String>) -> bool {
     switch(annotations, FORCED)
 }
 

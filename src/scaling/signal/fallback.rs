@@ -3,19 +3,19 @@
 
 use std::time::Duration;
 
-use super::Plan;
+use crate::scaling::Plan;
 use crate::{lag::Moment, resources::Fallback};
 
 /// Failures of one metric in a row.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Failures {
+pub(in crate::scaling) struct Failures {
     count: i32,
     counted: Option<Moment>,
 }
 
 impl Failures {
     /// As a status tells them, after a restart.
-    pub(super) fn restored(plan: &Plan, metric: &str) -> Self {
+    pub(in crate::scaling) fn restored(plan: &Plan, metric: &str) -> Self {
         let status = plan.object.status.as_ref();
         let health = status.and_then(|s| s.health.get(metric));
         Self {
@@ -25,7 +25,7 @@ impl Failures {
     }
 
     /// The higher one of two counts of failures.
-    pub(super) fn or_more(self, other: Self) -> Self {
+    pub(in crate::scaling) fn or_more(self, other: Self) -> Self {
         if other.count > self.count {
             other
         } else {
@@ -34,7 +34,7 @@ impl Failures {
     }
 
     /// Takes what is known now.
-    pub(super) fn take(&mut self, failed: bool, every: Duration, now: Moment) {
+    pub(in crate::scaling) fn take(&mut self, failed: bool, every: Duration, now: Moment) {
         if !failed {
             *self = Self::default();
         } else if self.counted.is_none_or(|at| at.age(now) >= every) {
@@ -44,7 +44,7 @@ impl Failures {
     }
 
     /// The number as a status tells it: the first, then whether the threshold is passed. More would be a write per poll.
-    pub(super) fn told(&self, fallback: &Fallback) -> i32 {
+    pub(in crate::scaling) fn told(&self, fallback: &Fallback) -> i32 {
         match self.count {
             0 => 0,
             count if count > fallback.failure_threshold => fallback.failure_threshold + 1,
@@ -53,7 +53,11 @@ impl Failures {
     }
 
     /// The replicas to ask for, if it is time to fall back. `current`: those of the workload, where known.
-    pub(super) fn replicas(&self, fallback: &Fallback, current: Option<i32>) -> Option<i64> {
+    pub(in crate::scaling) fn replicas(
+        &self,
+        fallback: &Fallback,
+        current: Option<i32>,
+    ) -> Option<i64> {
         // A negative threshold is refused with the object.
         if fallback.failure_threshold < 0 || self.count <= fallback.failure_threshold {
             return None;

@@ -1,14 +1,20 @@
 //! A ScaledObject as the rest of the program sees it: bounds as numbers, triggers parsed, defaults filled in.
 
+pub mod checks;
+pub(super) mod defaults;
+pub mod lag_metric;
+pub mod limits;
+pub(super) mod modifiers;
+pub(super) mod pause;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{
-    Modifiers, Pause, checks,
-    defaults::MAX_REPLICAS,
-    pause,
+use crate::scaling::{
+    Modifiers, Pause,
+    plan::defaults::MAX_REPLICAS,
     table::{Entry, Owner},
 };
 use crate::{
@@ -200,7 +206,7 @@ impl Plan {
     }
 
     /// What the HPA asks of a trigger; `None` where it reads it by itself, or where there is nothing to ask.
-    pub(super) fn external(&self, index: usize) -> Option<External<'_>> {
+    pub(in crate::scaling) fn external(&self, index: usize) -> Option<External<'_>> {
         self.triggers.get(index)?.source.as_ref().ok()?.external()
     }
 
@@ -282,7 +288,7 @@ impl Plan {
 
     /// An entry of the API's table for a metric of this object.
     #[must_use]
-    pub fn entry(&self, metric: &Arc<str>, outcome: super::table::Outcome) -> Entry {
+    pub fn entry(&self, metric: &Arc<str>, outcome: crate::scaling::table::Outcome) -> Entry {
         Entry {
             metric: metric.clone(),
             owner: Owner::ScaledObject(self.name.clone()),

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Activity, Bound, Evaluation, Live, Plan, Recalled, fallback::Failures};
+use crate::scaling::{
+    Activity, Bound, Evaluation, Live, Plan, Recalled, signal::fallback::Failures,
+};
 use crate::{
     kafka::{Address, Topics},
     lag::Moment,
@@ -17,14 +19,14 @@ use crate::{
 /// What is remembered of an object from one evaluation to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    pub(super) triggers: BTreeMap<usize, TriggerMemory>,
+    pub(in crate::scaling) triggers: BTreeMap<usize, TriggerMemory>,
     /// The live maxReplicas and since when it is that.
     live_max: Option<(i32, Moment)>,
     polled: Option<Polled>,
     /// When the next poll is, where it will find another thing than the last one.
     poll_due: Option<Instant>,
     /// What the formula of a generation came to over the last whole reading, in thousandths.
-    pub(super) composite: Option<(Option<i64>, i64)>,
+    pub(in crate::scaling) composite: Option<(Option<i64>, i64)>,
 }
 
 /// What the last poll of an object found: KEDA looks once per polling interval, and at once after a change.
@@ -37,33 +39,33 @@ struct Polled {
 
 /// Memory of one trigger.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TriggerMemory {
+pub(in crate::scaling) struct TriggerMemory {
     of: Identity,
-    pub(super) bound: Bound,
+    pub(in crate::scaling) bound: Bound,
     /// The last complete reading.
-    pub(super) complete: Option<Complete>,
-    pub(super) failures: Failures,
+    pub(in crate::scaling) complete: Option<Complete>,
+    pub(in crate::scaling) failures: Failures,
     /// What the status remembers, as of this text of it.
-    pub(super) recalled: Recalled,
+    pub(in crate::scaling) recalled: Recalled,
     recalled_from: Option<Remembered>,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
     cached: Option<((i64, Moment), Moment)>,
     /// When time alone changes what the last evaluation came to.
-    pub(super) due: Option<Instant>,
+    pub(in crate::scaling) due: Option<Instant>,
 }
 
 /// A reading that nothing was missing from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Complete {
-    pub(super) lag: i64,
-    pub(super) activation: i64,
+pub(in crate::scaling) struct Complete {
+    pub(in crate::scaling) lag: i64,
+    pub(in crate::scaling) activation: i64,
     /// When it was evaluated last.
-    pub(super) at: Moment,
+    pub(in crate::scaling) at: Moment,
 }
 
 impl TriggerMemory {
     /// The lag of the last poll; `fresh` once that is a polling interval ago.
-    pub(super) fn cached(
+    pub(in crate::scaling) fn cached(
         &mut self,
         fresh: (i64, Moment),
         every: Duration,
@@ -79,7 +81,7 @@ impl TriggerMemory {
     }
 
     /// When the lag of the last poll is replaced.
-    pub(super) fn cached_until(&self, every: Duration) -> Option<Instant> {
+    pub(in crate::scaling) fn cached_until(&self, every: Duration) -> Option<Instant> {
         self.cached.map(|(_, polled)| polled.at + every)
     }
 }
@@ -118,18 +120,18 @@ impl Memory {
     }
 
     /// How many partitions the trigger at `index` may read; `None` while that is not known.
-    pub(super) fn partitions(&self, index: usize) -> Option<i64> {
+    pub(in crate::scaling) fn partitions(&self, index: usize) -> Option<i64> {
         self.triggers.get(&index)?.bound.value()
     }
 
     /// When the trigger at `index` was last read completely; `None`: not yet.
-    pub(super) fn complete_at(&self, index: usize) -> Option<Moment> {
+    pub(in crate::scaling) fn complete_at(&self, index: usize) -> Option<Moment> {
         let complete = self.triggers.get(&index)?.complete?;
         Some(complete.at)
     }
 
     /// The memory of the trigger at `index`; a fresh one where that is another trigger than it was.
-    pub(super) fn of(
+    pub(in crate::scaling) fn of(
         &mut self,
         index: usize,
         kafka: &Kafka,
@@ -202,12 +204,12 @@ impl Memory {
     }
 
     /// When the live maxReplicas has been what it is for this long.
-    pub(super) fn max_settles_at(&self, long: Duration) -> Option<Instant> {
+    pub(in crate::scaling) fn max_settles_at(&self, long: Duration) -> Option<Instant> {
         self.live_max.map(|(_, since)| since.at + long)
     }
 
     /// The live maxReplicas once it has been the wanted one for this long.
-    pub(super) fn settled_max(
+    pub(in crate::scaling) fn settled_max(
         &mut self,
         live: Option<&Live>,
         wanted: i32,

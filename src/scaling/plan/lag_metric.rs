@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{
+use crate::scaling::{
     Evaluation, Memory, Plan,
     table::{Entry, MAX_MILLI, Outcome, Owner},
 };

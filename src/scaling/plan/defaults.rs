@@ -6,12 +6,12 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 
 /// `maxReplicaCount` where a ScaledObject has none.
-pub(super) const MAX_REPLICAS: i32 = 100;
+pub(in crate::scaling) const MAX_REPLICAS: i32 = 100;
 /// `periodSeconds` of every default policy.
 const PERIOD: i32 = 15;
 
 /// Fills in what is absent. Rules of one direction bring the defaults of the other along; without any, `behavior` stays absent.
-pub(super) fn fill(spec: &mut HorizontalPodAutoscalerSpec) {
+pub(in crate::scaling) fn fill(spec: &mut HorizontalPodAutoscalerSpec) {
     spec.min_replicas.get_or_insert(1);
     let Some(behavior) = &mut spec.behavior else {
         return;

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{
-    COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, memory::Memory,
-    modifiers::thousandths,
+use crate::scaling::{
+    COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, plan::modifiers::thousandths,
+    signal::memory::Memory,
 };
 use crate::{lag::Moment, snapshot::Trouble, triggers::MetricType};
 
 /// The formula of `modifiers` over `metrics`, or what stands in for it.
-pub(super) fn compose(
+pub(in crate::scaling) fn compose(
     plan: &Plan,
     modifiers: &Modifiers,
     metrics: &[Metric],

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
+use crate::scaling::{
     Cut, Due, Evaluation, KafkaSource, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source,
-    Surroundings, composite,
-    memory::Memory,
-    reading::{Readout, read},
-    source::{fall_back, of_cron, of_kafka},
+    Surroundings,
+    reading::readout::{Readout, read},
+    signal::composite,
+    signal::memory::Memory,
+    signal::trigger::{fall_back, of_cron, of_kafka},
 };
 use crate::{
     lag::Moment,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{
+use crate::scaling::{
     Cut, Due, External, Metric, Plan, Settings, Surroundings, Value,
-    memory::Memory,
-    metric::{activation, lag, served},
-    reading::Readout,
-    signal,
+    reading::readout::Readout,
+    signal::cut::signal,
+    signal::memory::Memory,
+    signal::metric::{activation, lag, served},
 };
 use crate::{
     lag::Moment,
@@ -18,7 +18,7 @@ use crate::{
 const INSTANT: Duration = Duration::from_nanos(1);
 
 #[allow(clippy::too_many_arguments, reason = "one step of evaluate, split off")]
-pub(super) fn of_kafka(
+pub(in crate::scaling) fn of_kafka(
     plan: &Plan,
     index: usize,
     kafka: &Kafka,
@@ -69,7 +69,7 @@ pub(super) fn of_kafka(
 }
 
 /// Counts a failure and, once there were enough, puts in what its owner asks for instead.
-pub(super) fn fall_back(
+pub(in crate::scaling) fn fall_back(
     plan: &Plan,
     metric: &mut Metric,
     external: External<'_>,
@@ -113,7 +113,7 @@ pub(super) fn fall_back(
     metric.active |= metric.fallback.is_some_and(|f| f > 0);
 }
 
-pub(super) fn of_cron(
+pub(in crate::scaling) fn of_cron(
     index: usize,
     cron: &Cron,
     external: External<'_>,

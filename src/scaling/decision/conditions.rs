@@ -1,6 +1,6 @@
 //! The conditions of an object: KEDA's with KEDA's texts, our cause appended.
 
-use super::{Activity, COMPOSITE, Evaluation, Live, Plan, replicas::Move};
+use crate::scaling::{Activity, COMPOSITE, Evaluation, Live, Plan, decision::moves::Move};
 use crate::{resources::Condition, snapshot::Trouble};
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
@@ -175,7 +175,7 @@ fn paused(plan: &Plan) -> Condition {
     Condition::new("Paused", "False", "", "")
 }
 
-fn cause(metric: &super::Metric, trouble: &Trouble) -> String {
+fn cause(metric: &crate::scaling::Metric, trouble: &Trouble) -> String {
     format!("{}: {}", metric.name, trouble.text)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{COMPOSITE, Evaluation, Plan, Source};
+use crate::scaling::{COMPOSITE, Evaluation, Plan, Source};
 
 /// Whether there is work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,8 @@ impl Activity {
     /// The activity of an evaluated object.
     #[must_use]
     pub fn of(plan: &Plan, evaluation: &Evaluation) -> Self {
-        let resource = |t: &super::PlannedTrigger| matches!(t.source, Ok(Source::Resource(_)));
+        let resource =
+            |t: &crate::scaling::PlannedTrigger| matches!(t.source, Ok(Source::Resource(_)));
         if plan.triggers.iter().all(resource) {
             return Self::Active(Vec::new());
         }

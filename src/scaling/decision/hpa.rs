@@ -15,7 +15,7 @@ use k8s_openapi::{
 };
 use kube::{Resource as _, ResourceExt};
 
-use super::{COMPOSITE, Plan, Source};
+use crate::scaling::{COMPOSITE, Plan, Source};
 use crate::{
     quantity,
     resources::names,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Live;
+use crate::scaling::Live;
 use crate::{lag::Moment, snapshot::Trouble};
 
 /// Settings that all objects share.

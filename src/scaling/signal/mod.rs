@@ -1,0 +1,17 @@
+//! From readings to what an HPA is to see: the value of each metric, and the bound.
+
+pub(super) mod composite;
+pub(super) mod cut;
+mod due;
+mod evaluate;
+mod evaluation;
+pub(super) mod fallback;
+pub(super) mod memory;
+pub(super) mod metric;
+pub(super) mod trigger;
+
+pub use cut::{Cut, even, signal};
+pub use due::Due;
+pub use evaluate::evaluate;
+pub use evaluation::{Composite, Evaluation, Metric, Settings, Surroundings, Value};
+pub use memory::Memory;
