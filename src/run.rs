@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use futures::future::OptionFuture;
-use kube::Client;
+use kube::{Client, Config};
 use prometheus::{IntGauge, Registry};
 use tokio::{
     net::TcpListener,
@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    api_client,
     args::{CredentialArgs, ElectionArgs, RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
     controller::{
@@ -41,11 +42,12 @@ pub fn run(args: RunArgs) -> Result<(), Box<dyn Error>> {
 
 async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let descriptors = descriptors::raise();
-    let client = Client::try_default().await.map_err(|e| {
+    let config = Config::infer().await.map_err(|e| {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
     })?;
+    let client = api_client::client(config.clone())?;
     // A connection of its own: reviews of strangers must not hold up the Lease.
-    let asking = Client::try_default().await?;
+    let asking = api_client::client(config)?;
     let (stop, stopping) = watch::channel(false);
     let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);

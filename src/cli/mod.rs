@@ -22,7 +22,7 @@ pub use lag::{LagArgs, lag};
 pub use peek::{PeekArgs, peek};
 pub use properties::Properties;
 
-use crate::text;
+use crate::{api_client, text};
 
 /// Whether all is well; an error is neither yes nor no.
 pub type Done = Result<bool, Box<dyn Error>>;
@@ -44,7 +44,7 @@ async fn cluster() -> Result<kube::Client, String> {
     let mut config = kube::Config::infer().await.map_err(|e| none(&e))?;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_secs(15));
-    kube::Client::try_from(config).map_err(|e| none(&e))
+    api_client::client(config).map_err(|e| none(&e))
 }
 
 /// Writes to standard output, without what would move a terminal's cursor: names and keys of records are anybody's. Whoever

@@ -139,9 +139,19 @@ async fn metrics(world: &World) {
         })
         .await;
     }
-    counters(&text(world).await);
+    counters(world).await;
 
     leave(world, &scene).await;
+}
+
+fn few_connections(world: &World) {
+    // Every watch, read and write shares one; reviews have another.
+    let port = world.bed.control_plane.port;
+    let connections = bed::connections_to(world.lagscale.child.id(), port);
+    assert!(
+        (1..=8).contains(&connections),
+        "{connections} to kube-apiserver"
+    );
 }
 
 /// Nothing is left of an object that is gone.
@@ -160,7 +170,7 @@ async fn leave(world: &World, scene: &Scene<'_>) {
 }
 
 /// What only grows is there.
-fn counters(said: &str) {
+async fn counters(world: &World) {
     for (family, labels) in [
         (
             "lagscale_kafka_requests_total",
@@ -186,7 +196,13 @@ fn counters(said: &str) {
             &[("kind", "metric")],
         ),
     ] {
-        let found = value(said, family, labels).unwrap();
-        assert!(found >= 1.0, "{family} {labels:?}: {found}");
+        wait::until(family, PATIENCE, async || {
+            match value(&text(world).await, family, labels) {
+                Ok(found) if found >= 1.0 => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
     }
+    few_connections(world);
 }

@@ -13,6 +13,8 @@ use lagscale::server::API_SERVICE;
 
 /// The limit of the manifests.
 const LIMIT: &str = "268435456";
+/// Connections to kube-apiserver, whatever happens.
+const MOST_CONNECTIONS: usize = 8;
 const EVERY: Duration = Duration::from_millis(500);
 /// kubelet's own: it restarts what fails so often in a row.
 const FAILURES: u32 = 3;
@@ -64,6 +66,7 @@ impl Besieged {
     /// Looks at it for so long, as its probes and its clients do; returns what was wrong.
     pub async fn watch(&self, bed: &Bed, lagscale: &mut Lagscale, lasts: Duration) -> Vec<String> {
         let (begin, mut wrong) = (Instant::now(), Vec::new());
+        let mut most = 0;
         let mut failures = 0;
         while begin.elapsed() < lasts {
             tokio::time::sleep(EVERY).await;
@@ -78,12 +81,18 @@ impl Besieged {
                 ));
             }
             let (code, said) = bed::get(&lagscale.plain.to_string(), "/livez").await;
+            most = most.max(bed::connections_to(self.pid, bed.control_plane.port));
             failures = if code == 200 { 0 } else { failures + 1 };
             if failures == FAILURES {
                 wrong.push(format!(
                     "after {at} s kubelet would restart it: {code} {said}"
                 ));
             }
+        }
+        if !(1..=MOST_CONNECTIONS).contains(&most) {
+            wrong.push(format!(
+                "{most} connections to kube-apiserver, at most {MOST_CONNECTIONS} may be"
+            ));
         }
         wrong
     }

@@ -46,6 +46,8 @@ pub struct ControlPlane {
     client: Client,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
+    /// Where kube-apiserver listens.
+    pub port: u16,
     /// Signs serving certificates of aggregated API servers.
     pub serving_ca: Ca,
     cluster_ca: Ca,
@@ -110,6 +112,7 @@ impl ControlPlane {
         Self {
             client,
             kubeconfig,
+            port,
             kubectl: found.kubectl,
             serving_ca: Ca::new("serving"),
             cluster_ca,
