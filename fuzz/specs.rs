@@ -7,10 +7,10 @@ use allocation_counter::measure;
 use lagscale::{
     certificates::Kept,
     cli::Properties,
-    kafka::{Topics, inputs::scram as exchange, oauth::is_token},
+    kafka::{Topics, fuzz::scram as exchange, oauth::is_token},
     scaling::{Formula, remembered_partitions},
     server::{
-        inputs,
+        fuzz,
         webhooks::{Hook, Request, Subject, Surroundings},
     },
     triggers::{self, Parameters, Sources, Trigger},
@@ -150,7 +150,7 @@ fn kept(text: &str) {
 }
 
 fn trust(text: &str) {
-    let _ = inputs::trust(&data(text));
+    let _ = fuzz::trust(&data(text));
 }
 
 fn properties(text: &str) {

@@ -25,7 +25,7 @@ use lagscale::{
         },
     },
     selector::Selector,
-    server::inputs,
+    server::fuzz,
 };
 
 /// Takes what `target` is about out of `input`. Panics for a target that there is none of.
@@ -37,13 +37,13 @@ pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
     }
     match target {
         "selector" => drop(Selector::parse(&text())),
-        "path" => inputs::path(&text()),
-        "query" => inputs::query(&text()),
-        "accept" => inputs::accept(&headers(text().lines().map(|line| ("accept", line)))),
+        "path" => fuzz::path(&text()),
+        "query" => fuzz::query(&text()),
+        "accept" => fuzz::accept(&headers(text().lines().map(|line| ("accept", line)))),
         "headers" => {
             let text = text();
             let lines = text.lines().filter_map(|line| line.split_once(':'));
-            inputs::headers(&headers(lines));
+            fuzz::headers(&headers(lines));
         }
         "protobuf" => {
             let text = text();
@@ -52,7 +52,7 @@ pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
             let (metric, value, topic) = (next(), next(), next());
             let seconds = i64::try_from(input.len()).unwrap_or(0) << 16;
             let topic = (!topic.is_empty()).then_some(topic);
-            let written = inputs::protobuf(metric, topic, seconds, value);
+            let written = fuzz::protobuf(metric, topic, seconds, value);
             assert!(written.starts_with(b"k8s\0") && written.ends_with(&[0x1a, 0, 0x22, 0]));
         }
         _ => return answered(target, input),

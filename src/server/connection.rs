@@ -17,14 +17,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::{
-    accept::Format,
-    api,
-    failure::Failure,
+use crate::server::{
+    answer::api,
+    answer::failure::Failure,
     guest::{Guest, Limits, Standing},
-    identity::Peer,
-    route::{self, Path, Route},
-    trust::Trust,
+    request::accept::Format,
+    request::identity::Peer,
+    request::route::{self, Path, Route},
+    request::trust::Trust,
 };
 
 const PING_EVERY: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::guest::{Guest, Standing};
+use crate::server::guest::{Guest, Standing};
 
 /// All places.
 pub(super) struct Places {

@@ -18,7 +18,7 @@ use http::{Method, StatusCode, header, request::Parts};
 use kube::Client;
 use tokio::sync::{Semaphore, watch};
 
-use super::{failure::Failure, reply::json};
+use super::{answer::failure::Failure, answer::reply::json};
 pub use review::{Request, Subject};
 pub use surroundings::{Neighbours, Surroundings, Template};
 pub use verdict::Verdict;

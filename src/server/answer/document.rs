@@ -5,10 +5,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
-use super::reply::with_type;
+use crate::server::answer::reply::with_type;
 
 /// Its bytes and their name.
-pub(super) struct Document {
+pub(in crate::server) struct Document {
     body: Bytes,
     /// Upper-case hexadecimal SHA-512, as the reference names its documents.
     pub hash: String,

@@ -7,12 +7,12 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{
-    accept::{self, Format, Offer},
-    document::Document,
-    failure::Failure,
-    reply::{object, set},
-    route::{GROUP, VERSION},
+use crate::server::{
+    answer::document::Document,
+    answer::failure::Failure,
+    answer::reply::{object, set},
+    request::accept::{self, Format, Offer},
+    request::route::{GROUP, VERSION},
 };
 
 const V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -27,7 +27,7 @@ fn version() -> Value {
 }
 
 /// `/apis`: the aggregated document where it is asked for, else the list of groups.
-pub(super) fn groups(headers: &HeaderMap, pretty: bool) -> Result<Response, Failure> {
+pub(in crate::server) fn groups(headers: &HeaderMap, pretty: bool) -> Result<Response, Failure> {
     for clause in accept::clauses(headers) {
         let aggregated = clause.takes_json()
             && clause.parameter("as") == "APIGroupDiscoveryList"
@@ -48,7 +48,7 @@ pub(super) fn groups(headers: &HeaderMap, pretty: bool) -> Result<Response, Fail
 }
 
 /// `/apis/external.metrics.k8s.io`.
-pub(super) fn group(format: Format, pretty: bool) -> Response {
+pub(in crate::server) fn group(format: Format, pretty: bool) -> Response {
     let mut group = group_document();
     group["kind"] = "APIGroup".into();
     group["apiVersion"] = "v1".into();
@@ -57,7 +57,7 @@ pub(super) fn group(format: Format, pretty: bool) -> Response {
 
 /// `/apis/external.metrics.k8s.io/v1beta1`: one placeholder stands for all metrics. Listing thousands makes each
 /// kubectl call slow (kubernetes#98801); further verbs would make garbage collection and namespace deletion walk it.
-pub(super) fn resources(format: Format, pretty: bool) -> Response {
+pub(in crate::server) fn resources(format: Format, pretty: bool) -> Response {
     let list = json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(),
         "resources": [{

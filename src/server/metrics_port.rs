@@ -21,12 +21,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
+use crate::server::{
+    answer::health::Readiness,
+    answer::reply::{text, with_type},
     guest::Guest,
-    health::Readiness,
     places::Places,
-    reply::{text, with_type},
-    route::Probe,
+    request::route::Probe,
 };
 
 /// Connections at once, and of one address.

@@ -24,7 +24,7 @@ type Verifier = Arc<dyn ClientCertVerifier>;
 
 /// What was published, ready to judge with.
 #[derive(Debug, Default)]
-pub(super) struct Trust {
+pub(in crate::server) struct Trust {
     /// Signs client certificates of users.
     pub clients: Option<Verifier>,
     /// Signs the front proxy's client certificate.
@@ -43,7 +43,7 @@ pub(super) struct Trust {
 
 #[derive(Debug, thiserror::Error)]
 #[error("ConfigMap kube-system/{NAME}, key {key}: {what}")]
-pub(super) struct TrustError {
+pub(in crate::server) struct TrustError {
     key: &'static str,
     what: String,
 }
@@ -121,7 +121,7 @@ fn authority(
 }
 
 /// Follows the ConfigMap for as long as the process runs; `known` turns true with the first good one.
-pub(super) async fn follow(
+pub(in crate::server) async fn follow(
     client: Client,
     trust: Arc<ArcSwapOption<Trust>>,
     known: watch::Sender<bool>,

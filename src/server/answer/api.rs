@@ -13,20 +13,21 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use prometheus::{HistogramVec, IntCounterVec};
 
-use super::{
-    about,
-    accept::{self, Format, Offer},
-    authorization::{Attributes, Authorizer},
-    discovery, external_metrics,
-    failure::{Details, Failure},
-    health::Readiness,
-    identity::{Authenticator, Peer, Refused},
-    openapi,
-    plain::Metrics,
-    query::{self, Query},
-    reply::object,
-    reviews::Unanswered,
-    route::{self, GROUP, Path, Route},
+use crate::server::{
+    answer::discovery,
+    answer::external_metrics,
+    answer::failure::{Details, Failure},
+    answer::health::Readiness,
+    answer::openapi,
+    answer::reply::object,
+    answer::version,
+    metrics_port::Metrics,
+    request::accept::{self, Format, Offer},
+    request::authorization::{Attributes, Authorizer},
+    request::identity::{Authenticator, Peer, Refused},
+    request::query::{self, Query},
+    request::reviews::Unanswered,
+    request::route::{self, GROUP, Path, Route},
     webhooks::{Hook, Webhooks},
 };
 use crate::{controller::Questions, scaling::table::Table};
@@ -34,7 +35,7 @@ use crate::{controller::Questions, scaling::table::Table};
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// What every request needs.
-pub(super) struct Api {
+pub(in crate::server) struct Api {
     pub table: Arc<Table>,
     pub longest_turn: Duration,
     pub authenticator: Authenticator,
@@ -48,7 +49,7 @@ pub(super) struct Api {
 }
 
 /// Answers a request; every answer is counted and carries the audit id it came with, or one of its own.
-pub(super) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
+pub(in crate::server) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
     let begun = Instant::now();
     let (request, body) = request.into_parts();
     let text = route::decode(request.uri.path());
@@ -149,7 +150,7 @@ impl Api {
         self.authorizer.allow((&user, standing), &asked).await?;
         peer.guest.showed(standing);
         if path.route == Route::Unknown && !path.text.starts_with("/apis/") {
-            return Ok(about::paths(StatusCode::NOT_FOUND));
+            return Ok(version::paths(StatusCode::NOT_FOUND));
         }
         if path.route == Route::Unknown {
             return Err(Failure::no_route());
@@ -161,14 +162,14 @@ impl Api {
             accept::negotiate(headers, offer).map_err(|why| Failure::unacceptable(why, offer))
         };
         match path.route {
-            Route::Index => Ok(about::paths(StatusCode::OK)),
+            Route::Index => Ok(version::paths(StatusCode::OK)),
             Route::Groups => discovery::groups(headers, pretty),
             Route::Group => Ok(discovery::group(written(Offer::Document)?, pretty)),
             Route::Resources => Ok(discovery::resources(written(Offer::Document)?, pretty)),
             Route::OpenApi2 => Ok(openapi::v2(headers)),
             Route::OpenApi3 => Ok(openapi::v3(headers)),
             Route::OpenApi3Version => Ok(openapi::v3_version(query, headers)),
-            Route::Version => Ok(about::version()),
+            Route::Version => Ok(version::version()),
             Route::Metrics => Ok(self.metrics.answer().await),
             Route::Check(probe, name) => self.readiness.check(probe, name),
             Route::Metric { namespace, metric } => {
@@ -229,7 +230,7 @@ fn list_options(query: &str) -> Result<Query<'_>, Failure> {
 }
 
 /// What hyper hands over, as axum takes it, with the connection's client attached.
-pub(super) fn with_peer(
+pub(in crate::server) fn with_peer(
     request: hyper::Request<hyper::body::Incoming>,
     peer: &Arc<Peer>,
 ) -> Request {

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
-use super::{
-    accept::{self, Offer},
-    external_metrics::GROUP_VERSION,
-    identity,
-    item::Item,
-    protobuf,
-    query::Query,
-    route::{Path, decode},
-    trust::Trust,
+use crate::server::{
+    answer::external_metrics::GROUP_VERSION,
+    answer::item::Item,
+    answer::protobuf,
+    request::accept::{self, Offer},
+    request::identity,
+    request::query::Query,
+    request::route::{Path, decode},
+    request::trust::Trust,
 };
 
 /// Reads a path and what it stands for.

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::accept::{Offer, Unacceptable};
+use crate::server::request::accept::{Offer, Unacceptable};
 
 /// An error that a client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,11 @@ pub struct Cause {
 }
 
 impl Failure {
-    pub(super) fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(in crate::server) fn new(
+        code: StatusCode,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             code,
             reason,
@@ -56,36 +60,36 @@ impl Failure {
         }
     }
 
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+    pub(in crate::server) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    pub(super) fn unauthorized() -> Self {
+    pub(in crate::server) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
 
     /// Without Retry-After: who comes back for it comes back in step.
-    pub(super) fn busy(why: &impl std::fmt::Display) -> Self {
+    pub(in crate::server) fn busy(why: &impl std::fmt::Display) -> Self {
         let code = StatusCode::TOO_MANY_REQUESTS;
         Self::new(code, "TooManyRequests", why.to_string())
     }
 
-    pub(super) fn not_found(message: impl Into<String>) -> Self {
+    pub(in crate::server) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
     /// No such path; a metric that nobody has says so itself.
-    pub(super) fn no_route() -> Self {
+    pub(in crate::server) fn no_route() -> Self {
         Self::not_found("the server could not find the requested resource").with(Details::default())
     }
 
-    pub(super) fn method() -> Self {
+    pub(in crate::server) fn method() -> Self {
         let message = "the server does not allow this method on the requested resource";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
             .with(Details::default())
     }
 
-    pub(super) fn unacceptable(why: Unacceptable, offer: Offer) -> Self {
+    pub(in crate::server) fn unacceptable(why: Unacceptable, offer: Offer) -> Self {
         let types = offer.types();
         let new = |message| Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message);
         match why {
@@ -100,11 +104,11 @@ impl Failure {
     }
 
     /// Not a `Status`, but this text.
-    pub(super) fn plain(code: StatusCode, message: impl Into<String>) -> Self {
+    pub(in crate::server) fn plain(code: StatusCode, message: impl Into<String>) -> Self {
         Self::new(code, "", message)
     }
 
-    pub(super) fn with(mut self, details: Details) -> Self {
+    pub(in crate::server) fn with(mut self, details: Details) -> Self {
         self.details = Some(Box::new(details));
         self
     }

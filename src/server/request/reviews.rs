@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::guest::Standing;
+use crate::server::guest::Standing;
 
 /// As the reference asks: an attempt, and four more while the API server is in trouble.
 const ATTEMPTS: u32 = 5;
@@ -28,7 +28,7 @@ const BURST: f64 = 200.0;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unanswered {
+pub(in crate::server) enum Unanswered {
     /// Strangers ask too much.
     #[error("too many requests of callers that have not shown who they are")]
     Busy,
@@ -38,7 +38,7 @@ pub(super) enum Unanswered {
 }
 
 /// Where reviews for strangers pass.
-pub(super) struct Gate {
+pub(in crate::server) struct Gate {
     places: Semaphore,
     bucket: Mutex<(f64, Instant)>,
 }
@@ -68,7 +68,7 @@ impl Gate {
 
 /// Asks until there is an answer, or a refusal that another attempt would not change; ten seconds in all. For whoever has shown
 /// no certificate, once and through the gate.
-pub(super) async fn reviewed<K>(
+pub(in crate::server) async fn reviewed<K>(
     reviews: &Api<K>,
     review: &K,
     standing: Standing,
@@ -111,7 +111,7 @@ fn passes(error: &kube::Error) -> bool {
 }
 
 /// A hash over texts, each with its length.
-pub(super) struct Digest(Context);
+pub(in crate::server) struct Digest(Context);
 
 impl Default for Digest {
     fn default() -> Self {

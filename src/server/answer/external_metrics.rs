@@ -4,13 +4,13 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{
-    accept::Format,
-    failure::Failure,
-    item::{Item, TOPIC},
-    protobuf,
-    reply::{object, protobuf_reply},
-    rows,
+use crate::server::{
+    answer::failure::Failure,
+    answer::item::{Item, TOPIC},
+    answer::kubectl_table,
+    answer::protobuf,
+    answer::reply::{object, protobuf_reply},
+    request::accept::Format,
 };
 use crate::{
     quantity::format_milli,
@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Group and version, as objects carry them.
-pub(super) const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
+pub(in crate::server) const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
 /// The one resource that discovery names. `kubectl get externalmetrics` lists what there is; it has no value of its own,
 /// since an HPA would take the sum over everybody's metrics for a number.
-pub(super) const PLACEHOLDER: &str = "externalmetrics";
+pub(in crate::server) const PLACEHOLDER: &str = "externalmetrics";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +38,7 @@ struct List<'a> {
 struct Empty {}
 
 /// Answers a GET of `metric` in `namespace`.
-pub(super) fn get(
+pub(in crate::server) fn get(
     table: &Table,
     (namespace, metric): (&str, &str),
     selector: &str,
@@ -51,7 +51,11 @@ pub(super) fn get(
             let listed = table.list(Some(namespace));
             let fits = |entry: &Entry| matches(&selector, entry);
             let listed = listed.iter().filter(|(_, entry)| fits(entry));
-            return Ok(rows::reply(version, listed.map(|(n, e)| (&**n, e)), pretty));
+            return Ok(kubectl_table::reply(
+                version,
+                listed.map(|(n, e)| (&**n, e)),
+                pretty,
+            ));
         }
         return Err(Failure::not_found(
             "externalmetrics has no values: kubectl get externalmetrics lists what there is, and each metric is asked for by its own name",
@@ -71,7 +75,7 @@ pub(super) fn get(
     }
     let fitting = entries.iter().filter(|entry| matches(&selector, entry));
     if let Format::Table(version) = format {
-        return Ok(rows::reply(
+        return Ok(kubectl_table::reply(
             version,
             fitting.map(|e| (namespace, e)),
             pretty,
@@ -104,7 +108,7 @@ pub(super) fn get(
 }
 
 /// Every metric of every namespace, as a table; there is no other way to have them all.
-pub(super) fn everywhere(
+pub(in crate::server) fn everywhere(
     table: &Table,
     selector: &str,
     format: Format,
@@ -116,7 +120,11 @@ pub(super) fn everywhere(
     let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
     let listed = table.list(None);
     let listed = listed.iter().filter(|(_, entry)| matches(&selector, entry));
-    Ok(rows::reply(version, listed.map(|(n, e)| (&**n, e)), pretty))
+    Ok(kubectl_table::reply(
+        version,
+        listed.map(|(n, e)| (&**n, e)),
+        pretty,
+    ))
 }
 
 fn matches(selector: &Selector, entry: &Entry) -> bool {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::webhooks::Hook;
+use crate::server::webhooks::Hook;
 
 /// The group this server is for.
 pub const GROUP: &str = "external.metrics.k8s.io";
@@ -15,7 +15,7 @@ pub const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
 
 /// A path of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
+pub(in crate::server) enum Route<'a> {
     /// `/healthz`, `/livez`, `/readyz`: open to everybody.
     Health(Probe),
     /// One check of a health endpoint, which is not.
@@ -61,7 +61,7 @@ pub enum Probe {
 
 /// What stands where an object of our version would: namespace, resource and name, each empty where the path has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place<'a> {
+pub(in crate::server) struct Place<'a> {
     pub namespace: &'a str,
     pub resource: &'a str,
     pub name: &'a str,
@@ -69,7 +69,7 @@ pub(super) struct Place<'a> {
 
 /// A decoded path with what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Path<'a> {
+pub(in crate::server) struct Path<'a> {
     /// As a SubjectAccessReview names it.
     pub text: &'a str,
     pub route: Route<'a>,
@@ -78,7 +78,7 @@ pub(super) struct Path<'a> {
 }
 
 /// A path of a request without its percent signs.
-pub(super) fn decode(raw: &str) -> Cow<'_, str> {
+pub(in crate::server) fn decode(raw: &str) -> Cow<'_, str> {
     percent_decode_str(raw).decode_utf8_lossy()
 }
 

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// The label of a LagMetric's items.
-pub(super) const TOPIC: &str = "topic";
+pub(in crate::server) const TOPIC: &str = "topic";
 
 /// One value.
-pub(super) struct Item<'a> {
+pub(in crate::server) struct Item<'a> {
     pub metric_name: &'a str,
     pub topic: Option<&'a str>,
     pub timestamp: Timestamp,
@@ -41,7 +41,7 @@ impl Serialize for Item<'_> {
 }
 
 /// RFC 3339 in UTC, as Kubernetes writes times.
-pub(super) fn whole_seconds(at: Timestamp) -> String {
+pub(in crate::server) fn whole_seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second())
         .unwrap_or(at)
         .to_string()

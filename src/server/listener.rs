@@ -9,20 +9,20 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Reg
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
-use super::{
-    api::{self, Api},
-    authorization::Authorizer,
+use crate::server::{
+    answer::api::{self, Api},
+    answer::health::Readiness,
+    certificate::{PairError, Serving, Source},
     connection::{Connection, Slots},
     guest::{Guest, Limits},
-    health::Readiness,
-    identity::Authenticator,
+    metrics_port::Metrics,
     places::Places,
-    plain::Metrics,
-    reviews::Gate,
-    serving::{PairError, Serving, Source},
+    request::authorization::Authorizer,
+    request::identity::Authenticator,
+    request::reviews::Gate,
+    request::tokens::Tokens,
+    request::trust::{self, Trust},
     tls,
-    tokens::Tokens,
-    trust::{self, Trust},
     webhooks::{Neighbours, SecretPath, Webhooks},
 };
 use crate::{controller::Questions, pulse::Pulse, scaling::table::Table};

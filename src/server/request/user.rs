@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::reviews::Digest;
+use crate::server::request::reviews::Digest;
 
 /// Whom a request is from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct User {
+pub(in crate::server) struct User {
     pub name: String,
     pub uid: String,
     pub groups: Vec<String>,

@@ -18,7 +18,7 @@ pub enum Format {
 
 /// What a path can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(in crate::server) enum Offer {
     /// JSON and YAML.
     Document,
     /// Protobuf too, which is what an error can be written as.
@@ -50,7 +50,7 @@ pub enum Unacceptable {
 
 /// One clause of an Accept header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Clause<'a> {
+pub(in crate::server) struct Clause<'a> {
     media: &'a str,
     parameters: &'a str,
 }
@@ -102,7 +102,7 @@ impl<'a> Clause<'a> {
 }
 
 /// The clauses of a request, best first; none where it says nothing.
-pub(super) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
+pub(in crate::server) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
     let values = headers.get_all(header::ACCEPT);
     let texts = values.iter().filter_map(|v| v.to_str().ok());
     let clauses = texts.flat_map(|t| t.split(',')).filter_map(|text| {
@@ -116,7 +116,10 @@ pub(super) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
 }
 
 /// The best that is asked for and offered.
-pub(super) fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Format, Unacceptable> {
+pub(in crate::server) fn negotiate(
+    headers: &HeaderMap,
+    offer: Offer,
+) -> Result<Format, Unacceptable> {
     if !headers.contains_key(header::ACCEPT) {
         return Ok(Format::Json);
     }
@@ -150,7 +153,7 @@ pub(super) fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Format, Una
 }
 
 /// Whether a person reads it: `?pretty`, a browser or curl.
-pub(super) fn pretty(asked: Option<&str>, headers: &HeaderMap) -> bool {
+pub(in crate::server) fn pretty(asked: Option<&str>, headers: &HeaderMap) -> bool {
     if let Some(asked) = asked.filter(|a| !a.is_empty()) {
         return matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True");
     }

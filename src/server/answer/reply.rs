@@ -5,10 +5,10 @@ use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{
-    accept::Format,
-    failure::{Details, Failure},
-    protobuf,
+use crate::server::{
+    answer::failure::{Details, Failure},
+    answer::protobuf,
+    request::accept::Format,
 };
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ struct Status<'a> {
 
 impl Failure {
     /// The reply in this format; a table becomes JSON, and what could not be negotiated is always indented JSON.
-    pub(super) fn reply(&self, format: Format, pretty: bool) -> Response {
+    pub(in crate::server) fn reply(&self, format: Format, pretty: bool) -> Response {
         if self.reason.is_empty() {
             return text(self.code, format!("{}\n", self.message));
         }
@@ -62,7 +62,7 @@ impl Failure {
 }
 
 /// An object as JSON, on one line or indented, with a newline at its end; or as YAML.
-pub(super) fn object(
+pub(in crate::server) fn object(
     code: StatusCode,
     value: &impl Serialize,
     format: Format,
@@ -84,23 +84,23 @@ pub(super) fn object(
 }
 
 /// An object on one line of JSON.
-pub(super) fn json(code: StatusCode, value: &impl Serialize) -> Response {
+pub(in crate::server) fn json(code: StatusCode, value: &impl Serialize) -> Response {
     object(code, value, Format::Json, false)
 }
 
-pub(super) fn protobuf_reply(code: StatusCode, body: Vec<u8>) -> Response {
+pub(in crate::server) fn protobuf_reply(code: StatusCode, body: Vec<u8>) -> Response {
     with_type(code, "application/vnd.kubernetes.protobuf", body)
 }
 
 /// Plain text.
-pub(super) fn text(code: StatusCode, body: impl Into<Body>) -> Response {
+pub(in crate::server) fn text(code: StatusCode, body: impl Into<Body>) -> Response {
     let mut reply = with_type(code, "text/plain; charset=utf-8", body);
     no_sniff(&mut reply);
     reply
 }
 
 /// A reply of a content type.
-pub(super) fn with_type(
+pub(in crate::server) fn with_type(
     code: StatusCode,
     content_type: &'static str,
     body: impl Into<Body>,
@@ -111,7 +111,7 @@ pub(super) fn with_type(
     reply
 }
 
-pub(super) fn set(reply: &mut Response, name: HeaderName, value: &'static str) {
+pub(in crate::server) fn set(reply: &mut Response, name: HeaderName, value: &'static str) {
     reply
         .headers_mut()
         .insert(name, HeaderValue::from_static(value));

@@ -14,15 +14,15 @@ use k8s_openapi::{
 use kube::{Api, Client};
 use moka::future::Cache;
 
-use super::{
-    failure::{Details, Failure},
-    guest::Standing,
-    query,
-    reviews::{Digest, Gate, Unanswered, reviewed},
-    route::{GROUP, Path, VERSION},
-    user::User,
-};
 use crate::selector::Selector;
+use crate::server::{
+    answer::failure::{Details, Failure},
+    guest::Standing,
+    request::query,
+    request::reviews::{Digest, Gate, Unanswered, reviewed},
+    request::route::{GROUP, Path, VERSION},
+    request::user::User,
+};
 
 /// As the reference remembers decisions.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ const MOST: u64 = 8192;
 const LONGEST: usize = 10_000;
 
 /// What somebody wants to do, as Kubernetes' RequestInfo has it.
-pub(super) struct Attributes<'a> {
+pub(in crate::server) struct Attributes<'a> {
     verb: &'static str,
     path: &'a Path<'a>,
     /// The label selector of a list; kube-apiserver sends it along since 1.32.
@@ -69,7 +69,7 @@ impl<'a> Attributes<'a> {
 }
 
 /// Asks the API server and remembers.
-pub(super) struct Authorizer {
+pub(in crate::server) struct Authorizer {
     reviews: Api<SubjectAccessReview>,
     answers: Cache<[u8; 32], Arc<Answer>>,
     gate: Arc<Gate>,

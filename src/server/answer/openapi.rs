@@ -7,12 +7,12 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{
-    accept,
-    document::Document,
-    query,
-    reply::set,
-    route::{GROUP, VERSION},
+use crate::server::{
+    answer::document::Document,
+    answer::reply::set,
+    request::accept,
+    request::query,
+    request::route::{GROUP, VERSION},
 };
 
 /// Where the v3 document of our version is.
@@ -45,7 +45,7 @@ static V3: LazyLock<Document> = LazyLock::new(|| {
 });
 
 /// `/openapi/v2`; only JSON, and 406 without a body to whoever can't read it, as the reference does.
-pub(super) fn v2(headers: &HeaderMap) -> Response {
+pub(in crate::server) fn v2(headers: &HeaderMap) -> Response {
     let clauses = accept::clauses(headers);
     if !clauses.is_empty() && !clauses.iter().any(accept::Clause::takes_json) {
         let mut reply = Response::default();
@@ -56,13 +56,13 @@ pub(super) fn v2(headers: &HeaderMap) -> Response {
 }
 
 /// `/openapi/v3`.
-pub(super) fn v3(headers: &HeaderMap) -> Response {
+pub(in crate::server) fn v3(headers: &HeaderMap) -> Response {
     V3.reply("application/json", headers)
 }
 
 /// `/openapi/v3/apis/external.metrics.k8s.io/v1beta1`; whatever hash was asked for, since a redirect would be refused. Under
 /// its own hash it never changes.
-pub(super) fn v3_version(query: &str, headers: &HeaderMap) -> Response {
+pub(in crate::server) fn v3_version(query: &str, headers: &HeaderMap) -> Response {
     let mut reply = V3_VERSION.reply("application/json", headers);
     if query::first(query, "hash").is_some_and(|h| *h == *V3_VERSION.hash) {
         let for_a_year = "public, immutable, max-age=31536000";

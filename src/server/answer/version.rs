@@ -4,14 +4,14 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
-use super::{
-    accept::Format,
-    reply::object,
-    route::{GROUP, VERSION},
+use crate::server::{
+    answer::reply::object,
+    request::accept::Format,
+    request::route::{GROUP, VERSION},
 };
 
 /// `version.Info` of apimachinery. Major and minor are those of the Kubernetes API whose behaviour is served.
-pub(super) fn version() -> Response {
+pub(in crate::server) fn version() -> Response {
     let info = json!({
         "major": "1", "minor": "36",
         "gitVersion": concat!("v", env!("CARGO_PKG_VERSION")),
@@ -23,7 +23,7 @@ pub(super) fn version() -> Response {
 }
 
 /// What there is to ask for; 404 where something else was.
-pub(super) fn paths(code: StatusCode) -> Response {
+pub(in crate::server) fn paths(code: StatusCode) -> Response {
     let paths = json!({"paths": [
         "/apis", format!("/apis/{GROUP}"), format!("/apis/{GROUP}/{VERSION}"),
         "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",

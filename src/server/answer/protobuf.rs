@@ -1,7 +1,7 @@
 //! The two objects that clients ask for as protobuf, written as Kubernetes' own serializer writes them: default values of
 //! plain fields included. Only their few fields are known here, so no schema is compiled.
 
-use super::{failure::Failure, item::Item};
+use crate::server::{answer::failure::Failure, answer::item::Item};
 
 /// What every message of `application/vnd.kubernetes.protobuf` begins with.
 const MAGIC: [u8; 4] = *b"k8s\0";
@@ -47,7 +47,7 @@ impl Message {
 }
 
 /// `ExternalMetricValueList`.
-pub(super) fn list(api_version: &str, items: &[Item<'_>]) -> Vec<u8> {
+pub(in crate::server) fn list(api_version: &str, items: &[Item<'_>]) -> Vec<u8> {
     let mut list = Message::default();
     list.bytes(1, &LIST_META);
     for item in items {
@@ -72,7 +72,7 @@ pub(super) fn list(api_version: &str, items: &[Item<'_>]) -> Vec<u8> {
 }
 
 /// `Status` of `meta/v1`.
-pub(super) fn status(failure: &Failure) -> Vec<u8> {
+pub(in crate::server) fn status(failure: &Failure) -> Vec<u8> {
     let mut status = Message::default();
     status
         .bytes(1, &LIST_META)
@@ -119,7 +119,7 @@ mod tests {
     use http::StatusCode;
 
     use super::{Item, list, status};
-    use crate::server::failure::Failure;
+    use crate::server::answer::failure::Failure;
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().fold(String::new(), |mut text, byte| {

@@ -10,8 +10,8 @@ use axum::response::Response;
 use http::StatusCode;
 use tokio::sync::watch;
 
-use super::{failure::Failure, reply::text, route::Probe};
 use crate::pulse::Pulse;
+use crate::server::{answer::failure::Failure, answer::reply::text, request::route::Probe};
 
 /// An engine without a turn for so long does not turn any more: the kubelet is to end the process.
 const STANDS: Duration = Duration::from_secs(60);
@@ -47,7 +47,12 @@ impl Readiness {
     }
 
     /// Answers a probe without the checks of `exclude`; one that fails always says which check it was.
-    pub(super) fn answer(&self, probe: Probe, verbose: bool, exclude: &[String]) -> Response {
+    pub(in crate::server) fn answer(
+        &self,
+        probe: Probe,
+        verbose: bool,
+        exclude: &[String],
+    ) -> Response {
         let name = match probe {
             Probe::Live => "livez",
             Probe::Ready => "readyz",
@@ -87,7 +92,7 @@ impl Readiness {
     }
 
     /// Answers for one check.
-    pub(super) fn check(&self, probe: Probe, name: &str) -> Result<Response, Failure> {
+    pub(in crate::server) fn check(&self, probe: Probe, name: &str) -> Result<Response, Failure> {
         let checks = self.checks(probe);
         let found = checks.iter().find(|(check, _)| *check == name);
         match found {

@@ -4,14 +4,14 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{accept::Format, item::whole_seconds, reply::object};
+use crate::server::{answer::item::whole_seconds, answer::reply::object, request::accept::Format};
 use crate::{
     quantity::format_milli,
     scaling::table::{Entry, MAX_MILLI, Outcome, Owner},
 };
 
 /// The rows of these entries and their namespaces.
-pub(super) fn reply<'a>(
+pub(in crate::server) fn reply<'a>(
     version: &str,
     entries: impl Iterator<Item = (&'a str, &'a Entry)>,
     pretty: bool,

@@ -16,12 +16,12 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{
+use crate::server::{
     guest::{Guest, Standing},
-    reviews::Unanswered,
-    tokens::Tokens,
-    trust::Trust,
-    user::User,
+    request::reviews::Unanswered,
+    request::tokens::Tokens,
+    request::trust::Trust,
+    request::user::User,
 };
 
 /// Certificates expire while connections last.
@@ -29,7 +29,7 @@ const STANDS: Duration = Duration::from_secs(30);
 
 /// The client of one connection: its certificate chain, leaf first, judged once per published trust.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(in crate::server) struct Peer {
     chain: Vec<CertificateDer<'static>>,
     subject: OnceLock<Subject>,
     judged: ArcSwapOption<(Arc<Trust>, Judgement)>,
@@ -53,7 +53,7 @@ struct Judgement {
 
 /// Why nobody is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(in crate::server) enum Refused {
     /// Some credential was shown and none was good.
     Unknown,
     /// Whose token it is can't be asked now: too many ask.
@@ -150,7 +150,7 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// Finds out who asks.
-pub(super) struct Authenticator {
+pub(in crate::server) struct Authenticator {
     pub trust: Arc<ArcSwapOption<Trust>>,
     pub tokens: Tokens,
 }
@@ -191,7 +191,7 @@ impl Authenticator {
 }
 
 /// A bearer token; any other credential of this header is ignored, as the reference does.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::server) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.trim().split_once(' ')?;
     let token = token.trim_start().split(' ').next().unwrap_or_default();
@@ -229,7 +229,7 @@ fn own(peer: &Peer) -> Option<User> {
     })
 }
 
-pub(super) fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
+pub(in crate::server) fn forwarded(trust: &Trust, headers: &HeaderMap) -> Option<User> {
     let all = |names: &[String]| -> Vec<String> {
         let values = names.iter().flat_map(|n| headers.get_all(n.as_str()));
         let texts = values.filter_map(text);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::failure::{Cause, Details, Failure};
+use crate::server::answer::failure::{Cause, Details, Failure};
 
 const GROUP: &str = "meta.k8s.io";
 const KIND: &str = "ListOptions";
@@ -35,13 +35,13 @@ pub fn all(query: &str, name: &str) -> Vec<String> {
 }
 
 /// Whether `watch` asks for a watch, as Kubernetes reads a boolean.
-pub(super) fn watches(query: &str) -> bool {
+pub(in crate::server) fn watches(query: &str) -> bool {
     first(query, "watch").is_some_and(|w| *w != *"0" && !w.eq_ignore_ascii_case("false"))
 }
 
 impl<'a> Query<'a> {
     /// Reads and validates; unknown parameters are nobody's business.
-    pub(super) fn parse(query: &'a str) -> Result<Self, Failure> {
+    pub(in crate::server) fn parse(query: &'a str) -> Result<Self, Failure> {
         if query.is_empty() {
             return Ok(Self::default());
         }

@@ -7,17 +7,17 @@ use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use kube::{Api, Client};
 use moka::future::Cache;
 
-use super::{
+use crate::server::{
     guest::Standing,
-    reviews::{Digest, Gate, Unanswered, reviewed},
-    user::User,
+    request::reviews::{Digest, Gate, Unanswered, reviewed},
+    request::user::User,
 };
 
 const REMEMBERED: Duration = Duration::from_secs(10);
 const MOST: u64 = 4096;
 
 /// Asks the API server and remembers.
-pub(super) struct Tokens {
+pub(in crate::server) struct Tokens {
     reviews: Api<TokenReview>,
     known: Cache<[u8; 32], Option<Arc<User>>>,
     gate: Arc<Gate>,
