@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use lagscale::{
     certificates::Kept,
     cli::Properties,
-    kafka::{Topics, fuzz::scram as exchange, oauth::is_token},
+    kafka::{Topics, inputs::scram as exchange, oauth::is_token},
     scaling::{Formula, remembered_partitions},
     server::{
         fuzz,
