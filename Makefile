@@ -81,7 +81,7 @@ deny:
 sbom:
 	@$(CARGO) cyclonedx --version > /dev/null 2>&1 || $(CARGO) install --locked cargo-cyclonedx
 	$(CARGO) cyclonedx --format json --target $(TARGET) --override-filename lagscale.cdx
-	@mkdir -p target/sbom && mv lagscale.cdx.json target/sbom/ && rm -f tests/bed/lagscale.cdx.json
+	@mkdir -p target/sbom && mv lagscale.cdx.json target/sbom/ && rm -f tests/*/lagscale.cdx.json
 
 # An input of 64 KiB may cost twenty times its size, as tests/answers has it; the limits are not far above that.
 fuzz:

@@ -11,8 +11,6 @@
 mod case;
 #[path = "poll/fake.rs"]
 mod fake;
-#[path = "../tests/fake_kafka/mod.rs"]
-mod fake_kafka;
 #[path = "poll/real.rs"]
 mod real;
 

@@ -1,12 +1,13 @@
 //! The fake cluster as a process: its ports on the first line, then a report for each line it is sent.
 
+use fake_kafka::FakeKafka;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::{fake_kafka::FakeKafka, itself};
+use crate::itself;
 
 pub const BROKERS: i32 = 12;
 pub const PARTITIONS: i32 = 10;

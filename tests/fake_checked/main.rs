@@ -6,9 +6,6 @@
     reason = "test code without #[test]"
 )]
 
-#[path = "../fake_kafka/mod.rs"]
-mod fake_kafka;
-
 use std::{
     collections::BTreeSet,
     process::{Command, Stdio},

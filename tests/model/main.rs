@@ -10,10 +10,6 @@
     reason = "test code without #[test]"
 )]
 
-#[path = "../bench/mod.rs"]
-mod bench;
-#[path = "../fake_kafka/mod.rs"]
-mod fake_kafka;
 mod life;
 mod truth;
 mod watched;

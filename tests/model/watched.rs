@@ -1,5 +1,6 @@
 //! One life as the test watches it: the object that reads it, what the oracle knows, and what a reading has to be.
 
+use fixture::Bench;
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc, time::Instant};
 
 use lagscale::{
@@ -10,7 +11,6 @@ use lagscale::{
 use serde_json::json;
 
 use crate::{
-    bench::Bench,
     life::{Life, Mode},
     truth::Truth,
     world::{BROKERS, EVERY, PATIENCE},

@@ -1,6 +1,10 @@
 //! Many lives side by side on one fake cluster, read over sockets by the poll task that production runs, and evaluated as the
 //! engine does it. After each thing that happens the readings are held against the oracle, tick by tick.
 
+use fake_kafka::{
+    FakeKafka,
+    state::{Former, Group, Partition, State, Topic},
+};
 use std::{
     collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
@@ -14,14 +18,7 @@ use lagscale::{
 };
 use tokio::sync::mpsc;
 
-use crate::{
-    fake_kafka::{
-        FakeKafka,
-        state::{Former, Group, Partition, State, Topic},
-    },
-    life::Life,
-    watched::Watched,
-};
+use crate::{life::Life, watched::Watched};
 
 pub const BROKERS: i32 = 3;
 pub const EVERY: Duration = Duration::from_millis(60);

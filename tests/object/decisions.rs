@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::bench::{Bench, live, ready};
+use fixture::{Bench, live, ready};
 use lagscale::{
     scaling::{Activity, Move, next_move},
     snapshot::{Slot, Trouble},

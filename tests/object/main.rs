@@ -5,8 +5,6 @@
     reason = "test code without #[test]"
 )]
 
-#[path = "../bench/mod.rs"]
-mod bench;
 mod decisions;
 mod hpa;
 mod outside;

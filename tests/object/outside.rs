@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use crate::bench::Bench;
+use fixture::Bench;
 use lagscale::{
     resources::ScaledObject,
     scaling::{Activity, Plan, wanted},

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::bench::{Bench, live, ready};
+use fixture::{Bench, live, ready};
 use lagscale::{
     kafka::topics::{TopicPattern, Topics},
     lag::{Reading, Track},

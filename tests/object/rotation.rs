@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::bench::{Bench, ready};
+use fixture::{Bench, ready};
 use lagscale::{
     kafka::{
         Security,

@@ -6,7 +6,7 @@ use lagscale::{
 };
 use serde_json::json;
 
-use crate::bench::Bench;
+use fixture::Bench;
 
 /// A cron trigger that is open, or closed, at any time but the turn of a year's quarter.
 fn cron(open: bool, desired: &str) -> PlannedTrigger {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::bench::{Bench, ready};
+use fixture::{Bench, ready};
 use lagscale::{
     lag::{Reading, Track},
     resources::ScaledObjectStatus,

@@ -1,5 +1,10 @@
 //! Groups that are asked for all topics: what the coordinator leaves out, and what it means that a topic is left out.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    profile::EVENT_HUBS,
+    state::AllTopics::{self, Empty, HangUp, Unsupported},
+};
 use std::time::Duration;
 
 use kafka_protocol::{
@@ -8,14 +13,7 @@ use kafka_protocol::{
 };
 use lagscale::snapshot::Snapshot;
 
-use crate::{
-    bench::{ALL, Bench, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        profile::EVENT_HUBS,
-        state::AllTopics::{self, Empty, HangUp, Unsupported},
-    },
-};
+use crate::bench::{ALL, Bench, slot};
 
 /// Namespaces of Event Hubs are reported to hang up, to list nothing, or to refuse. None of it is a lag of 0.
 ///

@@ -19,7 +19,7 @@ use lagscale::{
 };
 use tokio::sync::mpsc;
 
-use crate::fake_kafka::{
+use fake_kafka::{
     FakeKafka,
     fault::{Fault, What},
     state::Asked,

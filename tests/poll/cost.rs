@@ -1,8 +1,9 @@
 //! What a tick costs: requests, partitions in them, connections. Counted, not timed.
 
+use fake_kafka::state::Asked;
 use kafka_protocol::messages::ApiKey;
 
-use crate::{bench::Bench, fake_kafka::state::Asked};
+use crate::bench::Bench;
 
 fn of(asked: &[Asked], api: ApiKey, broker: i32) -> usize {
     let these = asked.iter().filter(|a| a.api == api && a.broker == broker);

@@ -1,19 +1,17 @@
 //! One group, broker, coordinator or credential in trouble delays no other: the log shows that the others' ticks went on
 //! while its question was out.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    state::Asked,
+};
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey::{
     self, Fetch, FindCoordinator, ListOffsets, Metadata, OffsetFetch,
 };
 
-use crate::{
-    bench::{Bench, EVERY, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        state::Asked,
-    },
-};
+use crate::bench::{Bench, EVERY, slot};
 
 /// How many ends of `topic` were asked for before any answer to the first request of `api` at `broker`, or before that was
 /// asked a second time.

@@ -1,5 +1,6 @@
 //! Answers that are attacks: what they claim is bounded before anything is dialled or kept for it.
 
+use fake_kafka::fault::{Fault, What};
 use std::collections::BTreeSet;
 
 use kafka_protocol::messages::ApiKey::{self, Metadata};
@@ -11,10 +12,7 @@ use lagscale::{
 };
 use tokio::sync::mpsc;
 
-use crate::{
-    bench::{Bench, EVERY, PATIENCE, slot},
-    fake_kafka::fault::{Fault, What},
-};
+use crate::bench::{Bench, EVERY, PATIENCE, slot};
 
 #[tokio::test]
 async fn an_answer_about_topics_that_is_too_large_is_asked_for_in_smaller_parts() {

@@ -1,17 +1,15 @@
 //! Error codes, each on its own level: what is asked again because of one, and what is left alone.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    state::Asked,
+};
 use kafka_protocol::{
     ResponseError,
     messages::ApiKey::{self, FindCoordinator, ListOffsets, Metadata, OffsetFetch},
 };
 
-use crate::{
-    bench::{ALL, Bench, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        state::Asked,
-    },
-};
+use crate::bench::{ALL, Bench, slot};
 
 /// Two groups on two topics, both read.
 async fn two() -> Bench {

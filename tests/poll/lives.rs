@@ -1,5 +1,9 @@
 //! What becomes of what is known when logs, partitions, leaders and groups come and go.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    state::{Asked, Former},
+};
 use std::time::Duration;
 
 use kafka_protocol::{
@@ -8,13 +12,7 @@ use kafka_protocol::{
 };
 use lagscale::snapshot::Snapshot;
 
-use crate::{
-    bench::{Bench, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        state::{Asked, Former},
-    },
-};
+use crate::bench::{Bench, slot};
 
 /// The last good pair stands "for two ticks and a metadata refresh".
 #[tokio::test]

@@ -8,8 +8,6 @@
 mod all_topics;
 mod bench;
 mod cost;
-#[path = "../fake_kafka/mod.rs"]
-mod fake_kafka;
 mod faults;
 mod hostile;
 mod levels;

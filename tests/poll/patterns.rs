@@ -1,17 +1,15 @@
 //! Topics of a pattern that leave the list of the cluster: for once, for good, or because they may not be described any more.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    state::Asked,
+};
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey::Metadata;
 use lagscale::snapshot::Snapshot;
 
-use crate::{
-    bench::{Bench, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        state::Asked,
-    },
-};
+use crate::bench::{Bench, slot};
 
 /// Two topics of a pattern, one of them with a backlog.
 async fn by_pattern() -> Bench {

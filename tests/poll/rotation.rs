@@ -1,5 +1,9 @@
 //! A credential's value is replaced: its connections serve on until they end, and what it knew is not forgotten.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    state::Asked,
+};
 use std::{collections::HashMap, time::Duration};
 
 use kafka_protocol::messages::ApiKey::ListOffsets;
@@ -9,13 +13,7 @@ use lagscale::{
     snapshot::{GroupDemand, Snapshot, Trouble},
 };
 
-use crate::{
-    bench::{Bench, EVERY, PATIENCE, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        state::Asked,
-    },
-};
+use crate::bench::{Bench, EVERY, PATIENCE, slot};
 
 /// A cluster of two brokers that wants a login; `g` has read 4 of 10 in `t`, which broker 1 leads.
 async fn logged_in() -> Bench {

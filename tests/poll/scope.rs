@@ -1,5 +1,9 @@
 //! Which topics and which records are read: patterns, remembered names, and what an open transaction holds back.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    profile::{KAFKA_2_1, Profile},
+};
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
@@ -9,13 +13,7 @@ use lagscale::{
     snapshot::{GroupDemand, Listed, Snapshot},
 };
 
-use crate::{
-    bench::{ALL, Bench, EVERY, slot},
-    fake_kafka::{
-        fault::{Fault, What},
-        profile::{KAFKA_2_1, Profile},
-    },
-};
+use crate::bench::{ALL, Bench, EVERY, slot};
 
 fn known(snapshot: &Snapshot) -> Vec<&str> {
     let mut names: Vec<&str> = snapshot.groups["g"].topics.keys().map(|t| &**t).collect();

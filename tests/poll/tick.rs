@@ -1,13 +1,11 @@
 //! What a tick asks, and what is known after it.
 
+use fake_kafka::fault::{Fault, What};
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
 
-use crate::{
-    bench::{ALL, Bench, slot},
-    fake_kafka::fault::{Fault, What},
-};
+use crate::bench::{ALL, Bench, slot};
 
 #[tokio::test]
 async fn commits_are_asked_before_ends_in_every_tick() {

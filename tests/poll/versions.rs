@@ -1,21 +1,18 @@
 //! What is spoken with each kind of broker: one golden test each. A broker of the fake closes a connection that asks in a
 //! version it does not speak, and the bench fails.
 
+use fake_kafka::{
+    fault::{Fault, What},
+    profile::{
+        EVENT_HUBS, KAFKA_2_1, KAFKA_2_8, KAFKA_3_9, KAFKA_4, Profile, REDPANDA_2024, REDPANDA_2025,
+    },
+    state::Asked,
+};
 use std::{collections::BTreeSet, time::Duration};
 
 use kafka_protocol::messages::ApiKey::{self, FindCoordinator, ListOffsets, Metadata, OffsetFetch};
 
-use crate::{
-    bench::Bench,
-    fake_kafka::{
-        fault::{Fault, What},
-        profile::{
-            EVENT_HUBS, KAFKA_2_1, KAFKA_2_8, KAFKA_3_9, KAFKA_4, Profile, REDPANDA_2024,
-            REDPANDA_2025,
-        },
-        state::Asked,
-    },
-};
+use crate::bench::Bench;
 
 /// Reads three groups on two brokers and says which versions that took, and how many groups the largest request about
 /// commits and about coordinators had.

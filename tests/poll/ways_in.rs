@@ -1,14 +1,12 @@
 //! Ways to a broker: bootstrap addresses, names, logins and how long they last.
 
+use fake_kafka::{FakeKafka, state::Asked};
 use std::{net::TcpListener, time::Duration};
 
 use kafka_protocol::messages::ApiKey::{ListOffsets, OffsetFetch};
 use lagscale::{kafka::Address, snapshot::Trouble};
 
-use crate::{
-    bench::{Bench, PATIENCE, slot},
-    fake_kafka::{FakeKafka, state::Asked},
-};
+use crate::bench::{Bench, PATIENCE, slot};
 
 /// A port of this machine where nobody listens.
 fn dead() -> Address {

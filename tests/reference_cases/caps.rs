@@ -1,11 +1,12 @@
 //! Rows about what is served for a lag, and what a stock HPA makes of it.
 
+use fixture::Bench;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lagscale::scaling::even;
 use serde_json::json;
 
-use crate::{Outcome, Row, bench::Bench};
+use crate::{Outcome, Row};
 
 pub fn next_factor(row: &Row) -> Outcome {
     let number = |key: &str| row[key].as_i64().unwrap();

@@ -1,5 +1,6 @@
 //! Rows about the steps that are not the HPA's, and what is said of them.
 
+use fixture::{Bench, live};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,11 +11,7 @@ use lagscale::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    Outcome, Row,
-    bench::{Bench, live},
-    caps::read_lags,
-};
+use crate::{Outcome, Row, caps::read_lags};
 
 pub fn executor(row: &Row) -> Outcome {
     let mut bench = object(row);

@@ -1,8 +1,9 @@
 //! Rows about what is served while nothing can be read.
 
+use fixture::Bench;
 use serde_json::json;
 
-use crate::{Outcome, Row, bench::Bench};
+use crate::{Outcome, Row};
 
 /// An object of a row, with the failures its status tells.
 fn object(row: &Row) -> Bench {

@@ -1,12 +1,10 @@
 //! Rows in prose about the HPA of an object; on the bed tests/e2e/objects.rs shows the same with a real one.
 
+use fixture::{Bench, ready};
 use lagscale::scaling::{Pause, Plan, difference, hpa_name, wanted};
 use serde_json::{Value, json};
 
-use crate::{
-    Outcome, Row,
-    bench::{Bench, ready},
-};
+use crate::{Outcome, Row};
 
 /// Whether there is code for a row.
 pub fn is_bound(row: &Row) -> bool {

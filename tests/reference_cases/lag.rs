@@ -1,5 +1,6 @@
 //! Rows about what one partition counts for.
 
+use fixture::Bench;
 use std::time::Duration;
 
 use lagscale::{
@@ -8,7 +9,7 @@ use lagscale::{
 };
 use serde_json::{Value, json};
 
-use crate::{Outcome, Row, bench::Bench};
+use crate::{Outcome, Row};
 
 pub fn partition_lag(row: &Row) -> Outcome {
     counts(row, row["expect"].get(0).and_then(Value::as_i64).unwrap())

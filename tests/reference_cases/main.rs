@@ -7,8 +7,6 @@
     reason = "test code without #[test]"
 )]
 
-#[path = "../bench/mod.rs"]
-mod bench;
 mod caps;
 mod config;
 mod departures;

@@ -1,12 +1,13 @@
 //! Rows about an object's bounds, its pauses and its checks.
 
+use fixture::Bench;
 use lagscale::{
     resources::ScaledObject,
     scaling::{Plan, checks, wanted as hpa},
 };
 use serde_json::json;
 
-use crate::{Outcome, Row, bench::Bench};
+use crate::{Outcome, Row};
 
 /// A ScaledObject's bounds as a plan sees them.
 fn bounded(row: &Row) -> Bench {

@@ -1,16 +1,13 @@
 //! Rows in prose about what one bad answer does to a trigger: what is served then, and what is said. The answers themselves
 //! are tests/poll.rs's, which asks a cluster that misbehaves.
 
+use fixture::{Bench, ready};
 use std::sync::Arc;
 
 use lagscale::snapshot::{GroupSnapshot, Trouble};
 use serde_json::json;
 
-use crate::{
-    Outcome, Row,
-    bench::{Bench, ready},
-    departures::Departure,
-};
+use crate::{Outcome, Row, departures::Departure};
 
 type Code = fn() -> Outcome;
 

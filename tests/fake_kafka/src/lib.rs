@@ -1,6 +1,13 @@
 //! Enough of a Kafka cluster to be asked for lag, to misbehave on command, and to say afterwards what it was asked. It is
 //! checked by Kafka's own client (tests/fake_checked).
-#![allow(dead_code, reason = "each of its users takes a part")]
+// Test code: what does not hold is a failed test, said by the panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate
+)]
 
 mod answers;
 mod commits;

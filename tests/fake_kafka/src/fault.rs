@@ -76,6 +76,7 @@ impl Fault {
         }
     }
 
+    #[must_use]
     pub fn once(self) -> Self {
         Self {
             times: Some(1),
