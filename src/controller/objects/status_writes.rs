@@ -80,18 +80,20 @@ impl StatusWrites {
     ) -> bool {
         self.words_due = None;
         if next == known {
+            self.turned_at = None;
             return false;
         }
         let wordless = wordless(next) == wordless(known);
         let turned = says(next) != says(known);
         self.turned_at = turned.then(|| self.turned_at.unwrap_or(now));
-        let stays = self
-            .turned_at
-            .is_some_and(|at| now.saturating_duration_since(at) >= WORDS);
-        let words_due = self.words_are_due_at(since);
-        if wordless && !stays && now < words_due {
-            let stays_at = self.turned_at.map(|at| at + WORDS);
-            self.words_due = stays_at.into_iter().chain([words_due]).min();
+        let stays_at = self.turned_at.map(|at| at + WORDS);
+        let stays = stays_at.is_some_and(|at| at <= now);
+        // That the HPA goes to and fro is no news; what else changed is, in its time.
+        let alone = turned && without_hpa(next) == without_hpa(known);
+        let words_due = (!alone).then(|| self.words_are_due_at(since));
+        let due = stays_at.into_iter().chain(words_due).min();
+        if wordless && due.is_some_and(|due| now < due) {
+            self.words_due = due;
             return false;
         }
         self.words = match self.words {
@@ -99,6 +101,7 @@ impl StatusWrites {
             words if stays => words,
             words => words.saturating_add(1),
         };
+        self.turned_at = None;
         self.written = Some((next.clone(), now));
         true
     }
@@ -140,10 +143,16 @@ fn says(status: &ScaledObjectStatus) -> Option<&str> {
     said.map(|c| c.status.as_str())
 }
 
-/// Without the words of conditions, and without what an HPA says of itself.
-fn wordless(status: &ScaledObjectStatus) -> ScaledObjectStatus {
+/// Without what an HPA says of itself.
+fn without_hpa(status: &ScaledObjectStatus) -> ScaledObjectStatus {
     let mut status = status.clone();
     status.conditions.retain(|c| c.kind != "HPAActive");
+    status
+}
+
+/// Without that, and without the words of conditions.
+fn wordless(status: &ScaledObjectStatus) -> ScaledObjectStatus {
+    let mut status = without_hpa(status);
     for condition in &mut status.conditions {
         condition.message.clear();
     }
@@ -222,10 +231,9 @@ mod tests {
         assert!(!writes.write((&yes, &no), begin, at(1)));
         assert!(!writes.write((&yes, &yes), begin, at(2)));
         assert!(!writes.write((&yes, &no), begin, at(9)));
-        assert!(
-            writes.write((&yes, &no), begin, at(11)),
-            "since the first second"
-        );
+        assert!(!writes.write((&yes, &no), begin, at(18)));
+        assert!(writes.write((&yes, &no), begin, at(19)));
+        assert!(!writes.write((&no, &yes), begin, at(40)), "another turn");
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub struct State {
     pub kill: Option<(usize, Delivery)>,
     /// The process is dead: nothing it says is heard.
     pub dead: bool,
-    /// Reads of workloads.
-    pub looks: usize,
+    /// Fields of a status that the CRD does not keep.
+    pub prunes: Vec<&'static str>,
 }
 
 #[derive(Clone, Default)]
@@ -160,7 +160,6 @@ impl State {
 
     fn read(&mut self, kind: &str, name: &str, subresource: &str) -> (u16, Value) {
         if subresource == "/scale" {
-            self.looks += 1;
             return match self.workloads.get(name) {
                 Some(replicas) => (200, scale(name, *replicas)),
                 None => failure(404, "no such workload"),
@@ -199,7 +198,14 @@ impl State {
                         self.delete(kind, name);
                         return (200, json!({"kind": "Status", "status": "Success"}));
                     }
-                    _ => self.merge(kind, name, &body),
+                    _ => {
+                        let mut body = body;
+                        let status = body.get_mut("status").and_then(Value::as_object_mut);
+                        if let Some(status) = status {
+                            status.retain(|field, _| !self.prunes.contains(&field.as_str()));
+                        }
+                        self.merge(kind, name, &body);
+                    }
                 }
             }
         }

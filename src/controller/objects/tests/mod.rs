@@ -8,4 +8,5 @@ mod lag_metrics;
 mod lives;
 mod sleep;
 mod stage;
+mod status;
 mod takeover;

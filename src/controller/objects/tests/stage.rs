@@ -275,7 +275,7 @@ impl Stage {
                     committed: Some(*committed),
                     end: *end,
                     start: Some(0),
-                    topic_id: None,
+                    topic_id: Some([7; 16]),
                     stable: None,
                     leader_epoch: None,
                     at: self.now,
@@ -589,12 +589,23 @@ impl Stage {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.objects.are_ready(World {
+        self.objects.are_ready(self.world())
+    }
+
+    /// The explanation of a ScaledObject as JSON.
+    pub fn explain(&self, name: &str) -> Option<String> {
+        let key = ObjectKey::scaled_object("shop", name);
+        let explanation = self.objects.explain(&key, self.world())?;
+        Some(serde_json::to_string(&explanation).unwrap())
+    }
+
+    fn world(&self) -> World<'_> {
+        World {
             stores: &self.stores,
             contents: &self.held,
             leads: self.leads,
             now: self.now,
-        })
+        }
     }
 
     /// Evaluations of ScaledObjects so far.
