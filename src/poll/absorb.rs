@@ -1,14 +1,12 @@
 //! Answers and the changes they bring. Every code is looked at on its own level; what an answer leaves out is unknown, never zero.
 
-use crate::snapshot::{ClusterKey, Trouble};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 
 use super::{
-    backoff::jittered,
     cluster::Cluster,
-    known::{Held, Stage},
+    known::Held,
     limits::MOST_BROKERS,
     words::{NAME_A_TOPIC, group_trouble},
 };
@@ -19,17 +17,14 @@ use crate::{
         requests::{CommitsOf, Coordinators, Fetched},
     },
     lag::Moment,
+    snapshot::{ClusterKey, Trouble},
 };
 
 impl Cluster {
     pub(super) fn absorb(&mut self, done: Done) {
         let patience = self.timing.patience;
         let way_in = done.lane == LaneId::Seed;
-        let node = match done.lane {
-            LaneId::Seed => self.seed.as_mut(),
-            LaneId::Node(id) => self.nodes.get_mut(&id),
-        };
-        let Some(node) = node else {
+        let Some(node) = self.brokers.of_lane(done.lane) else {
             return;
         };
         let Some(question) = node.finish(&done, patience) else {
@@ -45,10 +40,7 @@ impl Cluster {
             node.batches.push_front(done.left);
         }
         let followed = trouble.is_none();
-        let every = || {
-            let demands = self.groups.values().map(|g| g.demand.every);
-            demands.min().unwrap_or(patience)
-        };
+        let every = || self.groups.every().unwrap_or(patience);
         // A Fetch that failed does not even say that the broker is well again.
         if !matches!((&done.ask, &done.result), (Ask::Tails { .. }, Err(_))) {
             let retries = self.timing.retries;
@@ -70,24 +62,24 @@ impl Cluster {
                 self.take_layout(&asked, layout);
             }
             (Ask::Layout(asked), Err(error)) if large => {
-                self.ask_less(asked, &Trouble::from(&error));
+                self.topics.ask_less(asked, &Trouble::from(&error));
             }
-            (Ask::Layout(asked), _) => self.describe.extend(asked),
+            (Ask::Layout(asked), _) => self.topics.describe.extend(asked),
             (Ask::Listing(patterns), Ok(Answer::Layout(layout))) if followed => {
                 self.take_list(&patterns, layout);
             }
             (Ask::Listing(_), Err(error)) => {
-                self.dirty();
-                self.listing.fail(Trouble::from(&error), !followed);
+                self.topics.changed = true;
+                self.topics.listing.fail(Trouble::from(&error), !followed);
             }
-            (Ask::Listing(_), Ok(_)) => self.listing.renew(),
+            (Ask::Listing(_), Ok(_)) => self.topics.listing.renew(),
             (Ask::Coordinators(asked), Ok(Answer::Coordinators(found))) => {
                 self.take_coordinators(&asked, &found);
             }
             (Ask::Coordinators(asked), Err(error)) => {
                 let trouble = Trouble::from(&error);
                 for name in &asked {
-                    self.trouble_group(name, &trouble);
+                    self.groups.trouble(name, &trouble);
                 }
             }
             (Ask::Commits(asked), Ok(Answer::Commits(commits))) => {
@@ -133,14 +125,14 @@ impl Cluster {
             if large && let Some(group) = self.groups.get_mut(&of.group) {
                 group.alone = true;
             }
-            self.lose_coordinator(&of.group);
-            self.trouble_group(&of.group, trouble);
+            self.groups.lose_coordinator(&of.group);
+            self.groups.trouble(&of.group, trouble);
         }
     }
 
     /// What waits for a broker that is in trouble shares it: each further question would cost another dial, or its patience.
     fn fail_rest(&mut self, id: i32, trouble: &Trouble) {
-        let Some(node) = self.nodes.get_mut(&id) else {
+        let Some(node) = self.brokers.nodes.get_mut(&id) else {
             return;
         };
         let due = node.take_commits();
@@ -151,51 +143,23 @@ impl Cluster {
         }
     }
 
-    /// The shortest interval that somebody asks for.
-    pub(super) fn every(&self) -> std::time::Duration {
-        let each = self.groups.values().map(|g| g.demand.every);
-        each.min().unwrap_or(self.timing.layout_every)
-    }
-
     /// How the way in is. A cluster that refuses us is left alone as a whole, less and less often asked.
     pub(super) fn way_in(&mut self, trouble: Option<Trouble>) {
-        if self.trouble != trouble {
-            self.dirty();
-        }
+        self.groups.changed |= self.trouble != trouble;
         self.trouble = trouble;
         if self.trouble.is_some() {
-            self.give_up_waiting();
+            self.groups.give_up_waiting();
         }
         let Some(trouble) = &self.trouble else {
             return;
         };
-        let rest = self.seed.as_ref().and_then(|s| s.rest.as_ref());
+        let rest = self.brokers.seed.as_ref().and_then(|s| s.rest.as_ref());
         if let (true, Some((until, _))) = (trouble.configuration, rest) {
             // Those whose coordinator is known are asked there, as long as its connection serves.
-            let lost = self.groups.values_mut();
+            let lost = self.groups.known.values_mut();
             for group in lost.filter(|g| g.coordinator.is_none()) {
                 group.due = group.due.max(*until);
             }
-        }
-    }
-
-    /// While the way in is troubled, that is all there is to know of the groups that wait for it.
-    pub(super) fn give_up_waiting(&mut self) {
-        let mut changed = false;
-        for name in &self.waiting {
-            if let Some(group) = self.groups.get_mut(name) {
-                changed |= !group.snapshot.polled;
-                group.polled();
-            }
-        }
-        if changed {
-            self.dirty();
-        }
-    }
-
-    pub(super) fn lose_coordinator(&mut self, name: &Arc<str>) {
-        if let Some(group) = self.groups.get_mut(name) {
-            group.coordinator = None;
         }
     }
 
@@ -203,11 +167,7 @@ impl Cluster {
         for name in asked {
             let trouble = match found.get(name) {
                 Some(Ok((node, address))) => {
-                    // Where Metadata lists it, that is where it is.
-                    if self.brokers.len() < MOST_BROKERS {
-                        let known = self.brokers.entry(*node);
-                        known.or_insert_with(|| address.clone());
-                    }
+                    self.brokers.learn(*node, address);
                     if let Some(group) = self.groups.get_mut(name) {
                         group.coordinator = Some(*node);
                     }
@@ -218,12 +178,12 @@ impl Cluster {
                     "group {name}: the broker left it out of its answer"
                 )),
             };
-            self.trouble_group(name, &trouble);
+            self.groups.trouble(name, &trouble);
         }
     }
 
     fn take_commits(&mut self, asked: Vec<CommitsOf>, mut found: Fetched, read: Moment) {
-        self.dirty();
+        self.groups.changed = true;
         for of in asked {
             let CommitsOf {
                 group, partitions, ..
@@ -232,7 +192,7 @@ impl Cluster {
                 (found.hidden.remove(&group), self.groups.get_mut(&group))
             {
                 known.hidden = topics.first().cloned();
-                self.describe.extend(known.hidden.clone());
+                self.topics.describe.extend(known.hidden.clone());
             }
             let trouble = match found.commits.remove(&group) {
                 Some(Ok(topics)) => {
@@ -247,7 +207,7 @@ impl Cluster {
                             | ResponseError::CoordinatorNotAvailable
                             | ResponseError::CoordinatorLoadInProgress
                     ) {
-                        self.lose_coordinator(&group);
+                        self.groups.lose_coordinator(&group);
                     }
                     group_trouble(&group, code)
                 }
@@ -255,40 +215,13 @@ impl Cluster {
                     "group {group}: its coordinator left it out of its answer"
                 )),
             };
-            self.trouble_group(&group, &trouble);
-        }
-    }
-
-    /// A group can't be asked now. What may pass is tried again soon, twice.
-    pub(super) fn trouble_group(&mut self, name: &Arc<str>, trouble: &Trouble) {
-        let Some(group) = self.groups.get_mut(name) else {
-            return;
-        };
-        group.suffer(trouble.clone());
-        group.stage = Stage::Idle;
-        self.waiting.remove(name);
-        self.dirty();
-        if !trouble.configuration {
-            self.hurry(name);
-        }
-    }
-
-    pub(super) fn hurry(&mut self, name: &Arc<str>) {
-        let Some(group) = self.groups.get_mut(name) else {
-            return;
-        };
-        if !std::mem::replace(&mut group.hurt, true)
-            && let Some(delay) = self.timing.retries.get(group.tries as usize)
-        {
-            group.tries += 1;
-            group.due = group.due.min(Instant::now() + jittered(*delay));
-            self.next_due = self.next_due.into_iter().chain([group.due]).min();
+            self.groups.trouble(&group, &trouble);
         }
     }
 
     /// Commits whose topics have been described meanwhile.
     pub(super) fn claim_held(&mut self) {
-        for name in std::mem::take(&mut self.holding) {
+        for name in std::mem::take(&mut self.groups.holding) {
             let held = self.groups.get_mut(&name).and_then(|g| g.held.take());
             if let Some(Held {
                 commits,

@@ -1,6 +1,5 @@
 //! From a group's commits to claims: each commit goes to the leader of its partition, whose answer it then waits for.
 
-use crate::snapshot::{Slot, Trouble};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     kafka::requests::{Partitions, offset_fetch::TopicCommits},
     lag::Moment,
+    snapshot::{Slot, Trouble},
 };
 
 impl Cluster {
@@ -38,7 +38,7 @@ impl Cluster {
         if group.asks.is_none() {
             // What is asked of it changed meanwhile.
             group.due = Instant::now();
-            self.next_due = Some(group.due);
+            self.groups.next_due = Some(group.due);
         }
         let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
         if let Some(asked) = asked {
@@ -60,31 +60,11 @@ impl Cluster {
                 .iter()
                 .map(|t| self.topics.get(t).map_or(0, |t| t.ids().len()));
             let pairs = ids.map(|ids| ids.max(1)).sum();
-            if !self.count_pairs(name, pairs) {
+            if !self.groups.count_pairs(name, pairs) {
                 return;
             }
         }
         self.claim(name, wanted, commits, read);
-    }
-
-    /// How many partitions a group is read in; `false`, with the reason told, if that is more than are read of a cluster.
-    pub(super) fn count_pairs(&mut self, name: &Arc<str>, pairs: usize) -> bool {
-        let Some(group) = self.groups.get_mut(name) else {
-            return false;
-        };
-        let others = self.pairs.count() - group.pairs;
-        let fits = self.pairs.keep(others + pairs);
-        group.pairs = if fits { pairs } else { 0 };
-        if !fits {
-            self.pairs.keep(others);
-            let most = self.pairs.most();
-            group.change().topics.clear();
-            let text = format!(
-                "group {name}: its {pairs} partitions and the {others} of the cluster's other groups are more than may be read: {most} for a namespace, twice as many in all"
-            );
-            self.trouble_group(name, &Trouble::passing(text));
-        }
-        fits
     }
 
     /// Sends each commit in `wanted` to the leader of its partition.
@@ -124,7 +104,7 @@ impl Cluster {
                 }
                 begun.push(topic_name.clone());
                 if known.is_none() {
-                    self.describe.insert(topic_name.clone());
+                    self.topics.describe.insert(topic_name.clone());
                 }
                 let text = || format!("topic {topic_name}: it has not been described yet");
                 let why = known.unwrap_or_else(|| Trouble::passing(text()));
@@ -169,6 +149,7 @@ impl Cluster {
             let topic = self.topics.get(&name);
             follow(snapshot.topics.entry(name).or_default(), topic);
         }
+        let is_held = undescribed.is_some();
         if let Some(trouble) = undescribed {
             group.change().trouble = Some(trouble);
             group.held = Some(Held {
@@ -176,15 +157,18 @@ impl Cluster {
                 topics: held,
                 read,
             });
-            self.holding.insert(name.clone());
         } else if group.snapshot.trouble != hidden {
             group.change().trouble = hidden;
         }
         if claims.is_empty() {
             group.polled();
         }
+        if is_held {
+            self.groups.holding.insert(name.clone());
+        }
         for (claim, trouble) in troubles {
-            self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+            self.groups
+                .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
         }
         self.distribute(claims);
     }
@@ -202,10 +186,11 @@ impl Cluster {
                 self.trouble_claims(vec![claim], &trouble);
                 continue;
             };
-            match self.node(leader, now) {
+            match self.brokers.node(leader, now) {
                 Ok(node) => {
                     node.gathered.push(claim);
-                    self.gathering.get_or_insert(now + self.timing.patience);
+                    let until = now + self.timing.patience;
+                    self.brokers.gathering.get_or_insert(until);
                 }
                 Err(trouble) => self.trouble_claims(vec![claim], &trouble),
             }

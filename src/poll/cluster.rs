@@ -1,9 +1,7 @@
 //! The one owner of everything known of one cluster. It never waits for a broker: whatever comes in, an answer, a due
 //! time, a new demand, is taken up, and then every lane that is free gets its next question (tick.rs).
 
-use crate::snapshot::{ClusterDemand, ClusterKey, Snapshot, Trouble};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,17 +12,15 @@ use tokio::{
 };
 
 use super::{
-    known::{Group, Topic},
-    limits::TOPICS,
-    listing::Listing,
-    node::Node,
+    brokers::{Brokers, Dialling},
+    groups::Groups,
+    publisher::Publisher,
+    timing::Timing,
+    topics::Topics,
 };
-use crate::kafka::{
-    Address,
-    budget::{Budget, Pairs},
-    connection::Deadlines,
-    lane::{Credential, Lane},
-    question::{Done, LaneId},
+use crate::{
+    kafka::{budget::Budget, lane::Credential, question::Done},
+    snapshot::{ClusterDemand, ClusterKey, Snapshot, Trouble},
 };
 
 /// Askers that come in a burst are asked for together.
@@ -33,80 +29,22 @@ const BURST: Duration = Duration::from_millis(20);
 /// An answer that is out for so many patiences is said to be missing.
 pub(super) const LATE: u32 = 4;
 
-/// How long things may take and how often they are done.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// Hard limits of a dial and a call.
-    pub deadlines: Deadlines,
-    /// How long prompt brokers are waited for before the others go on without them. One that took longer is not waited for
-    /// again until it is prompt.
-    pub patience: Duration,
-    /// Age at which metadata is asked for again though nothing seems wrong: new partitions show up within it.
-    pub layout_every: Duration,
-    /// Age at which log start offsets are asked for again.
-    pub starts_every: Duration,
-    /// First and second try after a trouble that may pass, such as a moved leader; then the usual interval.
-    pub retries: [Duration; 2],
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            deadlines: Deadlines::default(),
-            patience: Duration::from_millis(250),
-            layout_every: Duration::from_secs(30),
-            starts_every: Duration::from_secs(30),
-            retries: [Duration::from_millis(300), Duration::from_secs(1)],
-        }
-    }
-}
-
-/// The state behind one poll task.
+/// The state behind one poll task: each part owns its own, and `tick` alone sees all of them.
 pub(super) struct Cluster {
     pub(super) key: ClusterKey,
     pub(super) timing: Timing,
     demand: watch::Receiver<ClusterDemand>,
     pub(super) demand_due: Option<Instant>,
-    pub(super) snapshots: mpsc::UnboundedSender<(ClusterKey, Arc<Snapshot>)>,
-    /// The last one that was sent.
-    pub(super) published: Option<Arc<Snapshot>>,
     credential: Credential,
-    done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
-    pub(super) budget: Budget,
-    /// Topics in one Metadata request: fewer once an answer was too large.
-    pub(super) most_topics: usize,
-    pub(super) number: u64,
-    /// The way in; made at the first question.
-    pub(super) seed: Option<Node>,
-    pub(super) nodes: HashMap<i32, Node>,
-    pub(super) brokers: BTreeMap<i32, Address>,
-    pub(super) topics: HashMap<Arc<str>, Topic>,
-    pub(super) groups: HashMap<Arc<str>, Group>,
-    /// Groups that are due and not asked about yet.
-    pub(super) waiting: HashSet<Arc<str>>,
-    /// Groups with commits in topics that are yet to be described.
-    pub(super) holding: HashSet<Arc<str>>,
-    pub(super) pairs: Pairs,
-    pub(super) next_due: Option<Instant>,
-    /// Topics to be described next.
-    pub(super) describe: BTreeSet<Arc<str>>,
+    done: mpsc::UnboundedReceiver<Done>,
+    pub(super) brokers: Brokers,
+    pub(super) topics: Topics,
+    pub(super) groups: Groups,
+    pub(super) publisher: Publisher,
     /// The last question at the way in was about topics: coordinators have their turn before the next one.
     pub(super) described_last: bool,
-    /// When every topic is to be described again.
-    pub(super) layout_due: Instant,
-    /// What is known of the topics that patterns take.
-    pub(super) listing: Listing,
-    /// Rises whenever the partitions of a topic are others than before.
-    pub(super) layouts: u64,
-    /// Topics with something that calls for another description, when it is due, and how many there were in a row.
-    pub(super) stale: BTreeSet<Arc<str>>,
-    pub(super) stale_due: Option<Instant>,
-    pub(super) stale_tries: usize,
-    /// Until when commits are waited for before the ends of those that are there are asked for.
-    pub(super) gathering: Option<Instant>,
+    /// Why the cluster as a whole can't be asked, if so.
     pub(super) trouble: Option<Trouble>,
-    /// Since when there is something to publish.
-    pub(super) dirty: Option<Instant>,
 }
 
 impl Cluster {
@@ -119,39 +57,29 @@ impl Cluster {
         budget: Budget,
     ) -> Self {
         let now = Instant::now();
+        let (reports, done) = mpsc::unbounded_channel();
+        let pairs = budget.pairs();
+        let dialling = Dialling {
+            key: key.clone(),
+            credential: credential.clone(),
+            deadlines: timing.deadlines,
+            budget,
+            done: reports,
+        };
         Self {
+            publisher: Publisher::new(key.clone(), snapshots),
             key,
-            timing,
             demand,
             // What was handed over with the task still has to be taken up.
             demand_due: Some(now + BURST),
-            snapshots,
-            published: None,
             credential,
-            done: mpsc::unbounded_channel(),
-            pairs: budget.pairs(),
-            budget,
-            most_topics: TOPICS,
-            number: 0,
-            seed: None,
-            nodes: HashMap::new(),
-            brokers: BTreeMap::new(),
-            topics: HashMap::new(),
-            groups: HashMap::new(),
-            waiting: HashSet::new(),
-            holding: HashSet::new(),
-            next_due: None,
-            describe: BTreeSet::new(),
+            done,
+            brokers: Brokers::new(dialling),
+            topics: Topics::new(&timing, now),
+            groups: Groups::new(pairs, timing.retries),
             described_last: false,
-            layout_due: now + timing.layout_every,
-            listing: Listing::default(),
-            layouts: 0,
-            stale: BTreeSet::new(),
-            stale_due: None,
-            stale_tries: 0,
-            gathering: None,
             trouble: None,
-            dirty: None,
+            timing,
         }
     }
 
@@ -164,14 +92,15 @@ impl Cluster {
                 self.take_demand(now);
             }
             self.advance(now);
+            self.note_changes(now);
             if self.is_to_be_published(now) && self.publish().is_err() {
                 return;
             }
             let wake = self.wake(now);
             tokio::select! {
-                Some(done) = self.done.1.recv() => {
+                Some(done) = self.done.recv() => {
                     self.absorb(done);
-                    while let Ok(done) = self.done.1.try_recv() {
+                    while let Ok(done) = self.done.try_recv() {
                         self.absorb(done);
                     }
                 }
@@ -187,97 +116,34 @@ impl Cluster {
         }
     }
 
-    /// Somebody to ask; or why nobody more is dialled.
-    pub(super) fn spawn(&self, id: LaneId) -> Result<Node, Trouble> {
-        let (credential, deadlines) = (self.credential.clone(), self.timing.deadlines);
-        let Some(place) = self.budget.lane() else {
-            return Err(Trouble::passing(format!(
-                "{}: no broker more is dialled: the objects of a namespace may use {} connections, and all together no more than the process may have",
-                self.key,
-                self.budget.most_lanes()
-            )));
-        };
-        let (budget, done) = ((self.budget.clone(), place), self.done.0.clone());
-        Ok(Node::new(Lane::spawn(
-            id, credential, deadlines, budget, done,
-        )))
-    }
-
-    /// The credential may be dialled with again: what failed without it does not wait.
+    /// The credential may be dialled with again.
     fn try_again(&mut self) {
-        if self.credential.borrow_and_update().is_none() {
-            return;
+        if self.credential.borrow_and_update().is_some() {
+            self.brokers.try_again();
+            self.groups.all_are_due(Instant::now());
         }
-        let now = Instant::now();
-        for node in self.nodes.values_mut().chain(&mut self.seed) {
-            node.settle(None, &[], || Duration::ZERO);
-        }
-        for group in self.groups.values_mut() {
-            group.due = now;
-        }
-        self.next_due = Some(now);
     }
 
-    pub(super) fn dirty(&mut self) {
-        self.dirty.get_or_insert_with(Instant::now);
+    fn note_changes(&mut self, now: Instant) {
+        let changed = [&mut self.topics.changed, &mut self.groups.changed];
+        if changed.map(std::mem::take).contains(&true) {
+            self.publisher.note(now);
+        }
     }
 
     /// Topics that somebody names and that no description was asked of are asked for at once.
     fn take_demand(&mut self, now: Instant) {
         let wanted = self.demand.borrow_and_update();
-        let mut pairs = self.pairs.count();
-        let nodes = &mut self.nodes;
-        self.groups.retain(|name, group| {
-            let stays = wanted.groups.contains_key(name);
-            if !stays {
-                pairs -= group.pairs;
-                for node in nodes.values_mut() {
-                    node.forget(name);
-                }
-            }
-            stays
-        });
-        self.pairs.keep(pairs);
-        let groups = &self.groups;
-        self.waiting.retain(|name| groups.contains_key(name));
-        self.holding.retain(|name| groups.contains_key(name));
-        for (name, demand) in &wanted.groups {
-            if !wanted.histories.contains_key(name)
-                && let Some(group) = self.groups.get_mut(name)
-            {
-                group.history = None;
-            }
-            match self.groups.get_mut(name) {
-                Some(group) if group.demand == *demand => continue,
-                Some(group) => {
-                    let known = |t: &Arc<str>| group.snapshot.topics.contains_key(t);
-                    let mut more = demand.clone();
-                    more.topics.retain(|t| !known(t));
-                    let more = !more.is_part_of(&group.demand);
-                    if demand.plain && !group.demand.plain {
-                        group.look_anew();
-                    }
-                    group.demand = demand.clone();
-                    group.due = now;
-                    group.asks = None;
-                    if more {
-                        group.change().polled = false;
-                    }
-                }
-                None => {
-                    let mut group = Group::new(demand.clone(), now);
-                    group.history = wanted.histories.get(name).cloned();
-                    self.groups.insert(name.clone(), group);
-                }
-            }
-            let topics = &self.topics;
-            let unknown = demand.topics.iter().filter(|t| !topics.contains_key(*t));
-            self.describe.extend(unknown.cloned());
-        }
+        let brokers = &mut self.brokers;
+        let named = self
+            .groups
+            .follow(&wanted, |group| brokers.forget(group), now);
+        let known = &self.topics.known;
+        let unknown = named.into_iter().filter(|t| !known.contains_key(t));
+        self.topics.describe.extend(unknown);
         let patterns = wanted.groups.values().flat_map(|d| &d.patterns);
-        self.listing.follow(&patterns.cloned().collect());
-        drop(wanted);
-        self.next_due = Some(now);
-        self.dirty();
+        self.topics.listing.follow(&patterns.cloned().collect());
+        let every = self.groups.every();
+        self.topics.retry_every = every.unwrap_or(self.timing.layout_every);
     }
 }

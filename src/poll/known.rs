@@ -1,6 +1,5 @@
 //! The state of the topics and groups that somebody asks for.
 
-use crate::snapshot::{GroupDemand, GroupSnapshot, Looked, TopicSnapshot, Trouble};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -10,6 +9,7 @@ use std::{
 use crate::{
     kafka::requests::{Partitions, TopicLayout, offset_fetch::TopicCommits},
     lag::Moment,
+    snapshot::{GroupDemand, GroupSnapshot, Looked, TopicSnapshot, Trouble},
 };
 
 /// A partition that was left out of so many answers in a row, without a code, is asked for alone.
@@ -201,6 +201,23 @@ impl Group {
     /// What is published of it: copied once a tick, when what was published before is still held by its reader.
     pub(super) fn change(&mut self) -> &mut GroupSnapshot {
         Arc::make_mut(&mut self.snapshot)
+    }
+
+    /// Goes on with another demand, at once.
+    pub(super) fn follow(&mut self, demand: &GroupDemand, now: Instant) {
+        let known = |t: &Arc<str>| self.snapshot.topics.contains_key(t);
+        let mut more = demand.clone();
+        more.topics.retain(|t| !known(t));
+        let more = !more.is_part_of(&self.demand);
+        if demand.plain && !self.demand.plain {
+            self.look_anew();
+        }
+        self.demand = demand.clone();
+        self.due = now;
+        self.asks = None;
+        if more {
+            self.change().polled = false;
+        }
     }
 
     /// Forgets which lags were looked at: with another isolation level their records are others.

@@ -1,10 +1,12 @@
 //! The topics that patterns take: the cluster's list is asked for when there is a pattern that none was asked for by, and
 //! with every further description.
 
-use crate::snapshot::{Listed, MOST_PATTERNS, Taken, Trouble};
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::kafka::topics::TopicPattern;
+use crate::{
+    kafka::topics::TopicPattern,
+    snapshot::{Listed, MOST_PATTERNS, Taken, Trouble},
+};
 
 /// What is known of them.
 #[derive(Default)]

@@ -1,6 +1,5 @@
 //! Keeps one poll task per cluster and credential that somebody asks for, and gathers their snapshots.
 
-use crate::snapshot::{ClusterDemand, ClusterKey, GroupDemand, GroupSnapshot, Snapshot};
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::{
@@ -8,8 +7,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::cluster::{Cluster, Timing};
-use crate::kafka::{Budgets, Security};
+use super::{cluster::Cluster, timing::Timing};
+use crate::{
+    kafka::{Budgets, Security},
+    snapshot::{ClusterDemand, ClusterKey, GroupDemand, GroupSnapshot, Snapshot},
+};
 
 /// Starts and ends poll tasks as the demand changes; dropping it ends them all.
 pub struct Manager {

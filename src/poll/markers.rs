@@ -1,7 +1,6 @@
 //! Small lags that do not move: transaction markers take offsets and are given to nobody, so a group that
 //! is done would never be. Each such pair of commit and end is looked at once, where the user may read the topic.
 
-use crate::snapshot::{Looked, Slot};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -17,6 +16,7 @@ use crate::{
         requests::{Tail, Tails, fetch::Positions},
     },
     lag::{Isolation, Moment},
+    snapshot::{Looked, Slot},
 };
 
 /// More than these are taken for records: each transaction leaves one marker in a partition.
@@ -80,7 +80,7 @@ impl Cluster {
             .is_some_and(|until| until > Instant::now());
         let node = topic
             .leader(id)
-            .and_then(|leader| self.nodes.get_mut(&leader));
+            .and_then(|leader| self.brokers.nodes.get_mut(&leader));
         let Some(node) = node else {
             return;
         };
@@ -102,20 +102,14 @@ impl Cluster {
     }
 
     fn mark(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32, looked: Looked) {
-        if let Some(slot) = self.known_slot(group, topic, id) {
+        if let Some(slot) = self.groups.known_slot(group, topic, id) {
             slot.looked = looked;
         }
     }
 
-    fn known_slot(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32) -> Option<&mut Slot> {
-        let group = self.groups.get_mut(group)?;
-        group.change().topics.get_mut(topic)?.get_mut(&id)
-    }
-
     /// Asks a broker that has nothing else to do.
     pub(super) fn ask_looks(&mut self, id: i32) {
-        let number = self.number + 1;
-        let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
+        let Some(node) = self.brokers.nodes.get_mut(&id) else {
             return;
         };
         let Some(isolation) = node.looks.first().map(|l| l.isolation) else {
@@ -139,13 +133,11 @@ impl Cluster {
         };
         node.looking = node.looks.extract_if(.., goes).collect();
         positions.retain(|_, ids| !ids.is_empty());
-        let candidates = [address.clone()].into();
         let ask = Ask::Tails {
             isolation,
             positions,
         };
-        node.put(number, candidates, ask, Vec::new());
-        self.number = number;
+        self.brokers.ask(id, ask, Vec::new());
     }
 
     /// What is there, for everything that was looked at.
@@ -173,7 +165,7 @@ impl Cluster {
     }
 
     fn leave_alone(&mut self, look: &MarkerProbe, span: Duration) {
-        if let Some(topic) = self.topics.get_mut(&look.topic) {
+        if let Some(topic) = self.topics.known.get_mut(&look.topic) {
             topic.unreadable_until = Some(Instant::now() + span);
         }
         let refused = Looked::Refused(look.committed, look.end);
@@ -188,8 +180,8 @@ impl Cluster {
     }
 
     fn drain(&mut self, look: &MarkerProbe) {
-        self.dirty();
-        let slot = self.known_slot(&look.group, &look.topic, look.id);
+        self.groups.changed = true;
+        let slot = self.groups.known_slot(&look.group, &look.topic, look.id);
         let track = slot.and_then(|s| s.track.as_mut());
         if let Some(track) = track.filter(|t| t.committed == Some(look.committed)) {
             track.drained = Some(look.end);

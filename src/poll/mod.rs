@@ -3,9 +3,11 @@
 mod absorb;
 mod backoff;
 mod batch;
+mod brokers;
 mod claims;
 mod cluster;
 mod describe;
+mod groups;
 mod known;
 mod limits;
 mod listing;
@@ -14,10 +16,13 @@ mod markers;
 mod node;
 mod own;
 mod pairing;
+mod publisher;
 mod seed;
 mod tick;
+mod timing;
+mod topics;
 mod wake;
 mod words;
 
-pub use cluster::Timing;
 pub use manager::Manager;
+pub use timing::Timing;

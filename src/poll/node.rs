@@ -1,7 +1,6 @@
 //! One broker as the tick sees it: its lane, the question it has, what waits for the next one, and how it behaves.
 //! Each broker rests, is late and is waited for on its own account.
 
-use crate::snapshot::Trouble;
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -17,6 +16,7 @@ use crate::{
         requests::CommitsOf,
     },
     lag::{Isolation, Moment},
+    snapshot::Trouble,
 };
 
 /// A commit that waits for the log end of its partition.

@@ -21,7 +21,7 @@ impl Cluster {
         let Some(group) = self.groups.get_mut(name) else {
             return Vec::new();
         };
-        let topics = &self.topics;
+        let topics = &self.topics.known;
         let demand = &group.demand;
         let before = group.snapshot.topics.keys();
         let history = group.history.iter().flat_map(|h| h.topics.keys());
@@ -57,7 +57,7 @@ impl Cluster {
             if reads != since && known.is_some_and(|t| t.trouble.is_none()) {
                 left.insert(topic.clone());
             } else {
-                self.describe.insert(topic.clone());
+                self.topics.describe.insert(topic.clone());
             }
         }
         let missing = |t: &&Arc<str>| topics.get(*t).is_some_and(Topic::is_missing);

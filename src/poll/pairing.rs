@@ -1,8 +1,7 @@
 //! Pairs of commits and ends: an end counts only for commits that were read before it was asked for, and what is not
 //! there yet keeps its last pair.
 
-use crate::snapshot::{Looked, Slot, Trouble};
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use kafka_protocol::ResponseError;
 
@@ -10,6 +9,7 @@ use super::{cluster::Cluster, node::Claim, words::partition_trouble};
 use crate::{
     kafka::requests::{LogOffset, Offsets, Partitions},
     lag::{Reading, Track},
+    snapshot::{Looked, Slot, Trouble},
 };
 
 impl Cluster {
@@ -22,12 +22,12 @@ impl Cluster {
         starts: &Offsets,
         last_stable: &Offsets,
     ) {
-        self.dirty();
+        self.groups.changed = true;
         let now = Instant::now();
         let mut stale = Vec::new();
         let ids_asked: BTreeMap<_, _> = claims.iter().map(|c| (&c.topic, c.topic_id)).collect();
         for (name, ids) in asked {
-            let Some(topic) = self.topics.get_mut(name) else {
+            let Some(topic) = self.topics.known.get_mut(name) else {
                 continue;
             };
             // It was made anew meanwhile: this is about a log that is gone.
@@ -58,7 +58,7 @@ impl Cluster {
             }
         }
         for name in stale {
-            self.stale(&name);
+            self.topics.is_stale(&name);
         }
         for claim in claims {
             let end = ends.get(&claim.topic).and_then(|t| t.get(&claim.id));
@@ -69,7 +69,8 @@ impl Cluster {
                 }
                 Some(Err(code)) => {
                     let trouble = partition_trouble(&claim.topic, claim.id, *code);
-                    self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+                    self.groups
+                        .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
                 }
                 None => {
                     let topic = self.topics.get(&claim.topic);
@@ -78,7 +79,8 @@ impl Cluster {
                     } else {
                         let what = "its leader left it out of its answer";
                         let trouble = passing(&claim.topic, claim.id, what);
-                        self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+                        self.groups
+                            .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
                     }
                 }
             }
@@ -99,12 +101,16 @@ impl Cluster {
             Some(Ok(stable)) => Some(stable.offset),
             Some(Err(code)) => {
                 let trouble = partition_trouble(&claim.topic, claim.id, *code);
-                return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+                return self
+                    .groups
+                    .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
             }
             None if wants => {
                 let what = "its leader tells no last stable offset, which isolation: readCommitted needs (Kafka 0.11 or later)";
                 let trouble = passing(&claim.topic, claim.id, what);
-                return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+                return self
+                    .groups
+                    .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
             }
             None => None,
         };
@@ -114,7 +120,9 @@ impl Cluster {
         if topic.id() != claim.topic_id {
             let what = "its topic was made anew while it was being read";
             let trouble = passing(&claim.topic, claim.id, what);
-            return self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
+            return self
+                .groups
+                .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
         }
         let reads = topic.snapshot.reads;
         let reading = Reading {
@@ -130,7 +138,7 @@ impl Cluster {
         let history = group.and_then(|g| g.history.as_ref());
         let known = history.and_then(|h| h.topics.get(&claim.topic)?.get(&claim.id)?.memory());
         let mut doubted = false;
-        if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
+        if let Some(slot) = self.groups.slot(&claim.group, &claim.topic, claim.id) {
             doubted = slot.take(reading, known, reads);
             if doubted {
                 let what =
@@ -140,7 +148,7 @@ impl Cluster {
         }
         if doubted {
             // Another broker may lead it by now.
-            self.stale(&claim.topic);
+            self.topics.is_stale(&claim.topic);
         }
         self.look(&claim.group, &claim.topic, claim.id, claim.read);
     }
@@ -157,7 +165,7 @@ impl Cluster {
             topic_id: None,
             at: claim.read,
         };
-        if let Some(slot) = self.slot(&claim.group, &claim.topic, claim.id) {
+        if let Some(slot) = self.groups.slot(&claim.group, &claim.topic, claim.id) {
             *slot = Slot {
                 track: Some(Track::begin(reading)),
                 trouble: None,
@@ -167,42 +175,14 @@ impl Cluster {
         }
     }
 
-    fn slot(&mut self, group: &Arc<str>, topic: &Arc<str>, id: i32) -> Option<&mut Slot> {
-        self.dirty();
-        let group = self.groups.get_mut(group)?;
-        let first = group.asks.is_some();
-        let snapshot = group.change();
-        snapshot.polled |= first;
-        if !snapshot.topics.contains_key(topic) {
-            snapshot.topics.insert(topic.clone(), BTreeMap::new());
-        }
-        let slots = snapshot.topics.get_mut(topic)?;
-        Some(slots.entry(id).or_default())
-    }
-
-    /// A partition could not be read; its last pair stands.
-    pub(super) fn trouble_pair(
-        &mut self,
-        group: &Arc<str>,
-        topic: &Arc<str>,
-        id: i32,
-        of: Trouble,
-    ) {
-        if !of.configuration {
-            self.hurry(group);
-        }
-        if let Some(slot) = self.slot(group, topic, id) {
-            slot.trouble = Some(of);
-        }
-    }
-
     /// Notes one trouble for many commits; the leaders of their partitions are asked for anew.
     pub(super) fn trouble_claims(&mut self, claims: Vec<Claim>, trouble: &Trouble) {
         for claim in claims {
             if !trouble.configuration {
-                self.stale(&claim.topic);
+                self.topics.is_stale(&claim.topic);
             }
-            self.trouble_pair(&claim.group, &claim.topic, claim.id, trouble.clone());
+            self.groups
+                .trouble_pair(&claim.group, &claim.topic, claim.id, trouble.clone());
         }
     }
 }

@@ -3,9 +3,7 @@
 //!
 //! Commits that come in are gathered while prompt coordinators still owe theirs, so that each leader is asked once a tick.
 
-use crate::snapshot::{Taken, Trouble};
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,79 +12,48 @@ use super::{
     batch::batches,
     cluster::Cluster,
     known::{Group, Stage, Topic},
-    limits::MOST_BROKERS,
-    node::{Claim, Node},
+    node::Claim,
 };
-use crate::kafka::{
-    question::{Ask, LaneId},
-    requests::{CommitsOf, Partitions},
+use crate::{
+    kafka::{
+        question::Ask,
+        requests::{CommitsOf, Partitions},
+    },
+    snapshot::Taken,
 };
 
 /// Groups whose members are asked about with one round of commits: one more request to their coordinator.
 const MEMBERS: usize = 20;
-/// Groups due this soon go along: one request instead of two.
-const TOGETHER: Duration = Duration::from_millis(250);
 
 impl Cluster {
     /// Gives every free lane its next question. Ends go first: commits wait for them.
     pub(super) fn advance(&mut self, now: Instant) {
-        self.begin(now);
+        self.groups.begin(now);
         self.ask_seed(now);
         self.route(now);
-        let nodes: Vec<i32> = self.nodes.keys().copied().collect();
+        let nodes: Vec<i32> = self.brokers.nodes.keys().copied().collect();
         for node in &nodes {
             self.ask_commits(*node);
         }
         self.tell_late(now);
-        self.gather(now);
+        self.brokers.gather(now);
         for node in nodes {
             self.ask_ends(node);
             self.ask_looks(node);
         }
     }
 
-    /// Takes up the groups that are due.
-    fn begin(&mut self, now: Instant) {
-        if self.next_due.is_none_or(|due| due > now) {
-            return;
-        }
-        let mut next = None;
-        for (name, group) in &mut self.groups {
-            if group.due <= now + TOGETHER {
-                group.due = now + group.demand.every;
-                if !std::mem::take(&mut group.hurt) {
-                    group.tries = 0;
-                }
-                match group.stage {
-                    Stage::Idle => {
-                        group.stage = Stage::Waiting;
-                        self.waiting.insert(name.clone());
-                    }
-                    // A whole interval without an answer: what is known by now is all that a first poll brings.
-                    Stage::Waiting | Stage::Asked => {
-                        if !group.snapshot.polled {
-                            self.dirty.get_or_insert(now);
-                            group.polled();
-                        }
-                    }
-                }
-            }
-            next = next.into_iter().chain([group.due]).min();
-        }
-        self.next_due = next;
-    }
-
     /// Hands the waiting groups to their coordinators, as far as it is known who that is and what is to be asked.
     fn route(&mut self, now: Instant) {
-        if self.waiting.is_empty() {
+        if self.groups.waiting.is_empty() {
             return;
         }
         // Commits may be asked for in part while nobody can say what the other topics are.
-        let blind = self.seed.as_ref().is_some_and(|s| {
+        let blind = self.brokers.seed.as_ref().is_some_and(|s| {
             let late = |at: Instant| at + self.timing.patience <= now;
             s.rest.is_some() || s.question.as_ref().is_some_and(|q| late(q.asked_at))
         });
-        let waiting: Vec<_> = self.waiting.iter().cloned().collect();
+        let waiting: Vec<_> = self.groups.waiting.iter().cloned().collect();
         for group in waiting {
             let Some((id, partitions)) = self.asks_of(&group, blind) else {
                 continue;
@@ -94,7 +61,7 @@ impl Cluster {
             let every = self.timing.layout_every;
             let known = self.groups.get(&group).and_then(|g| g.members_at);
             let due = partitions.is_none() && known.is_none_or(|at| at + every <= now);
-            let members = match self.node(id, now) {
+            let members = match self.brokers.node(id, now) {
                 Ok(node) => {
                     let members = due && node.members < MEMBERS;
                     node.members += usize::from(members);
@@ -106,11 +73,11 @@ impl Cluster {
                     members
                 }
                 Err(trouble) => {
-                    self.trouble_group(&group, &trouble);
+                    self.groups.trouble(&group, &trouble);
                     continue;
                 }
             };
-            self.waiting.remove(&group);
+            self.groups.waiting.remove(&group);
             if let Some(group) = self.groups.get_mut(&group) {
                 group.members_at = if members { Some(now) } else { group.members_at };
                 group.stage = Stage::Asked;
@@ -119,8 +86,7 @@ impl Cluster {
     }
 
     fn ask_commits(&mut self, id: i32) {
-        let number = self.number + 1;
-        let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
+        let Some(node) = self.brokers.nodes.get_mut(&id) else {
             return;
         };
         let turn = node.ready.is_empty() || node.ends_last;
@@ -128,7 +94,7 @@ impl Cluster {
             return;
         }
         if node.batches.is_empty() {
-            let known = &self.groups;
+            let known = &self.groups.known;
             let alone = |of: &mut CommitsOf| known.get(&of.group).is_some_and(|g| g.alone);
             node.members = 0;
             let mut due = std::mem::take(&mut node.due);
@@ -142,26 +108,24 @@ impl Cluster {
         let Some(groups) = node.batches.pop_front() else {
             return;
         };
-        let candidates = [address.clone()].into();
-        node.put(number, candidates, Ask::Commits(groups), Vec::new());
-        self.number = number;
+        self.brokers.ask(id, Ask::Commits(groups), Vec::new());
     }
 
     /// Where and for what a waiting group's commits are asked; `None`: nothing can be asked yet, or there is nothing to ask.
     fn asks_of(&mut self, name: &Arc<str>, blind: bool) -> Option<(i32, Option<Arc<Partitions>>)> {
-        let (layouts, topics) = (self.layouts, &self.topics);
+        let (layouts, topics) = (self.topics.layouts, &self.topics);
         let group = self.groups.get_mut(name)?;
         if group.asks.as_ref().is_none_or(|(l, _)| *l != layouts) {
-            let unseen = |t: &Arc<str>| topics.get(t).is_none_or(|t| !t.is_seen());
-            let unlisted = !self.listing.settles(&group.demand.patterns);
+            let unseen = |t: &Arc<str>| !topics.is_seen(t);
+            let unlisted = !self.topics.listing.settles(&group.demand.patterns);
             if !blind && (unlisted || group.demand.topics.iter().any(unseen)) {
                 return None;
             }
-            let listed = &self.listing.topics;
+            let listed = &self.topics.listing.topics;
             let asks = partitions_of(group, listed, |t| topics.get(t).map(Topic::ids));
             if let Some(asks) = &asks {
                 let pairs = asks.values().map(Vec::len).sum();
-                if !self.count_pairs(name, pairs) {
+                if !self.groups.count_pairs(name, pairs) {
                     return None;
                 }
             }
@@ -171,43 +135,23 @@ impl Cluster {
         let group = self.groups.get_mut(name)?;
         let (_, asks) = group.asks.clone()?;
         if asks.as_ref().is_some_and(|p| p.is_empty()) {
-            let unseen = |t: &Arc<str>| self.topics.get(t).is_none_or(|t| !t.is_seen());
-            let unlisted = !self.listing.settles(&group.demand.patterns);
+            let unseen = |t: &Arc<str>| !self.topics.is_seen(t);
+            let unlisted = !self.topics.listing.settles(&group.demand.patterns);
             if !unlisted && !group.demand.topics.iter().any(unseen) {
                 // None of its topics can be described: that is all there is to know of it for now.
                 group.stage = Stage::Idle;
                 group.polled();
-                self.waiting.remove(name);
-                self.dirty();
+                self.groups.waiting.remove(name);
+                self.groups.changed = true;
             }
             return None;
         }
         Some((group.coordinator?, asks))
     }
 
-    /// Ends are asked for once the commits of everybody prompt are there, or after patience.
-    fn gather(&mut self, now: Instant) {
-        let Some(until) = self.gathering else {
-            return;
-        };
-        if until > now && self.nodes.values().any(Node::owes_commits) {
-            return;
-        }
-        self.gathering = None;
-        for node in self.nodes.values_mut() {
-            let mut gathered = std::mem::take(&mut node.gathered);
-            if !node.ready.is_empty() {
-                // What a slow broker has not been asked yet is overtaken by newer commits.
-                let newer: HashSet<_> = gathered.iter().map(|c| c.group.clone()).collect();
-                node.ready.retain(|c| !newer.contains(&c.group));
-            }
-            node.ready.append(&mut gathered);
-        }
-    }
-
     fn ask_ends(&mut self, id: i32) {
-        let (now, number) = (Instant::now(), self.number + 1);
-        let Some(node) = self.nodes.get_mut(&id) else {
+        let now = Instant::now();
+        let Some(node) = self.brokers.nodes.get_mut(&id) else {
             return;
         };
         if node.question.is_some() || node.ready.is_empty() {
@@ -245,18 +189,15 @@ impl Cluster {
                 starts.insert(name.clone(), ids);
             }
         }
-        let (Some(node), Some(address)) = (self.nodes.get_mut(&id), self.brokers.get(&id)) else {
-            return;
-        };
-        node.ready = later;
-        let candidates = [address.clone()].into();
+        if let Some(node) = self.brokers.nodes.get_mut(&id) {
+            node.ready = later;
+        }
         let ask = Ask::Ends {
             ends,
             starts,
             stable,
         };
-        node.put(number, candidates, ask, claims);
-        self.number = number;
+        self.brokers.ask(id, ask, claims);
     }
 
     /// The claims to be asked about now, and those to be asked about later because they go alone.
@@ -279,31 +220,6 @@ impl Cluster {
                 .is_some_and(|(t, id)| (t, *id) == (&c.topic, c.id))
         };
         alone.into_iter().partition(is_first)
-    }
-
-    /// A broker that may be asked; else why it may not.
-    pub(super) fn node(&mut self, id: i32, now: Instant) -> Result<&mut Node, Trouble> {
-        if !self.brokers.contains_key(&id) {
-            let text = format!("the cluster names broker {id} but not its address");
-            return Err(Trouble::passing(text));
-        }
-        if !self.nodes.contains_key(&id) {
-            if self.nodes.len() >= MOST_BROKERS {
-                let text = format!(
-                    "the cluster names more than {MOST_BROKERS} brokers, no others are dialled"
-                );
-                return Err(Trouble::passing(text));
-            }
-            let node = self.spawn(LaneId::Node(id))?;
-            self.nodes.insert(id, node);
-        }
-        match self.nodes.get_mut(&id) {
-            Some(node) => match node.rests(now) {
-                Some(trouble) => Err(trouble.clone()),
-                None => Ok(node),
-            },
-            None => Err(Trouble::passing(format!("broker {id} is gone"))),
-        }
     }
 }
 
