@@ -3,10 +3,7 @@
 //!
 //! Commits that come in are gathered while prompt coordinators still owe theirs, so that each leader is asked once a tick.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use super::{
     batch::batches,
