@@ -1,4 +1,4 @@
-//! What a metric GET costs: `cargo bench --bench metric_get`. A server with 3 000 metrics runs in a process of its own; a
+//! Cost of a metric GET: `cargo bench --bench metric_get`. A server with 3 000 metrics runs in a process of its own; a
 //! client asks it for them in turn, as the HPA controller would through kube-apiserver: 1 000 times a second, then as fast as
 //! it is answered. One JSON line.
 #![allow(

@@ -1,4 +1,4 @@
-//! What a steady tick costs: `cargo bench --bench poll`. One JSON line per case; the fake cluster runs in a process of its
+//! Cost of a steady tick: `cargo bench --bench poll`. One JSON line per case; the fake cluster runs in a process of its
 //! own, and so does each case, so that its memory is its own. `-- 3000` runs the cases whose name contains that.
 #![allow(
     clippy::unwrap_used,

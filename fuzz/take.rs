@@ -1,4 +1,4 @@
-//! What every fuzz target does with an input, and what `tests/answers` does with the corpora. Of an answer the first byte says
+//! The work of every fuzz target with an input, and of `tests/answers` with the corpora. Of an answer the first byte says
 //! the version, the rest is a frame; what is sent to the API is text.
 
 #[path = "specs.rs"]
@@ -30,7 +30,7 @@ use lagscale::{
 
 /// Takes what `target` is about out of `input`. Panics for a target that there is none of.
 pub fn take(target: &str, input: &[u8]) -> Result<(), Malformed> {
-    // What an answer costs is counted, so nothing else is made of it.
+    // An answer's cost is counted, so nothing else is made of it.
     let text = || String::from_utf8_lossy(input);
     if specs::taken(target, input) {
         return Ok(());

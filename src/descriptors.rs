@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// What a process has where nobody limits it.
+/// The limit of a process where nobody sets one.
 const UNLIMITED: u64 = 1 << 20;
 
 /// Raises the soft limit to the hard one; returns how many may be open from now on.

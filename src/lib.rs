@@ -5,6 +5,7 @@
 
 mod api_client;
 pub mod args;
+mod backoff;
 pub mod certificates;
 pub mod cli;
 pub mod controller;

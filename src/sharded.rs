@@ -29,7 +29,7 @@ impl<V> Default for Sharded<V> {
 }
 
 impl<V: Clone> Sharded<V> {
-    /// What is there under `key`.
+    /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<V> {
         self.part(key).load().get(key).cloned()

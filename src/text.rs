@@ -34,6 +34,9 @@ pub fn api_error(error: &kube::Error) -> String {
             format!("the API server answered {} {}", status.code, status.reason)
         }
         kube::Error::Api(status) => shown(status.message.trim(), LONGEST),
+        kube::Error::Service(error) if error.is::<tokio::time::error::Elapsed>() => {
+            "the API server did not answer in time".into()
+        }
         error => error.to_string(),
     }
 }

@@ -1,5 +1,5 @@
 //! The rooms of src import each other along the arrows of ARCHITECTURE.md and along no others, and no two files import each
-//! other but where a parser or its steps call one another.
+//! other but where a parser or its steps call one another. Comments begin with the noun they are about.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,18 +37,19 @@ const CIRCLES: [&[&str]; 4] = [
     &["scaling/explain", "scaling/explain/sentences"],
 ];
 
-/// The code of `src`, without tests and comments, by module.
-fn sources() -> BTreeMap<Module, String> {
-    fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, files);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                files.push(path);
-            }
+fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, files);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
         }
     }
+}
+
+/// The code of `src`, without tests and comments, by module.
+fn sources() -> BTreeMap<Module, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     walk(&root, &mut files);
@@ -153,7 +154,7 @@ impl House {
             here = child;
             path = &path[1..];
         }
-        // What a module hands on is where it comes from.
+        // A name that a module hands on comes from where it was.
         let word = path.first().filter(|w| *w != "self" && *w != "*");
         let handed = word.and_then(|word| self.imported.get(&here)?.get(word));
         match handed.filter(|_| depth < 8) {
@@ -243,4 +244,31 @@ fn no_two_files_import_each_other_but_where_one_thing_is_in_steps() {
     });
     let allowed: BTreeSet<BTreeSet<String>> = allowed.collect();
     assert_eq!(circles(&House::read().edges()), allowed);
+}
+
+/// Beginnings of a comment that hide the noun it is about.
+const HIDDEN: [&str; 5] = ["What ", "Whoever ", "Who ", "Of ", "The same "];
+
+#[test]
+fn a_comment_begins_with_the_noun_it_is_about() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut files, mut found) = (Vec::new(), Vec::new());
+    for dir in ["src", "tests", "benches", "fuzz/fuzz_targets"] {
+        walk(&root.join(dir), &mut files);
+    }
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut goes_on = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            let comment = line.trim_start().strip_prefix("//");
+            let words = comment.map(|c| c.trim_start_matches(['/', '!']).trim_start());
+            let begins = words.filter(|_| !goes_on);
+            if begins.is_some_and(|words| HIDDEN.iter().any(|h| words.starts_with(h))) {
+                found.push(format!("{}:{number}: {}", file.display(), line.trim()));
+            }
+            // A paragraph is one comment.
+            goes_on = words.is_some_and(|words| !words.is_empty());
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -38,7 +38,7 @@ pub fn run(groups: usize, logins: bool) {
         kafka.state().readers.insert(topic, vec![group]);
     }
     println!("{}", json!(kafka.state().ports));
-    // Of every tick after the first report, which ends the warm-up.
+    // Counts of every tick after the first report, which ends the warm-up.
     let mut gaps = Vec::new();
     for (number, line) in std::io::stdin().lines().enumerate() {
         if line.is_err() {
@@ -97,7 +97,7 @@ impl Fake {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// What was asked since the last report.
+    /// Requests since the last report.
     pub fn report(&mut self) -> Value {
         writeln!(self.input).unwrap();
         self.line()

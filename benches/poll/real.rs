@@ -1,4 +1,4 @@
-//! The same against three real brokers: the bed's Kafka. Its ticks are measured from the first commits that came in to the
+//! Ticks against three real brokers: the bed's Kafka. They are measured from the first commits that came in to the
 //! snapshot, and so are its gaps: upper bounds of what the brokers saw. Requests and bytes are not counted there.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};

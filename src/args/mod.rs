@@ -31,10 +31,10 @@ pub struct Cli {
     pub run: RunArgs,
 }
 
-/// What else it can do.
+/// Other commands than running the server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What consumer groups have yet to do, partition by partition. Needs no Kubernetes.
+    /// Lag of consumer groups, partition by partition. Needs no Kubernetes.
     Lag(cli::LagArgs),
     /// The record that a consumer group stands before on a partition. Needs no Kubernetes.
     Peek(cli::PeekArgs),
@@ -111,7 +111,7 @@ pub struct RunArgs {
     /// not wait.
     #[arg(long, env = "LAGSCALE_SHUTDOWN_DELAY", default_value = "10s", value_parser = delay)]
     pub shutdown_delay: Duration,
-    /// What to log: a level, or directives such as lagscale=debug.
+    /// Log lines to write: a level, or directives such as lagscale=debug.
     #[arg(
         long,
         env = "LAGSCALE_LOG",
@@ -127,7 +127,7 @@ pub struct RunArgs {
         default_value = "console"
     )]
     pub log_format: Format,
-    /// What to log, as KEDA's flag has it: debug, info, error, panic or a number. It goes before --log.
+    /// Log lines to write, as KEDA's flag has it: debug, info, error, panic or a number. It goes before --log.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub zap_log_level: Option<String>,
     /// How the time of a log line looks.

@@ -92,7 +92,7 @@ pub struct ElectionArgs {
     /// Name of the Lease, in the namespace it runs in, whose holder writes.
     #[arg(long, env = "LAGSCALE_LEADER_ELECTION_ID", default_value = "lagscale")]
     pub leader_election_id: String,
-    /// What this replica is called in the Lease; the host's name where it is not set.
+    /// Name of this replica in the Lease; the host's name where it is not set.
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
     /// For how long nobody else takes a Lease that is not renewed, 1s to 10m; longer than the renew deadline.

@@ -13,12 +13,12 @@ use crate::{controller::Lead, telemetry::Said, text::api_error};
 const EVERY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is kept, and where.
+/// The keeper's settings.
 #[derive(Clone, Debug)]
 pub struct Keeping {
     /// The Secret's name, in the namespace of the Service.
     pub secret: String,
-    /// What leads here.
+    /// Everything that leads here.
     pub registration: Registration,
     /// How long things last.
     pub spans: Spans,

@@ -19,7 +19,7 @@ use crate::{
 /// Under which Helm notes who installed something.
 pub const RELEASE: &str = "meta.helm.sh/release-name";
 
-/// What leads to this Service, and from where.
+/// Everything that leads to this Service, and from where.
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// The Service's namespace.

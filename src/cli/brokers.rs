@@ -170,7 +170,7 @@ impl Looks {
 }
 
 impl Look {
-    /// What it says of a trigger.
+    /// The state of a trigger.
     pub fn of(&self, kafka: &Kafka) -> Readout {
         scaling::read(kafka, &self.snapshot, &Recalled::default(), EVERY, self.now)
     }

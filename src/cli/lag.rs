@@ -26,7 +26,7 @@ pub struct LagArgs {
     /// A topic; without one, every topic that the group has committed.
     #[arg(long)]
     pub topic: Vec<String>,
-    /// What a consumer of it is given: read_uncommitted or read_committed.
+    /// The isolation level of its consumers: read_uncommitted or read_committed.
     #[arg(long, value_parser = ["read_uncommitted", "read_committed"])]
     pub isolation_level: Option<String>,
     /// Where a partition without a commit counts from: latest or earliest.

@@ -57,7 +57,7 @@ fn say(text: &str) -> std::io::Result<()> {
     }
 }
 
-/// What scripts read.
+/// The output for scripts.
 fn json(value: &(impl Serialize + ?Sized)) -> Result<String, String> {
     let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
     Ok(text::in_json(&text) + "\n")

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::triggers::Parameters;
 
-/// What a file says of the way to the brokers.
+/// The way to the brokers, as a file has it.
 #[derive(Default)]
 pub struct Properties {
     values: BTreeMap<String, SecretString>,

@@ -1,4 +1,4 @@
-//! Who uses an authentication, in its status, as KEDA keeps it: looked at now and then, written only where it changed.
+//! The users of an authentication, in its status, as KEDA keeps them: looked at now and then, written only where they changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::{leadership::Lead, stores::Stores, write::deadline::within};
+use super::{deadline::within, leadership::Lead, stores::Stores};
 use crate::{
     resources::{
         ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication,
@@ -101,11 +101,11 @@ fn users(objects: &[Arc<ScaledObject>]) -> Users {
     users
 }
 
-/// What the list of an authentication is to become.
+/// The list that an authentication is to have.
 enum News {
-    /// What its status says already.
+    /// Its status says so already.
     None,
-    /// What was written, but does not stand there yet, or never will.
+    /// It was written, but does not stand there yet, or never will.
     Written(String),
     Due(String),
 }

@@ -35,17 +35,17 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Cool-downs, ages and retries are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// What the controller works with.
+/// The parts that the controller works with.
 pub struct Parts {
     /// To the API server.
     pub client: Client,
-    /// What is watched, and where credentials may come from.
+    /// The namespace that is watched, and where credentials may come from.
     pub rules: CredentialRules,
     /// Settings of every evaluation.
     pub settings: Settings,
     /// Timing of every poll.
     pub timing: Timing,
-    /// What asking brokers may cost.
+    /// Limits of asking brokers.
     pub budgets: Budgets,
     /// Whether this replica writes.
     pub lead: Lead,
@@ -53,7 +53,7 @@ pub struct Parts {
     pub table: Arc<Table>,
     /// Where `/metrics` reads.
     pub samples: Arc<Samples>,
-    /// What is counted.
+    /// The controller's counters.
     pub counts: Counts,
     /// Tells others that the engine turns.
     pub pulse: Pulse,

@@ -2,6 +2,7 @@
 
 mod authentication_status;
 mod credentials;
+mod deadline;
 mod engine;
 mod guarded;
 mod leadership;

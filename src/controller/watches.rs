@@ -173,7 +173,7 @@ where
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         let change = match &event {
             Ok(Event::Apply(object) | Event::Delete(object)) => Some(change(key(object))),
-            // What was listed is in the store from here on.
+            // Listed objects are in the store from here on.
             Ok(Event::InitDone) => Some(Change::Everything),
             Ok(Event::Init | Event::InitApply(_)) => None,
             Err(error) => {

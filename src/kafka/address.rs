@@ -11,7 +11,7 @@ pub struct Address {
     pub port: u16,
 }
 
-/// What is wrong with a text that should be `host:port`.
+/// A fault of a text that should be `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// No `:port` at the end.

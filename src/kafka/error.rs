@@ -15,7 +15,7 @@ use crate::text::shown;
 pub struct Error {
     /// The broker that was asked.
     pub address: Address,
-    /// What happened.
+    /// The cause.
     pub cause: Cause,
 }
 
@@ -63,15 +63,15 @@ pub enum Cause {
         "the broker refuses SASL {mechanism} on this port (ILLEGAL_SASL_STATE); this listener may have no SASL"
     )]
     NoSaslHere {
-        /// What we asked for.
+        /// The mechanism that was asked for.
         mechanism: &'static str,
     },
     /// The mechanism is not enabled.
     #[error("the broker does not offer SASL {mechanism}, it offers {offered}")]
     Mechanism {
-        /// What we asked for.
+        /// The mechanism that was asked for.
         mechanism: &'static str,
-        /// What the broker lists, bounded.
+        /// The broker's list, bounded.
         offered: String,
     },
     /// Wrong user or password.
@@ -82,7 +82,7 @@ pub enum Cause {
     Token {
         /// The token endpoint.
         endpoint: Address,
-        /// What it answered, or why it did not, without any credential.
+        /// The answer, or why there is none, without any credential.
         text: String,
         /// Somebody has to change something.
         configuration: bool,
@@ -90,9 +90,9 @@ pub enum Cause {
     /// The exchange itself failed on our side.
     #[error("SASL {mechanism}: {text}")]
     Sasl {
-        /// What was spoken.
+        /// The protocol that was spoken.
         mechanism: &'static str,
-        /// What failed, without any credential.
+        /// The failure, without any credential.
         text: String,
     },
     /// A setting that can't work whatever the broker says.
@@ -105,9 +105,9 @@ pub enum Cause {
     Version {
         /// The request.
         api: ApiKey,
-        /// What the broker listed; 0..-1 when it does not know the request at all.
+        /// The versions that the broker listed; 0..-1 when it does not know the request at all.
         theirs: VersionRange,
-        /// What we can send.
+        /// The versions that can be sent.
         ours: VersionRange,
     },
     /// An answer that is not one.
@@ -121,9 +121,9 @@ pub enum Cause {
     /// An answer over the cap.
     #[error("an answer of {bytes} bytes is over the limit of {limit} bytes")]
     TooLarge {
-        /// What was announced.
+        /// The length that was announced.
         bytes: usize,
-        /// What is read at most.
+        /// The longest that is read.
         limit: usize,
     },
     /// The peer hung up.
@@ -175,7 +175,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// What the peer says of our certificate; under TLS 1.3 it does so when the first answer is waited for.
+    /// The peer's word on our certificate; under TLS 1.3 it comes when the first answer is waited for.
     pub(super) fn of_alert(error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         match error {

@@ -24,7 +24,7 @@ const MOST_DIALS: usize = 4;
 /// Groups in one question to a broker that takes one at a time (before Kafka 3.0).
 const SINGLES: usize = 20;
 
-/// What a lane dials with, as its owner has it now; `None` once another value has taken its place: connections serve on
+/// The credential that a lane dials with, as its owner has it now; `None` once another value has taken its place: connections serve on
 /// until they end, and nothing is dialled.
 pub type Credential = watch::Receiver<Option<Arc<Security>>>;
 
@@ -201,7 +201,7 @@ async fn put(connection: &mut Connection, ask: &Ask) -> Result<Answer, Error> {
             positions,
         } => match requests::fetch::fetch(connection, *isolation, positions).await {
             Ok(found) => Answer::Tails(found),
-            // What such a broker does not tell counts as before.
+            // Brokers that such a broker does not tell count as before.
             Err(error) if matches!(error.cause, Cause::Version { .. }) => {
                 Answer::Tails(unknown(positions))
             }

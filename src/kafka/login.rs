@@ -87,7 +87,7 @@ fn sound(message: &[u8]) -> Result<(), String> {
     }
 }
 
-/// What a broker says of a token that it does not take (RFC 7628 section 3.2.2).
+/// A broker's answer to a token that it does not take (RFC 7628 section 3.2.2).
 #[derive(Deserialize)]
 struct Refusal {
     status: String,
@@ -212,7 +212,7 @@ impl Exchange {
         })
     }
 
-    /// What is sent after what was received, if anything, and whether that is the end.
+    /// The next message after one that was received, if any, and whether that is the end.
     pub(super) fn step(
         &mut self,
         received: Option<&[u8]>,

@@ -28,7 +28,7 @@ pub enum Ask {
     Layout(Vec<Arc<str>>),
     /// Brokers, and every topic of the cluster that one of these patterns takes.
     Listing(Arc<[TopicPattern]>),
-    /// Who coordinates these groups.
+    /// The coordinators of these groups.
     Coordinators(Vec<Arc<str>>),
     /// Committed offsets of groups this broker coordinates.
     Commits(Vec<CommitsOf>),
@@ -41,7 +41,7 @@ pub enum Ask {
         /// Those of the ends whose last stable offset is asked for too. May be empty.
         stable: Partitions,
     },
-    /// What is left to read at these offsets, of partitions this broker leads.
+    /// The rest to read at these offsets, of partitions this broker leads.
     Tails {
         /// For which consumers.
         isolation: Isolation,
@@ -83,7 +83,7 @@ pub struct Done {
     pub ask: Ask,
     /// Groups whose commits are yet to be asked for there.
     pub left: Vec<CommitsOf>,
-    /// What came back.
+    /// An answer.
     pub result: Result<Answer, Error>,
     /// When the answer was there.
     pub ended: Moment,

@@ -22,9 +22,9 @@ pub enum Malformed {
     Length {
         /// Where it was read.
         at: usize,
-        /// What it says.
+        /// The length that was read.
         length: i64,
-        /// What could be behind it at most.
+        /// The most that could follow.
         left: usize,
     },
     /// Null where the protocol has none.
@@ -56,7 +56,7 @@ pub enum Malformed {
     Trailing(usize),
 }
 
-/// What is left of a frame, with the version its answer is in.
+/// The rest of a frame, with the version its answer is in.
 pub struct Reader<'a> {
     left: &'a [u8],
     size: usize,

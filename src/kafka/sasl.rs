@@ -12,7 +12,7 @@ use super::oauth::TokenSource;
 pub enum Sasl {
     /// PLAIN and SCRAM.
     Password {
-        /// What to speak.
+        /// The mechanism and its credential.
         mechanism: Mechanism,
         /// The user.
         username: String,
@@ -57,7 +57,7 @@ impl Mechanism {
     }
 }
 
-/// What rsasl needs for one exchange.
+/// The settings of rsasl for one exchange.
 pub(super) fn config(username: &str, password: &SecretString) -> Result<Arc<SASLConfig>, String> {
     let password = password.expose_secret().to_owned();
     SASLConfig::with_credentials(None, username.to_owned(), password).map_err(|e| e.to_string())

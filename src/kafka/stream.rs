@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Address, Budget, Cause, error::first_sentence};
 
-/// What a connection reads from and writes to.
+/// The stream under a connection.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 

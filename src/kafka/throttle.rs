@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// An answer and how long the broker wants to be left alone on this connection (KIP-219), in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Throttled<T> {
-    /// What was asked for.
+    /// The silence that was asked for.
     pub answer: T,
     /// Zero or more.
     pub throttle_ms: u32,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Isolation, Moment, Track};
 
-/// What a consumer of the group does where it has no valid commit (`offsetResetPolicy`).
+/// The place where a consumer of the group begins that has no valid commit (`offsetResetPolicy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// It begins at the log end of that time.
@@ -26,7 +26,7 @@ pub struct Counting {
     pub exclude_persistent_after: Option<Duration>,
 }
 
-/// What a set of partitions adds up to. In records.
+/// The sum of a set of partitions. In records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     /// For the HPA.

@@ -26,7 +26,7 @@ pub struct Reading {
     pub at: Moment,
 }
 
-/// What was lost of a partition.
+/// A loss of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// The log was seen to lose records that had been committed, as an unclean leader election does.
@@ -59,7 +59,7 @@ pub struct Track {
     pub drained: Option<i64>,
     /// Whether the commit lies beyond the end: truncated, or from elsewhere.
     pub beyond: bool,
-    /// What is not there any more.
+    /// The part that is not there any more.
     pub loss: Option<Loss>,
     pub(super) topic_id: Option<[u8; 16]>,
     /// Since when there has been a lag with this very commit, by isolation.

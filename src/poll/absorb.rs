@@ -130,7 +130,7 @@ impl Cluster {
         }
     }
 
-    /// What waits for a broker that is in trouble shares it: each further question would cost another dial, or its patience.
+    /// Everything that waits for a broker in trouble shares it: each further question would cost another dial, or its patience.
     fn fail_rest(&mut self, id: i32, trouble: &Trouble) {
         let Some(node) = self.brokers.nodes.get_mut(&id) else {
             return;
@@ -238,7 +238,7 @@ impl Cluster {
 /// The trouble with a broker that an answer tells of, for everybody who asks there.
 fn trouble_of(key: &ClusterKey, done: &Done) -> Option<Trouble> {
     match &done.result {
-        // What is too much at once is nobody else's trouble.
+        // An answer that is too large is nobody else's trouble.
         Err(error) if matches!(error.cause, Cause::TooLarge { .. }) && about_topics(&done.ask) => {
             None
         }

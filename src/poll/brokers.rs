@@ -22,7 +22,7 @@ use crate::{
     snapshot::{ClusterKey, Trouble},
 };
 
-/// What a lane is made of.
+/// The parts of a lane.
 pub(super) struct Dialling {
     pub(super) key: ClusterKey,
     pub(super) credential: Credential,
@@ -189,7 +189,7 @@ impl Brokers {
         for node in self.nodes.values_mut() {
             let mut gathered = std::mem::take(&mut node.gathered);
             if !node.ready.is_empty() {
-                // What a slow broker has not been asked yet is overtaken by newer commits.
+                // Claims that a slow broker has not been asked yet are overtaken by newer commits.
                 let newer: HashSet<_> = gathered.iter().map(|c| c.group.clone()).collect();
                 node.ready.retain(|c| !newer.contains(&c.group));
             }
@@ -204,7 +204,7 @@ impl Brokers {
         }
     }
 
-    /// What failed does not wait any more.
+    /// Brokers that failed may be asked at once.
     pub(super) fn try_again(&mut self) {
         for node in self.nodes.values_mut().chain(&mut self.seed) {
             node.settle(None, &[], || Duration::ZERO);

@@ -36,7 +36,7 @@ impl Cluster {
         group.stage = Stage::Idle;
         group.held = None;
         if group.asks.is_none() {
-            // What is asked of it changed meanwhile.
+            // The demand changed meanwhile.
             group.due = Instant::now();
             self.groups.next_due = Some(group.due);
         }
@@ -139,7 +139,7 @@ impl Cluster {
                 }
             }
         }
-        // What waits for its first end is not read yet, and says so.
+        // A partition that waits for its first end is not read yet, and says so.
         let snapshot = group.change();
         snapshot.all = !explicit;
         snapshot

@@ -70,7 +70,7 @@ impl Cluster {
             publisher: Publisher::new(key.clone(), snapshots),
             key,
             demand,
-            // What was handed over with the task still has to be taken up.
+            // The demand that was handed over with the task still has to be taken up.
             demand_due: Some(now + BURST),
             credential,
             done,

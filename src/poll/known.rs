@@ -148,7 +148,7 @@ pub(super) struct Group {
     pub(super) due: Instant,
     pub(super) stage: Stage,
     pub(super) coordinator: Option<i32>,
-    /// What its commits are asked for, and by which descriptions that was put together.
+    /// The partitions that its commits are asked for, and the descriptions they were put together by.
     pub(super) asks: Option<(u64, Option<Arc<Partitions>>)>,
     /// Commits in topics that are yet to be described.
     pub(super) held: Option<Held>,
@@ -166,7 +166,7 @@ pub(super) struct Group {
     /// How often it was in a hurry because of that.
     pub(super) tries: u32,
     pub(super) snapshot: Arc<GroupSnapshot>,
-    /// What a former value of the credential knew.
+    /// The readings by a former value of the credential.
     pub(super) history: Option<Arc<GroupSnapshot>>,
 }
 
@@ -198,7 +198,7 @@ impl Group {
         }
     }
 
-    /// What is published of it: copied once a tick, when what was published before is still held by its reader.
+    /// The published part, to be changed: copied once a tick, when its reader still holds what was published before.
     pub(super) fn change(&mut self) -> &mut GroupSnapshot {
         Arc::make_mut(&mut self.snapshot)
     }

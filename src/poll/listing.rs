@@ -8,13 +8,13 @@ use crate::{
     snapshot::{Listed, MOST_PATTERNS, Taken, Trouble},
 };
 
-/// What is known of them.
+/// The topics of patterns.
 #[derive(Default)]
 pub(super) struct Listing {
     patterns: BTreeSet<TopicPattern>,
     /// By which of them a list was complete.
     listed: Arc<BTreeSet<TopicPattern>>,
-    /// What the last list had, and what has left it and is not known to be gone.
+    /// The topics of the last list, and those that have left it and are not known to be gone.
     pub(super) topics: Arc<Taken>,
     /// Those that have left it: a list leaves out what may not be described any more, and a broker that just started may
     /// know little.
@@ -48,7 +48,7 @@ impl Listing {
         self.due = !self.patterns.is_empty();
     }
 
-    /// What to ask for now, once.
+    /// The patterns to ask for now, once.
     pub(super) fn next(&mut self) -> Option<Arc<[TopicPattern]>> {
         std::mem::take(&mut self.due).then(|| self.patterns.iter().cloned().collect())
     }

@@ -55,7 +55,7 @@ impl Manager {
         self
     }
 
-    /// What is asked of one group from now on. A new cluster is dialled at once, on the budget of the `namespace` that asks for
+    /// Sets what is asked of one group from now on. A new cluster is dialled at once, on the budget of the `namespace` that asks for
     /// it first. `history` is what a former value of the same credential knew of a group that is new here.
     pub fn ask(
         &mut self,

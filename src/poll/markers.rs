@@ -42,7 +42,7 @@ impl Slot {
             .stuck_since(isolation)
             .is_some_and(|s| s.age(now) >= still);
         let new = match self.looked {
-            // What was refused may be allowed by now.
+            // A topic that was refused may be allowed by now.
             Looked::Not | Looked::Refused(..) => true,
             Looked::At(c, e) => (c, e) != (committed, end),
         };
@@ -140,7 +140,7 @@ impl Cluster {
         self.brokers.ask(id, ask, Vec::new());
     }
 
-    /// What is there, for everything that was looked at.
+    /// Takes the answers for everything that was looked at.
     pub(super) fn take_tails(&mut self, looking: Vec<MarkerProbe>, tails: &Result<Tails, Error>) {
         for look in looking {
             let found = tails.as_ref().map(|t| t.get(&look.topic)?.get(&look.id));

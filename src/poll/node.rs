@@ -45,12 +45,12 @@ pub(super) struct MarkerProbe {
     pub(super) end: i64,
 }
 
-/// What a lane was asked and has not answered.
+/// A question that a lane has not answered.
 pub(super) struct Question {
     pub(super) number: u64,
     pub(super) asked_at: Instant,
     pub(super) about_commits: bool,
-    /// What the log ends that are asked for belong to.
+    /// The claims that the log ends belong to.
     pub(super) claims: Vec<Claim>,
     /// Whether it has been said of the claims that they go unanswered.
     pub(super) told: bool,

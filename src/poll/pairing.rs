@@ -210,7 +210,7 @@ pub(super) fn has_moved(code: ResponseError) -> bool {
 }
 
 impl Slot {
-    /// What was taken for empty is no memory.
+    /// The track, unless the partition was taken for empty: that is no memory.
     fn memory(&self) -> Option<Track> {
         self.track.filter(|_| !self.left_out)
     }
@@ -223,7 +223,7 @@ impl Slot {
         match &mut self.track {
             Some(track) if track.at.at >= reading.at.at => {}
             Some(_) if was_doubted && self.doubted_at == reads => {}
-            // What was taken for empty is no memory.
+            // A partition that was taken for empty has no memory.
             Some(track) if !self.left_out => {
                 let drained = track.drained;
                 track.take(reading);

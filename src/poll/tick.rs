@@ -220,7 +220,7 @@ impl Cluster {
     }
 }
 
-/// What a group's commits are asked for: every partition of the topics that somebody names, or everything.
+/// The partitions that a group's commits are asked for: those of the topics that somebody names; `None`: everything.
 fn partitions_of<'a>(
     group: &Group,
     listed: &Taken,

@@ -24,13 +24,13 @@ use crate::{
 /// Partitions in one Metadata request, which fill half a frame.
 const PARTITIONS: usize = 40_000;
 
-/// What a description says of each topic that was asked for.
+/// The description of each topic that was asked for.
 pub(super) type Described = BTreeMap<Arc<str>, Result<TopicLayout, ResponseError>>;
 
 /// The topics of one cluster.
 pub(super) struct Topics {
     pub(super) known: HashMap<Arc<str>, Topic>,
-    /// What is known of the topics that patterns take.
+    /// The topics that patterns take.
     pub(super) listing: Listing,
     /// Topics to be described next.
     pub(super) describe: BTreeSet<Arc<str>>,
@@ -78,7 +78,7 @@ impl Topics {
         self.get(name).is_some_and(Topic::is_seen)
     }
 
-    /// What is published of those that have been described.
+    /// The published part of those that have been described.
     pub(super) fn snapshot(&self) -> HashMap<Arc<str>, TopicSnapshot> {
         let seen = self.known.iter().filter(|(_, t)| t.is_seen());
         seen.map(|(n, t)| (n.clone(), t.snapshot.clone())).collect()

@@ -28,7 +28,7 @@ impl Cluster {
             self.brokers.gathering,
             self.publisher.due(patience),
         ];
-        // What is due already waits for a lane, whose answer wakes us.
+        // A lane that is busy is waited for: its answer wakes us.
         let all = questions.chain(rests).chain(others.into_iter().flatten());
         all.filter(|at| *at > now)
             .min()

@@ -154,7 +154,7 @@ pub struct Kept {
     pub provider: Option<String>,
 }
 
-/// The same for triggers of every namespace; what it names is looked for in the cluster object namespace.
+/// An authentication for triggers of every namespace; what it names is looked for in the cluster object namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "keda.sh",
@@ -196,7 +196,7 @@ pub struct Kept {
 #[serde(transparent)]
 pub struct ClusterTriggerAuthenticationSpec(pub TriggerAuthenticationSpec);
 
-/// Who uses it, as KEDA keeps it.
+/// The users of it, as KEDA keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TriggerAuthenticationStatus {
     /// Names of ScaledObjects, with commas between.

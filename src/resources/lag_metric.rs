@@ -87,7 +87,7 @@ pub struct LagMetricSpec {
     pub authentication_ref: Option<AuthenticationRef>,
 }
 
-/// What is known of it. The numbers are written once a minute at most while nothing else changes; the API has them at once.
+/// Status of the metric. The numbers are written once a minute at most while nothing else changes; the API has them at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LagMetricStatus {

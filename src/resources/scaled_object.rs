@@ -101,7 +101,7 @@ pub struct ScaledObjectSpec {
     /// HPA and formula settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advanced: Option<Advanced>,
-    /// What to do when triggers fail.
+    /// The fallback when triggers fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
     /// At least one.
@@ -180,7 +180,7 @@ pub struct ScalingModifiers {
     /// Over trigger names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formula: Option<String>,
-    /// What the formula's value is compared with.
+    /// The target that the formula's value is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// 0 if absent.
@@ -246,7 +246,7 @@ impl Trigger {
 /// `authenticationRef`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuthenticationRef {
-    /// Of the authentication object.
+    /// Name of the authentication object.
     pub name: String,
     /// `TriggerAuthentication` (if absent) or `ClusterTriggerAuthentication`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

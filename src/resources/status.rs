@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Condition;
 
-/// What the controller says of an object.
+/// The status of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaledObjectStatus {
     /// `apps/v1.Deployment`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_target_kind: Option<String>,
-    /// The same, with its resource name.
+    /// Group, version and kind, with the resource name.
     #[serde(
         default,
         rename = "scaleTargetGVKR",
@@ -36,7 +36,7 @@ pub struct ScaledObjectStatus {
     /// `cpu`, `memory`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource_metric_names: Vec<String>,
-    /// Of a formula.
+    /// Name of a formula's metric.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub composite_scaler_name: Option<String>,
     /// The HPA made for it.
@@ -51,10 +51,10 @@ pub struct ScaledObjectStatus {
     /// Failures by metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub health: BTreeMap<String, Health>,
-    /// What the last poll found, by metric.
+    /// The activity that the last poll found, by metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub triggers_activity: BTreeMap<String, TriggerActivity>,
-    /// What a person reads first, in KEDA's types and reasons.
+    /// The conditions, in KEDA's types and reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Ours: where the groups stood when the workload went to sleep, by metric.

@@ -4,7 +4,7 @@ use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAu
 
 use crate::quantity;
 
-/// What counts of a live HPA.
+/// The part of a live HPA that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
     /// `spec.maxReplicas`.

@@ -17,11 +17,11 @@ pub struct Entry {
     pub metric: Arc<str>,
     /// Whose it is.
     pub owner: Owner,
-    /// What to answer.
+    /// The answer.
     pub outcome: Outcome,
 }
 
-/// What tells the items of one name apart. The name of a `LagMetric` can't be that of a `ScaledObject`'s metric: its CRD refuses
+/// The owner, which tells the items of one name apart. The name of a `LagMetric` can't be that of a `ScaledObject`'s metric: its CRD refuses
 /// such names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {

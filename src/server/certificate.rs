@@ -32,7 +32,7 @@ pub enum PairError {
     Part {
         /// The flag and its file, or the key of a Secret.
         name: String,
-        /// What is wrong.
+        /// The cause.
         error: String,
     },
     /// Certificate and key do not make a pair.
@@ -101,7 +101,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// What its two parts are called.
+    /// The names of its two parts.
     fn names(&self) -> (String, String) {
         match self {
             Self::Files { certificate, key } => (
@@ -115,7 +115,7 @@ impl Source {
         }
     }
 
-    /// What is there now; nothing where it was not told yet.
+    /// The present pair; `None` where it was not told yet.
     fn read(&self) -> Result<Option<PemPair>, PairError> {
         let (certificate, key) = match self {
             Self::Files { certificate, key } => (certificate, key),
@@ -141,7 +141,7 @@ impl Source {
     }
 }
 
-/// What handshakes are made with now, if there is anything.
+/// The configuration that handshakes are made with now, if there is one.
 #[derive(Debug)]
 pub(super) struct Serving {
     pair: ArcSwapOption<CertifiedKey>,

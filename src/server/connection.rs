@@ -29,7 +29,7 @@ use crate::server::{
 
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(15);
-/// What one connection may have open and unread.
+/// Limits of one connection: streams that are open, bytes that are unread.
 struct Windows {
     streams: u32,
     header_bytes: u32,

@@ -68,7 +68,7 @@ impl Default for Limits {
     }
 }
 
-/// What was shown on a connection. In a full house who showed least makes room first.
+/// The identity that was shown on a connection. In a full house the one that showed least makes room first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Standing {

@@ -39,7 +39,7 @@ pub enum ServeError {
     /// The address.
     #[error("--listen={address}: {error}")]
     Listen {
-        /// What was asked for.
+        /// The address that was asked for.
         address: SocketAddr,
         /// Why not.
         error: std::io::Error,
@@ -49,13 +49,13 @@ pub enum ServeError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// What the server works with.
+/// The parts that the server works with.
 pub struct Parts {
-    /// What it answers from.
+    /// The table that it answers from.
     pub table: Arc<Table>,
     /// For reviews of access, for the cluster's trust, and for the workloads that webhooks look at.
     pub client: Client,
-    /// What webhooks judge among.
+    /// The objects that webhooks judge among.
     pub neighbours: Neighbours,
     /// By which kube-apiserver alone knows the webhooks.
     pub secret_path: SecretPath,
@@ -71,7 +71,7 @@ pub struct Parts {
     pub stopping: watch::Receiver<bool>,
     /// Becomes true when serving ends.
     pub ending: watch::Receiver<bool>,
-    /// What connections may cost.
+    /// Limits of connections.
     pub limits: Limits,
 }
 
@@ -177,7 +177,7 @@ impl Server {
         self.metrics.clone()
     }
 
-    /// What its readiness waits for.
+    /// The conditions of its readiness.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()

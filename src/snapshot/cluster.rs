@@ -24,11 +24,11 @@ pub struct Snapshot {
     pub listing: Listed,
     /// The topics that some pattern takes: those of the last list, and those that have left it and may still be there.
     pub listed: Arc<Taken>,
-    /// What it has that the snapshot before had not.
+    /// The difference to the snapshot before.
     pub changed: Changed,
 }
 
-/// What is new in a snapshot.
+/// The news in a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Changed {
     /// Anything.
@@ -39,7 +39,7 @@ pub enum Changed {
 }
 
 impl Snapshot {
-    /// What is new since the snapshot `before`. How often a topic was described is not told: whoever counts that looks when its
+    /// The news since the snapshot `before`. How often a topic was described is not told: whoever counts that looks when its
     /// groups are read.
     pub(crate) fn changed_since(&self, before: &Self) -> Changed {
         let topics = self.topics.iter();
@@ -144,7 +144,7 @@ pub enum Looked {
     Refused(i64, i64),
 }
 
-/// What is wrong, in words for a condition.
+/// A fault, in words for a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Names broker or Kafka object, and the cause.

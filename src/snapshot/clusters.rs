@@ -18,7 +18,7 @@ impl Snapshots {
         self.0.get(cluster).map(AsRef::as_ref)
     }
 
-    /// What a credential knows of a group.
+    /// A group as a credential sees it.
     #[must_use]
     pub fn group(&self, cluster: &ClusterKey, group: &str) -> Option<&Arc<GroupSnapshot>> {
         self.0.get(cluster)?.groups.get(group)

@@ -36,7 +36,7 @@ impl fmt::Display for ClusterKey {
     }
 }
 
-/// What is asked of one cluster.
+/// The demand on one cluster.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterDemand {
     /// By group id.
@@ -45,7 +45,7 @@ pub struct ClusterDemand {
     pub histories: BTreeMap<Arc<str>, Arc<GroupSnapshot>>,
 }
 
-/// What is asked of one group, by everybody together.
+/// The demand on one group, by everybody together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDemand {
     /// The most impatient asker's interval.

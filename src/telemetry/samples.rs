@@ -100,7 +100,7 @@ impl ObjectSample {
     }
 }
 
-/// What a trigger asks Kafka, and where, if it does.
+/// The question of a trigger to Kafka, and the cluster it goes to, if it asks any.
 fn asks(trigger: &PlannedTrigger) -> Option<(&Kafka, &ClusterKey)> {
     let source = trigger.kafka()?;
     Some((&source.kafka, &source.cluster))

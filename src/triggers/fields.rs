@@ -41,7 +41,7 @@ pub struct Sources<'a> {
     pub metadata: &'a BTreeMap<String, String>,
     /// The environment of the scale target's container, which `<field>FromEnv` names variables of.
     pub environment: &'a Parameters,
-    /// What the trigger's authentication resolves to.
+    /// The parameters of the trigger's authentication.
     pub parameters: &'a Parameters,
 }
 

@@ -62,7 +62,7 @@ pub struct Kafka {
     pub withheld: Option<String>,
 }
 
-/// What both kinds read alike.
+/// The fields that both kinds read alike.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "KEDA's switches, each independent"

@@ -28,7 +28,7 @@ pub use resource::{Resource, Target};
 pub use risks::risks;
 pub use unmatched::unmatched;
 
-/// What an HPA compares a metric with.
+/// The way an HPA compares a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricType {
     /// The target is per replica.
@@ -70,7 +70,7 @@ pub enum TriggerError {
     Resource {
         /// `cpu` or `memory`.
         kind: &'static str,
-        /// What is wrong.
+        /// The fault.
         text: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a trigger whatever its authentication and the environment of its workload will say: this much is
+//! Faults of a trigger whatever its authentication and the environment of its workload will say: this much is
 //! known before either is looked up.
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use super::TriggerError;
 pub struct Resource {
     /// `cpu` or `memory`.
     pub kind: &'static str,
-    /// What the HPA compares it with.
+    /// The target that the HPA compares it with.
     pub target: Target,
     /// One container's use instead of the pod's.
     pub container: Option<String>,

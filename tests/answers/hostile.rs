@@ -177,7 +177,7 @@ fn an_answer_that_is_cut_off_anywhere_is_refused() {
     }
 }
 
-/// What stands where a length may stand.
+/// Numbers in the place of a length.
 const LIES: [&[u8]; 7] = [
     &i32::MAX.to_be_bytes(),
     &i16::MAX.to_be_bytes(),

@@ -14,7 +14,7 @@ use kafka_protocol::{
 };
 use proptest::{collection::vec, prelude::*};
 
-/// What a batch holds.
+/// The content of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Plain,
@@ -148,7 +148,7 @@ impl Log {
         readable.find(|offset| *offset >= asked && *offset < self.last_stable())
     }
 
-    /// What a broker says of partition `id` from `asked` on.
+    /// A broker's answer for partition `id` from `asked` on.
     pub fn fetched(&self, id: i32, asked: i64) -> PartitionData {
         let stable = self.last_stable();
         let batches = self.batches.iter();

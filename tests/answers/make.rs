@@ -252,7 +252,7 @@ fn commits(version: i16) -> impl Strategy<Value = Vec<OffsetFetchResponseTopics>
     vec(topic, 0..4)
 }
 
-/// The same in the form of the versions for one group.
+/// An answer in the form of the versions for one group.
 fn single(topic: OffsetFetchResponseTopics) -> OffsetFetchResponseTopic {
     let partitions = topic.partitions.into_iter().map(|p| {
         OffsetFetchResponsePartition::default()

@@ -1,4 +1,4 @@
-//! What a coordinator says of a group's members, in every version: the topics they read, whoever encodes them.
+//! A group's members as a coordinator describes them, in every version: the topics they read, whoever encodes them.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-/// What is said of a group with members that read these.
+/// The description of a group with members that read these.
 fn live(topics: &[&str]) -> Described {
     Described {
         topics: topics.iter().map(|t| Arc::from(*t)).collect(),

@@ -164,7 +164,7 @@ fn the_coordinators_of_many_groups_are_read_as_they_were_written() {
 
 type Commit = (i32, i64, i16);
 
-/// What a group's topics say; a topic that comes twice is one, and its later word counts.
+/// The offsets of a group's topics; a topic that comes twice is one, and its later word counts.
 fn commits<'a>(
     code: i16,
     topics: impl Iterator<Item = (&'a str, Vec<Commit>)>,

@@ -1,4 +1,4 @@
-//! What is left to read at an offset, judged by the headers of batches alone, against a log that knows.
+//! The rest to read at an offset, judged by the headers of batches alone, against a log that knows.
 
 use std::cell::Cell;
 
@@ -34,7 +34,7 @@ fn decoded(version: i16, asked: i64, response: &FetchResponse) -> Decoded {
     })
 }
 
-/// What is said of partition 0 of topic t at `asked`.
+/// The answer for partition 0 of topic t at `asked`.
 fn tail_of(version: i16, asked: i64, data: PartitionData) -> Result<Tail, ResponseError> {
     let found = decoded(version, asked, &fetch("t", vec![data])).unwrap();
     assert_eq!(found.throttle_ms, 3);

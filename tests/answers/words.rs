@@ -1,4 +1,4 @@
-//! What people write and others say in words, spoilt a little and multiplied: `fuzz/specs.rs` counts what each costs.
+//! Words that people write and others say, spoilt a little and multiplied: `fuzz/specs.rs` counts what each costs.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use crate::{corpora::directory, take::take};
 
 /// As long as a fuzz target's input.
 const LONGEST: usize = 64 << 10;
-/// Of each file.
+/// Cases of each file.
 const VARIANTS: u64 = 150;
 
-/// What parsers look for.
+/// Words that parsers look for.
 const WORDS: [&str; 20] = [
     ",", "(", ")", "[", "]", "{", "}", "*", "\\w", "{99}", "0-99999,", "=", "\n", "\"", "\u{e9}",
     "-", "9", "|", ".*", "\0",

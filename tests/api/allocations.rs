@@ -1,4 +1,4 @@
-//! What an answer costs in memory does not depend on how many metrics there are.
+//! Memory of an answer, which does not depend on how many metrics there are.
 
 use allocation_counter::measure;
 use tokio::runtime::Builder;
@@ -24,7 +24,7 @@ fn taken_with(metrics: usize) -> u64 {
             rig.value(namespace, &metric, &object, 5_000);
         }
         let proxy = rig.front_proxy().await;
-        // What is built once is built now.
+        // Documents that are built once are built now.
         assert_eq!(proxy.get(ASKED, &MASTERS).await.code, 200);
         (rig, proxy)
     });

@@ -137,7 +137,7 @@ async fn nobody_is_ever_switched_to_another_protocol() {
             "{answers}"
         );
         assert!(!answers.contains("101 Switching"), "{answers}");
-        // What follows on the same connection is a request of its own, by nobody's word.
+        // A further request on the same connection is one of its own, by nobody's word.
         assert!(answers.contains("HTTP/1.1 401 "), "{answers}");
     }
 }

@@ -79,7 +79,7 @@ async fn a_house_full_of_strangers_makes_room_for_whoever_comes() {
     }
     let newcomer = rig.front_proxy().await;
     assert_eq!(newcomer.get(PATH, &MASTERS).await.code, StatusCode::OK);
-    // Who was let in is not sent away.
+    // A guest that was let in is not sent away.
     assert_eq!(proxy.get(PATH, &MASTERS).await.code, StatusCode::OK);
 }
 

@@ -1,4 +1,4 @@
-//! Who asks: by the front proxy's word, their own certificate, their token, or not at all.
+//! Identities: by the front proxy's word, by a certificate, by a token, or none at all.
 
 use bed::{Ca, Identity};
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! What of a request for a metric is not its name: method, parameters, audit id, and the engine behind the answer.
+//! Parts of a request for a metric beside its name: method, parameters, audit id, and the engine behind the answer.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What apimachinery writes and reads, as it was recorded from it (`vectors/`), asked of our server over its socket.
+//! Selectors that apimachinery writes and reads, as recorded from it (`vectors/`), asked of our server over its socket.
 
 use http::StatusCode;
 use lagscale::{

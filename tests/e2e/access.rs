@@ -1,4 +1,4 @@
-//! Who asks is verified, and the registration is what kube-apiserver and kubectl expect.
+//! Verified callers, and the registration that kube-apiserver and kubectl expect.
 
 use bed::{Bed, Lagscale, wait};
 use kube::{Client, Config};

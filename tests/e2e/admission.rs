@@ -1,4 +1,4 @@
-//! What would never work is refused at apply, by the real API server; what is stored already can always be changed.
+//! Refusals at apply of what would never work, by the real API server; what is stored already can always be changed.
 
 use bed::{free_port, wait};
 use http::Request;
@@ -79,7 +79,7 @@ async fn refused(world: &World) {
         &none,
     );
     refuses(&scene, &bad, "\"lagThreshold\" must be positive number").await;
-    // What the credential will say is not known yet.
+    // The credential's content is not known yet.
     let mut unknown = kafka(&json!({"sasl": "plaintext"}));
     unknown["authenticationRef"]["name"] = "later".into();
     let unknown = object(&scene, "unknown", "app", &unknown, &none);
@@ -238,7 +238,7 @@ async fn open(world: &World) {
         (400, true),
         "{said}"
     );
-    // Who still sends may lose the connection before he reads the answer.
+    // A client that still sends may lose the connection before it reads the answer.
     let (code, said) = send("POST", path, vec![b' '; 4 << 20]).await;
     assert!(matches!(code, 0 | 413), "{code} {said}");
     // Nothing else is open beside them.

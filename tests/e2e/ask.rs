@@ -1,4 +1,4 @@
-//! What a person asks from a terminal: the lag of a group, the record it is stuck on, why an object has its replicas, and what
+//! Questions of a person at a terminal: the lag of a group, the record it is stuck on, why an object has its replicas, and what
 //! stands in the way of a switch.
 
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub async fn ask(kubeconfig: &Path, args: &[&str]) -> (i32, String, String) {
     )
 }
 
-/// What was said on standard output, as JSON.
+/// The standard output, as JSON.
 pub fn read(said: &str) -> Value {
     serde_json::from_str(said).unwrap_or_else(|e| panic!("{e}: {said}"))
 }

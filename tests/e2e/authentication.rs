@@ -112,7 +112,7 @@ async fn environment(world: &World) {
     let patch = template(container("other", "settings"));
     scene.patch::<Deployment>("app", &patch).await;
     scene.condition("app", "Ready", "True", "").await;
-    // What is gone is named by whoever misses it.
+    // A reference that is gone is named by whoever misses it.
     let without = json!({"data": {"ca": null}});
     scene.patch::<ConfigMap>("settings", &without).await;
     let missing = format!("ConfigMap {}/settings has no key ca", scene.namespace);

@@ -17,7 +17,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
 type Case = (&'static str, Value, Vec<String>);
 
 async fn bad_input(world: &World) {
-    // What is refused at apply today may have been stored before.
+    // An object that is refused at apply today may have been stored before.
     let scene = Scene::unchecked(&world.bed, "bad").await;
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
@@ -46,7 +46,7 @@ async fn bad_input(world: &World) {
             scene.replicas_of_status(name, 2).await;
         }
     }
-    // What does not parse gets no HPA, as KEDA's users know it.
+    // An object that does not parse gets no HPA, as KEDA's users know it.
     for name in ["no-group", "unknown-type", "no-target"] {
         assert!(scene.hpa(name).await.is_none(), "{name}");
     }
@@ -85,7 +85,7 @@ fn said(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|t| (*t).to_owned()).collect()
 }
 
-/// What is wrong with the object itself.
+/// Faults of the object itself.
 fn fields(scene: &Scene<'_>, topic: &str) -> Vec<Case> {
     let with = |more: &Value| with(scene, topic, "kafka", more);
     vec![
@@ -113,7 +113,7 @@ fn fields(scene: &Scene<'_>, topic: &str) -> Vec<Case> {
     ]
 }
 
-/// What is wrong between the object and its broker.
+/// Faults between the object and its broker.
 fn connections(scene: &Scene<'_>, topic: &str) -> Vec<Case> {
     let with = |authentication: &str, more: &Value| with(scene, topic, authentication, more);
     let (tls, plain) = (

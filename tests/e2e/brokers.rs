@@ -1,4 +1,4 @@
-//! The same lag from every kind of cluster that is still around: three brokers, and the last of two older lines.
+//! One lag from every kind of cluster that is still around: three brokers, and the last of two older lines.
 
 use bed::{Kafka, KafkaOptions, parts};
 use futures::future::join_all;

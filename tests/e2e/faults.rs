@@ -33,9 +33,9 @@ struct Stage {
     namespace: String,
     observer: Observer,
     other: Observer,
-    /// Of an object that asks for a fallback to 4.
+    /// Metric of an object that asks for a fallback to 4.
     fallen: Observer,
-    /// Of an object that goes by the clock.
+    /// Metric of an object that goes by the clock.
     timed: Observer,
 }
 
@@ -127,7 +127,7 @@ impl Stage {
         format!("s0-kafka-{}-t", self.namespace)
     }
 
-    /// What has to hold while the broker answers nothing: asked twice a second for as long as the outage lasts.
+    /// The promise while the broker answers nothing: asked twice a second for as long as the outage lasts.
     async fn outage(&self, lag_of_the_other: i64) {
         let scene = self.scene();
         let (broker, metric) = (self.world.bed.kafka.bootstrap(), self.metric());

@@ -55,10 +55,10 @@ async fn kinds(world: &World) {
     }
 }
 
-/// The same application in a group of either protocol, side by side.
+/// One application in a group of either protocol, side by side.
 struct App {
     group: String,
-    /// What it groups by words through.
+    /// The topic it groups by words through.
     internal: String,
     member: Member,
     /// An object that asks for all topics of the group, and one for the topic that others write; with their metrics.

@@ -1,4 +1,4 @@
-//! What a platform team does on day one: installs by kustomize beside somebody else's APIService, takes that over, lives through changes of the
+//! Day one of a platform team: it installs by kustomize beside somebody else's APIService, takes that over, lives through changes of the
 //! CA, and uninstalls. Two replicas run from the manifests, with the token of their ServiceAccount and nothing else.
 
 use std::{
@@ -162,7 +162,7 @@ fn apis(bed: &Bed) -> Api<APIService> {
     Api::all(bed.client())
 }
 
-/// What all replicas wrote.
+/// The logs of all replicas.
 fn logs(bed: &Bed) -> String {
     let files = std::fs::read_dir(bed.pod_logs()).unwrap();
     let files = files.map(|f| f.unwrap().path());
@@ -282,7 +282,7 @@ async fn uninstall(scene: &Scene<'_>) {
     assert!(apis(bed).get_opt(API_SERVICE).await.unwrap().is_none());
     let namespaces: Api<Namespace> = Api::all(bed.client());
     assert!(namespaces.get_opt("lagscale").await.unwrap().is_none());
-    // What is users' own stays.
+    // The users' own objects stay.
     assert!(scene.hpa("app").await.is_some());
     let objects: Api<ScaledObject> = scene.api();
     objects.get("app").await.unwrap();

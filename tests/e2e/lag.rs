@@ -1,4 +1,4 @@
-//! What a lag is where commit and log do not fit: every policy, from zero replicas, on a real broker (docs/lag.md).
+//! Lag where commit and log do not fit: every policy, from zero replicas, on a real broker (docs/lag.md).
 
 use bed::{Observer, wait};
 use futures::future::join_all;
@@ -195,7 +195,7 @@ async fn made_anew(world: &World) {
     }
     kafka.create_topic(&topic, 1).await;
     kafka.produce(&topic, 0, 3).await;
-    // Whoever asks for 0 where there is no commit gets it, and under latest what is new.
+    // An object that asks for 0 where there is no commit gets it, and under latest what is new.
     sleepers.count([3, 3, 0, 3]).await;
     sleepers.reach([1, 1, 0, 1]).await;
     sleepers.say(MADE_ANEW).await;

@@ -222,7 +222,7 @@ async fn refused(world: &World) {
         let said = create(object).await.unwrap_err();
         assert!(said.contains(&format!("spec.{field}")), "{said}");
     }
-    // What only a parser can tell is a condition, and an error of the metric.
+    // A fault that only a parser can tell is a condition, and an error of the metric.
     let mut object = lag_metric(&scene, "lag", &["t"]);
     object["spec"]["partitionLimitation"] = "one".into();
     create(object).await.unwrap();

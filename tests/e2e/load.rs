@@ -42,7 +42,7 @@ impl Load {
         .await;
     }
 
-    /// What failed.
+    /// The failures.
     pub async fn end(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap();

@@ -176,7 +176,7 @@ fn main() {
     let trials = files.iter().flat_map(|file| file(&shared)).collect();
     let first = libtest_mimic::run(&args, trials);
     shared.end(first.has_failed());
-    // Whoever counts writes has the machine for himself.
+    // A scenario that counts writes has the machine for itself.
     let counting = [
         expiry::trials,
         leadership::trials,

@@ -1,4 +1,4 @@
-//! What `/metrics` says of an object, under our names and under those that dashboards know, and that nothing is left of it when
+//! Series of an object in `/metrics`, under our names and under those that dashboards know, and that nothing is left of it when
 //! it is gone.
 
 use bed::wait;
@@ -169,7 +169,7 @@ async fn leave(world: &World, scene: &Scene<'_>) {
     .await;
 }
 
-/// What only grows is there.
+/// Counters, which only grow, are there.
 async fn counters(world: &World) {
     for (family, labels) in [
         (

@@ -1,4 +1,4 @@
-//! What a ScaledObject gets: its HPA, zero and back, conditions that tell a person what to do, and nobody else harmed.
+//! The life of a ScaledObject: its HPA, zero and back, conditions that tell a person what to do, and nobody else harmed.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ async fn raw(world: &World) {
     );
 }
 
-/// The same number stands at `/metrics`, beside what the API was asked.
+/// One number stands at `/metrics` and in the API's answer.
 async fn told(world: &World, scene: &Scene<'_>, topic: &str) {
     let (_, metrics) = bed::get(&world.lagscale.plain.to_string(), "/metrics").await;
     let labels = format!(

@@ -21,7 +21,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     )]
 }
 
-/// What one process says of the metric itself, past kube-apiserver: value and time of the reading.
+/// The answer of one process for the metric itself, past kube-apiserver: value and time of the reading.
 async fn said(yard: &Yard, lagscale: &Lagscale, path: &str) -> Result<(String, i64), String> {
     let client = direct(&yard.bed, lagscale, Some(&admin(&yard.bed)));
     let request = http::Request::get(path).body(Vec::new()).unwrap();

@@ -25,7 +25,7 @@ impl<'a> Scene<'a> {
         Self::within(bed, bed.namespace(prefix).await).await
     }
 
-    /// The same where no webhook refuses what is applied.
+    /// A scene where no webhook refuses what is applied.
     pub async fn unchecked(bed: &'a Bed, prefix: &str) -> Self {
         Self::within(bed, bed.unchecked_namespace(prefix).await).await
     }

@@ -26,7 +26,7 @@ const READER: &str = "reader";
 const TOPICLESS: &str = "topicless";
 /// May describe the topic.
 const GROUPLESS: &str = "groupless";
-/// What a token names.
+/// The claims of a token.
 const CLIENT: &str = "oauth-client";
 
 struct Gates<'a> {

@@ -46,7 +46,7 @@ async fn drained(world: &World) {
     scene.value_is("committed", &metric, "0").await;
     scene.reaches(&all, 0).await;
     scene.reaches(&committed, 0).await;
-    // What is left of an aborted transaction is read by whoever reads everything.
+    // The rest of an aborted transaction is read by whoever reads everything.
     kafka.open(&topic, 0, 2).await.abort().await;
     scene.value_is("all", &metric, "4").await;
     scene.value_is("committed", &metric, "0").await;

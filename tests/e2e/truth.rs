@@ -27,7 +27,7 @@ async fn truth(world: &World) {
         produced: 3000,
         every: Duration::from_millis(250),
         span: Duration::from_secs(20),
-        // Whoever commits each record as soon as it is there is the one that a wrong order of reading turns negative.
+        // A consumer that commits each record as soon as it is there is the one that a wrong order of reading turns negative.
         members: vec![
             member("truth-at-the-end", u32::MAX, 50),
             member("truth-falls-behind", 1500, 500),

@@ -1,4 +1,4 @@
-//! What scenarios share: a bed with lagscale installed and registered as a user would, and how to ask for an installed one.
+//! The world that scenarios share: a bed with lagscale installed and registered as a user would, and how to ask for an installed one.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ impl World {
 /// A bed for processes of lagscale that see one namespace each, through a gate.
 pub struct Yard {
     pub bed: Bed,
-    /// Whoever holds it has its process behind the balancer: one that sees one namespace can't answer for another.
+    /// The holder's process is behind the balancer: one that sees one namespace can't answer for another.
     pub balancer: Mutex<()>,
 }
 
@@ -66,7 +66,7 @@ impl Yard {
     }
 }
 
-/// What `/metrics` says of a family: labels and value of each series.
+/// The series of a family in `/metrics`: labels and value of each.
 pub async fn series(lagscale: &Lagscale, family: &str) -> BTreeMap<String, f64> {
     let (_, text) = bed::get(&lagscale.plain.to_string(), "/metrics").await;
     let lines = text.lines().filter_map(|l| l.strip_prefix(family));
@@ -134,7 +134,7 @@ fn run_with(bed: &Bed, args: &[&str], mut env: BTreeMap<String, String>) -> Lags
     let namespace = args.iter().find_map(|a| a.strip_prefix("--namespace="));
     let elects = namespace.map(|n| format!("--leader-election-id=lagscale-{n}"));
     if let Some(elects) = &elects {
-        // Who takes over from one that was killed is not waited for that long.
+        // A successor of one that was killed is not waited for that long.
         args.extend([
             elects,
             "--leader-election-lease-duration=4s",
@@ -155,7 +155,7 @@ pub fn example(name: &str) -> PathBuf {
     bed::example(Path::new(env!("CARGO_BIN_EXE_lagscale")), name)
 }
 
-/// What kubectl says; it has to work.
+/// The output of kubectl; it has to work.
 pub async fn kubectl(bed: &Bed, args: &[&str]) -> String {
     let done = bed.control_plane.kubectl(args).await;
     done.unwrap_or_else(|e| panic!("kubectl {}: {e}", args.join(" ")))

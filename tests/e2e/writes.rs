@@ -1,4 +1,4 @@
-//! What lagscale writes while it looks after 200 objects, counted at a gate before the API server: a few writes for a new
+//! Writes of lagscale while it looks after 200 objects, counted at a gate before the API server: a few writes for a new
 //! object, one or two where an outage begins and ends, and none while nothing changes, however often it polls.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ struct Fleet<'a> {
     lagscale: Lagscale,
 }
 
-/// What an object's topic makes of it.
+/// The state that an object's topic makes of it.
 #[derive(Clone, Copy)]
 struct Kind {
     lag: i64,

@@ -90,7 +90,7 @@ async fn broker(name: &str) -> u16 {
     port
 }
 
-/// What `lagscale lag` says of the broker at this name, in a root with these files in /etc.
+/// The output of `lagscale lag` about the broker at this name, in a root with these files in /etc.
 async fn asked(name: &str, port: u16, etc: &[(&str, &str)]) -> (Option<i32>, String) {
     let root = Root::new();
     std::fs::create_dir(root.path("etc")).unwrap();

@@ -17,7 +17,7 @@ const AAAA: u16 = 28;
 const NAME_ERROR: u8 = 3;
 const SERVER_FAILURE: u8 = 2;
 
-/// What is said of AAAA where a name has an A record only.
+/// The answer for AAAA where a name has an A record only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaysOfAaaa {
     /// That there is none, as it should be.

@@ -1,4 +1,4 @@
-//! What may happen to the topics and the group of one trigger, as data: numbers are taken modulo what there is, so that every
+//! Events of the topics and the group of one trigger, as data: numbers are taken modulo what there is, so that every
 //! script means something and a failing one can be made shorter.
 
 use lagscale::lag::{Isolation, Policy};
@@ -94,7 +94,7 @@ pub struct Life {
     pub mode: Mode,
     pub policy: Policy,
     pub isolation: Isolation,
-    /// Of each partition of either topic: records, and how far the group has committed, if it has.
+    /// Contents of each partition of either topic: records, and how far the group has committed, if it has.
     pub begin: [Vec<(u8, Option<u8>)>; 2],
     pub acts: Vec<Act>,
 }

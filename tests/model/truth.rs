@@ -7,7 +7,7 @@ use lagscale::lag::{Isolation, Policy};
 
 use super::life::{Act, Life, Mode};
 
-/// What an offset holds that no consumer is given, or only some.
+/// The content of an offset that no consumer is given, or only some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Special {
     Marker,
@@ -275,7 +275,7 @@ impl Truth {
         }
     }
 
-    /// What happens to leaders.
+    /// Events of leaders.
     fn lead(&mut self, act: Act) {
         let brokers = self.brokers;
         match act {
@@ -347,7 +347,7 @@ impl Truth {
         })
     }
 
-    /// What can be read has been: what is first seen, and what is left, is settled by it.
+    /// Everything that can be read has been: what is first seen, and what is left, is settled by it.
     pub fn was_read(&mut self) {
         let counted: Vec<u8> = self.counted().map(|t| t.id).collect();
         for topic in &mut self.topics {

@@ -159,7 +159,7 @@ impl Watched {
         })
     }
 
-    /// What has to be so when the ticks are over.
+    /// Checks everything that has to hold when the ticks are over.
     pub fn judge(&mut self, key: &ClusterKey, snapshot: &Arc<Snapshot>) -> Result<(), String> {
         let evaluation = self.evaluate(key, snapshot, Moment::now());
         let metric = &evaluation.metrics[0];
@@ -188,7 +188,7 @@ impl Watched {
         ))
     }
 
-    /// What is known of it, for a person.
+    /// The state of it, for a person.
     pub fn known(&self, snapshot: &Snapshot) -> String {
         let group = &snapshot.groups[&self.group];
         let mut known = format!("\n  {:?}", group.trouble);

@@ -27,7 +27,7 @@ const TICKS: usize = 3;
 /// Far more than a tick takes on any machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a world is like.
+/// The size of a world.
 #[derive(Clone, Copy, Debug)]
 pub struct Climate {
     /// How often topics are described anew though nothing seems wrong.

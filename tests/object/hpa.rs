@@ -13,7 +13,7 @@ use lagscale::{
 use proptest::{collection::btree_map, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-/// What a ScaledObject may say that ends in its HPA.
+/// Fields of a ScaledObject that end in its HPA.
 fn spec() -> impl Strategy<Value = Value> {
     let rules = (
         option::of(0..3600),
@@ -105,7 +105,7 @@ fn plan(
     Plan::new(Arc::new(object), planned)
 }
 
-/// What the API server stores when `writer` puts `hpa` over `before`.
+/// The HPA that the API server stores when `writer` puts `hpa` over `before`.
 fn stored(before: Option<&Value>, hpa: &Hpa, writer: &str) -> Value {
     let mut next = json!(hpa);
     if let Some(behavior) = next["spec"].get_mut("behavior") {

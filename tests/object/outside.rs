@@ -30,7 +30,7 @@ fn verdict(object: &Value) -> Verdict {
     Subject::of(Hook::ScaledObject, &request).verdict(&Surroundings::default())
 }
 
-/// What each warning says, or what a refusal says.
+/// Words of each warning, or of a refusal.
 type Expected = Result<&'static [&'static str], &'static [&'static str]>;
 
 /// By file.

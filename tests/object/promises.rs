@@ -12,7 +12,7 @@ use lagscale::{
 };
 use serde_json::json;
 
-/// What the engine does in a turn: the activity of the last poll, the clock of now.
+/// One turn of the engine: the activity of the last poll, the clock of now.
 fn turn(bench: &mut Bench, replicas: i32, last: &mut Option<jiff::Timestamp>) -> Move {
     let evaluation = bench.evaluate();
     let (activity, polled) = bench.memory.activity(&bench.plan, &evaluation, bench.now);

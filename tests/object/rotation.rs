@@ -147,7 +147,7 @@ fn a_second_change_goes_on_with_the_value_that_still_reads() {
     rotate(&mut bench, "third", true);
     assert_eq!(former(&bench.plan), Some(&key_of(&bench, "first")));
     assert_eq!(bench.served(), Ok(4));
-    // What the status remembers is what is served.
+    // The status remembers what is served.
     let mut snapshots = bench.others.clone();
     snapshots.insert(bench.key.clone(), Arc::new(refused()));
     let mut known = snapshots.clone();

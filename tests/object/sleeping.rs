@@ -21,7 +21,7 @@ fn asleep(policy: &str, zero: &str) -> Bench {
     bench
 }
 
-/// What is read of the one partition: commit, log start, log end.
+/// The reading of the one partition: commit, log start, log end.
 fn reading(
     bench: &Bench,
     committed: Option<i64>,

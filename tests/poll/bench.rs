@@ -60,7 +60,7 @@ impl Bench {
             let early = asked.iter().find(|a| {
                 a.connection == told.connection && a.asked_at > told.asked_at && a.asked_at < until
             });
-            // What is written is seen a moment before the fake notes it.
+            // An answer is seen a moment before the fake notes it.
             let slack = Duration::from_millis(50);
             let early = early.filter(|a| a.asked_at + slack < until);
             assert!(early.is_none(), "{told:?} then {early:?}");
@@ -72,7 +72,7 @@ impl Bench {
         Self::with(brokers, |_| {}).await
     }
 
-    /// The same at another pace.
+    /// A bench at another pace.
     pub async fn with(brokers: i32, pace: impl FnOnce(&mut Timing)) -> Self {
         let kafka = FakeKafka::start(brokers).await;
         let port = kafka.state().ports[0];

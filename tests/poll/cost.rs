@@ -1,4 +1,4 @@
-//! What a tick costs: requests, partitions in them, connections. Counted, not timed.
+//! Costs of a tick: requests, partitions in them, connections. Counted, not timed.
 
 use fake_kafka::state::Asked;
 use kafka_protocol::messages::ApiKey;

@@ -1,4 +1,4 @@
-//! What becomes of what is known when logs, partitions, leaders and groups come and go.
+//! Knowledge that outlives logs, partitions, leaders and groups that come and go, and knowledge that does not.
 
 use fake_kafka::{
     fault::{Fault, What},

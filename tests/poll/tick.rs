@@ -1,4 +1,4 @@
-//! What a tick asks, and what is known after it.
+//! Questions of a tick, and what is known after it.
 
 use fake_kafka::fault::{Fault, What};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is spoken with each kind of broker: one golden test each. A broker of the fake closes a connection that asks in a
+//! Versions spoken with each kind of broker: one golden test each. A broker of the fake closes a connection that asks in a
 //! version it does not speak, and the bench fails.
 
 use fake_kafka::{

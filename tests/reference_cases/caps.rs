@@ -96,7 +96,7 @@ pub fn wanted(row: &Row) -> Option<(i64, i64)> {
     Some((metric, desired(metric, threshold, current, max)))
 }
 
-/// What a stock HPA asks for, at most `max`.
+/// The replicas that a stock HPA asks for, at most `max`.
 fn desired(metric: i64, threshold: i64, current: i64, max: i64) -> i64 {
     if current == 0 {
         return 0;
@@ -135,7 +135,7 @@ fn settled(row: &Row) -> Bench {
     bench
 }
 
-/// What is served, and what the HPA makes of it.
+/// The value that is served, and the replicas that the HPA makes of it.
 pub fn capped(row: &Row) -> (i64, i64) {
     let mut bench = settled(row);
     let served = bench.served().unwrap();

@@ -90,7 +90,7 @@ fn object(row: &Row) -> Bench {
     bench
 }
 
-/// What a status says of an HPA that can't be read now.
+/// The status of an HPA that can't be read now.
 fn before() -> Value {
     json!({"type": "HPAActive", "status": "True", "reason": "HPAActive", "message": "HPA is actively scaling"})
 }

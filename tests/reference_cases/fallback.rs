@@ -106,7 +106,7 @@ pub fn fallback_metric(row: &Row) -> Outcome {
     }
 }
 
-/// The same object with nothing remembered but what its status tells.
+/// An object of which nothing is remembered but what its status tells.
 fn again(bench: Bench, row: &Row) -> Bench {
     let mut fresh = object(row);
     fresh.snapshot = bench.snapshot;

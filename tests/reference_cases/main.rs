@@ -36,10 +36,10 @@ use serde_json::Value;
 
 type Outcome = Result<(), String>;
 
-/// What is no behaviour, and what needs real parts: `cargo test --test reference_e2e`.
+/// Sections that are no behaviour, and those that need real parts: `cargo test --test reference_e2e`.
 const ELSEWHERE: [&str; 4] = ["meta", "scaling_modifiers", "e2e_kafka", "e2e_core"];
 
-/// What runs a section's rows.
+/// The runner of a section's rows.
 fn code(section: &str) -> Option<fn(&Row) -> Outcome> {
     Some(match section {
         "kafka_config_metadata"

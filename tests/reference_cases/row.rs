@@ -82,7 +82,7 @@ impl Index<&str> for Row {
     type Output = Self;
 
     fn index(&self, key: &str) -> &Self {
-        // What is not there counts as null, as with a Value.
+        // A missing key counts as null, as with a Value.
         self.fields.get(key).unwrap_or_else(|| NULL.with(|n| *n))
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{Outcome, Row};
 
-/// What is sent to a webhook, and what there is besides.
+/// The review that is sent to a webhook, and its surroundings.
 struct Review {
     hook: Hook,
     request: Value,
@@ -115,7 +115,7 @@ fn modified(formula: &Value, target: &Value) -> Value {
     json!({"scalingModifiers": {"formula": formula, "target": target}})
 }
 
-/// What a row means; `None` for a row that is not known here.
+/// The meaning of a row; `None` for a row that is not known here.
 fn reviews(id: &str) -> Option<Vec<Review>> {
     let usual = object("so", &json!({}));
     let fallback = json!({"failureThreshold": 3, "replicas": 1});
@@ -267,7 +267,7 @@ fn window(seconds: i32) -> Value {
     json!({"advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}})
 }
 
-/// What a refusal has to name.
+/// Words that a refusal has to name.
 fn reason(id: &str) -> &'static str {
     match id {
         "w-1" => "is already managed by the ScaledObject 'other'",

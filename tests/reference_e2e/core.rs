@@ -14,7 +14,7 @@ use crate::{
     world::{PATIENCE, World},
 };
 
-/// What the times of a polling row are divided by.
+/// The divisor of the times of a polling row.
 pub const FASTER: u64 = 5;
 /// More than any row has replicas: the bound by partitions is no subject here.
 pub const PARTITIONS: i32 = 10;

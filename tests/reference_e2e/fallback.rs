@@ -110,7 +110,7 @@ async fn comes_back(world: &World, row: &Value, metric_type: &str) {
     app.reaches(5).await;
 }
 
-/// The same of a custom resource, whose controller is the test: it has at once what it is to have.
+/// A custom resource, whose controller is the test: it has at once what it is to have.
 async fn rollout(world: &World, row: &Value) {
     world.bed.apply(&[crd()]).await;
     let mut app = Mortal::new(world, row, 50, None).await;

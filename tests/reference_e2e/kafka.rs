@@ -153,7 +153,7 @@ impl Row<'_> {
     /// docs/departures.md: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
     async fn excluded(&self, replicas: i32) {
         eprintln!("departs: persistent lag: it counts for one pollingInterval, then no more");
-        // What the HPA says of itself may be from before there was a lag.
+        // The HPA's own word may be from before there was a lag.
         let hpa = self.scene.hpa("app").await.and_then(|h| h.spec?.metrics);
         let external = hpa.into_iter().flatten().filter_map(|m| m.external);
         for external in external {

@@ -32,7 +32,7 @@ use world::World;
 type Play<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Code = for<'a> fn(&'a World, &'a Value) -> Play<'a>;
 
-/// What plays a row, under which names.
+/// The player of a row, under which names.
 fn code(section: &str, row: &Value) -> Vec<(&'static str, Code)> {
     match section {
         "e2e_kafka" if row["steps"].is_array() => vec![

@@ -47,7 +47,7 @@ impl Besieged {
         Self { pid, cgroup }
     }
 
-    /// What holds its memory down, in words.
+    /// The limit of its memory, in words.
     pub fn limit(&self) -> &'static str {
         match self.cgroup {
             Some(_) => "in a cgroup of 256 MiB",
@@ -107,7 +107,7 @@ impl Drop for Besieged {
     }
 }
 
-/// Who holds lagscale's Lease, and how often that changed.
+/// The holder of lagscale's Lease, and how often that changed.
 pub async fn lease(bed: &Bed) -> (Option<String>, Option<i32>) {
     let api: Api<Lease> = Api::namespaced(bed.client(), "lagscale");
     let spec = api.get("lagscale").await.unwrap().spec.unwrap();

@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 const HONEST: i64 = 50;
 const PARTITIONS: i32 = 5;
 const LASTS: Duration = Duration::from_secs(180);
-/// What the shipped limit leaves room to, in KiB.
+/// The memory that the shipped limit leaves room to, in KiB.
 const MOST_KIB: u64 = 200 * 1024;
 
 /// Fifty objects, each with a lag of its own on one topic: path and value of their metrics.
@@ -56,7 +56,7 @@ async fn honest(scene: &Scene<'_>) -> Vec<(String, String)> {
     join_all(made).await
 }
 
-/// What kube-apiserver answers in lagscale's name.
+/// The value that kube-apiserver answers in lagscale's name.
 async fn asked(client: &Client, path: &str) -> Result<String, String> {
     let request = http::Request::get(path).body(Vec::new()).unwrap();
     let answer = client.request::<Value>(request).await;
@@ -108,7 +108,7 @@ async fn nobody_s_object_broker_token_or_socket_costs_another_a_reading() {
     }
 }
 
-/// What was not held, if anything.
+/// The promises that were not held, if any.
 async fn besiege(bed: &Bed, lagscale: &mut Lagscale, besieged: &Besieged) -> Option<String> {
     let scene = Scene::new(bed, "honest").await;
     let metrics = honest(&scene).await;

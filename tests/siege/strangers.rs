@@ -122,7 +122,7 @@ impl Stranger {
     /// A connection from one of this machine's addresses.
     async fn connect(&self, nth: usize, to: SocketAddr) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
-        // What is read slowly is to stand in the server, not in the kernel.
+        // Bytes that are read slowly are to stand in the server, not in the kernel.
         socket.set_recv_buffer_size(2_048)?;
         let nth = u8::try_from(nth % 200).unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 10 + nth], 0)))?;

@@ -37,7 +37,7 @@ pub struct Kept {
     pub bundle: String,
     /// PEM of the key of the first CA in the bundle.
     pub ca_key: String,
-    /// What is served.
+    /// The certificate that is served.
     pub certificate: String,
     /// Its key.
     pub key: String,
@@ -90,7 +90,7 @@ impl Kept {
         pairs.collect()
     }
 
-    /// What it is to be now, and why; `None` where it is as it should be. `trusted`: whether everybody who is told whom to
+    /// The next state, and why; `None` where it is as it should be. `trusted`: whether everybody who is told whom to
     /// trust was told of the first CA.
     pub fn next(
         &self,
@@ -208,7 +208,7 @@ impl Kept {
     }
 }
 
-/// What a change is.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// There was nothing, or nothing of use.

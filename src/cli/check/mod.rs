@@ -44,13 +44,13 @@ enum Level {
     Fail,
 }
 
-/// What was found of one thing.
+/// A finding about one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     level: Level,
     what: String,
     found: String,
-    /// What a person does about it.
+    /// The advice to a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
@@ -80,7 +80,7 @@ impl Finding {
         }
     }
 
-    /// What can't be looked at, and why.
+    /// The kinds that can't be looked at, and why.
     fn unseen(what: impl Into<String>, error: &kube::Error) -> Self {
         let said = api_error(error);
         let fix = "check with the rights of a cluster administrator";

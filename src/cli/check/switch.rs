@@ -97,7 +97,7 @@ async fn scaled_objects(client: &Client) -> Vec<Finding> {
 
 #[derive(Default)]
 struct Authentications {
-    /// What is not supported of each, by namespace, empty for the cluster's kind, and name.
+    /// Unsupported features of each, by namespace, empty for the cluster's kind, and name.
     unsupported: BTreeMap<(String, String), Vec<&'static str>>,
     /// The ClusterTriggerAuthentications by name.
     cluster: BTreeMap<String, ClusterTriggerAuthentication>,

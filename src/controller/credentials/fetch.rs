@@ -18,11 +18,10 @@ use super::{
     values::Values,
 };
 use crate::{
-    controller::{resolve::Template, write::target},
+    controller::{deadline::within, resolve::Template, write::target},
     text::api_error,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Files, of which nothing tells a change.
 const FILE_AGAIN: Duration = Duration::from_secs(2);
 /// Scale targets of a kind that is not watched.
@@ -30,7 +29,7 @@ const WORKLOAD_AGAIN: Duration = Duration::from_secs(30);
 /// A service account that is not there yet.
 const ACCOUNT_AGAIN: Duration = Duration::from_secs(10);
 
-/// What a read came to; `again` is after which time to read again, `None` where a watch tells.
+/// The result of a read; `again` is after which time to read again, `None` where a watch tells.
 pub(in crate::controller) enum Fetch {
     /// The version that is known already.
     Same { again: Duration },
@@ -60,8 +59,7 @@ pub(super) async fn fetch(
             Reference::File(path) => from_file(rules, path, known).await,
         }
     };
-    let read = tokio::time::timeout(PATIENCE, read).await;
-    read.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+    within(read).await
 }
 
 async fn secret(client: &Client, (namespace, name): &Name) -> Result<Fetch, String> {

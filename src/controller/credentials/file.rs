@@ -12,7 +12,7 @@ use crate::triggers::Parameters;
 
 const LONGEST: u64 = 1 << 20;
 
-/// What a read came to.
+/// The result of a read.
 pub(super) enum Read {
     Same,
     Missing,
@@ -54,7 +54,7 @@ pub(super) fn read(root: &Path, path: &str, known: Option<&str>) -> Result<Read,
     file.take(LONGEST)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    // What it holds is secret: the parser's own text may quote it.
+    // Its content is secret: the parser's own text may quote it.
     let values: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|e| {
         format!(
             "expected a JSON map of texts, it is not one at line {} column {}",

@@ -21,6 +21,7 @@ use std::{
 use kube::Client;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::backoff::doubled;
 use fetch::{Fetch, fetch};
 pub(super) use news::News;
 pub use reference::CredentialRules;
@@ -35,7 +36,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Reads under way at once: after a start each object may name something else, and each may be of a megabyte.
 const AT_ONCE: usize = 8;
 
-/// What is known of a reference that somebody names.
+/// The state of a reference that somebody names.
 #[derive(Default)]
 struct Followed {
     /// With its version.
@@ -138,7 +139,7 @@ impl Credentials {
                 if version.is_some() && version.as_ref() == of {
                     return None;
                 }
-                // What a deleted Secret held is not used any more.
+                // The content of a deleted Secret is not used any more.
                 let gone = version.is_none() && known.content.take().is_some();
                 known.missing |= gone;
                 known.counted(&reference, &mut self.room);
@@ -164,7 +165,7 @@ impl Credentials {
         }
     }
 
-    /// What is known of it. What was read once stands while it can't be read again.
+    /// The state of a reference. Content that was read once stands while it can't be read again.
     pub(super) fn find(&self, reference: &Reference) -> Found<'_> {
         match self.followed.get(reference) {
             Some(Followed {
@@ -232,8 +233,8 @@ impl Followed {
         };
         match result {
             Err(error) => {
-                let tries = self.failures.saturating_sub(1).min(5);
-                self.again = after(RETRY.saturating_mul(1 << tries).min(LONGEST_RETRY));
+                let tries = self.failures.saturating_sub(1);
+                self.again = after(doubled(RETRY, tries, LONGEST_RETRY));
                 let changed = self.content.is_none() && failed.as_ref() != Some(&error);
                 self.failure = Some(error);
                 changed

@@ -32,7 +32,7 @@ pub(in crate::controller) struct Workload {
     pub(in crate::controller) name: String,
 }
 
-/// What was read of a reference. It may be secret, so it has no `Debug`.
+/// The content of a reference. It may be secret, so it has no `Debug`.
 pub(in crate::controller) enum Content {
     /// Values of a Secret, ConfigMap or file by key; a token under `token`.
     Values(Values),
@@ -50,7 +50,7 @@ impl Content {
     }
 }
 
-/// What is known of a reference.
+/// The state of a reference.
 pub(in crate::controller) enum Found<'a> {
     /// It is being read for the first time.
     Waiting,

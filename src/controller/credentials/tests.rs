@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::triggers::Parameters;
 
-/// What the API server says of the one thing that is asked for.
+/// The API server's answer for the one thing that is asked for.
 #[derive(Default)]
 struct Server {
     /// Version and value; `None`: there is no such thing.

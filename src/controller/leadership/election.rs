@@ -72,7 +72,7 @@ impl Election {
             let pause = terms.retry.mul_f64(1.0 + 0.2 * fastrand::f64());
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                // Whoever would say so is gone, and the process with it.
+                // A receiver that is gone has taken the process with it.
                 _ = stopping.wait_for(|stopping| *stopping) => break,
             }
         }
@@ -111,7 +111,7 @@ impl Election {
         }
     }
 
-    /// What is not known does not end a term before its time.
+    /// An unknown Lease does not end a term before its time.
     fn failed(&mut self, error: &str) {
         self.held = None;
         let over = self

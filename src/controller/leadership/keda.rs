@@ -9,18 +9,17 @@ use std::{
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client, Error, ResourceExt, api::ListParams};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{
     lease::Observed,
     places::{self, KEDA_LEASE, KedaRules, Place},
 };
-use crate::{telemetry::Said, text::api_error};
+use crate::{controller::deadline::bounded, telemetry::Said, text::api_error};
 
 const EVERY: Duration = Duration::from_secs(3);
 /// Looks between two searches for where a KEDA may be.
 const SEARCH: u32 = 10;
-const PATIENCE: Duration = Duration::from_secs(10);
 /// A Lease that stands still counts no longer than this, whatever it says: an operator that lives renews its own within half a minute,
 /// also with the long terms of OpenShift.
 const LONGEST: i32 = 60;
@@ -28,7 +27,7 @@ const LONGEST: i32 = 60;
 const MOST: u32 = 500;
 const NAMED: usize = 5;
 
-/// What is known of it.
+/// The state of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keda {
     /// Nobody could look yet.
@@ -41,9 +40,9 @@ pub enum Keda {
     Alive {
         /// Where its Lease is.
         namespace: String,
-        /// What its Lease is called.
+        /// The name of its Lease.
         lease: String,
-        /// Who holds it.
+        /// The holder.
         holder: String,
     },
 }
@@ -90,13 +89,13 @@ pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: wat
             }
             leases(&client, &places).await
         };
-        match timeout(PATIENCE, looked).await {
-            Ok(Ok(leases)) => {
+        match bounded(looked).await {
+            Ok(leases) => {
                 said.forget();
                 let found = judge(&mut observed, leases, &me, Instant::now());
                 tell(&seen, found);
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 // A KEDA may be there whose Lease is kept from us; other errors pass.
                 if matches!(&error, Error::Api(status) if status.code == 403) {
                     seen.send_if_modified(|known| {
@@ -105,7 +104,6 @@ pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: wat
                 }
                 complain(&mut said, &api_error(&error));
             }
-            Err(_) => complain(&mut said, "no answer"),
         }
         tokio::time::sleep(EVERY).await;
     }

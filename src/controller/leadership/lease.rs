@@ -17,7 +17,7 @@ pub struct Terms {
     pub retry: Duration,
 }
 
-/// What was seen of a lease, and since when it is unchanged.
+/// A Lease as it was seen, and since when it is unchanged.
 #[derive(Clone, Debug)]
 pub(super) struct Observed {
     spec: LeaseSpec,
@@ -37,7 +37,7 @@ impl Observed {
         }
     }
 
-    /// What is known of it once it was seen now.
+    /// The Lease as known once it was seen now.
     pub fn again(known: Option<Self>, spec: LeaseSpec, now: Instant) -> Self {
         match known {
             Some(mut known) => {
@@ -48,7 +48,7 @@ impl Observed {
         }
     }
 
-    /// Who holds it, as far as that can be told: nobody does once it has run out or was released.
+    /// The holder, as far as that can be told: none once it has run out or was released.
     pub fn holder(&self, now: Instant) -> Option<&str> {
         let holder = self.spec.holder_identity.as_deref();
         let seconds = self.spec.lease_duration_seconds.unwrap_or_default();

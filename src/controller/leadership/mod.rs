@@ -1,4 +1,4 @@
-//! Who writes: the holder of a Lease, as long as no KEDA operator is alive that would write too. Everybody reads and
+//! The right to write: the holder of a Lease has it, as long as no KEDA operator is alive that would write too. Everybody reads and
 //! serves.
 
 mod election;
@@ -32,7 +32,7 @@ pub struct ElectionRules {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Who this process is; no other has the same.
+    /// The identity of this process; no other has the same.
     pub identity: String,
     /// Its times.
     pub terms: Terms,
@@ -83,7 +83,7 @@ impl Lead {
         held && self.pulse.age(now) < self.longest_turn
     }
 
-    /// What is known of a KEDA operator.
+    /// The KEDA operator, as far as it is known.
     #[must_use]
     pub fn keda(&self) -> Keda {
         self.keda.borrow().clone()

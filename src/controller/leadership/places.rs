@@ -31,7 +31,7 @@ const MOST: u32 = 500;
 pub struct KedaRules {
     /// Where it is; empty: where KEDA's documentation puts it, and where its CRD and its webhooks say that it is.
     pub namespaces: Vec<String>,
-    /// What its Lease is called; `None`: what its Deployment says, or KEDA's default.
+    /// The name of its Lease; `None`: what its Deployment says, or KEDA's default.
     pub lease: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub async fn find(client: &Client, rules: &KedaRules) -> Result<BTreeSet<Place>,
     Ok(places)
 }
 
-/// What was asked for, unless it is not there or may not be read.
+/// The object that was asked for, unless it is not there or may not be read.
 fn readable<T>(answer: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
     match answer {
         Err(Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(None),
@@ -97,7 +97,7 @@ async fn of_operator(client: &Client, namespace: &str) -> Result<Vec<String>, Er
     Ok(leases)
 }
 
-/// What the Lease of KEDA's operator is called, if this is one.
+/// The name of the Lease of KEDA's operator, if this is one.
 fn lease_of(deployment: &Deployment) -> Option<String> {
     let template = &deployment.spec.as_ref()?.template;
     let mut containers = template.spec.as_ref()?.containers.iter();

@@ -54,7 +54,7 @@ impl Order {
     }
 }
 
-/// What each object asks, by group.
+/// The demand of each object, by group.
 #[derive(Default)]
 pub(super) struct Demand {
     askers: BTreeMap<Place, BTreeMap<ObjectKey, GroupDemand>>,
@@ -68,7 +68,7 @@ pub(super) struct Demand {
     retired: BTreeSet<ClusterKey>,
 }
 
-/// What an object asks of a place.
+/// One object's demand on a place.
 struct Ask<'a> {
     demand: GroupDemand,
     /// `None`: only what is connected already is asked.
@@ -100,7 +100,7 @@ impl Demand {
         let renewing: BTreeSet<_> = renewing.map(|(place, _)| place.clone()).collect();
         let renewed = self.renewing.things(key);
         self.renewing.set(key, renewing);
-        // What is new first: a cluster that stays in use is not left for a moment.
+        // New demand first: a cluster that stays in use is not left for a moment.
         for (place, ask) in wanted {
             let askers = self.askers.entry(place.clone()).or_default();
             if askers.get(key) != Some(&ask.demand) {
@@ -164,7 +164,7 @@ impl Demand {
     }
 }
 
-/// What a plan asks, by place.
+/// The demand of a plan, by place.
 fn wanted(plan: Option<&Plan>) -> BTreeMap<Place, Ask<'_>> {
     let mut wanted: BTreeMap<Place, Ask<'_>> = BTreeMap::new();
     for plan in plan.into_iter().filter(|p| p.problem.is_none()) {

@@ -20,13 +20,13 @@ pub(super) struct Finalizers {
 }
 
 impl Finalizers {
-    /// What is due for a ScaledObject that is being deleted.
+    /// The task that is due for a ScaledObject that is being deleted.
     pub(super) fn end(&mut self, object: &Arc<ScaledObject>, world: World<'_>) -> Option<Task> {
         let due = self.is_due(&**object, world.leads);
         due.then(|| Task::End(object.clone()))
     }
 
-    /// What is due for a TriggerAuthentication.
+    /// The task that is due for a TriggerAuthentication.
     pub(super) fn release(
         &mut self,
         (namespace, name): (&str, &str),
@@ -37,14 +37,14 @@ impl Finalizers {
         due.then_some(Task::Release(held))
     }
 
-    /// What is due for a ClusterTriggerAuthentication.
+    /// The task that is due for a ClusterTriggerAuthentication.
     pub(super) fn release_cluster(&mut self, name: &str, world: World<'_>) -> Option<Task> {
         let held = world.stores.cluster_authentication(name)?;
         let due = self.is_due(&*held, world.leads);
         due.then_some(Task::ReleaseCluster(held))
     }
 
-    /// What is due for any authentication.
+    /// The tasks that are due for any authentication.
     pub(super) fn release_all(&mut self, stores: &Stores, leads: bool) -> Vec<Task> {
         let namespaced = stores.authentications.state().into_iter();
         let namespaced = namespaced.map(|a| (self.is_due(&*a, leads), Task::Release(a)));

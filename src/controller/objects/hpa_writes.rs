@@ -7,20 +7,20 @@ use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAu
 use super::work::{ECHO, HpaWrite};
 use crate::scaling::{Due, Ownership, Plan, difference, ownership, wanted};
 
-/// What was written of the HPA of an object, and what the API server made of it.
+/// The last writes of an object's HPA, and what the API server made of them.
 #[derive(Default)]
 pub(super) struct HpaWrites {
     /// Its resource version before our last write: until it changes, the store is older than the write.
     before: Option<(Option<String>, Instant)>,
-    /// What we asked for last. What the API server made of it (quantities in another spelling, a field behind a gate left out) is no
+    /// The spec we asked for last. What the API server made of it (quantities in another spelling, a field behind a gate left out) is no
     /// reason to write again.
     asked: Option<HorizontalPodAutoscalerSpec>,
-    /// What is being asked for; it may be refused.
+    /// The spec that is being asked for; it may be refused.
     asking: Option<HorizontalPodAutoscalerSpec>,
     stored: Option<HorizontalPodAutoscalerSpec>,
 }
 
-/// What is to be done about a live HPA.
+/// The decision about a live HPA.
 #[derive(Debug)]
 pub(super) enum Decision {
     /// Nothing can be said yet, or nothing may be done.

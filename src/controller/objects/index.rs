@@ -49,7 +49,7 @@ impl<T: Clone + Ord> Index<T> {
         changed
     }
 
-    /// What `object` depends on.
+    /// The things that `object` depends on.
     pub(super) fn things(&self, object: &ObjectKey) -> BTreeSet<T> {
         self.things.get(object).cloned().unwrap_or_default()
     }

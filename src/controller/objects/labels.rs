@@ -8,7 +8,7 @@ use crate::{
     scaling::Plan,
 };
 
-/// What was done about them.
+/// The last changes of them.
 #[derive(Default)]
 pub(super) struct Labels {
     /// The version whose were put right.
@@ -31,7 +31,7 @@ impl Labels {
     }
 }
 
-/// What to change of the metadata of a live object, as a merge patch; `None` if nothing. A finalizer that is not needed is
+/// The change of a live object's metadata, as a merge patch; `None` if nothing. A finalizer that is not needed is
 /// left where `unhold` is false.
 fn patch(plan: &Plan, unhold: bool) -> Option<Value> {
     let object = &plan.object;

@@ -33,7 +33,7 @@ pub(in crate::controller) struct StatusWrite {
     pub(in crate::controller) status: LagMetricStatus,
 }
 
-/// What came of writing a status.
+/// The result of writing a status.
 pub(in crate::controller) struct StatusWritten {
     pub(in crate::controller) key: ObjectKey,
     pub(in crate::controller) uid: Option<String>,
@@ -64,7 +64,7 @@ impl LagMetricRecord {
         (self.written, self.writing, self.retry_at) = (None, false, None);
     }
 
-    /// What the API serves of it.
+    /// The entries that the API serves of it.
     pub(super) fn entries(&self, evaluation: &Evaluation) -> Vec<Entry> {
         lag_metric::items(&self.metric, &self.planned.plan, evaluation)
     }

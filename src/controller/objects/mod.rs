@@ -74,7 +74,7 @@ pub(super) struct Objects {
     published: Published,
     settings: Settings,
     dirty: Dirty,
-    /// What is named has changed since it was followed.
+    /// The set of references has changed since it was followed.
     unfollowed: bool,
     tasks: Vec<Task>,
 }
@@ -250,7 +250,7 @@ impl Objects {
             record.planned_mut().origins = None;
         }
         self.unfollowed |= self.dependents.references.set(key, references);
-        // What it was before stands until all of it is known.
+        // Its plan before stands until all of it is known.
         if self.readiness.set_waiting(key, waiting) {
             return;
         }

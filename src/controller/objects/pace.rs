@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::work::Outcome;
-use crate::{controller::write::target::Target, scaling::Due};
+use crate::{backoff::doubled, controller::write::target::Target, scaling::Due};
 
 /// A missing workload is looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// One that was found may have gone.
 const LOOK_SELDOM: Duration = Duration::from_secs(60);
@@ -24,7 +25,7 @@ pub(super) struct Pace {
     steps: Tries,
 }
 
-/// What is tried until it works.
+/// Tries of something until it works.
 #[derive(Default)]
 struct Tries {
     error: Option<String>,
@@ -38,7 +39,7 @@ impl Tries {
     }
 
     fn failed(&mut self, now: Instant) {
-        self.again = Some(now + backoff(self.failures));
+        self.again = Some(now + doubled(FIRST_BACKOFF, self.failures, LONGEST_BACKOFF));
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -165,12 +166,6 @@ fn longest_age(target: &Result<Target, String>, interest: &Interest) -> Duration
     } else {
         age
     }
-}
-
-/// From a second to a minute.
-fn backoff(failures: u32) -> Duration {
-    let delay = Duration::from_secs(1).saturating_mul(1 << failures.min(6));
-    delay.min(LONGEST_BACKOFF)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(super) struct Planned {
     /// `None` where the object has named other Secrets since: an old credential is no previous value of a new one.
     pub(super) origins: Option<Origins>,
     pub(super) memory: Memory,
-    /// What the API serves of it.
+    /// The entries that the API serves of it.
     pub(super) entries: Vec<Entry>,
     /// When it was first planned.
     pub(super) since: Instant,

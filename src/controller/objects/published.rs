@@ -57,7 +57,7 @@ fn place(key: &ObjectKey) -> String {
     format!("{}/{}", key.namespace, key.name)
 }
 
-/// What an evaluation came to, in a word.
+/// The outcome of an evaluation, in a word.
 fn outcome_of(plan: &Plan, evaluation: &Evaluation) -> &'static str {
     if plan.problem.is_some() || plan.triggers.iter().any(|t| t.source.is_err()) {
         "problem"

@@ -11,7 +11,7 @@ use super::keys::ObjectKey;
 /// keeps nobody from being asked.
 const LATEST: Duration = Duration::from_secs(15);
 
-/// What is not known yet.
+/// The objects that readiness waits for.
 #[derive(Default)]
 pub(super) struct Readiness {
     /// Objects that name what is being read for the first time.

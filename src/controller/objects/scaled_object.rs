@@ -30,10 +30,10 @@ use crate::{
 /// A new object's first status and its HPA wait this long for a first answer: each is then written once.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
 const FIRST_HPA: Duration = Duration::from_secs(30);
-/// What a status said before us stands while nothing is known yet, as long as a reading is served.
+/// The status of a predecessor stands while nothing is known yet, as long as a reading is served.
 const STANDS: Duration = Duration::from_secs(20);
 
-/// What one evaluation of an object is judged with.
+/// Everything that one evaluation of an object is judged with.
 pub(super) struct Round<'a> {
     pub(super) evaluation: &'a Evaluation,
     pub(super) snapshots: &'a Snapshots,
@@ -61,7 +61,7 @@ pub(super) struct ScaledObjectRecord {
     pub(super) target: Option<Result<Target, String>>,
     pace: Pace,
     busy: Busy,
-    /// What the workload had when it was first looked at.
+    /// The replicas that the workload had when it was first looked at.
     pub(super) first_seen: Option<i32>,
     hpa_writes: HpaWrites,
     pub(super) statuses: StatusWrites,
@@ -126,7 +126,7 @@ impl ScaledObjectRecord {
         self.busy = busy;
     }
 
-    /// What is watched around it.
+    /// The surroundings that are watched.
     pub(super) fn surroundings(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Surroundings {
         let target = self.target.as_ref().and_then(|t| t.as_ref().ok());
         Surroundings {
@@ -136,7 +136,7 @@ impl ScaledObjectRecord {
         }
     }
 
-    /// What has to be done now, if anything; nothing while something is being done.
+    /// The work that is due now, if any; none while something is being done.
     pub(super) fn work(&mut self, round: &Round<'_>) -> Option<Work> {
         let mut due = Due::after(round.now);
         due.at(round.evaluation.due);
@@ -164,7 +164,7 @@ impl ScaledObjectRecord {
         let (activity, polled) = self.planned.memory.activity(&plan, evaluation, now);
         due.at(self.planned.memory.poll_due());
         if keeps_awake(&plan, &activity, evaluation) {
-            // What an annotation forces, it forces all the time.
+            // An annotation forces all the time.
             self.last_active = Some(if plan.forced { now.wall } else { polled.wall });
         }
         let look = self.look(round);
@@ -173,7 +173,7 @@ impl ScaledObjectRecord {
         if !round.leads {
             return look.then(|| Work::look(plan, self.counts_pods));
         }
-        // What fails to be written must not keep a workload asleep.
+        // A failing write must not keep a workload asleep.
         let (writes, steps) = (self.pace.may_write(now.at), self.pace.may_step(now.at));
         let step = if steps {
             self.step(&activity, hpa, now)
@@ -284,7 +284,7 @@ impl ScaledObjectRecord {
         is_present && self.target.is_some() && self.is_known(evaluation, now)
     }
 
-    /// What is to be done about its HPA: the deletion of one that is not wanted any more, or what it is to have.
+    /// The write that its HPA is due: the deletion of one that is not wanted any more, or the spec it is to have.
     fn hpa_write(
         &mut self,
         round: &Round<'_>,

@@ -1,4 +1,4 @@
-//! What the status of an object is to say.
+//! The status that an object is to have.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -94,7 +94,7 @@ impl ScaledObjectRecord {
         Some((next, events))
     }
 
-    /// What the status is to remember from now on, if that is another thing than before: where the groups stand when the
+    /// The marks that the status is to remember from now on, if they are others than before: where the groups stand when the
     /// workload goes to sleep. That stays until it does so again, since a commit that is there rules whatever is remembered.
     pub(super) fn remembered(
         &self,
@@ -139,7 +139,7 @@ impl ScaledObjectRecord {
     }
 }
 
-/// What the last poll found of each metric; while nothing is known, what was known before.
+/// The activity of each metric in the last poll; while nothing is known, what was known before.
 fn triggers_activity(
     evaluation: &Evaluation,
     activity: &Activity,

@@ -1,9 +1,10 @@
-//! What was written of the status of an object, and when a change of it is worth a write.
+//! The status writes of an object: the last one, and when a change is worth another.
 
 use std::time::{Duration, Instant};
 
 use super::work::{ECHO, Outcome};
 use crate::{
+    backoff::doubled,
     resources::{ScaledObject, ScaledObjectStatus},
     scaling::Due,
 };
@@ -17,7 +18,7 @@ const SELDOM_WORDS: Duration = Duration::from_secs(600);
 #[derive(Default)]
 pub(super) struct StatusWrites {
     written: Option<(ScaledObjectStatus, Instant)>,
-    /// What the API server made of it: a foreign CRD may leave fields out.
+    /// The status as the API server stored it: a foreign CRD may leave fields out.
     stored: Option<ScaledObjectStatus>,
     /// The object's version since this process wrote it: what the watch still shows of an older one is the past.
     version: Option<u64>,
@@ -45,7 +46,7 @@ impl StatusWrites {
         written.is_some_and(|(live, written)| live < written)
     }
 
-    /// What the status says: the last one written, until the watch has come to it.
+    /// The present status: the last one written, until the watch has come to it.
     pub(super) fn known<'a>(
         &'a self,
         object: &'a ScaledObject,
@@ -128,9 +129,7 @@ impl StatusWrites {
 
     /// When a change of nothing but the words of conditions is worth a write.
     fn words_are_due_at(&self, since: Instant) -> Instant {
-        let every = WORDS
-            .saturating_mul(1 << self.words.min(6))
-            .min(SELDOM_WORDS);
+        let every = doubled(WORDS, self.words, SELDOM_WORDS);
         let last = self.written.as_ref().map_or(since, |(_, at)| *at);
         last + every
     }

@@ -22,7 +22,7 @@ pub(in crate::controller) enum HpaWrite {
     Delete(Box<HorizontalPodAutoscaler>),
 }
 
-/// What to do for one object, in this order.
+/// The work for one object, in this order.
 pub(in crate::controller) struct Work {
     pub(in crate::controller) plan: Arc<Plan>,
     /// Read the workload.
@@ -79,7 +79,7 @@ impl Work {
 /// Nothing where it was not tried; else why it failed, if it did.
 type Tried = Option<Result<(), String>>;
 
-/// What came of it.
+/// The outcome of some work.
 #[derive(Default)]
 pub(in crate::controller) struct Outcome {
     pub(in crate::controller) key: ObjectKey,

@@ -12,9 +12,9 @@ use crate::{
     resources::{ClusterTriggerAuthentication, TriggerAuthentication},
 };
 
-/// What is known of the things that triggers name outside of themselves.
+/// The things that triggers name outside of themselves.
 pub(in crate::controller) trait Contents {
-    /// What is known of a reference.
+    /// The state of a reference.
     fn find(&self, reference: &Reference) -> Found<'_>;
     /// Where credentials may come from.
     fn rules(&self) -> &CredentialRules;

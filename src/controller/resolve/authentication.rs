@@ -11,13 +11,13 @@ use crate::{
     triggers::{self, Parameters},
 };
 
-/// What an authentication came to.
+/// A resolved authentication.
 #[derive(Default)]
 pub(super) struct Authenticated {
     pub(super) parameters: Parameters,
     /// Those of them that come from a Secret, a token or a file.
     pub(super) secret: BTreeSet<String>,
-    /// What it may be used for; a namespace's own may be used for anything there.
+    /// The uses it allows; a namespace's own may be used for anything there.
     pub(super) guard: Option<Guard>,
 }
 

@@ -25,7 +25,7 @@ const STAGE: &str = "error resolving secrets for ScaleTarget";
 /// Variables of one container, and as many things that hold variables: more are not read.
 const MOST: usize = 1_000;
 
-/// What looking up an environment came to.
+/// The result of looking up an environment.
 pub(super) type Looked = Rc<Result<Option<Environment>, String>>;
 
 /// Variables by name.
@@ -41,7 +41,7 @@ pub(super) struct Environment {
     size: usize,
 }
 
-/// What one variable came to.
+/// The result for one variable.
 enum Known {
     Here(SecretString),
     /// It is there, but nobody knows with which value.
@@ -84,7 +84,7 @@ impl Environment {
         self.secret.contains(variable)
     }
 
-    /// What is wrong with the variable that a field of a trigger is read from.
+    /// The fault of the variable that a field of a trigger is read from.
     pub(super) fn lacks(&self, (field, variable): &(String, &str)) -> Option<String> {
         let found = self.values.get(*variable);
         let length = found.map(|value| value.expose_secret().len());
@@ -334,7 +334,7 @@ impl Holder {
     }
 }
 
-/// What is the same for every pod of the template.
+/// The values that are the same for every pod of the template.
 fn field(path: &str, template: &Template, namespace: &str) -> Option<String> {
     let of = |map: &BTreeMap<String, String>, rest: &str| {
         let key = rest.strip_prefix("['")?.strip_suffix("']")?;

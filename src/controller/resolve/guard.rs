@@ -1,4 +1,4 @@
-//! What a ClusterTriggerAuthentication lets those do with it who may only name it: whoever may make a ScaledObject could have its
+//! The use of a ClusterTriggerAuthentication by those who may only name it: whoever may make a ScaledObject could have its
 //! password sent to any host, in the clear, or to whoever answers in a broker's place.
 
 use super::hosts;

@@ -32,10 +32,10 @@ pub(super) use template::Template;
 /// Characters of what is wrong with a trigger: it goes into a condition.
 const LONGEST_ERROR: usize = 4_000;
 
-/// What an object came to.
+/// A resolved object.
 pub(super) struct Resolved {
     pub(super) plan: Plan,
-    /// What it names, whether that exists or not.
+    /// The references it names, whether those exist or not.
     pub(super) references: BTreeSet<Reference>,
     /// Something is being read for the first time: nothing can be said yet.
     pub(super) waiting: bool,
@@ -47,7 +47,7 @@ pub(super) trait Lookup {
     fn authentication(&self, namespace: &str, name: &str) -> Option<Arc<TriggerAuthentication>>;
     /// A ClusterTriggerAuthentication by name.
     fn cluster_authentication(&self, name: &str) -> Option<Arc<ClusterTriggerAuthentication>>;
-    /// What is known of something that is named.
+    /// The state of something that is named.
     fn find(&self, reference: &Reference) -> Found<'_>;
     /// Where credentials may come from.
     fn rules(&self) -> &CredentialRules;
@@ -92,7 +92,7 @@ pub(super) fn resolve(object: Arc<ScaledObject>, lookup: &impl Lookup) -> Resolv
 /// An environment that was looked up, and what a trigger lacks there.
 type Variables = (Option<Looked>, Option<String>);
 
-/// What one trigger is resolved with.
+/// The state of resolving one trigger.
 struct Gather<'a, L> {
     namespace: &'a str,
     target: &'a ScaleTarget,
@@ -101,7 +101,7 @@ struct Gather<'a, L> {
     environments: &'a mut BTreeMap<String, Looked>,
     references: &'a mut BTreeSet<Reference>,
     waiting: &'a mut bool,
-    /// What is missing: appended to the validation's error, which alone would mislead.
+    /// The missing parts: appended to the validation's error, which alone would mislead.
     notes: Vec<String>,
     /// Parameters that are missing and may be: the trigger connects without them and says so.
     notices: Vec<String>,
@@ -186,7 +186,7 @@ impl<'a, L: Lookup> Gather<'a, L> {
         Ok((Some(looked), unmet))
     }
 
-    /// What is known of something, which is followed from now on.
+    /// The state of something, which is followed from now on.
     fn look(&mut self, reference: &Reference) -> Found<'a> {
         self.references.insert(reference.clone());
         let found = self.lookup.find(reference);

@@ -31,7 +31,7 @@ pub(super) struct Bag {
     pub(super) optional: bool,
 }
 
-/// What holds keys, by name.
+/// Sources of keys, by name.
 pub(super) enum Holder {
     Secret(String),
     ConfigMap(String),

@@ -11,9 +11,10 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{deadline::bounded, events::EventRecorder, target};
+use super::{events::EventRecorder, target};
 use crate::{
     controller::{
+        deadline::bounded,
         leadership::Lead,
         objects::{HpaWrite, ObjectKey, Outcome, Step, Work},
     },
@@ -40,7 +41,7 @@ impl Default for Places {
     }
 }
 
-/// What a task that writes needs.
+/// The parts that a task needs to write.
 #[derive(Clone)]
 pub(in crate::controller) struct Writers {
     pub(in crate::controller) client: Client,
@@ -117,7 +118,7 @@ pub(in crate::controller) async fn apply(
         .status
         .as_ref()
         .and_then(|s| s.original_replica_count);
-    // What the status could not tell must not happen.
+    // A step that the status could not tell must not happen.
     let untold = outcome.failed || outcome.conflict;
     let unknown = plan.restores() && original.is_none() && untold;
     if let Some(write) = work.hpa.filter(|_| !unknown && may()) {
@@ -202,7 +203,7 @@ async fn write_metadata(
     }
 }
 
-/// What the API server has then; nothing after a deletion.
+/// The HPA as the API server has it then; nothing after a deletion.
 async fn write_hpa(
     client: &Client,
     plan: &Plan,

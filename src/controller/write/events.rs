@@ -1,13 +1,12 @@
 //! Records events at the API server, as KEDA's operator would: whoever watches for them goes on seeing them.
 
-use std::time::Duration;
-
 use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event as Recorded, EventType, Recorder, Reporter},
 };
 
 use crate::{
+    controller::deadline::bounded,
     resources::{ScaledObject, names},
     scaling::Event,
 };
@@ -15,7 +14,6 @@ use crate::{
 const REPORTER: &str = names::OPERATOR;
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A recorder that nobody waits for.
 #[derive(Clone)]
@@ -53,8 +51,7 @@ impl EventRecorder {
             secondary: None,
         };
         tokio::spawn(async move {
-            let told = tokio::time::timeout(PATIENCE, recorder.publish(&event, &about)).await;
-            if let Ok(Err(error)) = told {
+            if let Err(error) = bounded(recorder.publish(&event, &about)).await {
                 tracing::debug!(%error, "recording an event");
             }
         });

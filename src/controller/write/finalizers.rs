@@ -9,9 +9,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{apply, deadline::within, target};
+use super::{apply, target};
 use crate::{
     controller::{
+        deadline::within,
         leadership::Lead,
         objects::{ECHO, is_held},
     },
@@ -36,7 +37,7 @@ pub(in crate::controller) async fn end(
         .as_ref()
         .and_then(|s| s.original_replica_count);
     if let Some(original) = original.filter(|_| plan.restores()) {
-        // What can't be scaled any more must not keep its namespace from going.
+        // A workload that can't be scaled any more must not keep its namespace from going.
         for _ in 0..TRIES {
             let Some(_turn) = lead.turn().await else {
                 break;

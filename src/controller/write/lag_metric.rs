@@ -6,7 +6,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::deadline::within;
+use crate::controller::deadline::within;
 use crate::{
     controller::{
         leadership::Lead,

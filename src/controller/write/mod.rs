@@ -1,7 +1,6 @@
 //! Writes what was decided. Each task reports back; none begins without a turn of the one that leads.
 
 mod apply;
-pub(super) mod deadline;
 mod events;
 mod finalizers;
 mod lag_metric;

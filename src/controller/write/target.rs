@@ -8,7 +8,7 @@ use kube::{
     discovery::{self, ApiResource},
 };
 
-use super::deadline::within;
+use crate::controller::deadline::within;
 use crate::{resources::GroupVersionKindResource, scaling::Plan, text::api_error};
 
 /// Pods in one answer: whole ones are large.

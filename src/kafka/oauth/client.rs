@@ -7,7 +7,7 @@ use std::{
 
 use secrecy::SecretString;
 
-/// What a token is asked for with. Everything but the names may be secret, so nothing is printed.
+/// The client that a token is asked for with. Everything but the names may be secret, so nothing is printed.
 #[derive(Clone)]
 pub struct Client {
     /// `oauthTokenEndpointUri`: http or https.

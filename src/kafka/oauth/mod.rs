@@ -52,7 +52,7 @@ impl TokenSource {
         }
     }
 
-    /// What tells this client from another, for a fingerprint.
+    /// The parts that tell this client from another, for a fingerprint.
     pub(in crate::kafka) fn texts(&self) -> impl Iterator<Item = &str> {
         let Client {
             endpoint,

@@ -89,7 +89,7 @@ impl Said {
         }
     }
 
-    /// What `dial` says, which knows brokers only.
+    /// The cause of a failed dial, which knows brokers only.
     fn from(cause: &Cause) -> Self {
         let text = match cause {
             Cause::Resolve(text) => format!("the host name does not resolve ({text})"),

@@ -32,10 +32,10 @@ const CHUNK: usize = 20;
 /// Topics of one group that its members name.
 const MOST_TOPICS: usize = 1_000;
 
-/// What a coordinator says of a group.
+/// A group as its coordinator describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Described {
-    /// What its members subscribe to or are assigned; only those of consumers count.
+    /// Topics that its members subscribe to or are assigned; only those of consumers count.
     pub topics: BTreeSet<Arc<str>>,
     /// It is there and has no member. Without a commit a coordinator forgets such a group.
     pub empty: bool,
@@ -73,7 +73,7 @@ pub async fn fetch(connection: &mut Connection, groups: &[Arc<str>]) -> Result<M
         let request = ConsumerGroupDescribeRequest::default().with_group_ids(ids);
         let found = connection.ask(&request, version, decode_consumer).await?;
         for (group, found) in found {
-            // What is of neither kind has no members.
+            // A group of neither kind has no members.
             let found = match found {
                 Err(ResponseError::GroupIdNotFound | ResponseError::UnsupportedVersion) => {
                     Ok(Described::default())
@@ -112,7 +112,7 @@ pub fn decode_classic(answer: &mut Reader<'_>) -> Result<Throttled<Members>, Mal
             answer.bytes()?; // assignment
             answer.tags()?;
             if is_consumer {
-                // What a member wrote itself may be anything.
+                // A member's own bytes may be anything.
                 let _ = subscribed(subscription, &mut topics);
             }
         }

@@ -32,7 +32,7 @@ const ANSWER_BYTES: i32 = 1 << 20;
 /// By topic and partition: the offset to look at, 0 or more.
 pub type Positions = BTreeMap<Arc<str>, BTreeMap<i32, i64>>;
 
-/// What is at an offset and behind it.
+/// The content at an offset and behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
     /// A consumer could be given a record of this offset. In a compacted topic that very record may be gone and the next
@@ -119,7 +119,7 @@ pub fn decode(
     Ok(Throttled::new(answer, throttle))
 }
 
-/// What the answer has of one partition.
+/// The answer's part about one partition.
 struct Data<'a> {
     /// The last stable offset with read_committed, else the high watermark.
     end: i64,
@@ -166,7 +166,7 @@ fn decode_partition<'a>(
 }
 
 impl Data<'_> {
-    /// What is at `asked` and behind it, as Kafka's own consumer would go about it.
+    /// The content at `asked` and behind it, as Kafka's own consumer would go about it.
     fn tail(mut self, asked: i64) -> Tail {
         if asked >= self.end && self.end >= 0 {
             return Tail::Nothing(self.end);

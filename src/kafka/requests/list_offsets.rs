@@ -84,7 +84,7 @@ pub async fn fetch(
     connection.ask(&request, version, decode).await
 }
 
-/// What stands for `isolation` in a request of `version`.
+/// The number for `isolation` in a request of `version`.
 fn level(isolation: Isolation, version: i16) -> Result<i8, Cause> {
     match isolation {
         Isolation::ReadUncommitted => Ok(0),

@@ -22,7 +22,7 @@ const MOST_BROKERS: usize = 2_000;
 /// Version 13 only adds a top-level error that we have no use for; 12 is what was measured.
 pub const CAP: i16 = 12;
 
-/// What one broker knows of the cluster, limited to the topics asked for.
+/// The cluster as one broker knows it, limited to the topics asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     /// By node id.
@@ -40,7 +40,7 @@ pub struct TopicLayout {
     pub partitions: BTreeMap<i32, PartitionLayout>,
 }
 
-/// Who leads a partition.
+/// The leader of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartitionLayout {
     /// `None` while it has no leader.

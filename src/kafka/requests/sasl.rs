@@ -22,7 +22,7 @@ const MOST_WORDS: usize = 2_000;
 pub struct Handshake {
     /// `None` when the mechanism may be spoken.
     pub error: Option<ResponseError>,
-    /// What the broker offers, with commas between, cut at 200 characters.
+    /// The mechanisms that the broker offers, with commas between, cut at 200 characters.
     pub offered: String,
 }
 

@@ -141,7 +141,7 @@ fn affordable(parameters: &Parameters<'_>) -> Result<(), TlsError> {
 mod tests {
     use super::*;
 
-    /// Of one key pair, by openssl: `pkcs8 -topk8` (AES-256, PBKDF2), the same with `-v2 des3 -v2prf hmacWithSHA1`, with
+    /// Files of one key pair, by openssl: `pkcs8 -topk8` (AES-256, PBKDF2), the same with `-v2 des3 -v2prf hmacWithSHA1`, with
     /// `-scrypt`, with `-v1 PBE-MD5-DES`, and `ec -aes128`.
     const MODERN: &str = include_str!("key/pbes2.pem");
     const OLDER: &str = include_str!("key/des3.pem");

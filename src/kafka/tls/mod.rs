@@ -19,7 +19,7 @@ pub use error::TlsError;
 pub use key::Key;
 use verify::Verifier;
 
-/// What a trigger and its authentication say about TLS. PEM texts.
+/// TLS settings of a trigger and its authentication. PEM texts.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
     /// Trusted beside the system's roots.

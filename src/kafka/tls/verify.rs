@@ -63,7 +63,7 @@ impl Verifier {
     }
 }
 
-/// What is left to check of a certificate that is trusted itself: its name, its time, and whether it is for servers.
+/// The checks that are left of a certificate that is trusted itself: its name, its time, and whether it is for servers.
 fn fits(
     certificate: &CertificateDer<'_>,
     name: &ServerName<'_>,

@@ -8,7 +8,7 @@ const BROKEN: &str = "Triggers defined in ScaledObject are not working correctly
 const PRUNED: &str = "where its groups stand will be forgotten in a restart, because the ScaledObject CRD of this cluster drops status.remembered: apply lagscale's CRDs";
 const PARTLY_BROKEN: &str = "Some triggers defined in ScaledObject are not working correctly";
 
-/// What stands in the way of an object, from outside its triggers.
+/// Obstacles of an object, from outside its triggers.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     /// The scale target is missing or can't be scaled, in KEDA's words for that stage.
@@ -41,7 +41,7 @@ pub fn conditions(
     conditions
 }
 
-/// What the HPA says of itself; while it says nothing, what it said before.
+/// The HPA's own word; while it says nothing, what it said before.
 fn hpa_active(plan: &Plan, live: Option<&Live>) -> Option<Condition> {
     let Some((status, reason, message)) = live.and_then(|l| l.scaling_active.as_ref()) else {
         let status = plan.object.status.as_ref()?;
@@ -85,7 +85,7 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
         return Condition::new("Ready", "Unknown", "", "");
     }
     if let Some(mut cause) = in_trouble(evaluation) {
-        // What is missing of an authentication may be why.
+        // A missing part of an authentication may be why.
         if let Some(missing) = plan.triggers.iter().find_map(|t| t.notice.as_ref()) {
             cause = format!("{cause}; {missing}");
         }

@@ -52,7 +52,7 @@ fn managed<'a>(entry: &'a ManagedFieldsEntry, place: &str) -> impl Iterator<Item
     keys.filter_map(|(key, _)| key.strip_prefix("f:"))
 }
 
-/// What to write over `live` so that it is as `wanted`; `None` if it is. In every field that an HPA of ours sets the two are
+/// The HPA to write over `live` so that it is as `wanted`; `None` if it is. In every field that an HPA of ours sets the two are
 /// compared exactly, after the API server's defaults. Labels, annotations and owners that others added stay; those that were
 /// ours, as [`keep_managed`] tells, and are not wanted any more go.
 #[must_use]

@@ -70,7 +70,7 @@ pub fn step_event(
     })
 }
 
-/// What happened between two statuses of `plan`'s object.
+/// The events between two statuses of `plan`'s object.
 #[must_use]
 pub fn events(plan: &Plan, before: &ScaledObjectStatus, after: &ScaledObjectStatus) -> Vec<Event> {
     let mut events = Vec::new();

@@ -73,7 +73,7 @@ pub enum Move {
     Hold(i32),
 }
 
-/// What to do with a workload of `replicas`. `last_active` is when it was active the last time.
+/// The move of a workload of `replicas`. `last_active` is when it was active the last time.
 #[must_use]
 pub fn next_move(
     plan: &Plan,

@@ -23,7 +23,7 @@ pub struct Explanation {
     pub name: String,
     /// Kind and name of the workload.
     pub target: String,
-    /// What it has.
+    /// The replicas it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
     /// `minReplicaCount`.
@@ -35,11 +35,11 @@ pub struct Explanation {
     /// maxReplicas that it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_max_replicas: Option<i32>,
-    /// What is read for it.
+    /// The readings of its triggers.
     pub triggers: Vec<ExplainedTrigger>,
-    /// What led to the replicas, a sentence each.
+    /// The reasons of the replicas, a sentence each.
     pub because: Vec<String>,
-    /// What would change them.
+    /// The changes that would change them.
     pub would_change: Vec<String>,
 }
 
@@ -58,10 +58,10 @@ pub struct ExplainedTrigger {
     /// The true lag, in records; of cron in replicas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag: Option<i64>,
-    /// What the HPA is told.
+    /// The value that the HPA is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served: Option<i64>,
-    /// What one replica is for.
+    /// The target of one replica.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<i64>,
     /// How many consumers can work.
@@ -75,26 +75,26 @@ pub struct ExplainedTrigger {
     pub incomplete_seconds: Option<u64>,
     /// Whether it is above its activation threshold.
     pub active: bool,
-    /// What is in the way of a reading, or of a part of it.
+    /// The obstacle of a reading, or of a part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
 
-/// What an account is about.
+/// The subject of an account.
 pub struct Account<'a> {
     /// The object.
     pub plan: &'a Plan,
-    /// What its readings come to.
+    /// The evaluation of its readings.
     pub evaluation: &'a Evaluation,
     /// Its HPA and workload.
     pub around: &'a Surroundings,
     /// Its HPA as it is.
     pub hpa: Option<&'a HorizontalPodAutoscaler>,
-    /// What is remembered of it.
+    /// The memory of it.
     pub memory: &'a Memory,
     /// Whether there is work.
     pub activity: &'a Activity,
-    /// What is done about it.
+    /// The step that is taken.
     pub step: &'a Move,
     /// The tolerance of the controller manager, in thousandths.
     pub tolerance_milli: i64,

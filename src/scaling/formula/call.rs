@@ -30,7 +30,7 @@ pub enum Function {
     Map,
 }
 
-/// What a function takes.
+/// The arguments of a function.
 #[derive(PartialEq, Eq)]
 enum Takes {
     Number,
@@ -87,7 +87,7 @@ impl Function {
         }
     }
 
-    /// What it yields of arguments that are all of `of`, or of a predicate that is.
+    /// The type of its result where all arguments are of `of`, or where a predicate's are.
     fn result(self, of: Scalar, list: Type) -> Type {
         match self {
             Self::Abs | Self::Max | Self::Min | Self::Sum => {

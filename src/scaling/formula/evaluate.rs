@@ -14,7 +14,7 @@ pub const NO_NIL: &str = "a trigger that fell back is nil here, or a list is emp
 struct Run<'f> {
     names: &'f [Arc<str>],
     values: &'f BTreeMap<Arc<str>, Option<f64>>,
-    /// What `#` is in each predicate around.
+    /// The value of `#` in each predicate around.
     elements: Vec<Value>,
     /// Where something was divided by zero: why a result may not be finite.
     zero: Option<Place>,

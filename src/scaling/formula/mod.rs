@@ -40,7 +40,7 @@ pub enum FormulaError {
         found: String,
         /// Its first character.
         at: Place,
-        /// What could stand there.
+        /// The tokens that could stand there.
         expected: &'static str,
     },
     /// Neither a function nor one of the triggers' names.
@@ -50,7 +50,7 @@ pub enum FormulaError {
         name: String,
         /// Its first character.
         at: Place,
-        /// What is known instead.
+        /// The names that are known.
         known: String,
     },
     /// An operator or a function that doesn't go with its operands: with their types when the formula is read, with a nil
@@ -61,13 +61,13 @@ pub enum FormulaError {
         found: String,
         /// The operator or the function.
         at: Place,
-        /// What it takes.
+        /// The types it takes.
         expected: &'static str,
     },
     /// Longer, deeper or more work than any formula needs.
     #[error("too much for a formula ({at}): at most {limit} {what}")]
     TooMuch {
-        /// What there is too much of.
+        /// The thing there is too much of.
         what: &'static str,
         /// Where the limit is passed.
         at: Place,
@@ -79,7 +79,7 @@ pub enum FormulaError {
     NoNumber {
         /// The result.
         found: String,
-        /// What it comes from as far as known, or the formula's last operation.
+        /// The origin as far as known, or the formula's last operation.
         at: Place,
         /// Why.
         reason: &'static str,

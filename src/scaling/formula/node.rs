@@ -55,7 +55,7 @@ pub enum Scalar {
     /// The type of the literal `nil`, and of an empty list's elements.
     Nil,
     Bool,
-    /// What `%` takes. Computed as a number like any other.
+    /// The operands of `%`. Computed as a number like any other.
     Whole,
     Number,
 }

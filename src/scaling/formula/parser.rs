@@ -9,7 +9,7 @@ use super::{
     node::{Operator, Scalar},
 };
 
-/// What has been read and what is left.
+/// The tokens, and how many have been read.
 pub struct Parser<'t> {
     pub tokens: Vec<Token<'t>>,
     pub next: usize,
@@ -17,7 +17,7 @@ pub struct Parser<'t> {
     pub known: &'t [&'t str],
     pub names: Vec<Arc<str>>,
     pub nesting: usize,
-    /// What `#` is in each predicate around.
+    /// The type of `#` in each predicate around.
     pub elements: Vec<Scalar>,
 }
 

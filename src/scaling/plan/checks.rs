@@ -122,7 +122,7 @@ pub fn formula_names(spec: &ScaledObjectSpec) -> Option<Vec<String>> {
     Some(modifiers.formula.names().map(str::to_owned).collect())
 }
 
-/// What the API server would not take in the HPA.
+/// A part of the HPA that the API server would not take.
 #[must_use]
 pub fn behavior(spec: &ScaledObjectSpec) -> Option<String> {
     let config = spec.advanced.as_ref()?;

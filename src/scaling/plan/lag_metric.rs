@@ -20,7 +20,7 @@ use crate::{
 /// How often numbers alone are worth a write.
 pub const NUMBERS: Duration = Duration::from_secs(60);
 
-/// What a ScaledObject with the same readings would be: every topic is a `kafka` trigger, in their order. It has no target.
+/// A ScaledObject with the same readings: every topic is a `kafka` trigger, in their order. It has no target.
 #[must_use]
 pub fn as_object(metric: &LagMetric) -> ScaledObject {
     let spec = &metric.spec;
@@ -78,7 +78,7 @@ fn trigger(spec: &LagMetricSpec, topic: &str) -> Trigger {
     }
 }
 
-/// What the API serves of it: one item per topic, withheld where its lag is not known.
+/// The entries that the API serves of it: one item per topic, withheld where its lag is not known.
 #[must_use]
 pub fn items(metric: &LagMetric, plan: &Plan, evaluation: &Evaluation) -> Vec<Entry> {
     let topics = metric.spec.topics.iter().enumerate();
@@ -119,7 +119,7 @@ fn lag(plan: &Plan, evaluation: &Evaluation, index: usize) -> Result<(i64, Times
     }
 }
 
-/// What its status is to say.
+/// The status that it is to have.
 #[must_use]
 pub fn status(
     metric: &LagMetric,

@@ -77,7 +77,7 @@ fn of_trigger(index: usize, trigger: &Trigger) -> Option<String> {
             return Some(too_long(&format!("{field}.{of}"), name, LONGEST_NAME));
         }
     }
-    // What other types need is for others to say.
+    // The needs of other types are for others to check.
     if !triggers::knows(&trigger.kind) {
         return None;
     }

@@ -55,9 +55,9 @@ pub struct Plan {
     pub triggers: Vec<PlannedTrigger>,
     /// A formula over them, served instead of them.
     pub modifiers: Option<Modifiers>,
-    /// What is wrong with the object as a whole, as KEDA's check stages say it.
+    /// The fault of the object as a whole, as KEDA's check stages say it.
     pub problem: Option<String>,
-    /// What its annotations hold back.
+    /// The directions that its annotations hold back.
     pub pause: Pause,
     /// Whether an annotation says that there is work, whatever the triggers say.
     pub forced: bool,
@@ -72,7 +72,7 @@ pub struct PlannedTrigger {
     pub name: Arc<str>,
     /// `useCachedMetrics`: its value changes once per polling interval only.
     pub cached: bool,
-    /// What it came to.
+    /// The source it resolved to, or why it did not.
     pub source: Result<Source, Arc<str>>,
     /// Something of its authentication that is missing and may be.
     pub notice: Option<Arc<str>>,
@@ -125,7 +125,7 @@ pub struct KafkaSource {
     pub metric: Arc<str>,
 }
 
-/// What an HPA asks of a source.
+/// The metric that an HPA asks of a source.
 #[derive(Clone, Copy, Debug)]
 pub struct External<'a> {
     /// The name it is served under.
@@ -181,7 +181,7 @@ impl Source {
 }
 
 impl PlannedTrigger {
-    /// What it reads from Kafka, if it does.
+    /// Its Kafka source, if it has one.
     #[must_use]
     pub fn kafka(&self) -> Option<&KafkaSource> {
         match &self.source {
@@ -190,7 +190,7 @@ impl PlannedTrigger {
         }
     }
 
-    /// What it reads from Kafka, if it does.
+    /// Its Kafka source, to be changed, if it has one.
     pub fn kafka_mut(&mut self) -> Option<&mut KafkaSource> {
         match &mut self.source {
             Ok(Source::Kafka(source)) => Some(source),
@@ -205,7 +205,7 @@ impl Plan {
         self.triggers.iter().filter_map(PlannedTrigger::kafka)
     }
 
-    /// What the HPA asks of a trigger; `None` where it reads it by itself, or where there is nothing to ask.
+    /// The metric that the HPA asks of a trigger; `None` where it reads it by itself, or where there is nothing to ask.
     pub(in crate::scaling) fn external(&self, index: usize) -> Option<External<'_>> {
         self.triggers.get(index)?.source.as_ref().ok()?.external()
     }
@@ -236,7 +236,7 @@ impl Plan {
             hpa_name: hpa_name(&object),
             triggers,
             problem: unpausable.or_else(|| checks::problem(spec)),
-            // What is wrong with them is the problem.
+            // Triggers that can't be read are told as the problem.
             modifiers: Modifiers::of(spec).unwrap_or_default(),
             pause,
             forced: pause::is_forced(object.annotations()),

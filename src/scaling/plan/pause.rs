@@ -14,13 +14,13 @@ pub(in crate::scaling) fn is_forced(annotations: &BTreeMap<String, String>) -> b
     switch(annotations, FORCED)
 }
 
-/// What is no boolean counts as true.
+/// A text that is no boolean counts as true.
 fn switch(annotations: &BTreeMap<String, String>, name: &str) -> bool {
     let text = annotations.get(name);
     text.is_some_and(|t| !["0", "f", "F", "false", "FALSE", "False"].contains(&t.as_str()))
 }
 
-/// What an object's annotations hold back.
+/// The pause that an object's annotations ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pause {
     /// No HPA, no steps.

@@ -76,7 +76,7 @@ pub fn read(
         scan.topic(topic, kafka, group, snapshot.topics.get(topic));
     }
     if !kafka.topics.patterns.is_empty() {
-        // What a pattern takes is known once the cluster's topics were listed.
+        // Topics of a pattern are known once the cluster's topics were listed.
         let patterns = kafka.topics.patterns.iter();
         let listed = match &snapshot.listing {
             Listed::Whole(by) => {
@@ -283,7 +283,7 @@ const LEFT_OUT: &str =
 const UNSEEN: &str =
     "what is left may be transaction markers, which only Read on the topic would show: it counts";
 
-/// What a person should know of a partition, in words for a condition.
+/// Notice of a partition that a person should know of, in words for a condition.
 fn noticed(slot: &Slot, track: &Track) -> Option<String> {
     if slot.left_out {
         return Some(LEFT_OUT.to_owned());
@@ -292,7 +292,7 @@ fn noticed(slot: &Slot, track: &Track) -> Option<String> {
     lost(track).or_else(|| refused.then(|| UNSEEN.to_owned()))
 }
 
-/// What it has lost.
+/// Its loss.
 fn lost(track: &Track) -> Option<String> {
     let end = track.end;
     if track.loss == Some(Loss::Recreated) {

@@ -85,7 +85,7 @@ fn written(
     slots: &BTreeMap<i32, Slot>,
     recalled: impl Fn(i32, &Track) -> Track,
 ) -> Option<(usize, String)> {
-    // What is remembered already is not forgotten because a commit is gone by now.
+    // A commit that is remembered already is not forgotten because it is gone by now.
     let mark = |(id, slot): (&i32, &Slot)| recalled(*id, slot.track.as_ref()?).mark();
     let (id, _) = slots.iter().find_map(mark)?;
     let last = usize::try_from(*slots.keys().next_back()?).ok()?;
@@ -110,7 +110,7 @@ fn written(
     Some((last + 1 + ID, text))
 }
 
-/// What a status remembers of one trigger.
+/// The status's memory of one trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recalled {
     topics: BTreeMap<String, ([u8; 16], Vec<Option<Mark>>)>,
@@ -208,7 +208,7 @@ mod tests {
             (1, slot(None, 57, 0xab)),
             (2, stable),
             (3, slot(Some(0), 0, 0xab)),
-            // Of the topic's former life.
+            // A commit of the topic's former life.
             (4, slot(Some(9), 9, 0xcd)),
         ]);
         let (cost, text) = written(&slots, |_, track| *track).unwrap();

@@ -42,7 +42,7 @@ pub fn follow(plan: &mut Plan, before: &Plan, snapshots: &Snapshots, same: impl 
 }
 
 impl Readout {
-    /// What counts while `self`, read by the new value, may be less than what the former one reads.
+    /// The readout that counts while `self`, read by the new value, may be less than what the former one reads.
     pub(in crate::scaling) fn or_former(
         self,
         former: Self,
@@ -56,7 +56,7 @@ impl Readout {
             let trouble = self.trouble.or(former.trouble);
             return Self { trouble, ..self };
         }
-        // What may pass is being tried again, and nothing is missing meanwhile.
+        // Trouble that may pass is being tried again, and nothing is missing meanwhile.
         let refused = self.trouble.filter(|t| t.configuration);
         Self {
             trouble: refused.or(former.trouble),
@@ -64,7 +64,7 @@ impl Readout {
         }
     }
 
-    /// What a condition is to say of it: why it is not whole, or that the credential's new value is refused.
+    /// The condition's text about it: why it is not whole, or that the credential's new value is refused.
     pub(in crate::scaling) fn partial(&self) -> Option<crate::snapshot::Trouble> {
         if self.complete {
             self.trouble.clone().filter(|t| t.configuration)

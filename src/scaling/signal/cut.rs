@@ -1,7 +1,7 @@
 //! The number an HPA is to see (docs/lag.md, "How many replicas"): cut where more consumers could not work, lifted just enough where the
 //! HPA's tolerance would hold it one short. Simulated for maxReplicas to 130: exact from every start.
 
-/// What surrounds a lag.
+/// The bounds around a lag.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     /// `lagThreshold`, above 0.
@@ -17,7 +17,7 @@ pub struct Cut {
     pub tolerance_milli: i64,
 }
 
-/// What to serve for `lag` under AverageValue. Never negative for a lag that is not.
+/// The value to serve for `lag` under AverageValue. Never negative for a lag that is not.
 #[must_use]
 pub fn signal(lag: i64, cut: Cut) -> i64 {
     let at_most = |consumers: i64| lag.min(consumers.saturating_mul(cut.threshold));

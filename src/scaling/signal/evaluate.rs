@@ -23,7 +23,7 @@ use crate::{
 /// An object of which something is missing is evaluated this often: failures are counted, and causes change.
 const RESTLESS: Duration = Duration::from_secs(1);
 
-/// What is read of one trigger.
+/// The reading of one trigger.
 enum Read<'a> {
     Kafka(&'a Kafka, Box<Readout>),
     Cron(&'a Cron),
@@ -67,7 +67,7 @@ pub fn evaluate(
                 }
                 if let Some((partitions, reads)) = readout.partitions {
                     known.bound.take(partitions, reads);
-                    // What a group has left is confirmed before it goes.
+                    // Partitions that a group has left are confirmed before they go.
                     if !kafka.topics.are_all() {
                         readout.hold_fewer(partitions, known.bound);
                     }

@@ -18,7 +18,7 @@ pub struct Settings {
     pub tolerance_milli: i64,
 }
 
-/// What is watched around an object.
+/// The surroundings of an object, as watched.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// Its HPA.
@@ -36,7 +36,7 @@ pub struct Evaluation {
     pub metrics: Vec<Metric>,
     /// The formula's, where there is one.
     pub composite: Option<Composite>,
-    /// What the HPA's maxReplicas is to be.
+    /// The maxReplicas that the HPA is to have.
     pub max: i32,
     /// The first poll of each of its groups has finished, failed or timed out.
     pub polled: bool,
@@ -83,11 +83,11 @@ pub struct Metric {
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
-    /// What is served.
+    /// The value that is served.
     pub value: Result<Value, Trouble>,
     /// Whether what could be read is above the activation threshold: a part of it is enough to wake a workload.
     pub active: bool,
-    /// What is served instead while the value is withheld, in thousandths.
+    /// The value of a fallback while its own is withheld, in thousandths.
     pub fallback: Option<i64>,
     /// Failures as the status tells them; `None` where no fallback is asked for.
     pub failures: Option<i32>,
@@ -100,9 +100,9 @@ pub struct Metric {
 /// A value and what is behind it. In records; of a cron trigger in replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// What the HPA sees.
+    /// The HPA's value.
     pub served: i64,
-    /// What a formula sees: cut, never lifted.
+    /// A formula's value: cut, never lifted.
     pub cut: i64,
     /// The true lag.
     pub lag: i64,
@@ -110,7 +110,7 @@ pub struct Value {
     pub at: Moment,
 }
 
-/// What a formula came to.
+/// The result of a formula.
 #[derive(Clone, Debug)]
 pub struct Composite {
     /// In thousandths, 0 or more, with the time of the oldest reading behind it.

@@ -16,7 +16,7 @@ use crate::{
     triggers::{Kafka, Limitation},
 };
 
-/// What is remembered of an object from one evaluation to the next.
+/// The memory of an object from one evaluation to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub(in crate::scaling) triggers: BTreeMap<usize, TriggerMemory>,
@@ -25,11 +25,11 @@ pub struct Memory {
     polled: Option<Polled>,
     /// When the next poll is, where it will find another thing than the last one.
     poll_due: Option<Instant>,
-    /// What the formula of a generation came to over the last whole reading, in thousandths.
+    /// The result of the formula of a generation over the last whole reading, in thousandths.
     pub(in crate::scaling) composite: Option<(Option<i64>, i64)>,
 }
 
-/// What the last poll of an object found: KEDA looks once per polling interval, and at once after a change.
+/// The last poll of an object: KEDA looks once per polling interval, and at once after a change.
 #[derive(Clone, Debug)]
 struct Polled {
     activity: Activity,
@@ -45,7 +45,7 @@ pub(in crate::scaling) struct TriggerMemory {
     /// The last complete reading.
     pub(in crate::scaling) complete: Option<Complete>,
     pub(in crate::scaling) failures: Failures,
-    /// What the status remembers, as of this text of it.
+    /// The commits that the status remembers, as of this text of it.
     pub(in crate::scaling) recalled: Recalled,
     recalled_from: Option<Remembered>,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
@@ -86,7 +86,7 @@ impl TriggerMemory {
     }
 }
 
-/// What a memory is of: with another topic in the same place, nothing of it counts any more.
+/// The subject of a memory: with another topic in the same place, nothing of it counts any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     bootstrap: Arc<[Address]>,
@@ -107,7 +107,7 @@ impl Identity {
 }
 
 impl Memory {
-    /// What one who begins to write goes on from: of failures he counted himself, or those the status tells, the more.
+    /// The memory of a replica that begins to write: of failures it counted itself, or those the status tells, the more.
     #[must_use]
     pub fn taken_over(mut self, plan: &Plan) -> Self {
         for (index, known) in &mut self.triggers {

@@ -14,7 +14,7 @@ use crate::{
     triggers::{Kafka, MetricType},
 };
 
-/// What the activation threshold is compared with: 0 where nothing fresh enough is known.
+/// The lag that the activation threshold is compared with: 0 where nothing fresh enough is known.
 pub(in crate::scaling) fn activation(
     readout: &Readout,
     known: &TriggerMemory,

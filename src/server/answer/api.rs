@@ -34,7 +34,7 @@ use crate::{controller::Questions, scaling::table::Table};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
-/// What every request needs.
+/// Everything that a request needs.
 pub(in crate::server) struct Api {
     pub table: Arc<Table>,
     pub longest_turn: Duration,
@@ -229,7 +229,7 @@ fn list_options(query: &str) -> Result<Query<'_>, Failure> {
     Ok(query)
 }
 
-/// What hyper hands over, as axum takes it, with the connection's client attached.
+/// A request as hyper hands it over, as axum takes it, with the connection's client attached.
 pub(in crate::server) fn with_peer(
     request: hyper::Request<hyper::body::Incoming>,
     peer: &Arc<Peer>,

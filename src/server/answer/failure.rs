@@ -12,9 +12,9 @@ pub struct Failure {
     pub code: StatusCode,
     /// Kubernetes' word for it; empty where it is plain text.
     pub reason: &'static str,
-    /// What a person reads.
+    /// The text that a person reads.
     pub message: String,
-    /// What it is about; some errors have an empty one, others none.
+    /// The object it is about; some errors have an empty one, others none.
     pub details: Option<Box<Details>>,
 }
 
@@ -30,7 +30,7 @@ pub struct Details {
     /// Its kind.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
-    /// What is wrong with which field.
+    /// The field and its fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<Cause>,
 }
@@ -40,7 +40,7 @@ pub struct Details {
 pub struct Cause {
     /// Kubernetes' word for it.
     pub reason: &'static str,
-    /// What a person reads.
+    /// The text that a person reads.
     pub message: String,
     /// The field of the request or object.
     pub field: String,

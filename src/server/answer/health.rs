@@ -16,7 +16,7 @@ use crate::server::{answer::failure::Failure, answer::reply::text, request::rout
 /// An engine without a turn for so long does not turn any more: the kubelet is to end the process.
 const STANDS: Duration = Duration::from_secs(60);
 
-/// What readiness waits for.
+/// The conditions of readiness.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     /// When the engine last turned.

@@ -3,7 +3,7 @@
 
 use crate::server::{answer::failure::Failure, answer::item::Item};
 
-/// What every message of `application/vnd.kubernetes.protobuf` begins with.
+/// The first bytes of every message of `application/vnd.kubernetes.protobuf`.
 const MAGIC: [u8; 4] = *b"k8s\0";
 /// `ListMeta` with its three texts empty.
 const LIST_META: [u8; 6] = [0x0a, 0, 0x12, 0, 0x1a, 0];

@@ -22,7 +22,7 @@ pub(in crate::server) fn version() -> Response {
     object(StatusCode::OK, &info, Format::Json, true)
 }
 
-/// What there is to ask for; 404 where something else was.
+/// The list of paths; with 404 where another path was asked for.
 pub(in crate::server) fn paths(code: StatusCode) -> Response {
     let paths = json!({"paths": [
         "/apis", format!("/apis/{GROUP}"), format!("/apis/{GROUP}/{VERSION}"),

@@ -16,7 +16,7 @@ pub enum Format {
     Table(&'static str),
 }
 
-/// What a path can be written as.
+/// The formats that a path can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Offer {
     /// JSON and YAML.

@@ -27,10 +27,10 @@ use crate::server::{
 /// As the reference remembers decisions.
 const REMEMBERED: Duration = Duration::from_secs(10);
 const MOST: u64 = 8192;
-/// Who can make what is asked this long is asked about each time instead.
+/// Longer requests are not remembered: the caller controls the key's size.
 const LONGEST: usize = 10_000;
 
-/// What somebody wants to do, as Kubernetes' RequestInfo has it.
+/// A request that is to be allowed, as Kubernetes' RequestInfo has it.
 pub(in crate::server) struct Attributes<'a> {
     verb: &'static str,
     path: &'a Path<'a>,

@@ -71,7 +71,7 @@ impl Peer {
         }
     }
 
-    /// What its certificate is worth.
+    /// The worth of its certificate.
     pub fn standing(&self, trust: Option<&Arc<Trust>>) -> Standing {
         let Some(trust) = trust.filter(|_| !self.chain.is_empty()) else {
             return Standing::Stranger;
@@ -98,7 +98,7 @@ impl Peer {
                 a.as_str().unwrap_or_default().to_owned()
             };
             Subject {
-                // Of several the last counts, as in Go and so for whoever signed it.
+                // The last of several counts, as in Go and so for whoever signed it.
                 common_name: subject
                     .iter_common_name()
                     .last()
@@ -156,7 +156,7 @@ pub(in crate::server) struct Authenticator {
 }
 
 impl Authenticator {
-    /// Who sent a request with these headers over this connection: by the front proxy's word, by their own certificate, by
+    /// The sender of a request with these headers over this connection: by the front proxy's word, by their own certificate, by
     /// their token, in this order. Without any credential it is `system:anonymous`. With it comes
     /// what was shown for it.
     pub async fn authenticate(

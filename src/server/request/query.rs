@@ -8,7 +8,7 @@ use crate::server::answer::failure::{Cause, Details, Failure};
 const GROUP: &str = "meta.k8s.io";
 const KIND: &str = "ListOptions";
 
-/// What a request asks for.
+/// The parameters of a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Query<'a> {
     /// `labelSelector`; empty: everything.

@@ -59,7 +59,7 @@ pub enum Probe {
     Ready,
 }
 
-/// What stands where an object of our version would: namespace, resource and name, each empty where the path has none.
+/// The place where an object of our version would be: namespace, resource and name, each empty where the path has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Place<'a> {
     pub namespace: &'a str,

@@ -22,7 +22,7 @@ const NAME: &str = "extension-apiserver-authentication";
 
 type Verifier = Arc<dyn ClientCertVerifier>;
 
-/// What was published, ready to judge with.
+/// The published trust, ready to judge with.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Trust {
     /// Signs client certificates of users.

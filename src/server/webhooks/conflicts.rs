@@ -12,7 +12,7 @@ use crate::{
 /// On an HPA of somebody else: `false` lets a ScaledObject stand beside it.
 const OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
 
-/// Who scales its workload or has its HPA already. The HPA of another ScaledObject needs no line of its own.
+/// The one that scales its workload or has its HPA already. The HPA of another ScaledObject needs no line of its own.
 pub(super) fn conflict(object: &ScaledObject, around: &Surroundings) -> Option<String> {
     managed(object, around).or_else(|| foreign_hpa(object, around))
 }

@@ -82,7 +82,7 @@ impl Hook {
     }
 }
 
-/// What only kube-apiserver is told of the webhooks' paths; `None` until it is known, and where certificates come from files.
+/// The secret part of the webhooks' paths, told to kube-apiserver only; `None` until it is known, and where certificates come from files.
 pub type SecretPath = watch::Receiver<Option<Arc<str>>>;
 
 /// Answers reviews.

@@ -22,7 +22,7 @@ struct Review<'a> {
     request: Request<'a>,
 }
 
-/// What kube-apiserver asks about.
+/// The request of a review.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<'a> {
@@ -96,7 +96,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What is to be judged.
+/// The object that is to be judged.
 pub enum Subject {
     /// Nothing: a deletion, or an update that leaves the spec as it is, so that finalizers, labels and annotations of
     /// stored objects can always be changed.
@@ -178,7 +178,7 @@ mod tests {
 
     const INVALID: &str = r#"{"triggers":[],"scaleTargetRef":{"name":"a"}}"#;
 
-    /// Of a request for a ScaledObject; `object` and `old` are specs as they are written.
+    /// A request for a ScaledObject; `object` and `old` are specs as they are written.
     fn verdict(operation: &str, object: &str, old: Option<&str>) -> Result<Verdict, String> {
         let whole = |spec: &str| format!(r#"{{"metadata":{{"name":"a"}},"spec":{spec}}}"#);
         let old = old.map_or_else(|| "null".into(), whole);

@@ -10,7 +10,7 @@ use crate::{
     triggers,
 };
 
-/// Of a label's value, and so of an object's and an HPA's name.
+/// Longest value of a label, and so longest name of an object and of an HPA.
 const LONGEST_NAME: usize = 63;
 const OWNER: &str = names::SCALED_OBJECT;
 

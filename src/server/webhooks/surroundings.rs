@@ -17,7 +17,7 @@ use crate::{resources::ScaledObject, text::api_error};
 /// Within the three seconds of the manifests.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is known of the rest of the namespace.
+/// The rest of the namespace, as far as it is known.
 #[derive(Debug, Default)]
 pub struct Surroundings {
     /// Every ScaledObject, the judged one too.
@@ -30,12 +30,12 @@ pub struct Surroundings {
     pub tolerates_unmatched: bool,
 }
 
-/// What decides the requests of a workload's containers.
+/// Everything that decides the requests of a workload's containers.
 #[derive(Debug, Default)]
 pub struct Template {
-    /// Of its pods.
+    /// The template of its pods.
     pub pod: PodSpec,
-    /// Of its namespace.
+    /// The LimitRanges of its namespace.
     pub limit_ranges: Vec<LimitRange>,
 }
 

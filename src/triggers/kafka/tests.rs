@@ -1,4 +1,4 @@
-//! What parses, what does not, and in whose words.
+//! Metadata that parses, and metadata that does not, in whose words.
 
 use std::collections::BTreeMap;
 

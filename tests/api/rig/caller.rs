@@ -17,13 +17,13 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{NAME, PATIENCE};
 
-/// What kube-apiserver says of itself when it probes.
+/// The user that kube-apiserver names when it probes.
 pub const MASTERS: [(&str, &str); 2] = [
     ("x-remote-user", "system:kube-aggregator"),
     ("x-remote-group", "system:masters"),
 ];
 
-/// What the front proxy says of a user.
+/// The headers of the front proxy for a user.
 pub fn user<'a>(name: &'a str, groups: &[&'a str]) -> Vec<(&'a str, &'a str)> {
     let groups = groups.iter().map(|group| ("x-remote-group", *group));
     std::iter::once(("x-remote-user", name))
@@ -37,7 +37,7 @@ pub struct Caller {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What came back, whole.
+/// An answer, whole.
 #[derive(Debug)]
 pub struct Answer {
     pub code: StatusCode,
@@ -65,7 +65,7 @@ impl Caller {
         Self::try_connect(address, ca, identity).await.unwrap()
     }
 
-    /// The same where there may be no server any more.
+    /// A request where there may be no server any more.
     pub async fn try_connect(
         address: SocketAddr,
         ca: &str,
@@ -171,7 +171,7 @@ pub async fn tls(
     tls_over(TcpStream::connect(address).await?, config).await
 }
 
-/// The same over a connection that is there.
+/// A request over a connection that is there.
 pub async fn tls_over(
     stream: TcpStream,
     config: ClientConfig,

@@ -1,4 +1,4 @@
-//! What stands for kube-apiserver: it publishes whom to trust, and reviews tokens and access as it is told to, keeping
+//! A stand-in for kube-apiserver: it publishes whom to trust, and reviews tokens and access as it is told to, keeping
 //! every question.
 
 use std::{
@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 const MAP: &str = "extension-apiserver-authentication";
 
-/// What a review answers: an object's status, or a failure.
+/// The answer of a review: an object's status, or a failure.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The review's `status`.
@@ -57,7 +57,7 @@ impl Drop for Cluster {
     }
 }
 
-/// What kube-apiserver publishes with these authorities.
+/// The ConfigMap that kube-apiserver publishes with these authorities.
 pub fn published(proxies: &Ca, clients: &Ca) -> BTreeMap<String, String> {
     [
         ("client-ca-file", clients.pem.as_str()),
@@ -201,7 +201,7 @@ async fn maps(
         });
         return Json(list).into_response();
     }
-    // What was published between list and watch is told again.
+    // A change between list and watch is told again.
     published.mark_changed();
     let events = stream::unfold((published, false), async |(mut published, was)| {
         loop {

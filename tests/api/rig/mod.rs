@@ -35,7 +35,7 @@ pub struct Rig {
     pub registry: Registry,
     /// Never beaten, unless by a test.
     pub pulse: Pulse,
-    /// What kube-apiserver alone is told of the webhooks' paths.
+    /// The secret part of the webhooks' paths, which kube-apiserver alone is told.
     pub path: watch::Sender<Option<Arc<str>>>,
     /// Whether the first polls are over.
     pub polled: watch::Sender<bool>,
@@ -62,7 +62,7 @@ impl Rig {
         Self::begun(proxies, clients, Some(data), Limits::default()).await
     }
 
-    /// The same with other limits.
+    /// A rig with other limits.
     pub async fn limited(limits: Limits) -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);

@@ -37,10 +37,10 @@ use crate::{
 /// How often a producer writes what has become due.
 const BEAT: Duration = Duration::from_millis(50);
 
-/// What happens on one topic, and how long.
+/// The events on one topic, and how long they last.
 #[derive(Clone, Debug)]
 pub struct Play {
-    /// Of the topic, which is made for it.
+    /// Name of the topic, which is made for it.
     pub topic: String,
     /// How many it has.
     pub partitions: i32,

@@ -31,9 +31,9 @@ use crate::{
 /// How a bed differs from the usual one.
 #[derive(Clone, Debug, Default)]
 pub struct BedOptions {
-    /// Of the control plane.
+    /// Options of the control plane.
     pub control_plane: ControlPlaneOptions,
-    /// Of Kafka.
+    /// Options of Kafka.
     pub kafka: KafkaOptions,
 }
 
@@ -110,7 +110,7 @@ impl Bed {
         };
         bed.create_namespace("lagscale").await;
         let port = bed.pod_metrics.port();
-        // Whoever uninstalls lagscale takes its namespace.
+        // An uninstall takes the namespace.
         bed.create_namespace("parts").await;
         bed.register("v1beta1.metrics.k8s.io", ("parts", "metrics"), port)
             .await;

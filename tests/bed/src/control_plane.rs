@@ -156,7 +156,7 @@ impl ControlPlane {
         &self.kubectl
     }
 
-    /// What the API server logged so far.
+    /// The API server's log so far.
     pub fn apiserver_log(&self) -> String {
         self.apiserver.output()
     }

@@ -59,7 +59,7 @@ impl Doors {
     pub(crate) const PROTOCOLS: &str =
         ",TOKEN:SASL_SSL,CERTIFICATE:SSL,ANCHOR:SASL_SSL,CURVE:SASL_SSL";
 
-    /// What stands in `server.properties` for them; `users` are PLAIN's.
+    /// Lines of `server.properties` for them; `users` are PLAIN's.
     pub(crate) fn configure(&self, dir: &Path, users: &str) -> String {
         let store = format!("{}{}", self.anchor.key, self.anchor.cert);
         fs::write(dir.join("anchor.pem"), store).expect("a key store");

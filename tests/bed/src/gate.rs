@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{control_plane, control_plane::ControlPlane};
 
-/// What is no write of an object: questions of who may ask, and what is told or held on the side.
+/// Resources that are no write of an object: questions of who may ask, and what is told or held on the side.
 const APART: [&str; 4] = [
     "authentication.k8s.io",
     "authorization.k8s.io",
@@ -51,7 +51,7 @@ pub struct Write {
     pub resource: String,
     /// Empty for what has none.
     pub namespace: String,
-    /// Of the object.
+    /// Name of the object.
     pub name: String,
     /// HTTP status.
     pub code: u16,
@@ -88,7 +88,7 @@ struct State {
     writes: Vec<Write>,
     /// How many writes are still to come until one is held, and on which side.
     trap: Option<(usize, Delivery)>,
-    /// Whoever lost one write makes no other.
+    /// A process that lost one write makes no other.
     holding: bool,
 }
 
@@ -187,7 +187,7 @@ impl Shared {
             let answer = self.lagscale.send(request).await;
             return answer.map_err(|e| e.to_string());
         };
-        // What is under way when its asker is killed arrives all the same, and is counted.
+        // A write that is under way when its asker is killed arrives all the same, and is counted.
         let delivery = tokio::spawn(self.clone().deliver(write, request));
         let answer = delivery.await.map_err(|e| e.to_string())?;
         if held.is_some() {
@@ -228,7 +228,7 @@ impl Shared {
 }
 
 impl Write {
-    /// What a request asks to write, if it does.
+    /// The write that a request asks for, if it does.
     fn of(method: &Method, path: &str) -> Option<Self> {
         if method == Method::GET {
             return None;

@@ -47,7 +47,7 @@ impl Member {
     }
 }
 
-/// What the coordinator says of a group.
+/// A group as its coordinator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupState {
     /// `Stable`, `Empty` and so on.
@@ -101,9 +101,9 @@ group.protocol={protocol}
         Self::member(dir, group, &mut command)
     }
 
-    /// What [`Kafka::word_count`] reads.
+    /// The topic that [`Kafka::word_count`] reads.
     pub const WORDS: &'static str = "streams-plaintext-input";
-    /// What it writes.
+    /// The topic that it writes.
     pub const COUNTS: &'static str = "streams-wordcount-output";
 
     /// Writes lines to [`Kafka::WORDS`].
@@ -123,7 +123,7 @@ group.protocol={protocol}
         written.expect("written");
     }
 
-    /// What a group has committed in a topic, partition by partition.
+    /// The commits of a group in a topic, partition by partition.
     ///
     /// # Errors
     /// Nobody answers for the group now.

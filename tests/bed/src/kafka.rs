@@ -60,7 +60,7 @@ impl Kafka {
     pub const USER: &'static str = "story";
     /// Its password.
     pub const PASSWORD: &'static str = "story-password";
-    /// What a token must be for.
+    /// Scopes that a token must be for.
     pub const SCOPES: [&'static str; 2] = ["lag", "offsets"];
 
     /// Starts a cluster in `dir`/`name` and returns when every broker answers.

@@ -1,4 +1,4 @@
-//! What tests do to a Kafka: topics, records, and commits by an outsider, through its plain listener.
+//! Administration of a Kafka: topics, records, and commits by an outsider, through its plain listener.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -33,7 +33,7 @@ pub(crate) const DEADLINES: Deadlines = Deadlines {
 };
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What a user may be allowed to describe.
+/// The resource that a user may be allowed to describe.
 #[derive(Clone, Copy, Debug)]
 pub enum Described<'a> {
     /// A topic of this name.

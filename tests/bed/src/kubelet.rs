@@ -31,7 +31,7 @@ pub struct Kubelet {
     image: Arc<Mutex<Option<Image>>>,
 }
 
-/// What stands for lagscale's image: its program, with what a container's network and mounts would give it.
+/// A stand-in for lagscale's image: its program, with what a container's network and mounts would give it.
 #[derive(Clone)]
 pub(crate) struct Image {
     pub program: PathBuf,

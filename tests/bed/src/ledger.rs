@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lagscale::{lag::Moment, snapshot::Slot};
 
-/// What one hand did to one offset that only moves up: the log end of a partition, or a group's commit in it.
+/// The doings of one hand with one offset that only moves up: the log end of a partition, or a group's commit in it.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Value, when it was sent, when that was acknowledged; one after the other.
@@ -24,12 +24,12 @@ impl Ledger {
         }
     }
 
-    /// What the broker had at least at `t`.
+    /// The least that the broker had at `t`.
     pub(crate) fn lowest(&self, t: Instant) -> i64 {
         self.last(|(_, _, acknowledged)| acknowledged.is_some_and(|a| a <= t))
     }
 
-    /// What it had at most.
+    /// The most that it had.
     pub(crate) fn highest(&self, t: Instant) -> i64 {
         self.last(|(_, sent, _)| *sent <= t)
     }
@@ -48,7 +48,7 @@ pub(crate) struct Judge {
     verdict: Verdict,
 }
 
-/// What became of readings. Counts, and records.
+/// The judgement of readings. Counts, and records.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// Readings judged: pairs of commit and end of one partition.
@@ -65,7 +65,7 @@ pub struct Verdict {
     pub truth: (i64, i64),
     /// By how much each is above the highest lag that can have been true when its commit was read.
     pub over: Vec<i64>,
-    /// What was sent to the partition between the commit read and the publication: the most that `over` may be for the
+    /// Records sent to the partition between the commit read and the publication: the most that `over` may be for the
     /// sake of the end; commits that were under way come on top.
     pub allowed: Vec<i64>,
     /// From the commit read to the publication.

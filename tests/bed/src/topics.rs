@@ -1,4 +1,4 @@
-//! What happens to topics and commits under a group's feet: records and topics deleted, offsets gone.
+//! Events under a group's feet: records and topics deleted, offsets gone.
 
 use kafka_protocol::messages::{
     BrokerId, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,

@@ -37,7 +37,7 @@ impl Kafka {
         .await
     }
 
-    /// What the first broker knows of a topic.
+    /// The first broker's description of a topic.
     pub(crate) async fn described(&self, topic: &str) -> Result<MetadataResponse, String> {
         let topic = MetadataRequestTopic::default().with_name(Some(TopicName(text(topic))));
         let request = MetadataRequest::default()

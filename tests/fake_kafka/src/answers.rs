@@ -1,4 +1,4 @@
-//! What is answered to each request, in the version it was asked in.
+//! Answers to each request, in the version it was asked in.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ use super::{
     state::{Asked, State},
 };
 
-/// Who is at the other end.
+/// The client at the other end.
 #[derive(Default)]
 pub struct Session {
     logged_in: Option<Instant>,

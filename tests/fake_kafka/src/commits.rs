@@ -20,7 +20,7 @@ use super::{
     state::{AllTopics, Asked, State},
 };
 
-/// What is asked about one group; `None`: everything.
+/// The question about one group; `None`: everything.
 type Wanted<'a> = (&'a GroupId, Option<Vec<(&'a TopicName, &'a [i32])>>);
 
 /// Topics with partition, offset and code; or the group's own code.

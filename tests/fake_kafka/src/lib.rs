@@ -39,7 +39,7 @@ impl FakeKafka {
         Self::start_at("127.0.0.1", brokers).await
     }
 
-    /// The same at another address of this machine.
+    /// A fake at another address of this machine.
     pub async fn start_at(host: &str, brokers: i32) -> Self {
         let mut state = State {
             host: host.to_owned(),

@@ -1,4 +1,4 @@
-//! What different brokers speak, as data: the lowest and highest version of each request. Sources: the table of
+//! Versions of different brokers, as data: the lowest and highest version of each request. Sources: the table of
 //! wire-measured brokers (2.8.2, 3.9.1, 4.3.0), Kafka's own history for 2.1, Redpanda's source of 2024-12 and its pull
 //! requests 27391 and 27794, and what clients report of Event Hubs, which caps Metadata and little else.
 

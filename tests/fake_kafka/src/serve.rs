@@ -22,7 +22,7 @@ use super::{
     state::State,
 };
 
-/// What to do about a request.
+/// The treatment of a request.
 struct Reply {
     frame: BytesMut,
     delay: Duration,

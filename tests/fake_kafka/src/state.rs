@@ -1,4 +1,4 @@
-//! What the cluster knows, what it was asked, and how it counts.
+//! State of the cluster: what it knows, what it was asked, and how it counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -35,7 +35,7 @@ pub struct Partition {
     pub behind: Option<i64>,
 }
 
-/// What a deposed leader goes on telling.
+/// The end that a deposed leader goes on telling.
 #[derive(Clone, Copy, Debug)]
 pub struct Former {
     pub leader: i32,
@@ -116,7 +116,7 @@ pub struct State {
     /// Offsets that are transaction markers.
     pub markers: HashMap<(String, i32), BTreeSet<i64>>,
     pub faults: Vec<Fault>,
-    /// What a Metadata answer lists instead of the brokers there are.
+    /// The list of a Metadata answer instead of the brokers there are.
     pub claimed_brokers: Option<Vec<(i32, String, u16)>>,
     /// Wants a login, and lets it last so long; zero: for ever.
     pub session: Option<Duration>,
@@ -131,7 +131,7 @@ pub struct State {
     pub connections: HashMap<i32, usize>,
     /// Connections that are open.
     pub open: HashMap<i32, usize>,
-    /// What no client should ever send.
+    /// Requests that no client should ever send.
     pub violations: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ impl Default for State {
 }
 
 impl State {
-    /// What is wrong with the answer to this request; a fault that shows so many times is used up by it.
+    /// The fault of the answer to this request; a fault that shows so many times is used up by it.
     pub(super) fn meet(&mut self, api: ApiKey, broker: i32) -> Vec<What> {
         let mut met = Vec::new();
         for fault in self.faults.iter_mut().filter(|f| f.meets(api, broker)) {
@@ -178,7 +178,7 @@ impl State {
         self.profile.versions(api).or(fetch)
     }
 
-    /// What was logged, for reading.
+    /// The log, for reading.
     pub fn asked(&self) -> &[Asked] {
         self.log.as_deref().unwrap_or_default()
     }

@@ -34,7 +34,7 @@ pub struct State {
     pub writes: Vec<Write>,
     /// Reasons of the events.
     pub events: Vec<String>,
-    /// What has changed since it was asked, by kind and name.
+    /// The objects that have changed since this was emptied, by kind and name.
     pub changed: Vec<(String, String)>,
     /// Answers to writes whose words contain this, with code and message.
     pub refusals: BTreeMap<&'static str, (u16, &'static str)>,

@@ -1,4 +1,4 @@
-//! What is evaluated is what changed or what is due, and that comes to the same as evaluating everything each second.
+//! Evaluations of what changed or is due, and of nothing else; they come to the same as evaluating everything each second.
 
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ fn a_thousand_quiet_objects_cost_a_thousand_evaluations_for_each_reading() {
     assert_eq!(evaluations_in(&mut stage, 10), 2 * 1_000);
 }
 
-/// What others see.
+/// The state that others see.
 fn seen(stage: &Stage) -> Value {
     let condition = |kind| {
         let (status, reason, _) = stage.condition(kind);

@@ -7,7 +7,7 @@ use super::{
     stage::{HPAS, SCALED_OBJECTS, Stage, scaled_object},
 };
 
-/// What happens to `app`, which may sleep and gets its replicas back, from beginning to end.
+/// A story of `app`, which may sleep and gets its replicas back, from beginning to end.
 #[derive(Clone, Copy, Debug)]
 enum Story {
     /// A lag, and more partitions.

@@ -15,7 +15,7 @@ use crate::{
     triggers::Kafka,
 };
 
-/// What the cluster holds. What it does not hold is missing; what holds nothing is being read.
+/// The cluster's content. What it does not hold is missing; what holds nothing is being read.
 struct Fake {
     authentication: Arc<TriggerAuthentication>,
     cluster: Arc<ClusterTriggerAuthentication>,

@@ -19,7 +19,7 @@ const TOKEN: &str = r#"{"access_token":"t.o.k","token_type":"bearer","expires_in
 
 struct Page {
     uri: String,
-    /// What was asked: head and body.
+    /// The request: head and body.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,7 +55,7 @@ impl Page {
                     log.push(String::from_utf8_lossy(&request).into_owned());
                     answers[number].clone()
                 };
-                // Whoever has read enough hangs up.
+                // A reader that has read enough hangs up.
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// An API server that takes longer is one that does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `request` comes to, unless the API server takes too long.
-pub(in crate::controller) async fn within<T>(
+/// The result of `request`, unless the API server takes too long.
+pub(super) async fn within<T>(
     request: impl Future<Output = Result<T, String>>,
 ) -> Result<T, String> {
     match tokio::time::timeout(PATIENCE, request).await {
@@ -16,7 +16,7 @@ pub(in crate::controller) async fn within<T>(
 }
 
 /// A request with this deadline, as an error of the client.
-pub(in crate::controller) async fn bounded<T>(
+pub(super) async fn bounded<T>(
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, kube::Error> {
     match tokio::time::timeout(PATIENCE, request).await {

@@ -1,0 +1,78 @@
+//! Tasks, done by the code that does them on a real cluster.
+
+use std::time::Duration;
+
+use super::Stage;
+use crate::controller::{
+    leadership::Lead,
+    objects::{Change, Task},
+    write::{EventRecorder, Places, Writers, apply, end, release, write_status},
+};
+
+impl Stage {
+    pub(super) fn carry_out(&mut self, task: Task) -> Option<Change> {
+        let client = self.client.clone();
+        let lead = Lead::until(self.lead.subscribe());
+        match task {
+            Task::Poll(order) => {
+                self.poll(*order);
+                None
+            }
+            Task::Follow(named) => {
+                self.followed = named;
+                None
+            }
+            Task::Record(_, event) => {
+                self.state(|s| s.events.push(event.reason.to_owned()));
+                None
+            }
+            Task::Work(key, work) => {
+                let writers = Writers {
+                    events: EventRecorder::new(client.clone()),
+                    places: Places::default(),
+                    client,
+                    lead,
+                    counts: self.counts.clone(),
+                };
+                let work = apply(writers, key, *work);
+                self.run(async { Change::Worked(work.await.into()) })
+            }
+            Task::WriteStatus(write) => {
+                let write = write_status(client, lead, *write);
+                self.run(async { Change::StatusWritten(write.await) })
+            }
+            Task::End(object) => {
+                let end = end((client, lead), object);
+                self.run(async { Change::Released(end.await) })
+            }
+            Task::Release(held) => {
+                let release = release(kube::Api::namespaced(client, "shop"), held, lead);
+                self.run(async { Change::Released(release.await) })
+            }
+            Task::ReleaseCluster(held) => {
+                let release = release(kube::Api::all(client), held, lead);
+                self.run(async { Change::Released(release.await) })
+            }
+        }
+    }
+
+    /// The result of `work`, unless the process is killed meanwhile. Waiting takes no time.
+    fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let dead = async {
+            while !self.is_dead() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        self.runtime.block_on(async {
+            let done = tokio::select! {
+                done = work => Some(done),
+                () = dead => None,
+            };
+            // Events are recorded by tasks that nobody waits for.
+            for _ in 0..32 {
+                tokio::task::yield_now().await;
+            }
+            done
+        })
+    }
+}
