@@ -1,4 +1,4 @@
-//! The client of kube-apiserver: one HTTP/2 connection carries every watch, read and write, and a ping tells within a minute
+//! The client of kube-apiserver: one HTTP/2 connection carries every watch, read and write, and a ping tells within seconds
 //! that it is dead. kube's own client opens an HTTP/1.1 connection for each request under way.
 
 use std::time::Duration;
@@ -14,9 +14,10 @@ use kube::{
 };
 use tower::{BoxError, ServiceBuilder, retry::RetryLayer};
 
-/// As Go's clients have it: without a frame for this long a ping is sent, and its answer has to come.
-const PING_AFTER: Duration = Duration::from_secs(30);
-const PONG_WITHIN: Duration = Duration::from_secs(15);
+/// Without a frame for this long a ping is sent, and its answer has to come: together within the time in which a Lease has to be
+/// renewed, so that another connection can still do that. Go's clients take 30 and 15 s, and lose the Lease.
+const PING_AFTER: Duration = Duration::from_secs(4);
+const PONG_WITHIN: Duration = Duration::from_secs(3);
 
 /// A client of the cluster that `config` leads to. Behind a proxy, or with a credential from a program or a server name of its own,
 /// it is kube's own.

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use kube::runtime::watcher;
+
 /// Characters of what an API server says; it may repeat a whole object.
 const LONGEST: usize = 1_000;
 
@@ -41,6 +43,25 @@ pub fn api_error(error: &kube::Error) -> String {
     }
 }
 
+/// An error of a watch as a sentence. It is followed by another try.
+#[must_use]
+pub fn watch_error(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) => {
+            format!("the list could not be had: {}", api_error(error))
+        }
+        watcher::Error::WatchStartFailed(error) => {
+            format!("the watch could not begin: {}", api_error(error))
+        }
+        watcher::Error::WatchError(status) => {
+            let said = kube::Error::Api(status.clone());
+            format!("the watch has ended: {}", api_error(&said))
+        }
+        watcher::Error::WatchFailed(error) => format!("the watch broke off: {}", api_error(error)),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
 /// JSON with escapes for the control characters that JSON lets through: DEL and those beyond ASCII, of which some begin what a
 /// terminal obeys.
 #[must_use]
@@ -60,6 +81,42 @@ pub fn in_json(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every way in which a client of the API server fails.
+    #[test]
+    fn an_error_of_the_api_server_has_no_rust_in_it() {
+        let status = |code, reason: &str, message: &str| {
+            let status = serde_json::json!({
+                "status": "Failure", "code": code, "reason": reason, "message": message,
+                "details": {"name": "app", "causes": [{"field": "metadata.labels", "message": "too long"}]},
+            });
+            Box::new(serde_json::from_value::<kube::core::Status>(status).unwrap())
+        };
+        let statuses = [
+            status(404, "Failed to parse error data", "404 page not found\n"),
+            status(422, "Invalid", "ScaledObject.keda.sh \"app\" is invalid"),
+            status(
+                403,
+                "Forbidden",
+                "horizontalpodautoscalers.autoscaling is forbidden",
+            ),
+            status(500, "InternalError", ""),
+        ];
+        for status in statuses {
+            let error = kube::Error::Api(status.clone());
+            let watched = [
+                watcher::Error::WatchError(status.clone()),
+                watcher::Error::InitialListFailed(kube::Error::Api(status.clone())),
+                watcher::Error::WatchStartFailed(kube::Error::Api(status.clone())),
+                watcher::Error::WatchFailed(kube::Error::Api(status)),
+            ];
+            let texts = watched.iter().map(watch_error).chain([api_error(&error)]);
+            for text in texts {
+                let rust = text.contains(['{', '}']) || text.contains("Some(");
+                assert!(!rust && !text.contains("ApiError"), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn an_error_of_the_api_server_is_its_own_words() {

@@ -27,7 +27,7 @@ use crate::{
     resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
     scaling::keep_managed,
     telemetry::Counts,
-    text::shown,
+    text::{shown, watch_error},
 };
 
 /// All stores, filled by tasks that end with it.
@@ -179,7 +179,8 @@ where
             Err(error) => {
                 let first = is_unknown(error) && !unknown.send_replace(true);
                 if first || !is_unknown(error) {
-                    tracing::warn!(%error, "watching {}", K::plural(&()));
+                    let error = watch_error(error);
+                    tracing::warn!(error, "watching {}", K::plural(&()));
                 }
                 None
             }

@@ -92,7 +92,8 @@ impl Finding {
 pub async fn check(args: &CheckArgs) -> Done {
     let client = super::cluster().await?;
     let version = client.apiserver_version().await;
-    let version = version.map_err(|e| format!("the API server does not answer: {e}"))?;
+    let version =
+        version.map_err(|e| format!("the API server does not answer: {}", api_error(&e)))?;
     let mut findings = vec![Finding::ok("API server", version.git_version)];
     if args.before_switch {
         findings.extend(switch::look(&client).await);

@@ -26,6 +26,7 @@ use super::{
     news::News,
     reference::{CredentialRules, Reference},
 };
+use crate::text::watch_error;
 
 type Named = Arc<BTreeSet<Reference>>;
 /// A kind, and the one namespace; `None`: all.
@@ -136,7 +137,10 @@ async fn watching(
                     tell(reference, None);
                 }
             }
-            Err(error) => tracing::warn!(%error, "watching {}", resource.plural),
+            Err(error) => {
+                let error = watch_error(&error);
+                tracing::warn!(error, "watching {}", resource.plural);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{ElectionRules, lease::Observed};
-use crate::{pulse::Pulse, telemetry::Said};
+use crate::{pulse::Pulse, telemetry::Said, text::api_error};
 
 /// For writes under way, and for giving the Lease up.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ impl Election {
             match tried {
                 Ok(Ok(true)) => self.elect(Some(sent + terms.renew)),
                 Ok(Ok(false)) => self.elect(None),
-                Ok(Err(error)) => self.failed(&error.to_string()),
+                Ok(Err(error)) => self.failed(&api_error(&error)),
                 Err(_) => self.failed(&format!("no answer within {:?}", terms.renew)),
             }
             // Not all at once, as client-go has it.
@@ -222,7 +222,10 @@ impl Election {
         let given_up = self.api.replace(&self.rules.name, &params, &lease);
         match timeout(HANDOVER, given_up).await {
             Ok(Ok(_)) => tracing::info!(lease = self.rules.name, "the lease is given up"),
-            Ok(Err(error)) => tracing::warn!(%error, "the lease can't be given up: it runs out"),
+            Ok(Err(error)) => {
+                let error = api_error(&error);
+                tracing::warn!(error, "the lease can't be given up: it runs out");
+            }
             Err(_) => tracing::warn!("the lease can't be given up: no answer; it runs out"),
         }
     }

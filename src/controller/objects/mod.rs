@@ -18,6 +18,7 @@ mod planned;
 mod published;
 mod readiness;
 mod record;
+mod round;
 mod scaled_object;
 mod status;
 mod status_writes;
@@ -37,10 +38,7 @@ use kube::ResourceExt;
 use super::resolve::{Resolved, resolve};
 use crate::{
     resources::{LagMetric, ScaledObject},
-    scaling::{
-        Event, Explanation, Plan, Settings, Surroundings, evaluate, follow, lag_metric::as_object,
-        owns,
-    },
+    scaling::{Event, Explanation, Plan, Settings, Surroundings, evaluate, follow, owns},
     snapshot::{Changed, ClusterKey, Snapshot, Snapshots},
 };
 use account::explanation;
@@ -58,7 +56,7 @@ use origins::{Origins, origins};
 pub(super) use published::Published;
 use readiness::Readiness;
 use record::Record;
-use scaled_object::Round;
+use round::Round;
 pub(super) use tasks::Task;
 pub(super) use work::{ECHO, HpaWrite, Outcome, Step, Work};
 pub(super) use world::World;
@@ -188,18 +186,10 @@ impl Objects {
     }
 
     fn note_everything(&mut self, world: World<'_>) {
-        let key = |o: Arc<ScaledObject>| {
-            ObjectKey::scaled_object(&o.namespace().unwrap_or_default(), &o.name_any())
-        };
-        let stores = world.stores;
         let plan = &mut self.dirty.plan;
-        plan.extend(stores.scaled_objects.state().into_iter().map(key));
-        let key = |m: Arc<LagMetric>| {
-            ObjectKey::lag_metric(&m.namespace().unwrap_or_default(), &m.name_any())
-        };
-        plan.extend(stores.lag_metrics.state().into_iter().map(key));
+        plan.extend(world.keys());
         plan.extend(self.records.keys().cloned());
-        let release = self.finalizers.release_all(stores, world.leads);
+        let release = self.finalizers.release_all(world.stores, world.leads);
         self.tasks.extend(release);
     }
 
@@ -220,15 +210,8 @@ impl Objects {
 
     /// Plans an object anew, and begins or ends what is done for it.
     fn plan(&mut self, key: &ObjectKey, world: World<'_>) {
-        let (namespace, name) = (&*key.namespace, &*key.name);
-        let (metric, found) = match key.kind {
-            Kind::ScaledObject => (None, world.stores.scaled_object(namespace, name)),
-            Kind::LagMetric => {
-                let metric = world.stores.lag_metric(namespace, name);
-                let object = metric.as_deref().map(as_object);
-                (metric, object.map(Arc::new))
-            }
-        };
+        let namespace = &*key.namespace;
+        let (metric, found) = world.find_object(key);
         let Some(object) = found.filter(|o| !self.ends(key, o, world)) else {
             return self.forget(key, world);
         };

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::origins::Origins;
-use crate::scaling::{Memory, Plan, table::Entry};
+use crate::{
+    lag::Moment,
+    scaling::{Evaluation, Memory, Plan, table::Entry},
+};
 
 /// A planned object.
 pub(super) struct Planned {
@@ -47,6 +50,19 @@ impl Planned {
     pub(super) fn rest_until(&mut self, next: Option<Instant>, now: Instant) {
         let latest = now + LATEST;
         self.due = next.map_or(latest, |next| next.min(latest));
+    }
+
+    /// Whether enough is known to act on, or an answer has been waited for long enough.
+    pub(super) fn is_settled(
+        &self,
+        evaluation: &Evaluation,
+        patience: Duration,
+        now: Moment,
+    ) -> bool {
+        let read = evaluation.answered && !evaluation.unread;
+        let known = read || self.plan.problem.is_some();
+        let waited = now.at.saturating_duration_since(self.since);
+        known || evaluation.polled && waited >= patience
     }
 
     /// Lets go of the former values of these triggers' credentials: the present ones have read everything.

@@ -14,6 +14,7 @@ use super::{
     labels::Labels,
     pace::{Interest, Pace},
     planned::Planned,
+    round::{Busy, Round},
     status_writes::StatusWrites,
     work::{HpaWrite, Outcome, Step, Work},
 };
@@ -24,7 +25,6 @@ use crate::{
         Activity, Due, Evaluation, Health, Live, Move, Plan, Surroundings, conditions, floor,
         foreign, keeps_awake, next_move, owns, sleeps_at,
     },
-    snapshot::Snapshots,
 };
 
 /// A new object's first status and its HPA wait this long for a first answer: each is then written once.
@@ -32,28 +32,6 @@ const FIRST_STATUS: Duration = Duration::from_secs(10);
 const FIRST_HPA: Duration = Duration::from_secs(30);
 /// The status of a predecessor stands while nothing is known yet, as long as a reading is served.
 const STANDS: Duration = Duration::from_secs(20);
-
-/// Everything that one evaluation of an object is judged with.
-pub(super) struct Round<'a> {
-    pub(super) evaluation: &'a Evaluation,
-    pub(super) snapshots: &'a Snapshots,
-    /// The live HPA of its name.
-    pub(super) hpa: Option<&'a HorizontalPodAutoscaler>,
-    /// One of its own that has a name which it had before.
-    pub(super) former: Option<&'a HorizontalPodAutoscaler>,
-    /// Whether this replica writes.
-    pub(super) leads: bool,
-    pub(super) now: Moment,
-}
-
-/// Whether something is being done for an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Busy {
-    Idle,
-    Working,
-    /// And it was evaluated meanwhile, which came to nothing.
-    Missed,
-}
 
 /// The engine's record of one ScaledObject.
 pub(super) struct ScaledObjectRecord {
@@ -327,7 +305,8 @@ impl ScaledObjectRecord {
     fn is_known(&self, evaluation: &Evaluation, now: Moment) -> bool {
         let status = self.planned.plan.object.status.as_ref();
         let told = status.is_some_and(|s| !s.conditions.is_empty());
-        self.is_settled(evaluation, if told { STANDS } else { FIRST_STATUS }, now)
+        self.planned
+            .is_settled(evaluation, if told { STANDS } else { FIRST_STATUS }, now)
     }
 
     /// Whether enough is known for an HPA.
@@ -338,14 +317,7 @@ impl ScaledObjectRecord {
         now: Moment,
     ) -> bool {
         let patience = if live.is_some() { STANDS } else { FIRST_HPA };
-        self.is_settled(evaluation, patience, now)
-    }
-
-    fn is_settled(&self, evaluation: &Evaluation, patience: Duration, now: Moment) -> bool {
-        let read = evaluation.answered && !evaluation.unread;
-        let known = read || self.planned.plan.problem.is_some();
-        let waited = now.at.saturating_duration_since(self.planned.since);
-        known || evaluation.polled && waited >= patience
+        self.planned.is_settled(evaluation, patience, now)
     }
 
     fn interest(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Interest {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::keys::{Kind, ObjectKey};
 use crate::{
     controller::{
         credentials::{CredentialRules, Credentials, Found, Reference},
@@ -9,7 +12,8 @@ use crate::{
         stores::Stores,
     },
     lag::Moment,
-    resources::{ClusterTriggerAuthentication, TriggerAuthentication},
+    resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
+    scaling::lag_metric::as_object,
 };
 
 /// The things that triggers name outside of themselves.
@@ -38,6 +42,38 @@ pub(in crate::controller) struct World<'a> {
     /// Whether this replica writes.
     pub(in crate::controller) leads: bool,
     pub(in crate::controller) now: Moment,
+}
+
+impl World<'_> {
+    /// Every object of the kinds that are planned.
+    pub(super) fn keys(&self) -> Vec<ObjectKey> {
+        let place = |metadata: &ObjectMeta| {
+            let namespace = metadata.namespace.clone().unwrap_or_default();
+            (namespace, metadata.name.clone().unwrap_or_default())
+        };
+        let objects = self.stores.scaled_objects.state().into_iter();
+        let objects = objects.map(|o| place(&o.metadata));
+        let metrics = self.stores.lag_metrics.state().into_iter();
+        let metrics = metrics.map(|m| place(&m.metadata));
+        let objects = objects.map(|(namespace, name)| ObjectKey::scaled_object(&namespace, &name));
+        let metrics = metrics.map(|(namespace, name)| ObjectKey::lag_metric(&namespace, &name));
+        objects.chain(metrics).collect()
+    }
+
+    /// An object; a LagMetric with what it is as a ScaledObject.
+    pub(super) fn find_object(
+        &self,
+        key: &ObjectKey,
+    ) -> (Option<Arc<LagMetric>>, Option<Arc<ScaledObject>>) {
+        match key.kind {
+            Kind::ScaledObject => (None, self.stores.scaled_object(&key.namespace, &key.name)),
+            Kind::LagMetric => {
+                let metric = self.stores.lag_metric(&key.namespace, &key.name);
+                let object = metric.as_deref().map(as_object);
+                (metric, object.map(Arc::new))
+            }
+        }
+    }
 }
 
 impl Lookup for World<'_> {

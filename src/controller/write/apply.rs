@@ -90,7 +90,8 @@ pub(in crate::controller) async fn apply(
             Err(error) if is_conflict(&error) => outcome.conflict = true,
             Err(error) => {
                 outcome.failed = true;
-                tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing labels and finalizers");
+                let error = api_error(&error);
+                tracing::warn!(error, object = %plan.name, namespace = %plan.namespace, "writing labels and finalizers");
             }
         }
     }
@@ -109,7 +110,8 @@ pub(in crate::controller) async fn apply(
             Err(error) if is_conflict(&error) => outcome.conflict = true,
             Err(error) => {
                 outcome.failed = true;
-                tracing::warn!(%error, object = %plan.name, namespace = %plan.namespace, "writing status");
+                let error = api_error(&error);
+                tracing::warn!(error, object = %plan.name, namespace = %plan.namespace, "writing status");
             }
         }
     }
@@ -121,7 +123,12 @@ pub(in crate::controller) async fn apply(
     // A step that the status could not tell must not happen.
     let untold = outcome.failed || outcome.conflict;
     let unknown = plan.restores() && original.is_none() && untold;
-    if let Some(write) = work.hpa.filter(|_| !unknown && may()) {
+    // A new HPA finds its workload awake; one that goes is gone before its workload is scaled.
+    let (new, other) = match work.hpa {
+        Some(HpaWrite::Create(hpa)) => (Some(HpaWrite::Create(hpa)), None),
+        other => (None, other),
+    };
+    if let Some(write) = other.filter(|_| !unknown && may()) {
         let written = write_hpa(&client, plan, &write).await;
         counts.wrote("horizontalpodautoscalers", &written);
         outcome.wrote_hpa(written);
@@ -130,6 +137,11 @@ pub(in crate::controller) async fn apply(
         let stepped = target::set(&client, plan, step.from, step.to).await;
         counts.stepped(&stepped);
         outcome.stepped(stepped, plan, step, &events);
+    }
+    if let Some(write) = new.filter(|_| !unknown && may()) {
+        let written = write_hpa(&client, plan, &write).await;
+        counts.wrote("horizontalpodautoscalers", &written);
+        outcome.wrote_hpa(written);
     }
     // Left undone: whoever leads looks again.
     outcome.conflict |= outcome.tried_a_write && !may();

@@ -9,6 +9,7 @@ use crate::{
     controller::deadline::bounded,
     resources::{ScaledObject, names},
     scaling::Event,
+    text::api_error,
 };
 
 const REPORTER: &str = names::OPERATOR;
@@ -52,7 +53,8 @@ impl EventRecorder {
         };
         tokio::spawn(async move {
             if let Err(error) = bounded(recorder.publish(&event, &about)).await {
-                tracing::debug!(%error, "recording an event");
+                let error = api_error(&error);
+                tracing::debug!(error, "recording an event");
             }
         });
     }

@@ -106,7 +106,7 @@ fn replicas(
         return None;
     }
     let mut fallen = metrics.iter().filter(|m| m.fallback.is_some());
-    let known = memory.triggers.get(&fallen.next()?.index)?;
+    let known = memory.triggers.get(fallen.next()?.index)?;
     known.failures.replicas(asked, around.replicas)
 }
 

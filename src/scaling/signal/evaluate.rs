@@ -79,9 +79,7 @@ pub fn evaluate(
         };
         reads.push((index, read));
     }
-    memory
-        .triggers
-        .retain(|index, _| *index < plan.triggers.len());
+    memory.triggers.truncate(plan.triggers.len());
     let live = around.live.as_ref();
     let max = max_replicas(plan, live, memory);
     // The HPA controller's own view of its HPA may be older than a short sample interval.
@@ -110,7 +108,7 @@ pub fn evaluate(
                 let mut metric =
                     of_kafka(plan, index, kafka, &readout, memory, bare, settings, now);
                 let failed = metric.value.is_err() && polled;
-                let complete = memory.triggers.get(&index).and_then(|t| t.complete);
+                let complete = memory.triggers.get(index).and_then(|t| t.complete);
                 let trouble = readout.trouble.as_ref();
                 let known = !failed || complete.is_some() || trouble.is_some();
                 answered &= known;
@@ -146,7 +144,7 @@ fn due(plan: &Plan, evaluation: &Evaluation, memory: &Memory, now: Moment) -> Op
     if !evaluation.is_whole() && plan.problem.is_none() {
         due.within(RESTLESS);
     }
-    for known in memory.triggers.values() {
+    for known in memory.triggers.iter() {
         due.at(known.due);
     }
     for trigger in &plan.triggers {
@@ -186,7 +184,7 @@ fn max_replicas(plan: &Plan, live: Option<&Live>, memory: &Memory) -> i32 {
     for (index, trigger) in plan.triggers.iter().enumerate() {
         let bound = match &trigger.source {
             Ok(Source::Kafka(source)) if !source.kafka.allow_idle_consumers => {
-                memory.triggers.get(&index).and_then(|t| t.bound.value())
+                memory.triggers.get(index).and_then(|t| t.bound.value())
             }
             Ok(Source::Cron { cron, .. }) => Some(cron.desired),
             Ok(_) => return spec,

@@ -1,7 +1,6 @@
 //! The memory of an object from one evaluation to the next, and of which object exactly.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,7 +18,7 @@ use crate::{
 /// The memory of an object from one evaluation to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    pub(in crate::scaling) triggers: BTreeMap<usize, TriggerMemory>,
+    pub(in crate::scaling) triggers: TriggerMemories,
     /// The live maxReplicas and since when it is that.
     live_max: Option<(i32, Moment)>,
     polled: Option<Polled>,
@@ -52,6 +51,34 @@ pub(in crate::scaling) struct TriggerMemory {
     cached: Option<((i64, Moment), Moment)>,
     /// When time alone changes what the last evaluation came to.
     pub(in crate::scaling) due: Option<Instant>,
+}
+
+/// Memories of triggers by their place in the object. Most objects have one trigger; a tree would take the room of eleven.
+#[derive(Clone, Debug, Default)]
+pub(in crate::scaling) struct TriggerMemories(Vec<Option<Box<TriggerMemory>>>);
+
+impl TriggerMemories {
+    pub(in crate::scaling) fn get(&self, index: usize) -> Option<&TriggerMemory> {
+        self.0.get(index)?.as_deref()
+    }
+
+    /// The memory of a trigger; a fresh one where there is none.
+    pub(in crate::scaling) fn entry(&mut self, index: usize) -> &mut TriggerMemory {
+        if self.0.len() <= index {
+            self.0.resize(index + 1, None);
+        }
+        self.0[index].get_or_insert_default()
+    }
+
+    pub(in crate::scaling) fn iter(&self) -> impl Iterator<Item = &TriggerMemory> {
+        self.0.iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// Forgets triggers that are there no more.
+    pub(in crate::scaling) fn truncate(&mut self, triggers: usize) {
+        self.0.truncate(triggers);
+        self.0.shrink_to_fit();
+    }
 }
 
 /// A reading that nothing was missing from.
@@ -110,8 +137,9 @@ impl Memory {
     /// The memory of a replica that begins to write: of failures it counted itself, or those the status tells, the more.
     #[must_use]
     pub fn taken_over(mut self, plan: &Plan) -> Self {
-        for (index, known) in &mut self.triggers {
-            if let Some(source) = plan.triggers.get(*index).and_then(|t| t.kafka()) {
+        let known = self.triggers.0.iter_mut().zip(&plan.triggers);
+        for (known, trigger) in known {
+            if let Some((known, source)) = known.as_deref_mut().zip(trigger.kafka()) {
                 let restored = Failures::restored(plan, &source.metric);
                 known.failures = known.failures.or_more(restored);
             }
@@ -121,12 +149,12 @@ impl Memory {
 
     /// How many partitions the trigger at `index` may read; `None` while that is not known.
     pub(in crate::scaling) fn partitions(&self, index: usize) -> Option<i64> {
-        self.triggers.get(&index)?.bound.value()
+        self.triggers.get(index)?.bound.value()
     }
 
     /// When the trigger at `index` was last read completely; `None`: not yet.
     pub(in crate::scaling) fn complete_at(&self, index: usize) -> Option<Moment> {
-        let complete = self.triggers.get(&index)?.complete?;
+        let complete = self.triggers.get(index)?.complete?;
         Some(complete.at)
     }
 
@@ -138,7 +166,7 @@ impl Memory {
         plan: &Plan,
         metric: &str,
     ) -> &mut TriggerMemory {
-        let known = self.triggers.entry(index).or_default();
+        let known = self.triggers.entry(index);
         let of = Identity::of(kafka);
         if known.of != of {
             *known = TriggerMemory {

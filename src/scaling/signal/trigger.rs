@@ -28,7 +28,7 @@ pub(in crate::scaling) fn of_kafka(
     settings: Settings,
     now: Moment,
 ) -> Metric {
-    let known = memory.triggers.entry(index).or_default();
+    let known = memory.triggers.entry(index);
     let max_age = settings.max_sample_age;
     let external = plan.external(index);
     let cached = plan.triggers.get(index).is_some_and(|t| t.cached);
@@ -78,7 +78,7 @@ pub(in crate::scaling) fn fall_back(
     memory: &mut Memory,
     now: Moment,
 ) {
-    let known = memory.triggers.entry(metric.index).or_default();
+    let known = memory.triggers.entry(metric.index);
     // Before the first poll is over, what a status told of an outage stands.
     if let Some(failed) = failed {
         known.failures.take(failed, plan.polling, now);

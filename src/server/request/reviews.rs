@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::server::guest::Standing;
+use crate::{server::guest::Standing, text::api_error};
 
 /// As the reference asks: an attempt, and four more while the API server is in trouble.
 const ATTEMPTS: u32 = 5;
@@ -99,7 +99,7 @@ where
     };
     let answer = timeout(DEADLINE, attempts).await;
     let answer = answer.map_err(|_| format!("no answer within {} s", DEADLINE.as_secs()));
-    let answer = answer.and_then(|answer| answer.map_err(|e| e.to_string()));
+    let answer = answer.and_then(|answer| answer.map_err(|e| api_error(&e)));
     answer.map_err(Unanswered::Failed)
 }
 

@@ -17,6 +17,8 @@ use rustls::{
 };
 use tokio::sync::watch;
 
+use crate::text::watch_error;
+
 /// The ConfigMap's name, in `kube-system`.
 const NAME: &str = "extension-apiserver-authentication";
 
@@ -148,7 +150,11 @@ pub(in crate::server) async fn follow(
             }
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(%error, "cannot watch ConfigMap kube-system/{NAME}: is the RoleBinding to extension-apiserver-authentication-reader there?");
+                let error = watch_error(&error);
+                tracing::warn!(
+                    error,
+                    "cannot watch ConfigMap kube-system/{NAME}: is the RoleBinding to extension-apiserver-authentication-reader there?"
+                );
             }
         }
     }

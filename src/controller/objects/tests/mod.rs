@@ -1,6 +1,7 @@
 //! The objects played in a cluster that lives in memory: every case in milliseconds, by the code that runs on a real one.
 
 mod api_server;
+mod costs;
 mod due;
 mod finalizers;
 mod index;

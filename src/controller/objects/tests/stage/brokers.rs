@@ -23,6 +23,11 @@ impl Stage {
         self.sample_of(|name| name == group);
     }
 
+    /// The next readings bring this of a group.
+    pub fn expect_group(&mut self, group: &str, pairs: &[(i64, i64)]) {
+        self.groups.insert(group.to_owned(), pairs.to_vec());
+    }
+
     /// Every group is read once more.
     pub fn sample(&mut self) {
         self.sample_of(|_| true);

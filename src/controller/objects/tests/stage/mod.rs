@@ -219,8 +219,7 @@ impl Stage {
     }
 
     fn begin_anew(&mut self) {
-        (self.table, self.samples) = Default::default();
-        self.objects = objects(&self.table, &self.samples, &self.counts);
+        self.forget_everything();
         self.asked.clear();
         self.followed.clear();
     }
@@ -245,6 +244,17 @@ impl Stage {
         } else {
             Vec::new()
         });
+    }
+
+    /// Everything that the watches bring is taken in.
+    pub fn note_all(&mut self) {
+        self.settle(Vec::new());
+    }
+
+    /// Lets go of everything that the controller knows, and of what it publishes.
+    pub fn forget_everything(&mut self) {
+        (self.table, self.samples) = Default::default();
+        self.objects = objects(&self.table, &self.samples, &self.counts);
     }
 
     pub fn note(&mut self, change: Change) {
