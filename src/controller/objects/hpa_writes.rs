@@ -42,6 +42,7 @@ impl HpaWrites {
             return None;
         }
         self.before = Some((version, now));
+        self.stored = None;
         Some(HpaWrite::Delete(Box::new(gone.clone())))
     }
 
@@ -93,6 +94,13 @@ impl HpaWrites {
         self.before = Some((version, now));
         self.asking = asked;
         Decision::Write(write)
+    }
+
+    /// Whether our last write is stored although the watch has not brought it yet.
+    pub(super) fn is_made(&self, now: Instant) -> bool {
+        let before = self.before.as_ref();
+        let fresh = before.is_some_and(|(_, at)| now.saturating_duration_since(*at) < ECHO);
+        self.stored.is_some() && fresh
     }
 
     /// When a write that the watch has not brought yet is looked at again.

@@ -168,7 +168,8 @@ impl ScaledObjectRecord {
             None
         };
         self.hpa_writes.due(due);
-        let made = matches!(hpa_write, Some(HpaWrite::Create(_) | HpaWrite::Replace(_)));
+        let made = matches!(hpa_write, Some(HpaWrite::Create(_) | HpaWrite::Replace(_)))
+            || self.hpa_writes.is_made(now.at);
         // The former one's name is told until it is gone, so that it is not forgotten.
         let named = round.former.is_none() && (own.is_some() || made);
         let status = if writes && self.may_tell(evaluation, now) {

@@ -41,6 +41,25 @@ fn it_lists_metrics_kinds_and_authentications_as_keda_s_columns_do() {
 }
 
 #[test]
+fn the_hpa_s_name_is_told_with_the_first_status_however_late_the_watch_of_hpas_is() {
+    let mut stage = Stage::new();
+    stage.put(SCALED_OBJECTS, scaled_object("other", &json!({})));
+    stage.read(&[(0, 9); 4]);
+    // The label's write is known before the watch brings it, so the HPA goes before the status.
+    let late = &[SCALED_OBJECTS, HPAS];
+    stage.put_and_lose_sight(SCALED_OBJECTS, scaled_object("app", &json!({})), late);
+    assert_eq!(stage.hpa("maxReplicas"), json!(4));
+    assert_eq!(stage.status(), json!(null));
+    stage.late = &[HPAS];
+    stage.after(1);
+    assert_eq!(stage.status()["hpaName"], "keda-hpa-app");
+    stage.writes();
+    stage.late = &[];
+    stage.after(3);
+    assert_eq!(told(&stage), 0);
+}
+
+#[test]
 fn it_tells_which_triggers_are_active() {
     let mut stage = ready(&json!({}));
     let active =

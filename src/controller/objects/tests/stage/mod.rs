@@ -90,6 +90,8 @@ pub struct Stage {
     pub restless: bool,
     /// The watch brings nothing.
     pub deaf: bool,
+    /// The watches of these kinds are late.
+    pub late: &'static [&'static str],
     heard: Vec<(String, String)>,
 }
 
@@ -144,6 +146,7 @@ impl Stage {
             reads: 0,
             restless: false,
             deaf: false,
+            late: &[],
             heard: Vec::new(),
         };
         stage.state(|s| s.workloads.insert("app".into(), 1));
@@ -165,6 +168,14 @@ impl Stage {
     pub fn put(&mut self, kind: &str, object: Value) {
         self.state(|s| s.put(kind, object));
         self.settle(Vec::new());
+    }
+
+    /// Somebody makes an object; from then on the watches of these kinds are late.
+    pub fn put_and_lose_sight(&mut self, kind: &str, object: Value, late: &'static [&'static str]) {
+        self.state(|s| s.put(kind, object));
+        let changes = self.hear();
+        self.late = late;
+        self.settle(changes);
     }
 
     pub fn merge(&mut self, kind: &str, name: &str, patch: &Value) {
@@ -261,6 +272,15 @@ impl Stage {
         self.settle(vec![change]);
     }
 
+    /// Whether the watches have brought everything that they may.
+    fn is_told(&self) -> bool {
+        let due = self
+            .heard
+            .iter()
+            .any(|(kind, _)| !self.late.contains(&kind.as_str()));
+        !due && self.state(|s| s.changed.is_empty())
+    }
+
     /// Applies changes, and does what follows until nothing does.
     fn settle(&mut self, mut changes: Vec<Change>) {
         for _ in 0..100 {
@@ -272,7 +292,7 @@ impl Stage {
                 now: self.now,
             };
             let tasks = self.objects.apply(std::mem::take(&mut changes), world);
-            if tasks.is_empty() && self.heard.is_empty() && self.state(|s| s.changed.is_empty()) {
+            if tasks.is_empty() && self.is_told() {
                 return;
             }
             for task in tasks {

@@ -58,7 +58,11 @@ impl Stage {
         if self.deaf {
             return Vec::new();
         }
-        let heard: Vec<_> = self.heard.drain(..).collect();
+        let late = self.late;
+        let heard = self
+            .heard
+            .extract_if(.., |(kind, _)| !late.contains(&kind.as_str()));
+        let heard: Vec<_> = heard.collect();
         heard
             .into_iter()
             .map(|(kind, name)| self.watch(&kind, &name))
