@@ -116,7 +116,7 @@ fn schedule(text: &str) {
     };
     if let Ok(Trigger::Cron(cron, _)) = triggers::parse("cron", sources, "") {
         for second in [0, 951_782_400, 1_709_164_800, 4_102_444_799] {
-            let _ = cron.is_active(jiff::Timestamp::from_second(second).unwrap_or_default());
+            let _ = cron.window(jiff::Timestamp::from_second(second).unwrap_or_default());
         }
     }
 }

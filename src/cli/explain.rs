@@ -6,10 +6,10 @@ use clap::Args;
 use kube::Client;
 
 use super::{Done, Output};
-use crate::text::api_error;
 use crate::{
     scaling::Explanation,
     server::{GROUP, VERSION},
+    text::api_error,
 };
 
 /// Flags of `explain`.

@@ -171,7 +171,8 @@ impl Controller {
                 }
                 () = lead.changed() => {}
                 Some(question) = self.questions.1.recv() => {
-                    let explanation = self.objects.explain(&question.key, self.world());
+                    let world = world(&self.watches, &self.credentials, &self.writers);
+                    let explanation = self.objects.explain(&question.key, world);
                     // The request may have ended, and its receiver with it.
                     let _ = question.answer.send(explanation);
                     continue;
@@ -201,23 +202,9 @@ impl Controller {
         self.credentials.take(news).map(Change::Content)
     }
 
-    fn world(&self) -> World<'_> {
-        World {
-            stores: &self.watches.stores,
-            contents: &self.credentials,
-            leads: self.writers.lead.holds(),
-            now: Moment::now(),
-        }
-    }
-
     /// Applies `changes` and begins the tasks that follow.
     fn turn(&mut self, changes: Vec<Change>) {
-        let world = World {
-            stores: &self.watches.stores,
-            contents: &self.credentials,
-            leads: self.writers.lead.holds(),
-            now: Moment::now(),
-        };
+        let world = world(&self.watches, &self.credentials, &self.writers);
         let tasks = self.objects.apply(changes, world);
         let are_ready = self.objects.are_ready(world);
         for task in tasks {
@@ -267,5 +254,15 @@ impl Controller {
             // The engine is gone when nobody listens.
             let _ = report.send(task.await);
         });
+    }
+}
+
+/// The world as it is now.
+fn world<'a>(watches: &'a Watches, credentials: &'a Credentials, writers: &Writers) -> World<'a> {
+    World {
+        stores: &watches.stores,
+        contents: credentials,
+        leads: writers.lead.holds(),
+        now: Moment::now(),
     }
 }

@@ -1,9 +1,7 @@
 //! The meaning of a Kafka error code for a topic, a partition or a group, in words for a condition.
 
-use crate::snapshot::Trouble;
+use crate::{kafka::error::code_name, snapshot::Trouble};
 use kafka_protocol::ResponseError;
-
-use crate::kafka::error::code_name;
 
 /// As KEDA begins what it says of a topic, and of a group's commits.
 const DESCRIBING: &str = "error describing topics";

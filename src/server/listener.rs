@@ -9,23 +9,27 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Reg
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
-use crate::server::{
-    answer::api::{self, Api},
-    answer::health::Readiness,
-    certificate::{PairError, Serving, Source},
-    connection::{Connection, Slots},
-    guest::{Guest, Limits},
-    metrics_port::Metrics,
-    places::Places,
-    request::authorization::Authorizer,
-    request::identity::Authenticator,
-    request::reviews::Gate,
-    request::tokens::Tokens,
-    request::trust::{self, Trust},
-    tls,
-    webhooks::{Neighbours, SecretPath, Webhooks},
+use crate::{
+    controller::Questions,
+    pulse::Pulse,
+    scaling::table::Table,
+    server::{
+        answer::api::{self, Api},
+        answer::health::Readiness,
+        certificate::{PairError, Serving, Source},
+        connection::{Connection, Slots},
+        guest::{Guest, Limits},
+        metrics_port::Metrics,
+        places::Places,
+        request::authorization::Authorizer,
+        request::identity::Authenticator,
+        request::reviews::Gate,
+        request::tokens::Tokens,
+        request::trust::{self, Trust},
+        tls,
+        webhooks::{Neighbours, SecretPath, Webhooks},
+    },
 };
-use crate::{controller::Questions, pulse::Pulse, scaling::table::Table};
 
 /// Why the server cannot begin.
 #[derive(Debug, thiserror::Error)]

@@ -49,12 +49,7 @@ impl Cron {
 
     /// Whether `now` lies inside a window: the next end comes before the next start, or with it. As in KEDA a start or
     /// end that the clock skips when summer time begins does not come that day, and one that it shows twice comes twice.
-    #[must_use]
-    pub fn is_active(&self, now: Timestamp) -> bool {
-        self.window(now).0
-    }
-
-    /// Whether `now` lies inside a window, and when the next start or end comes, if one does.
+    /// With that, when the next start or end comes, if one does.
     #[must_use]
     pub fn window(&self, now: Timestamp) -> (bool, Option<Timestamp>) {
         let start = self.start.next(now, &self.zone);
@@ -194,7 +189,7 @@ mod tests {
             ),
         ] {
             let cron = parse([zone, start, end, " 3 "]).unwrap();
-            let found = cron.is_active(now.parse().unwrap());
+            let found = cron.window(now.parse().unwrap()).0;
             assert_eq!(
                 (found, cron.desired),
                 (open, 3),

@@ -78,6 +78,36 @@ pub struct CredentialRules {
     pub token_life: Duration,
 }
 
+#[cfg(test)]
+impl<'a> Found<'a> {
+    /// The state of a reference where everything that is not here is missing, and `None` is being read.
+    pub(in crate::controller) fn among(
+        contents: &'a std::collections::BTreeMap<Reference, Option<Content>>,
+        reference: &Reference,
+    ) -> Self {
+        match contents.get(reference) {
+            Some(Some(content)) => Self::Here(content),
+            Some(None) => Self::Waiting,
+            None => Self::Missing,
+        }
+    }
+}
+
+#[cfg(test)]
+impl CredentialRules {
+    /// Every namespace, a cluster object namespace `own`, and nothing held back.
+    pub(in crate::controller) fn open() -> Self {
+        Self {
+            namespace: None,
+            cluster_namespace: "own".into(),
+            restricted: false,
+            cluster_needs_hosts: false,
+            files: None,
+            token_life: Duration::from_secs(3600),
+        }
+    }
+}
+
 impl Workload {
     pub(in crate::controller) fn of(namespace: &str, target: &ScaleTarget) -> Self {
         Self {

@@ -40,14 +40,7 @@ impl Bench {
             let answer = answer(&request, &mut answering.lock().unwrap());
             std::future::ready(Ok::<_, Infallible>(answer))
         });
-        let rules = CredentialRules {
-            namespace: None,
-            cluster_namespace: "own".into(),
-            restricted: false,
-            cluster_needs_hosts: false,
-            files: None,
-            token_life: Duration::from_secs(3600),
-        };
+        let rules = CredentialRules::open();
         let (sender, news) = mpsc::unbounded_channel();
         let credentials = Credentials::new(Client::new(answer, "default"), rules, sender);
         let mut bench = Self {

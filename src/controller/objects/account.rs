@@ -1,8 +1,10 @@
 //! Why an object has the replicas it has.
 
 use super::{scaled_object::ScaledObjectRecord, world::World};
-use crate::scaling::{Account, Explanation, Settings, evaluate, explain, next_move};
-use crate::snapshot::Snapshots;
+use crate::{
+    scaling::{Account, Explanation, Settings, evaluate, explain, next_move},
+    snapshot::Snapshots,
+};
 
 /// The explanation of one ScaledObject. Its memory is copied: a question changes nothing.
 pub(super) fn explanation(

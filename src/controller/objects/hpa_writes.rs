@@ -96,11 +96,9 @@ impl HpaWrites {
         Decision::Write(write)
     }
 
-    /// Whether our last write is stored although the watch has not brought it yet.
+    /// Our last write is stored although the watch has not brought it yet.
     pub(super) fn is_made(&self, now: Instant) -> bool {
-        let before = self.before.as_ref();
-        let fresh = before.is_some_and(|(_, at)| now.saturating_duration_since(*at) < ECHO);
-        self.stored.is_some() && fresh
+        self.stored.is_some() && self.echo(now).is_some()
     }
 
     /// When a write that the watch has not brought yet is looked at again.
@@ -119,12 +117,16 @@ impl HpaWrites {
         self.asked = self.asking.take();
     }
 
-    /// Whether the store has not come to our last write yet.
+    /// The store has not come to our last write yet.
     fn is_older(&self, version: Option<&String>, now: Instant) -> bool {
-        let before = self.before.as_ref();
-        before.is_some_and(|(before, at)| {
-            before.as_ref() == version && now.saturating_duration_since(*at) < ECHO
-        })
+        self.echo(now)
+            .is_some_and(|before| before.as_ref() == version)
+    }
+
+    /// The version before our last write, as long as the watch may still have to bring that; `None` in it: there was no HPA.
+    fn echo(&self, now: Instant) -> Option<&Option<String>> {
+        let (before, at) = self.before.as_ref()?;
+        (now.saturating_duration_since(*at) < ECHO).then_some(before)
     }
 }
 

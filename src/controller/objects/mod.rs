@@ -38,7 +38,7 @@ use kube::ResourceExt;
 use super::resolve::{Resolved, resolve};
 use crate::{
     resources::{LagMetric, ScaledObject},
-    scaling::{Event, Explanation, Plan, Settings, Surroundings, evaluate, follow, owns},
+    scaling::{Event, Explanation, Plan, Settings, Surroundings, evaluate, follow},
     snapshot::{Changed, ClusterKey, Snapshot, Snapshots},
 };
 use account::explanation;
@@ -121,7 +121,7 @@ impl Objects {
         std::mem::take(&mut self.tasks)
     }
 
-    /// Whether every object that is there has been planned, and the first poll of its groups is over.
+    /// Readiness: every object that is there has been planned, and the first poll of its groups is over.
     pub(super) fn are_ready(&self, world: World<'_>) -> bool {
         self.readiness.is_ready(world.now.at)
     }
@@ -271,7 +271,7 @@ impl Objects {
         self.dependents.hpas.set(key, record.hpas());
     }
 
-    /// Whether an object is being deleted; if so, what has to be done first is begun.
+    /// Begins what has to be done first for an object that is being deleted; `false` for any other.
     fn ends(&mut self, key: &ObjectKey, object: &Arc<ScaledObject>, world: World<'_>) -> bool {
         if object.metadata.deletion_timestamp.is_none() {
             return false;
@@ -339,8 +339,7 @@ impl Objects {
                 self.published
                     .serve(key, &mut object.planned.entries, served);
                 self.published.show(key, &plan, &evaluation, snapshots);
-                let former = object.former_hpas().filter_map(hpa);
-                let former = { former }.find(|hpa| owns(&plan, hpa));
+                let former = object.former_hpa(hpa);
                 let work = object.work(&Round {
                     evaluation: &evaluation,
                     snapshots,

@@ -41,7 +41,7 @@ impl Planned {
         }
     }
 
-    /// Whether it is to be evaluated although nothing has changed.
+    /// Time has come to evaluate it although nothing has changed.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.due <= now
     }
@@ -52,7 +52,7 @@ impl Planned {
         self.due = next.map_or(latest, |next| next.min(latest));
     }
 
-    /// Whether enough is known to act on, or an answer has been waited for long enough.
+    /// Enough is known to act on, or an answer has been waited for long enough.
     pub(super) fn is_settled(
         &self,
         evaluation: &Evaluation,

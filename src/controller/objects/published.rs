@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{keys::Kind, keys::ObjectKey};
+use super::keys::{Kind, ObjectKey};
 use crate::{
     scaling::{
         Evaluation, Plan,
@@ -10,6 +10,7 @@ use crate::{
     },
     snapshot::Snapshots,
     telemetry::{Counts, ObjectSample, Samples},
+    triggers::Kafka,
 };
 
 /// The places that others read.
@@ -36,9 +37,7 @@ impl Published {
     ) {
         let place = place(key);
         let before = self.samples.get(&place);
-        let group = |cluster: &_, kafka: &crate::triggers::Kafka| {
-            snapshots.group(cluster, &kafka.group).cloned()
-        };
+        let group = |cluster: &_, kafka: &Kafka| snapshots.group(cluster, &kafka.group).cloned();
         let sample = ObjectSample::of(plan, evaluation, before.as_deref(), group);
         self.samples.set(&place, Some(sample.into()));
         self.counts.evaluated(outcome_of(plan, evaluation));

@@ -1,4 +1,4 @@
-//! Whether this replica may answer: every object that is there has been planned, and the first poll of its groups is over.
+//! Readiness of this replica: every object that is there has been planned, and the first poll of its groups is over.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    /// Whether an object names what is being read for the first time.
+    /// Notes an object that names what is being read for the first time, or does no more; returns which.
     pub(super) fn set_waiting(&mut self, key: &ObjectKey, waiting: bool) -> bool {
         if waiting {
             self.waiting.insert(key.clone());

@@ -62,7 +62,7 @@ impl Record {
         }
     }
 
-    /// The HPAs that a change of which is about this object.
+    /// The HPAs whose changes are about this object.
     pub(super) fn hpas(&self) -> BTreeSet<NamespacedName> {
         let Self::ScaledObject(object) = self else {
             return BTreeSet::new();

@@ -17,7 +17,7 @@ pub(super) struct Round<'a> {
     pub(super) now: Moment,
 }
 
-/// Whether something is being done for an object.
+/// State of the work for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Busy {
     Idle,

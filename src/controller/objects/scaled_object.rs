@@ -371,6 +371,15 @@ impl ScaledObjectRecord {
             .chain(self.former_hpas.iter().map(String::as_str))
     }
 
+    /// An HPA of its own that still has a name which it had before.
+    pub(super) fn former_hpa(
+        &self,
+        find: impl Fn(&str) -> Option<Arc<HorizontalPodAutoscaler>>,
+    ) -> Option<Arc<HorizontalPodAutoscaler>> {
+        let owned = |hpa: &Arc<_>| owns(&self.planned.plan, hpa);
+        self.former_hpas().find_map(|name| find(name).filter(owned))
+    }
+
     /// Replicas as far as they are known without asking: the HPA's status follows within a sync period, except at zero
     /// minimum, where the last step is ours and the workload is read itself.
     fn replicas(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Option<i32> {

@@ -104,8 +104,7 @@ impl ScaledObjectRecord {
         now: Instant,
     ) -> Option<BTreeMap<String, Remembered>> {
         let plan = &self.planned.plan;
-        let mut metrics = evaluation.metrics.iter();
-        if !metrics.all(|m| m.value.is_ok() && m.partial.is_none()) {
+        if !evaluation.is_read() {
             return None;
         }
         if to == Some(0) {

@@ -124,24 +124,18 @@ pub(in crate::controller) async fn apply(
     let untold = outcome.failed || outcome.conflict;
     let unknown = plan.restores() && original.is_none() && untold;
     // A new HPA finds its workload awake; one that goes is gone before its workload is scaled.
-    let (new, other) = match work.hpa {
-        Some(HpaWrite::Create(hpa)) => (Some(HpaWrite::Create(hpa)), None),
-        other => (None, other),
-    };
-    if let Some(write) = other.filter(|_| !unknown && may()) {
-        let written = write_hpa(&client, plan, &write).await;
-        counts.wrote("horizontalpodautoscalers", &written);
-        outcome.wrote_hpa(written);
+    let is_new = matches!(work.hpa, Some(HpaWrite::Create(_)));
+    let hpa = work.hpa.as_ref();
+    if let Some(write) = hpa.filter(|_| !is_new && !unknown && may()) {
+        outcome.write_hpa(&client, plan, write, &counts).await;
     }
     if let Some(step) = work.step.as_ref().filter(|_| !unknown && may()) {
         let stepped = target::set(&client, plan, step.from, step.to).await;
         counts.stepped(&stepped);
         outcome.stepped(stepped, plan, step, &events);
     }
-    if let Some(write) = new.filter(|_| !unknown && may()) {
-        let written = write_hpa(&client, plan, &write).await;
-        counts.wrote("horizontalpodautoscalers", &written);
-        outcome.wrote_hpa(written);
+    if let Some(write) = hpa.filter(|_| is_new && !unknown && may()) {
+        outcome.write_hpa(&client, plan, write, &counts).await;
     }
     // Left undone: whoever leads looks again.
     outcome.conflict |= outcome.tried_a_write && !may();
@@ -149,9 +143,11 @@ pub(in crate::controller) async fn apply(
 }
 
 impl Outcome {
-    fn wrote_hpa(&mut self, result: Result<Option<HorizontalPodAutoscaler>, kube::Error>) {
+    async fn write_hpa(&mut self, client: &Client, plan: &Plan, write: &HpaWrite, counts: &Counts) {
+        let written = write_hpa(client, plan, write).await;
+        counts.wrote("horizontalpodautoscalers", &written);
         self.hpa = Some(Ok(()));
-        match result {
+        match written {
             Ok(hpa) => self.stored = hpa.and_then(|h| h.spec),
             Err(error) if is_conflict(&error) => self.conflict = true,
             Err(error) => self.hpa = Some(Err(api_error(&error))),

@@ -6,8 +6,8 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::controller::deadline::within;
 use crate::{
+    controller::deadline::within,
     controller::{
         leadership::Lead,
         objects::{StatusWrite, StatusWritten},

@@ -2,14 +2,16 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Client,
+    Api, Client,
     api::{ListParams, Patch, PatchParams},
     core::{DynamicObject, GroupVersionKind},
     discovery::{self, ApiResource},
 };
 
-use crate::controller::deadline::within;
-use crate::{resources::GroupVersionKindResource, scaling::Plan, text::api_error};
+use crate::{
+    controller::deadline::within, resources::GroupVersionKindResource, scaling::Plan,
+    text::api_error,
+};
 
 /// Pods in one answer: whole ones are large.
 const PAGE: u32 = 500;
@@ -39,14 +41,7 @@ pub(in crate::controller) async fn read(
     count_pods: bool,
 ) -> Result<Target, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let resource = within(resource_of(
-        client,
-        reference.api_version(),
-        reference.kind(),
-    ))
-    .await?;
-    let api =
-        kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
+    let (resource, api) = workload(client, plan).await?;
     let scale = within(async {
         let scale = api.get_subresource(SCALE, &reference.name).await;
         scale.map_err(|e| explain(&e, plan, &resource))
@@ -74,6 +69,18 @@ pub(in crate::controller) async fn read(
     })
 }
 
+/// The kind of a plan's workload, and how objects of it are asked for.
+async fn workload(
+    client: &Client,
+    plan: &Plan,
+) -> Result<(ApiResource, Api<DynamicObject>), TargetError> {
+    let reference = &plan.object.spec.scale_target_ref;
+    let kind = resource_of(client, reference.api_version(), reference.kind());
+    let resource = within(kind).await?;
+    let api = Api::namespaced_with(client.clone(), &plan.namespace, &resource);
+    Ok((resource, api))
+}
+
 /// From `from` replicas, and from no others: the API server leaves 0 out of a scale.
 fn steps<T: serde::de::DeserializeOwned>(from: i32, to: i32) -> Result<T, serde_json::Error> {
     let still = match from {
@@ -94,14 +101,7 @@ pub(in crate::controller) async fn set(
     to: i32,
 ) -> Result<Option<i32>, TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let resource = within(resource_of(
-        client,
-        reference.api_version(),
-        reference.kind(),
-    ))
-    .await?;
-    let api =
-        kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
+    let (resource, api) = workload(client, plan).await?;
     within(async {
         let failed = |e: kube::Error| explain(&e, plan, &resource);
         // A test instead of a version: whoever writes the workload's status meanwhile is in nobody's way.
@@ -132,14 +132,7 @@ pub(in crate::controller) async fn restore(
     to: i32,
 ) -> Result<(), TargetError> {
     let reference = &plan.object.spec.scale_target_ref;
-    let resource = within(resource_of(
-        client,
-        reference.api_version(),
-        reference.kind(),
-    ))
-    .await?;
-    let api =
-        kube::Api::<DynamicObject>::namespaced_with(client.clone(), &plan.namespace, &resource);
+    let (resource, api) = workload(client, plan).await?;
     let patch = serde_json::json!({"spec": {"replicas": to}});
     let params = PatchParams::default();
     within(async {
@@ -168,7 +161,7 @@ async fn ready_pods(
     let Some(selector) = selector(scale) else {
         return Ok(0);
     };
-    let pods = kube::Api::<Pod>::namespaced(client.clone(), &plan.namespace);
+    let pods = Api::<Pod>::namespaced(client.clone(), &plan.namespace);
     let ready = |pod: &Pod| {
         let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref());
         let mut conditions = conditions.into_iter().flatten();

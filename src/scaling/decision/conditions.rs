@@ -1,7 +1,10 @@
 //! The conditions of an object: KEDA's with KEDA's texts, our cause appended.
 
-use crate::scaling::{Activity, COMPOSITE, Evaluation, Live, Plan, decision::moves::Move};
-use crate::{resources::Condition, snapshot::Trouble};
+use crate::{
+    resources::Condition,
+    scaling::{Activity, COMPOSITE, Evaluation, Live, Plan, decision::moves::Move},
+    snapshot::Trouble,
+};
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
 const BROKEN: &str = "Triggers defined in ScaledObject are not working correctly";

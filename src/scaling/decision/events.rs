@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::resources::{Condition, ScaledObjectStatus};
-use crate::scaling::{Move, Plan};
+use crate::{
+    resources::{Condition, ScaledObjectStatus},
+    scaling::{Move, Plan},
+};
 
 /// Something that happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use k8s_openapi::{
 };
 use kube::{Resource as _, ResourceExt};
 
-use crate::scaling::{COMPOSITE, Plan, Source};
 use crate::{
     quantity,
     resources::names,
+    scaling::{COMPOSITE, Plan, Source},
     triggers::{MetricType, Resource, Target},
 };
 

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::resources::{ScaledObjectSpec, Trigger};
-use crate::scaling::{Modifiers, plan::defaults::MAX_REPLICAS, plan::limits};
+use crate::{
+    resources::{ScaledObjectSpec, Trigger},
+    scaling::{Modifiers, plan::defaults::MAX_REPLICAS, plan::limits},
+};
 
 /// The longest stabilization window of an HPA, in seconds.
 const LONGEST_WINDOW: i32 = 3600;

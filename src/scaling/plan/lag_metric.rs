@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::scaling::{
-    Evaluation, Memory, Plan,
-    table::{Entry, MAX_MILLI, Outcome, Owner},
-};
 use crate::{
     quantity::format_milli,
     resources::{
         Condition, LagMetric, LagMetricSpec, LagMetricStatus, ScaledObject, ScaledObjectSpec,
         Trigger,
+    },
+    scaling::{
+        Evaluation, Memory, Plan,
+        table::{Entry, MAX_MILLI, Outcome, Owner},
     },
 };
 

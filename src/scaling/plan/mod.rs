@@ -12,13 +12,13 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::scaling::{
-    Modifiers, Pause,
-    plan::defaults::MAX_REPLICAS,
-    table::{Entry, Owner},
-};
 use crate::{
     resources::{self, ScaledObject},
+    scaling::{
+        Modifiers, Pause,
+        plan::defaults::MAX_REPLICAS,
+        table::{Entry, Owner},
+    },
     snapshot::ClusterKey,
     triggers::{Cron, Kafka, MetricType, Resource, Trigger},
 };

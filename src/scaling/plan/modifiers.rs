@@ -1,8 +1,8 @@
 //! `advanced.scalingModifiers`: a formula over the triggers, served as one metric instead of theirs.
 
-use crate::scaling::Formula;
 use crate::{
     resources::{ScaledObjectSpec, ScalingModifiers, Trigger},
+    scaling::Formula,
     triggers::MetricType,
 };
 

@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::scaling::{Bound, Recalled};
 use crate::{
     lag::{Counting, Isolation, Loss, Moment, Sum, Track, sum},
+    scaling::{Bound, Due, Recalled},
     snapshot::{
         GroupSnapshot, Listed, Looked, MOST_PATTERNS, Slot, Snapshot, TopicSnapshot, Trouble,
     },
     triggers::Kafka,
 };
+
+/// A reading is too old after its greatest age, not at it.
+const INSTANT: Duration = Duration::from_nanos(1);
 
 /// One trigger's part of a snapshot.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,12 @@ impl Readout {
     /// Its newest pair, if that is not older than `max_age`.
     pub(in crate::scaling) fn fresh(&self, max_age: Duration, now: Moment) -> Option<Moment> {
         self.sum.newest.filter(|at| at.age(now) <= max_age)
+    }
+
+    /// When time alone makes another reading of it: its newest pair is too old, or a lag becomes persistent.
+    pub(in crate::scaling) fn due(&self, max_age: Duration, due: &mut Due) {
+        due.at(self.sum.newest.map(|newest| newest.at + max_age + INSTANT));
+        due.at(self.sum.persists_at);
     }
 
     /// Takes a reading of fewer partitions than before for a part of the truth until it is confirmed: what is missing has no

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use crate::scaling::{KafkaSource, Plan};
 use crate::{
     lag::{Mark, Track},
     resources::Remembered,
+    scaling::{KafkaSource, Plan},
     snapshot::{Slot, Snapshots},
     triggers::Kafka,
 };

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::scaling::{Plan, Readout};
 use crate::{
     lag::Moment,
+    scaling::{Plan, Readout},
     snapshot::{ClusterKey, Snapshots},
 };
 

@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::scaling::{
-    COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, plan::modifiers::thousandths,
-    signal::memory::Memory,
+use crate::{
+    lag::Moment,
+    scaling::{
+        COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, plan::modifiers::thousandths,
+        signal::memory::Memory,
+    },
+    snapshot::Trouble,
+    triggers::MetricType,
 };
-use crate::{lag::Moment, snapshot::Trouble, triggers::MetricType};
 
 /// The formula of `modifiers` over `metrics`, or what stands in for it.
 pub(in crate::scaling) fn compose(

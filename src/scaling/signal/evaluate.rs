@@ -1,21 +1,18 @@
 //! One object against what is known now: for every metric the value to serve or why it is withheld, and the maxReplicas
 //! its HPA is to have.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use crate::scaling::{
-    Cut, Due, Evaluation, KafkaSource, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source,
-    Surroundings,
-    reading::readout::{Readout, read},
-    signal::composite,
-    signal::memory::Memory,
-    signal::trigger::{fall_back, of_cron, of_kafka},
-};
 use crate::{
     lag::Moment,
+    scaling::{
+        Cut, Due, Evaluation, KafkaSource, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source,
+        Surroundings,
+        reading::readout::{Readout, read},
+        signal::composite,
+        signal::memory::Memory,
+        signal::trigger::{fall_back, of_cron, of_kafka},
+    },
     snapshot::{Snapshot, Snapshots, Trouble},
     triggers::{Cron, Kafka},
 };
@@ -26,7 +23,8 @@ const RESTLESS: Duration = Duration::from_secs(1);
 /// The reading of one trigger.
 enum Read<'a> {
     Kafka(&'a Kafka, Box<Readout>),
-    Cron(&'a Cron),
+    /// And whether its window is open.
+    Cron(&'a Cron, bool),
 }
 
 /// Evaluates `plan`.
@@ -38,6 +36,7 @@ pub fn evaluate(
     settings: Settings,
     now: Moment,
 ) -> Evaluation {
+    let mut due = Due::after(now);
     let mut polled = true;
     let mut renewed = BTreeSet::new();
     let mut reads = Vec::new();
@@ -74,7 +73,11 @@ pub fn evaluate(
                 }
                 Read::Kafka(kafka, readout.into())
             }
-            Ok(Source::Cron { cron, .. }) => Read::Cron(cron),
+            Ok(Source::Cron { cron, .. }) => {
+                let (active, until) = cron.window(now.wall);
+                due.at_wall(until);
+                Read::Cron(cron, active)
+            }
             Ok(Source::Resource(_)) | Err(_) => continue,
         };
         reads.push((index, read));
@@ -84,15 +87,8 @@ pub fn evaluate(
     let max = max_replicas(plan, live, memory);
     // The HPA controller's own view of its HPA may be older than a short sample interval.
     let settled = memory.settled_max(live, max, SHORTEST_SAMPLE, now);
-    let bare = Cut {
-        threshold: 1,
-        bound: None,
-        effective: None,
-        live_max: settled.map(i64::from),
-        tolerance_milli: live
-            .and_then(|l| l.tolerance_milli)
-            .unwrap_or(settings.tolerance_milli),
-    };
+    due.at(memory.max_settles_at(SHORTEST_SAMPLE));
+    let bare = bare(live, settled, settings);
     let mut metrics = Vec::new();
     let (mut answered, mut unread) = (polled, false);
     for (index, read) in reads {
@@ -107,6 +103,8 @@ pub fn evaluate(
                 };
                 let mut metric =
                     of_kafka(plan, index, kafka, &readout, memory, bare, settings, now);
+                readout.due(settings.max_sample_age, &mut due);
+                due.at(memory.cached_until(plan, index));
                 let failed = metric.value.is_err() && polled;
                 let complete = memory.triggers.get(index).and_then(|t| t.complete);
                 let trouble = readout.trouble.as_ref();
@@ -117,7 +115,7 @@ pub fn evaluate(
                 fall_back(plan, &mut metric, external, failed, around, memory, now);
                 metric
             }
-            Read::Cron(cron) => of_cron(index, cron, external, bare, now),
+            Read::Cron(cron, active) => of_cron(index, (cron, active), external, bare, now),
         });
     }
     let composite = plan
@@ -134,26 +132,23 @@ pub fn evaluate(
         renewed,
         due: None,
     };
-    evaluation.due = due(plan, &evaluation, memory, now);
-    evaluation
-}
-
-/// When time alone makes another evaluation of it.
-fn due(plan: &Plan, evaluation: &Evaluation, memory: &Memory, now: Moment) -> Option<Instant> {
-    let mut due = Due::after(now);
     if !evaluation.is_whole() && plan.problem.is_none() {
         due.within(RESTLESS);
     }
-    for known in memory.triggers.iter() {
-        due.at(known.due);
+    evaluation.due = due.next();
+    evaluation
+}
+
+/// The cut of a trigger without threshold and bound.
+fn bare(live: Option<&Live>, settled: Option<i32>, settings: Settings) -> Cut {
+    let own = live.and_then(|l| l.tolerance_milli);
+    Cut {
+        threshold: 1,
+        bound: None,
+        effective: None,
+        live_max: settled.map(i64::from),
+        tolerance_milli: own.unwrap_or(settings.tolerance_milli),
     }
-    for trigger in &plan.triggers {
-        if let Ok(Source::Cron { cron, .. }) = &trigger.source {
-            due.at_wall(cron.window(now.wall).1);
-        }
-    }
-    due.at(memory.max_settles_at(SHORTEST_SAMPLE));
-    due.next()
 }
 
 fn readout(

@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::scaling::Live;
-use crate::{lag::Moment, snapshot::Trouble};
+use crate::{lag::Moment, scaling::Live, snapshot::Trouble};
 
 /// Settings that all objects share.
 #[derive(Clone, Copy, Debug)]
@@ -59,14 +58,17 @@ impl Evaluation {
         composite.is_some_and(|c| c.value.is_err()) || self.metrics.iter().any(metric)
     }
 
-    /// Whether everything is known and whole.
+    /// Every metric is read, and nothing of it is missing.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        let mut metrics = self.metrics.iter();
+        metrics.all(|m| m.value.is_ok() && m.partial.is_none())
+    }
+
+    /// Everything is known and whole.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let whole = self
-            .metrics
-            .iter()
-            .all(|m| m.value.is_ok() && m.partial.is_none());
-        self.answered && whole && !self.fails()
+        self.answered && self.is_read() && !self.fails()
     }
 
     /// Whether something is served that stands in for a metric.

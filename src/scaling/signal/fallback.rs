@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use crate::scaling::Plan;
-use crate::{lag::Moment, resources::Fallback};
+use crate::{lag::Moment, resources::Fallback, scaling::Plan};
 
 /// Failures of one metric in a row.
 #[derive(Clone, Copy, Debug, Default)]

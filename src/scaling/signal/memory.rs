@@ -5,13 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::scaling::{
-    Activity, Bound, Evaluation, Live, Plan, Recalled, signal::fallback::Failures,
-};
 use crate::{
     kafka::{Address, Topics},
     lag::Moment,
     resources::Remembered,
+    scaling::{Activity, Bound, Evaluation, Live, Plan, Recalled, signal::fallback::Failures},
     triggers::{Kafka, Limitation},
 };
 
@@ -49,8 +47,6 @@ pub(in crate::scaling) struct TriggerMemory {
     recalled_from: Option<Remembered>,
     /// Under `useCachedMetrics`: the lag of the last poll with the time of its reading, and when that poll was.
     cached: Option<((i64, Moment), Moment)>,
-    /// When time alone changes what the last evaluation came to.
-    pub(in crate::scaling) due: Option<Instant>,
 }
 
 /// Memories of triggers by their place in the object. Most objects have one trigger; a tree would take the room of eleven.
@@ -68,10 +64,6 @@ impl TriggerMemories {
             self.0.resize(index + 1, None);
         }
         self.0[index].get_or_insert_default()
-    }
-
-    pub(in crate::scaling) fn iter(&self) -> impl Iterator<Item = &TriggerMemory> {
-        self.0.iter().flatten().map(AsRef::as_ref)
     }
 
     /// Forgets triggers that are there no more.
@@ -105,11 +97,6 @@ impl TriggerMemory {
                 fresh
             }
         }
-    }
-
-    /// When the lag of the last poll is replaced.
-    pub(in crate::scaling) fn cached_until(&self, every: Duration) -> Option<Instant> {
-        self.cached.map(|(_, polled)| polled.at + every)
     }
 }
 
@@ -229,6 +216,13 @@ impl Memory {
     #[must_use]
     pub fn poll_due(&self) -> Option<Instant> {
         self.poll_due
+    }
+
+    /// When the lag of the last poll is replaced, where a trigger goes by that.
+    pub(in crate::scaling) fn cached_until(&self, plan: &Plan, index: usize) -> Option<Instant> {
+        plan.triggers.get(index).filter(|t| t.cached)?;
+        let known = self.triggers.get(index)?;
+        known.cached.map(|(_, polled)| polled.at + plan.polling)
     }
 
     /// When the live maxReplicas has been what it is for this long.

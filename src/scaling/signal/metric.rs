@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::scaling::{
-    Cut, Value, even,
-    reading::readout::Readout,
-    signal::cut::signal,
-    signal::memory::{Complete, TriggerMemory},
-};
 use crate::{
     lag::Moment,
+    scaling::{
+        Cut, Value, even,
+        reading::readout::Readout,
+        signal::cut::signal,
+        signal::memory::{Complete, TriggerMemory},
+    },
     snapshot::Trouble,
     triggers::{Kafka, MetricType},
 };

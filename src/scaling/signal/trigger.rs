@@ -1,21 +1,16 @@
 //! The metric of one trigger, by where its number comes from.
 
-use std::time::Duration;
-
-use crate::scaling::{
-    Cut, Due, External, Metric, Plan, Settings, Surroundings, Value,
-    reading::readout::Readout,
-    signal::cut::signal,
-    signal::memory::Memory,
-    signal::metric::{activation, lag, served},
-};
 use crate::{
     lag::Moment,
+    scaling::{
+        Cut, External, Metric, Plan, Settings, Surroundings, Value,
+        reading::readout::Readout,
+        signal::cut::signal,
+        signal::memory::Memory,
+        signal::metric::{activation, lag, served},
+    },
     triggers::{Cron, Kafka, MetricType},
 };
-
-/// A reading is too old after its greatest age, not at it.
-const INSTANT: Duration = Duration::from_nanos(1);
 
 #[allow(clippy::too_many_arguments, reason = "one step of evaluate, split off")]
 pub(in crate::scaling) fn of_kafka(
@@ -45,14 +40,6 @@ pub(in crate::scaling) fn of_kafka(
             let metric_type = external.map_or(MetricType::AverageValue, |e| e.metric_type);
             served(kafka, metric_type, lag, readout, known.bound.value(), bare)
         });
-    let mut due = Due::after(now);
-    due.at(readout
-        .sum
-        .newest
-        .map(|newest| newest.at + max_age + INSTANT));
-    due.at(readout.sum.persists_at);
-    due.at(known.cached_until(plan.polling).filter(|_| cached));
-    known.due = due.next();
     Metric {
         index,
         name: external.map(|e| e.metric.clone()).unwrap_or_default(),
@@ -115,12 +102,11 @@ pub(in crate::scaling) fn fall_back(
 
 pub(in crate::scaling) fn of_cron(
     index: usize,
-    cron: &Cron,
+    (cron, active): (&Cron, bool),
     external: External<'_>,
     bare: Cut,
     now: Moment,
 ) -> Metric {
-    let active = cron.is_active(now.wall);
     let desired = if active { cron.desired } else { 0 };
     let cut = Cut {
         bound: Some(cron.desired),

@@ -13,24 +13,27 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use prometheus::{HistogramVec, IntCounterVec};
 
-use crate::server::{
-    answer::discovery,
-    answer::external_metrics,
-    answer::failure::{Details, Failure},
-    answer::health::Readiness,
-    answer::openapi,
-    answer::reply::object,
-    answer::version,
-    metrics_port::Metrics,
-    request::accept::{self, Format, Offer},
-    request::authorization::{Attributes, Authorizer},
-    request::identity::{Authenticator, Peer, Refused},
-    request::query::{self, Query},
-    request::reviews::Unanswered,
-    request::route::{self, GROUP, Path, Route},
-    webhooks::{Hook, Webhooks},
+use crate::{
+    controller::Questions,
+    scaling::table::Table,
+    server::{
+        answer::discovery,
+        answer::external_metrics,
+        answer::failure::{Details, Failure},
+        answer::health::Readiness,
+        answer::openapi,
+        answer::reply::object,
+        answer::version,
+        metrics_port::Metrics,
+        request::accept::{self, Format, Offer},
+        request::authorization::{Attributes, Authorizer},
+        request::identity::{Authenticator, Peer, Refused},
+        request::query::{self, Query},
+        request::reviews::Unanswered,
+        request::route::{self, GROUP, Path, Route},
+        webhooks::{Hook, Webhooks},
+    },
 };
-use crate::{controller::Questions, scaling::table::Table};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 

@@ -4,19 +4,19 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::server::{
-    answer::failure::Failure,
-    answer::item::{Item, TOPIC},
-    answer::kubectl_table,
-    answer::protobuf,
-    answer::reply::{object, protobuf_reply},
-    request::accept::Format,
-};
 use crate::{
     quantity::format_milli,
     resources::names::SCALED_OBJECT,
     scaling::table::{Entry, MAX_MILLI, Outcome, Owner, Table},
     selector::Selector,
+    server::{
+        answer::failure::Failure,
+        answer::item::{Item, TOPIC},
+        answer::kubectl_table,
+        answer::protobuf,
+        answer::reply::{object, protobuf_reply},
+        request::accept::Format,
+    },
 };
 
 /// Group and version, as objects carry them.

@@ -10,8 +10,10 @@ use axum::response::Response;
 use http::StatusCode;
 use tokio::sync::watch;
 
-use crate::pulse::Pulse;
-use crate::server::{answer::failure::Failure, answer::reply::text, request::route::Probe};
+use crate::{
+    pulse::Pulse,
+    server::{answer::failure::Failure, answer::reply::text, request::route::Probe},
+};
 
 /// An engine without a turn for so long does not turn any more: the kubelet is to end the process.
 const STANDS: Duration = Duration::from_secs(60);

@@ -4,10 +4,10 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::server::{answer::item::whole_seconds, answer::reply::object, request::accept::Format};
 use crate::{
     quantity::format_milli,
     scaling::table::{Entry, MAX_MILLI, Outcome, Owner},
+    server::{answer::item::whole_seconds, answer::reply::object, request::accept::Format},
 };
 
 /// The rows of these entries and their namespaces.

@@ -14,14 +14,16 @@ use k8s_openapi::{
 use kube::{Api, Client};
 use moka::future::Cache;
 
-use crate::selector::Selector;
-use crate::server::{
-    answer::failure::{Details, Failure},
-    guest::Standing,
-    request::query,
-    request::reviews::{Digest, Gate, Unanswered, reviewed},
-    request::route::{GROUP, Path, VERSION},
-    request::user::User,
+use crate::{
+    selector::Selector,
+    server::{
+        answer::failure::{Details, Failure},
+        guest::Standing,
+        request::query,
+        request::reviews::{Digest, Gate, Unanswered, reviewed},
+        request::route::{GROUP, Path, VERSION},
+        request::user::User,
+    },
 };
 
 /// As the reference remembers decisions.

@@ -122,12 +122,6 @@ fn seen(stage: &Stage) -> Value {
     })
 }
 
-/// Changes of HPA and replicas.
-fn deeds(stage: &Stage) -> Vec<String> {
-    let writes = stage.writes().into_iter();
-    writes.filter(|w| !w.contains(SCALED_OBJECTS)).collect()
-}
-
 /// One thing that happens, to both.
 fn happen(dice: &mut fastrand::Rng, stages: &mut [Stage; 2]) -> String {
     let lags = |dice: &mut fastrand::Rng| -> Vec<(i64, i64)> {
@@ -223,7 +217,7 @@ fn evaluating_what_is_due_comes_to_what_evaluating_everything_each_second_does()
             );
         }
         let [due, restless] = &stages;
-        assert_eq!(deeds(due), deeds(restless), "life {life}: {story:#?}");
+        assert_eq!(due.deeds(), restless.deeds(), "life {life}: {story:#?}");
         assert!(due.evaluations() < restless.evaluations());
     }
 }

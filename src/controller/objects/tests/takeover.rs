@@ -83,17 +83,11 @@ impl Story {
     }
 }
 
-/// Changes of HPA and replicas.
-fn deeds(stage: &Stage) -> Vec<String> {
-    let writes = stage.writes().into_iter();
-    writes.filter(|w| !w.contains(SCALED_OBJECTS)).collect()
-}
-
 fn killed_at_each_write(story: Story, delivery: Delivery) {
     let mut whole = story.begin();
     story.act(&mut whole);
     let end = Story::end(&mut whole);
-    let done = deeds(&whole);
+    let done = whole.deeds();
     for nth in 1..=20 {
         let mut stage = story.begin();
         stage.kill_at(nth, delivery);
@@ -112,7 +106,7 @@ fn killed_at_each_write(story: Story, delivery: Delivery) {
         stage.sample();
         let killed = format!("{story:?}, killed {delivery:?} write {nth}");
         assert_eq!(Story::end(&mut stage), end, "{killed}");
-        assert_eq!(deeds(&stage), done, "{killed}");
+        assert_eq!(stage.deeds(), done, "{killed}");
     }
     panic!("it never ends");
 }

@@ -3,7 +3,7 @@
 mod environment;
 mod guard;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -33,11 +33,7 @@ impl Lookup for Fake {
     }
 
     fn find(&self, reference: &Reference) -> Found<'_> {
-        match self.contents.get(reference) {
-            Some(Some(content)) => Found::Here(content),
-            Some(None) => Found::Waiting,
-            None => Found::Missing,
-        }
+        Found::among(&self.contents, reference)
     }
 
     fn rules(&self) -> &CredentialRules {
@@ -98,12 +94,8 @@ impl Fake {
                 ),
             ]),
             rules: CredentialRules {
-                namespace: None,
-                cluster_namespace: "own".into(),
-                restricted: false,
-                cluster_needs_hosts: false,
                 files: Some("/files".into()),
-                token_life: Duration::from_secs(3600),
+                ..CredentialRules::open()
             },
         }
     }

@@ -24,6 +24,12 @@ impl Stage {
         self.state(|s| std::mem::take(&mut s.writes))
     }
 
+    /// Changes of HPA and replicas since writes were asked for last.
+    pub fn deeds(&self) -> Vec<String> {
+        let writes = self.writes().into_iter();
+        writes.filter(|w| !w.contains(SCALED_OBJECTS)).collect()
+    }
+
     /// Events since they were asked for last.
     pub fn events(&self) -> Vec<String> {
         self.state(|s| std::mem::take(&mut s.events))

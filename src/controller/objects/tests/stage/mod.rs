@@ -49,11 +49,7 @@ pub struct Held {
 
 impl Contents for Held {
     fn find(&self, reference: &Reference) -> Found<'_> {
-        match self.contents.get(reference) {
-            Some(Some(content)) => Found::Here(content),
-            Some(None) => Found::Waiting,
-            None => Found::Missing,
-        }
+        Found::among(&self.contents, reference)
     }
 
     fn rules(&self) -> &CredentialRules {
@@ -120,14 +116,7 @@ impl Stage {
             client,
             held: Held {
                 contents: BTreeMap::new(),
-                rules: CredentialRules {
-                    namespace: None,
-                    cluster_namespace: "own".into(),
-                    restricted: false,
-                    cluster_needs_hosts: false,
-                    files: None,
-                    token_life: Duration::from_secs(3600),
-                },
+                rules: CredentialRules::open(),
             },
             table,
             samples,
