@@ -13,11 +13,12 @@ SAMPLE_IMAGE ?= lagscale-sample:0.1.0
 DOCKER ?= docker
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help demo test quick lint fmt bed crds certs deny sbom fuzz corpora static static-path image sample-image
+.PHONY: help demo compare test quick lint fmt bed crds certs deny sbom fuzz corpora static static-path image sample-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
 	@echo "make test          every test, real parts included"
+	@echo "make compare       the same work through KEDA and lagscale on this machine; writes docs/compare.md (an hour; builds KEDA once)"
 	@echo "make quick         fmt, clippy, and the tests that need no real part"
 	@echo "make lint          fmt and clippy"
 	@echo "make static        the static binary, stripped, for an empty image"
@@ -32,6 +33,9 @@ help:
 demo: bed
 	$(CARGO) build --locked --bin lagscale --examples
 	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
+
+compare: bed static
+	$(CARGO) run --release --locked -q -p bed --bin compare
 
 test: bed static
 	$(CARGO) test --locked --workspace

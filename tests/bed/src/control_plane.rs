@@ -2,12 +2,14 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use kube::{Client, Config, config::Kubeconfig};
+use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 
 use crate::{
@@ -127,6 +129,16 @@ impl ControlPlane {
         self.client.clone()
     }
 
+    /// An administrator's client of an aggregated API server itself, past kube-apiserver.
+    pub async fn client_of(&self, address: SocketAddr) -> Client {
+        let mut config = config(&self.kubeconfig).await;
+        let url = format!("https://localhost:{}", address.port());
+        config.cluster_url = url.parse().expect("a URL");
+        let pem = rustls::pki_types::CertificateDer::from_pem_slice(self.serving_ca.pem.as_bytes());
+        config.root_cert = Some(vec![pem.expect("our CA").to_vec()]);
+        Client::try_from(config).expect("a client")
+    }
+
     /// An administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
@@ -227,13 +239,17 @@ fn write_kubeconfig(path: &Path, server: &str, ca: &Ca, dir: &Path, name: &str) 
 
 /// A client that is told of every failure.
 pub(crate) async fn client(kubeconfig: &Path) -> Client {
+    Client::try_from(config(kubeconfig).await).expect("a client")
+}
+
+async fn config(kubeconfig: &Path) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("our kubeconfig");
     let options = kube::config::KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(kubeconfig, &options);
     let mut config = config.await.expect("our kubeconfig");
     // A test has to see a 503, not to wait through it.
     config.default_retry = false;
-    Client::try_from(config).expect("a client")
+    config
 }
 
 fn apiserver_command(

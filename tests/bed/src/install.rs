@@ -58,7 +58,7 @@ impl Bed {
         self.must(&["label", "namespace", namespace, &label]).await;
     }
 
-    async fn must(&self, args: &[&str]) {
+    pub(crate) async fn must(&self, args: &[&str]) {
         if let Err(error) = self.control_plane.kubectl(args).await {
             panic!("kubectl {}: {error}", args.join(" "));
         }

@@ -14,6 +14,7 @@ use crate::{
     parts,
     pki::Ca,
     process::{Child, free_port},
+    requests::jmx,
     wait,
 };
 
@@ -27,6 +28,8 @@ pub struct KafkaOptions {
     /// Users of PLAIN besides [`Kafka::USER`], with its password. With any, Kafka's own authorizer lets nobody but
     /// [`Kafka::USER`] and the plain listener do anything, until it is allowed, and there is every [`Door`].
     pub users: Vec<&'static str>,
+    /// Whether [`Kafka::requests`] can be asked.
+    pub counted: bool,
 }
 
 impl Default for KafkaOptions {
@@ -35,6 +38,7 @@ impl Default for KafkaOptions {
             brokers: 1,
             version: parts::KAFKA.into(),
             users: Vec::new(),
+            counted: false,
         }
     }
 }
@@ -52,6 +56,8 @@ struct Broker {
     sasl_port: u16,
     plain_port: u16,
     doors: Option<Doors>,
+    /// Its JMX, where requests are counted.
+    jmx_port: Option<u16>,
     child: Option<Child>,
 }
 
@@ -77,6 +83,7 @@ impl Kafka {
                 sasl_port: free_port(),
                 plain_port: free_port(),
                 doors: (!options.users.is_empty()).then(Doors::new),
+                jmx_port: options.counted.then(free_port),
                 child: None,
             };
             broker.configure(id, *controller, &controllers, &ca, options);
@@ -144,6 +151,15 @@ impl Kafka {
         self.brokers[0].doors.as_ref().expect("a guarded Kafka")
     }
 
+    pub(crate) fn jmx_ports(&self) -> impl Iterator<Item = u16> {
+        self.brokers.iter().filter_map(|broker| broker.jmx_port)
+    }
+
+    /// Ports of the plain listeners.
+    pub fn plain_ports(&self) -> impl Iterator<Item = u16> {
+        self.brokers.iter().map(|broker| broker.plain_port)
+    }
+
     pub(crate) fn plain_port(&self) -> u16 {
         self.brokers[0].plain_port
     }
@@ -177,6 +193,7 @@ impl Kafka {
     fn launch(&mut self, id: usize) {
         let broker = &mut self.brokers[id];
         let mut command = java(&self.class_path, &broker.dir);
+        command.args(broker.jmx_port.into_iter().flat_map(jmx));
         command.arg("kafka.Kafka").arg("server.properties");
         let log = broker.dir.join("broker.log");
         broker.child = Some(Child::spawn("kafka", &mut command, &log));

@@ -1,5 +1,7 @@
 //! The real parts: found where the user has them, else built once from checked-in versions and kept outside `target`.
 
+mod keda;
+
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -7,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-const GO_MOD: &str = include_str!("../control-plane/go.mod");
-const GO_SUM: &str = include_str!("../control-plane/go.sum");
-const POM: &str = include_str!("../kafka/pom.xml");
-const PROGRAMS: &str = include_str!("../kafka/programs.xml");
+pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, release};
+
+const GO_MOD: &str = include_str!("../../control-plane/go.mod");
+const GO_SUM: &str = include_str!("../../control-plane/go.sum");
+const POM: &str = include_str!("../../kafka/pom.xml");
+const PROGRAMS: &str = include_str!("../../kafka/programs.xml");
 const KUBERNETES: &str = "v1.36.3";
 /// The Kafka that is used unless another version is named.
 pub const KAFKA: &str = "4.3.0";

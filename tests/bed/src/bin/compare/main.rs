@@ -1,0 +1,92 @@
+//! `make compare`: the same work through KEDA and through lagscale, each on a bed of its own on this machine, one after the
+//! other. Writes target/compare.json, a line for each side and size, and from it docs/compare.md with its charts.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a part that does not start is said by the panic"
+)]
+
+mod chart;
+mod costs;
+mod latency;
+mod report;
+mod run;
+mod side;
+mod work;
+
+use std::{fs, path::PathBuf};
+
+use bed::{KedaOptions, parts, shipped};
+use clap::Parser;
+use serde_json::Value;
+
+use crate::{run::Run, side::Kind};
+
+/// Costs of KEDA and lagscale for the same work.
+#[derive(Parser)]
+struct Args {
+    /// The release of KEDA: 2.21.0 or 2.20.2.
+    #[arg(long, default_value = parts::KEDA.version)]
+    keda: String,
+    /// The binary of lagscale; by default the one that `make static` built.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Numbers of objects for lagscale.
+    #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "10,100,1000,3000,10000")]
+    sizes: Vec<usize>,
+    /// Numbers of objects for KEDA with the limits that it has by default.
+    #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "10,100,1000")]
+    keda_sizes: Vec<usize>,
+    /// Numbers of objects for KEDA with `--kube-api-qps=200`.
+    #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "1000")]
+    raised_sizes: Vec<usize>,
+    /// The report is written anew from the lines of the last run.
+    #[arg(long)]
+    report_only: bool,
+}
+
+/// The checkout.
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+#[tokio::main]
+async fn main() {
+    let args = Args::parse();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("no provider yet");
+    let path = root().join("target/compare.json");
+    if !args.report_only {
+        let lines = measure(&args).await;
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        fs::write(&path, lines.join("\n") + "\n").expect("target/compare.json");
+    }
+    let text = fs::read_to_string(&path).expect("target/compare.json of a run");
+    let lines = text.lines().map(serde_json::from_str::<Value>);
+    let lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("a line each");
+    report::write(&root().join("docs"), &lines);
+}
+
+async fn measure(args: &Args) -> Vec<Value> {
+    let release = parts::release(&args.keda).expect("--keda is 2.21.0 or 2.20.2");
+    let keda = |kube_api_qps| {
+        Kind::Keda(KedaOptions {
+            release,
+            kube_api_qps,
+        })
+    };
+    let binary = args.binary.clone().unwrap_or_else(shipped);
+    let runs = [
+        (keda(None), &args.keda_sizes),
+        (keda(Some(200)), &args.raised_sizes),
+        (Kind::Lagscale(binary), &args.sizes),
+    ];
+    let mut lines = Vec::new();
+    for (kind, sizes) in runs {
+        if !sizes.is_empty() {
+            Run::start(kind).await.play(sizes, &mut lines).await;
+        }
+    }
+    lines
+}

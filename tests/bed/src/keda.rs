@@ -1,0 +1,222 @@
+//! A real KEDA on a bed, as its manifests install it: CRDs and roles, operator, metrics server, webhooks, APIService.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use lagscale::server::API_SERVICE;
+use serde_json::Value;
+
+use crate::{
+    bed::{Bed, base64},
+    http,
+    parts::{self, KedaParts, Release},
+    process::{Child, free_port},
+    wait,
+};
+
+const NAMESPACE: &str = "keda";
+const METRICS_SERVER: &str = "keda-metrics-apiserver";
+const WEBHOOKS: &str = "keda-admission-webhooks";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a KEDA differs from the usual one.
+#[derive(Clone, Copy, Debug)]
+pub struct KedaOptions {
+    /// The release.
+    pub release: Release,
+    /// `--kube-api-qps` of the operator, with half as much again as `--kube-api-burst`; its default is 20 and 30.
+    pub kube_api_qps: Option<u32>,
+}
+
+impl Default for KedaOptions {
+    fn default() -> Self {
+        Self {
+            release: parts::KEDA,
+            kube_api_qps: None,
+        }
+    }
+}
+
+/// A running KEDA.
+pub struct Keda {
+    setup: Setup,
+    /// Operator, metrics server and webhooks, in this order.
+    pub processes: [Child; 3],
+}
+
+/// The command lines of KEDA's processes.
+struct Setup {
+    parts: KedaParts,
+    options: KedaOptions,
+    kubeconfig: PathBuf,
+    /// Logs and certificates.
+    dir: PathBuf,
+    health: SocketAddr,
+    grpc: SocketAddr,
+    metrics_server: SocketAddr,
+    webhooks: SocketAddr,
+}
+
+impl Bed {
+    /// Installs KEDA's CRDs, roles, Services, APIService and webhooks, starts its processes, and returns when it serves.
+    pub async fn keda(&self, options: KedaOptions) -> Keda {
+        let parts = parts::keda(options.release);
+        self.create_namespace(NAMESPACE).await;
+        let config = |path: &str| parts.config.join(path).display().to_string();
+        for (flag, path) in [
+            ("-k", "crd"),
+            ("-f", "service_account/service_account.yaml"),
+            ("-f", "rbac/aggregate_cluster_roles.yaml"),
+            ("-f", "rbac/role.yaml"),
+            ("-f", "rbac/role_binding.yaml"),
+            ("-f", "metrics-server/role.yaml"),
+            ("-f", "metrics-server/role_binding.yaml"),
+        ] {
+            let path = config(path);
+            self.must(&["apply", "--server-side", flag, &path]).await;
+        }
+        self.must(&["wait", "--for=condition=Established", "crd", "--all"])
+            .await;
+        let dir = self.dir().join(NAMESPACE);
+        fs::create_dir_all(dir.join("certs")).expect("a folder");
+        self.keda_certificates(&dir.join("certs"));
+        let [health, grpc, metrics_server, webhooks] =
+            [(); 4].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let setup = Setup {
+            parts,
+            options,
+            kubeconfig: self.control_plane.kubeconfig().to_owned(),
+            dir,
+            health,
+            grpc,
+            metrics_server,
+            webhooks,
+        };
+        let service = (NAMESPACE, METRICS_SERVER);
+        self.register(API_SERVICE, service, metrics_server.port())
+            .await;
+        self.keda_webhooks(&setup).await;
+        let processes = setup.launch();
+        let mut keda = Keda { setup, processes };
+        keda.ready().await;
+        self.available(API_SERVICE).await;
+        keda
+    }
+
+    /// KEDA's processes know one another by one certificate, here of the bed's serving CA.
+    fn keda_certificates(&self, dir: &Path) {
+        let names = [METRICS_SERVER, WEBHOOKS].map(|name| format!("{name}.{NAMESPACE}.svc"));
+        let names = [&names[0], &names[1], "localhost", "127.0.0.1"];
+        let ca = &self.control_plane.serving_ca;
+        ca.sign("keda", None, &names).write(dir, "tls");
+        fs::write(dir.join("ca.crt"), &ca.pem).expect("a CA");
+    }
+
+    async fn keda_webhooks(&self, setup: &Setup) {
+        let path = setup.parts.config.join("webhooks/validation_webhooks.yaml");
+        let text = fs::read_to_string(path).expect("KEDA's webhooks");
+        let mut object: Value = serde_saphyr::from_str(&text).expect("YAML");
+        let ca = base64(&self.control_plane.serving_ca.pem);
+        for webhook in object["webhooks"].as_array_mut().expect("webhooks") {
+            webhook["clientConfig"]["caBundle"] = ca.as_str().into();
+            webhook["clientConfig"]["service"]["port"] = setup.webhooks.port().into();
+        }
+        self.service(NAMESPACE, WEBHOOKS).await;
+        self.apply(&[object]).await;
+    }
+}
+
+impl Keda {
+    /// HTTPS of the metrics server.
+    pub fn address(&self) -> SocketAddr {
+        self.setup.metrics_server
+    }
+
+    /// Kills all three and starts them again.
+    pub fn restart(&mut self) {
+        for process in &mut self.processes {
+            process.kill();
+        }
+        self.processes = self.setup.launch();
+    }
+
+    /// Waits until the operator says that it is ready.
+    pub async fn ready(&mut self) {
+        let health = self.setup.health.to_string();
+        wait::until("KEDA to be ready", PATIENCE, async || {
+            self.processes.iter_mut().for_each(Child::must_live);
+            match http::get(&health, "/readyz").await {
+                (200, _) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+    }
+}
+
+impl Setup {
+    fn launch(&self) -> [Child; 3] {
+        let certs = self.dir.join("certs");
+        let file = |name: &str| certs.join(name).display().to_string();
+        let certs = format!("--cert-dir={}", certs.display());
+        let kubeconfig = self.kubeconfig.display();
+        let mut operator = vec![
+            certs.clone(),
+            "--zap-log-level=info".into(),
+            "--metrics-bind-address=0".into(),
+            format!("--health-probe-bind-address={}", self.health),
+            format!("--metrics-service-bind-address={}", self.grpc),
+        ];
+        if let Some(qps) = self.options.kube_api_qps {
+            operator.push(format!("--kube-api-qps={qps}"));
+            operator.push(format!("--kube-api-burst={}", qps * 3 / 2));
+        }
+        let metrics_server = vec![
+            certs.clone(),
+            "--zap-log-level=error".into(),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={}", self.metrics_server.port()),
+            format!("--port={}", free_port()),
+            format!("--metrics-service-address={}", self.grpc),
+            format!("--lister-kubeconfig={kubeconfig}"),
+            format!("--authentication-kubeconfig={kubeconfig}"),
+            format!("--authorization-kubeconfig={kubeconfig}"),
+            format!("--tls-cert-file={}", file("tls.crt")),
+            format!("--tls-private-key-file={}", file("tls.key")),
+        ];
+        let webhooks = vec![
+            certs,
+            "--zap-log-level=error".into(),
+            "--metrics-bind-address=0".into(),
+            "--health-probe-bind-address=0".into(),
+            format!("--port={}", self.webhooks.port()),
+        ];
+        let KedaParts {
+            operator: operator_program,
+            adapter,
+            webhooks: webhooks_program,
+            ..
+        } = &self.parts;
+        [
+            self.spawn("operator", operator_program, &operator),
+            self.spawn("metrics-server", adapter, &metrics_server),
+            self.spawn("webhooks", webhooks_program, &webhooks),
+        ]
+    }
+
+    fn spawn(&self, name: &str, program: &Path, args: &[String]) -> Child {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("POD_NAMESPACE", NAMESPACE)
+            .env("KEDA_CLUSTER_OBJECT_NAMESPACE", NAMESPACE)
+            .env("WATCH_NAMESPACE", "");
+        Child::spawn(name, &mut command, &self.dir.join(format!("{name}.log")))
+    }
+}
