@@ -35,7 +35,7 @@ demo: bed
 	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
 
 compare: bed static
-	$(CARGO) run --release --locked -q -p bed --bin compare
+	$(CARGO) run --profile bench --locked -q -p bed --bin compare
 
 test: bed static
 	$(CARGO) test --locked --workspace

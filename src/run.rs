@@ -24,7 +24,7 @@ use crate::{
     pulse::Pulse,
     scaling::{Settings, table::Table},
     server::{self, Limits, Server, Source, plain, webhooks::Neighbours},
-    telemetry::{self, Collector, Compatible, Counts, Samples},
+    telemetry::{self, Collector, Compatible, Counts, Exposition, Samples},
 };
 
 /// Runs until SIGTERM or SIGINT; an error says which part could not begin.
@@ -59,10 +59,10 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
     let registry = Registry::new();
-    let collector = Collector::new(samples.clone(), args.metrics_per_partition)?;
-    registry.register(Box::new(collector))?;
+    let mut exposition = Exposition::new(registry.clone());
+    exposition.add(Collector::new(samples.clone(), args.metrics_per_partition));
     for names in args.metrics_names {
-        registry.register(Box::new(Compatible::new(samples.clone(), names)?))?;
+        exposition.add(Compatible::new(samples.clone(), names));
     }
     registry.register(Box::new(
         prometheus::process_collector::ProcessCollector::for_self(),
@@ -112,7 +112,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         ending: ending.clone(),
         limits: Limits::default().within(descriptors / 4),
     };
-    let server = Server::bind(args.listen, source, parts, &registry).await?;
+    let server = Server::bind(args.listen, source, parts, exposition).await?;
     tracing::info!(api = %server.local_addr()?, "listening");
     let plain = match args.metrics_listen.0 {
         Some(address) => {

@@ -9,8 +9,8 @@ use lagscale::{
     controller::Questions,
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
+    telemetry::Exposition,
 };
-use prometheus::Registry;
 use tokio::sync::watch;
 
 use crate::{METRICS, metric, object};
@@ -49,8 +49,8 @@ pub async fn run(folder: &Path, cluster: &str) {
         key: folder.join("tls.key"),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let registry = Registry::new();
-    let server = Server::bind(any, source, parts, &registry).await.unwrap();
+    let exposition = Exposition::default();
+    let server = Server::bind(any, source, parts, exposition).await.unwrap();
     let address = server.local_addr().unwrap();
     let mut trust = server.readiness().trust;
     tokio::spawn(server.serve());

@@ -14,7 +14,7 @@ use lagscale::{
     },
     lag::Isolation,
     poll::{Manager, Timing},
-    snapshot::{ClusterKey, GroupDemand, Snapshot},
+    snapshot::{ClusterKey, GroupDemand, PartitionSlots, Snapshot},
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -113,7 +113,7 @@ pub async fn read(
             let groups = held.values().flat_map(|p| p.groups.values());
             let slots = groups
                 .flat_map(|g| g.topics.values())
-                .flat_map(|t| t.values());
+                .flat_map(PartitionSlots::values);
             if slots.filter(|s| s.track.is_some()).count() == pairs {
                 return;
             }
@@ -135,7 +135,7 @@ pub async fn tick(
         while anew.len() < clusters {
             let (key, snapshot) = snapshots.recv().await.unwrap();
             let topics = snapshot.groups.values().flat_map(|g| g.topics.values());
-            let mut slots = topics.flat_map(|t| t.values());
+            let mut slots = topics.flat_map(PartitionSlots::values);
             if slots.all(|s| s.track.is_some_and(|t| t.at.at > begun)) {
                 anew.insert(key.clone());
             }

@@ -112,6 +112,8 @@ impl Watches {
     }
 }
 
+/// Objects of a page of a list, which is in memory whole with everything that [`Watched::shrink`] takes off.
+const PAGE: u32 = 100;
 /// In which `kubectl apply` keeps the object that it applied.
 const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -132,6 +134,10 @@ impl Watched for ClusterTriggerAuthentication {}
 impl Watched for HorizontalPodAutoscaler {
     fn shrink(&mut self) {
         keep_managed(self);
+        // The readings that the HPA controller saw, a kilobyte that nobody reads.
+        if let Some(status) = &mut self.status {
+            status.current_metrics = None;
+        }
     }
 }
 
@@ -164,7 +170,8 @@ where
 {
     let (store, writer) = reflector::store();
     let (changes, unknown) = (changes.clone(), unknown.clone());
-    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let pages = watcher::Config::default().page_size(PAGE);
+    let events = watcher(api, pages).default_backoff();
     let (known, counts) = (store.clone(), counts.clone());
     let readable = move |event| readable(event, &known, &counts);
     let events = events.filter_map(move |event| ready(event.map(&readable).transpose()));

@@ -1,10 +1,6 @@
 //! From a group's commits to claims: each commit goes to the leader of its partition, whose answer it then waits for.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use kafka_protocol::ResponseError;
 
@@ -18,7 +14,7 @@ use super::{
 use crate::{
     kafka::requests::{Partitions, offset_fetch::TopicCommits},
     lag::Moment,
-    snapshot::{Slot, Trouble},
+    snapshot::{PartitionSlots, Slot, Trouble},
 };
 
 impl Cluster {
@@ -144,7 +140,7 @@ impl Cluster {
         snapshot.all = !explicit;
         snapshot
             .topics
-            .extend(ghosts.into_iter().map(|name| (name, BTreeMap::new())));
+            .extend(ghosts.into_iter().map(|name| (name, PartitionSlots::new())));
         for name in begun {
             let topic = self.topics.get(&name);
             follow(snapshot.topics.entry(name).or_default(), topic);
@@ -199,7 +195,7 @@ impl Cluster {
 }
 
 /// Lets the partitions of a group be those of its topic: where that was made anew, all that is in it came since.
-fn follow(slots: &mut BTreeMap<i32, Slot>, topic: Option<&Topic>) {
+fn follow(slots: &mut PartitionSlots, topic: Option<&Topic>) {
     let Some(topic) = topic.filter(|t| !t.ids().is_empty()) else {
         return;
     };

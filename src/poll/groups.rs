@@ -1,7 +1,7 @@
 //! The groups that somebody asks for: what is known of each, which are due, and which wait for something.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     kafka::budget::Pairs,
-    snapshot::{ClusterDemand, Slot, Trouble},
+    snapshot::{ClusterDemand, PartitionSlots, Slot, Trouble},
 };
 
 /// Groups due this soon go along: one request instead of two.
@@ -231,7 +231,7 @@ impl Groups {
         let snapshot = group.change();
         snapshot.polled |= first;
         if !snapshot.topics.contains_key(topic) {
-            snapshot.topics.insert(topic.clone(), BTreeMap::new());
+            snapshot.topics.insert(topic.clone(), PartitionSlots::new());
         }
         let slots = snapshot.topics.get_mut(topic)?;
         Some(slots.entry(id).or_default())

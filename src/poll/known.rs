@@ -222,8 +222,8 @@ impl Group {
 
     /// Forgets which lags were looked at: with another isolation level their records are others.
     pub(super) fn look_anew(&mut self) {
-        let slots = self.change().topics.values_mut();
-        for slot in slots.flat_map(BTreeMap::values_mut) {
+        let topics = self.change().topics.iter_mut();
+        for (_, slot) in topics.flat_map(|(_, slots)| slots.iter_mut()) {
             slot.looked = Looked::Not;
             if let Some(track) = &mut slot.track {
                 track.drained = None;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use axum::Router;
 use kube::Client;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
@@ -29,6 +29,7 @@ use crate::{
         tls,
         webhooks::{Neighbours, SecretPath, Webhooks},
     },
+    telemetry::Exposition,
 };
 
 /// Why the server cannot begin.
@@ -97,8 +98,9 @@ impl Server {
         address: SocketAddr,
         source: Source,
         parts: Parts,
-        registry: &Registry,
+        exposition: Exposition,
     ) -> Result<Self, ServeError> {
+        let registry = exposition.registry();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let expires = IntGauge::new(
             "lagscale_api_certificate_expiry_timestamp_seconds",
@@ -139,7 +141,7 @@ impl Server {
             certificate: serving.has_one(),
             stopping: parts.stopping,
         };
-        let metrics = Arc::new(Metrics::new(registry.clone()));
+        let metrics = Arc::new(Metrics::new(exposition));
         let gate = Arc::new(Gate::default());
         let state = Arc::new(Api {
             table: parts.table,

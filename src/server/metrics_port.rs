@@ -1,10 +1,7 @@
 //! The plain port: Prometheus metrics and health for those who cannot speak TLS. It answers nothing secret. A connection lasts
 //! half a minute at most, and whoever has been there longest makes room for a newcomer, so that a probe always has its turn.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, response::Response, routing::get};
 use bytes::Bytes;
@@ -14,19 +11,21 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
     time::{sleep, timeout},
 };
 
-use crate::server::{
-    answer::health::Readiness,
-    answer::reply::{text, with_type},
-    guest::Guest,
-    places::Places,
-    request::route::Probe,
+use crate::{
+    server::{
+        answer::health::Readiness,
+        answer::reply::{text, with_type},
+        guest::Guest,
+        places::Places,
+        request::route::Probe,
+    },
+    telemetry::Exposition,
 };
 
 /// Connections at once, and of one address.
@@ -93,40 +92,39 @@ type Shared = (Arc<Metrics>, Readiness);
 
 /// The metrics as text, gathered when somebody asks.
 pub struct Metrics {
-    registry: Registry,
-    last: Mutex<Option<(Instant, Bytes)>>,
+    exposition: Exposition,
+    /// The last text, dropped when it is old: it may have megabytes.
+    last: Arc<Mutex<Option<Bytes>>>,
 }
 
 impl Metrics {
-    /// Metrics of everything that is registered.
+    /// The metrics that `exposition` has.
     #[must_use]
-    pub fn new(registry: Registry) -> Self {
+    pub fn new(exposition: Exposition) -> Self {
         Self {
-            registry,
-            last: Mutex::default(),
+            exposition,
+            last: Arc::default(),
         }
     }
 
     /// The metrics, a second old at most. Answers under way share their text.
     pub async fn answer(&self) -> Response {
         let mut last = self.last.lock().await;
-        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < GATHERED);
-        let body = match fresh {
-            Some((_, body)) => body.clone(),
-            None => match self.gather() {
-                Ok(body) => body,
+        let body = if let Some(body) = &*last {
+            body.clone()
+        } else {
+            let body: Bytes = match self.exposition.text() {
+                Ok(text) => text.into(),
                 Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-            },
+            };
+            *last = Some(body.clone());
+            let last = self.last.clone();
+            tokio::spawn(async move {
+                sleep(GATHERED).await;
+                *last.lock().await = None;
+            });
+            body
         };
-        if fresh.is_none() {
-            *last = Some((Instant::now(), body.clone()));
-        }
         with_type(StatusCode::OK, "text/plain; version=0.0.4", body)
-    }
-
-    fn gather(&self) -> Result<Bytes, prometheus::Error> {
-        let mut body = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut body)?;
-        Ok(body.into())
     }
 }

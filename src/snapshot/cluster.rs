@@ -1,9 +1,11 @@
 //! The snapshot of one cluster: immutable, swapped whole. A part that could not be read keeps its last pair and names its trouble.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
+
+use litemap::LiteMap;
 
 use super::taken::Taken;
 use crate::{
@@ -102,7 +104,7 @@ impl TopicSnapshot {
 #[derive(Clone, Debug, Default)]
 pub struct GroupSnapshot {
     /// By topic and partition.
-    pub topics: BTreeMap<Arc<str>, BTreeMap<i32, Slot>>,
+    pub topics: LiteMap<Arc<str>, PartitionSlots>,
     /// Those of the topics, where it was asked for everything, that only somebody else names: it has never had a commit there.
     pub foreign: BTreeSet<Arc<str>>,
     /// Why the group as a whole could not be asked the last time.
@@ -114,6 +116,9 @@ pub struct GroupSnapshot {
     /// Whether a first poll of what is asked of it has finished, failed or timed out: before that, silence means nothing.
     pub polled: bool,
 }
+
+/// The partitions of a topic, by id.
+pub type PartitionSlots = LiteMap<i32, Slot>;
 
 /// One partition of a group.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,9 @@ mod clusters;
 mod demand;
 mod taken;
 
-pub use cluster::{Changed, GroupSnapshot, Listed, Looked, Slot, Snapshot, TopicSnapshot, Trouble};
+pub use cluster::{
+    Changed, GroupSnapshot, Listed, Looked, PartitionSlots, Slot, Snapshot, TopicSnapshot, Trouble,
+};
 pub use clusters::Snapshots;
 pub use demand::{ClusterDemand, ClusterKey, GroupDemand};
 pub use taken::{MOST_PATTERNS, Taken};

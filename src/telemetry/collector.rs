@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use prometheus::{
-    core::{self, Desc},
-    proto::MetricFamily,
-};
-
 use super::{
+    exposition::FamilySource,
     families::{Family, Filled, flag},
     offsets::by_topic,
     samples::{ObjectSample, Samples, Told},
@@ -128,116 +124,90 @@ const THROTTLED: Family = Family::counter(
     "Silence that brokers asked for because of quotas.",
 );
 
-const OF_CLUSTERS: [Family; 8] = [
-    TOPIC_LAG,
-    TOPIC_COMMITTED,
-    TOPIC_END,
-    REQUESTS,
-    REQUEST_SECONDS,
-    DIALS,
-    CONNECTIONS,
-    THROTTLED,
-];
-const OF_PARTITIONS: [Family; 3] = [PARTITION_LAG, PARTITION_COMMITTED, PARTITION_END];
-
 /// Reads the last samples at each scrape.
 pub struct Collector {
     samples: Arc<Samples>,
     per_partition: bool,
-    descs: Vec<Desc>,
 }
 
 impl Collector {
     /// A collector over `samples`; series for each partition only where that is asked for.
-    pub fn new(samples: Arc<Samples>, per_partition: bool) -> Result<Self, prometheus::Error> {
-        let of_metrics = OF_METRICS.iter().map(|(family, _)| family);
-        let all = of_metrics.chain(&OF_CLUSTERS);
-        let all = all.chain(OF_PARTITIONS.iter().filter(|_| per_partition));
-        Ok(Self {
-            descs: all.map(Family::desc).collect::<Result<_, _>>()?,
+    #[must_use]
+    pub fn new(samples: Arc<Samples>, per_partition: bool) -> Self {
+        Self {
             samples,
             per_partition,
-        })
+        }
     }
 }
 
-impl core::Collector for Collector {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
+impl FamilySource for Collector {
+    fn expose(&self) -> Filled {
         let samples = self.samples.all();
         let samples: Vec<&ObjectSample> = samples.iter().map(AsRef::as_ref).collect();
         let mut filled = Filled::default();
         of_metrics(&samples, &mut filled);
         of_offsets(&samples, self.per_partition, &mut filled);
         of_traffic(&Traffic::now(), &mut filled);
-        filled.families()
+        filled
     }
 }
 
 fn of_metrics(samples: &[&ObjectSample], filled: &mut Filled) {
     for told in samples.iter().flat_map(|s| s.metrics()) {
-        for (family, value) in OF_METRICS {
+        for (family, value) in &OF_METRICS {
             if let Some(value) = value(&told) {
-                filled.add(family, labels(&told), value);
+                filled.add(family, &labels(&told), value);
             }
         }
     }
 }
 
-fn labels(told: &Told<'_>) -> Vec<String> {
+fn labels<'a>(told: &Told<'a>) -> [&'a str; 5] {
     let (plan, kafka) = (&told.object.plan, told.kafka);
     let topic = kafka.topic.as_deref().unwrap_or_default();
-    let all: [&str; 5] = [
+    [
         &plan.namespace,
         &plan.name,
         &told.metric.name,
         &kafka.group,
         topic,
-    ];
-    all.map(str::to_owned).into()
+    ]
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
 fn of_offsets(samples: &[&ObjectSample], per_partition: bool, filled: &mut Filled) {
     for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
-        let place = vec![cluster, group.to_owned(), topic.to_owned()];
+        let place = [&*cluster, group, topic];
         let total = |value: fn(&super::offsets::Offsets) -> i64| {
             offsets.iter().map(value).fold(0i64, i64::saturating_add) as f64
         };
-        filled.add(TOPIC_LAG, place.clone(), total(|o| o.lag));
+        filled.add(&TOPIC_LAG, &place, total(|o| o.lag));
         let committed = total(|o| o.committed.unwrap_or(0));
-        filled.add(TOPIC_COMMITTED, place.clone(), committed);
-        filled.add(TOPIC_END, place.clone(), total(|o| o.end));
+        filled.add(&TOPIC_COMMITTED, &place, committed);
+        filled.add(&TOPIC_END, &place, total(|o| o.end));
         for one in offsets.iter().filter(|_| per_partition) {
-            let labels = [place.clone(), vec![one.partition.to_string()]].concat();
-            filled.add(PARTITION_LAG, labels.clone(), one.lag as f64);
+            let partition = one.partition.to_string();
+            let labels = [&*cluster, group, topic, &partition];
+            filled.add(&PARTITION_LAG, &labels, one.lag as f64);
             if let Some(committed) = one.committed {
-                filled.add(PARTITION_COMMITTED, labels.clone(), committed as f64);
+                filled.add(&PARTITION_COMMITTED, &labels, committed as f64);
             }
-            filled.add(PARTITION_END, labels, one.end as f64);
+            filled.add(&PARTITION_END, &labels, one.end as f64);
         }
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
 fn of_traffic(traffic: &Traffic, filled: &mut Filled) {
-    let mut outcomes = |family: Family, (well, badly): (u64, u64), place: &[String]| {
-        for (outcome, count) in [("answered", well), ("failed", badly)] {
-            let labels = [place, &[outcome.to_owned()]].concat();
-            filled.add(family, labels, count as f64);
-        }
-    };
     for request in &traffic.requests {
-        let place = [request.api.clone()];
-        outcomes(REQUESTS, (request.answered, request.failed), &place);
+        let api = request.api.as_str();
+        filled.add(&REQUESTS, &[api, "answered"], request.answered as f64);
+        filled.add(&REQUESTS, &[api, "failed"], request.failed as f64);
+        filled.add(&REQUEST_SECONDS, &[api], request.seconds);
     }
-    outcomes(DIALS, traffic.dials, &[]);
-    for request in &traffic.requests {
-        filled.add(REQUEST_SECONDS, vec![request.api.clone()], request.seconds);
-    }
-    filled.add(CONNECTIONS, Vec::new(), traffic.connections as f64);
-    filled.add(THROTTLED, Vec::new(), traffic.throttled);
+    filled.add(&DIALS, &["answered"], traffic.dials.0 as f64);
+    filled.add(&DIALS, &["failed"], traffic.dials.1 as f64);
+    filled.add(&CONNECTIONS, &[], traffic.connections as f64);
+    filled.add(&THROTTLED, &[], traffic.throttled);
 }

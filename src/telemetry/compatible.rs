@@ -3,12 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use prometheus::{
-    core::{self, Desc},
-    proto::MetricFamily,
-};
-
 use super::{
+    exposition::FamilySource,
     families::{Family, Filled, flag},
     offsets::by_topic,
     samples::{ObjectSample, Samples, Told},
@@ -101,55 +97,22 @@ const RESOURCES: Family = Family::gauge(
     "Total number of custom resources per namespace for each type.",
 );
 
-const EXPORTER: [Family; 6] = [
-    GROUP_PARTITION_LAG,
-    GROUP_PARTITION_OFFSET,
-    PARTITION_OFFSET,
-    PARTITION_OLDEST,
-    GROUP_LAG,
-    GROUP_OFFSET,
-];
-const KEDA: [Family; 7] = [
-    SCALER_VALUE,
-    SCALER_ACTIVE,
-    SCALER_ERRORS,
-    OBJECT_ERRORS,
-    OBJECT_PAUSED,
-    TRIGGERS,
-    RESOURCES,
-];
-
 /// Reads the last samples under other names.
 pub struct Compatible {
     samples: Arc<Samples>,
     names: Names,
-    descs: Vec<Desc>,
 }
 
 impl Compatible {
     /// Over `samples`.
-    pub fn new(samples: Arc<Samples>, names: Names) -> Result<Self, prometheus::Error> {
-        let families: &[Family] = match names {
-            Names::KafkaExporter => &EXPORTER,
-            Names::Keda => &KEDA,
-        };
-        Ok(Self {
-            descs: families
-                .iter()
-                .map(Family::desc)
-                .collect::<Result<_, _>>()?,
-            samples,
-            names,
-        })
+    #[must_use]
+    pub fn new(samples: Arc<Samples>, names: Names) -> Self {
+        Self { samples, names }
     }
 }
 
-impl core::Collector for Compatible {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
+impl FamilySource for Compatible {
+    fn expose(&self) -> Filled {
         let samples = self.samples.all();
         let samples: Vec<&ObjectSample> = samples.iter().map(AsRef::as_ref).collect();
         match self.names {
@@ -160,22 +123,17 @@ impl core::Collector for Compatible {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
+fn exporter(samples: &[&ObjectSample]) -> Filled {
     let mut filled = Filled::default();
     let mut ends = BTreeMap::new();
     for ((cluster, group, topic), offsets) in by_topic(samples.iter().copied()) {
-        let text = str::to_owned;
         let (mut lag, mut committed) = (0i64, 0i64);
         for one in &offsets {
-            let labels = vec![
-                text(group),
-                text(topic),
-                one.partition.to_string(),
-                cluster.clone(),
-            ];
-            filled.add(GROUP_PARTITION_LAG, labels.clone(), one.lag as f64);
+            let partition = one.partition.to_string();
+            let labels = [group, topic, &partition, &cluster];
+            filled.add(&GROUP_PARTITION_LAG, &labels, one.lag as f64);
             if let Some(offset) = one.committed {
-                filled.add(GROUP_PARTITION_OFFSET, labels, offset as f64);
+                filled.add(&GROUP_PARTITION_OFFSET, &labels, offset as f64);
             }
             ends.insert(
                 (topic, one.partition, cluster.clone()),
@@ -184,69 +142,70 @@ fn exporter(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
             lag = lag.saturating_add(one.lag);
             committed = committed.saturating_add(one.committed.unwrap_or(0));
         }
-        let labels = vec![text(group), text(topic), cluster];
-        filled.add(GROUP_LAG, labels.clone(), lag as f64);
-        filled.add(GROUP_OFFSET, labels, committed as f64);
+        let labels = [group, topic, &cluster];
+        filled.add(&GROUP_LAG, &labels, lag as f64);
+        filled.add(&GROUP_OFFSET, &labels, committed as f64);
     }
     for ((topic, partition, cluster), (end, start)) in ends {
-        let labels = vec![topic.to_owned(), partition.to_string(), cluster];
-        filled.add(PARTITION_OFFSET, labels.clone(), end as f64);
+        let partition = partition.to_string();
+        let labels = [topic, &partition, &cluster];
+        filled.add(&PARTITION_OFFSET, &labels, end as f64);
         if let Some(start) = start {
-            filled.add(PARTITION_OLDEST, labels, start as f64);
+            filled.add(&PARTITION_OLDEST, &labels, start as f64);
         }
     }
-    filled.families()
+    filled
 }
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-fn keda(samples: &[&ObjectSample]) -> Vec<MetricFamily> {
+fn keda(samples: &[&ObjectSample]) -> Filled {
     let mut filled = Filled::default();
     let mut triggers: BTreeMap<&str, u32> = BTreeMap::new();
     let mut objects: BTreeMap<&str, u32> = BTreeMap::new();
     for sample in samples {
         let plan = &sample.plan;
-        let object = || vec![plan.namespace.to_string(), plan.name.to_string()];
+        let object = [&*plan.namespace, &*plan.name];
         let mut errors = 0;
         for told in sample.metrics() {
-            let (labels, metric) = (scaler(&told), told.metric);
+            let (index, metric) = (told.metric.index.to_string(), told.metric);
+            let labels = scaler(&told, &index);
             if let Some((_, served, _)) = metric.value {
-                filled.add(SCALER_VALUE, labels.clone(), served as f64);
+                filled.add(&SCALER_VALUE, &labels, served as f64);
             }
-            filled.add(SCALER_ACTIVE, labels.clone(), flag(metric.active));
-            filled.add(SCALER_ERRORS, labels, metric.errors as f64);
+            filled.add(&SCALER_ACTIVE, &labels, flag(metric.active));
+            filled.add(&SCALER_ERRORS, &labels, metric.errors as f64);
             errors += metric.errors;
         }
-        filled.add(OBJECT_ERRORS, object(), errors as f64);
-        filled.add(OBJECT_PAUSED, object(), flag(plan.pause.whole));
+        filled.add(&OBJECT_ERRORS, &object, errors as f64);
+        filled.add(&OBJECT_PAUSED, &object, flag(plan.pause.whole));
         for trigger in &plan.triggers {
             *triggers.entry(&trigger.kind).or_default() += 1;
         }
         *objects.entry(&plan.namespace).or_default() += 1;
     }
     for (kind, count) in triggers {
-        filled.add(TRIGGERS, vec![kind.to_owned()], f64::from(count));
+        filled.add(&TRIGGERS, &[kind], f64::from(count));
     }
     for (namespace, count) in objects {
-        let labels = vec!["scaled_object".to_owned(), namespace.to_owned()];
-        filled.add(RESOURCES, labels, f64::from(count));
+        filled.add(&RESOURCES, &["scaled_object", namespace], f64::from(count));
     }
-    filled.families()
+    filled
 }
 
 /// KEDA names a scaler by the trigger's name, else by the type in its code.
-fn scaler(told: &Told<'_>) -> Vec<String> {
-    let (plan, metric, trigger) = (&told.object.plan, told.metric, told.trigger);
+fn scaler<'a>(told: &Told<'a>, index: &'a str) -> [&'a str; 6] {
+    let (plan, trigger) = (&told.object.plan, told.trigger);
     let kind = match trigger.kind.as_str() {
         "apache-kafka" => "apacheKafkaScaler",
         _ => "kafkaScaler",
     };
     let name = Some(&*trigger.name).filter(|name| !name.is_empty());
-    vec![
-        plan.namespace.to_string(),
-        metric.name.to_string(),
-        plan.name.to_string(),
-        name.unwrap_or(kind).to_owned(),
-        metric.index.to_string(),
-        "scaledobject".to_owned(),
+    [
+        &plan.namespace,
+        &told.metric.name,
+        &plan.name,
+        name.unwrap_or(kind),
+        index,
+        "scaledobject",
     ]
 }

@@ -1,11 +1,7 @@
-//! Families made at each scrape from what is known then, so that no series outlives its object.
+//! Families written at each scrape from what is known then, so that no series outlives its object. Series become text at once:
+//! as values of a library they would take ten times the room, and a scrape would be the largest moment of the process.
 
-use std::collections::{BTreeMap, HashMap};
-
-use prometheus::{
-    core::Desc,
-    proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// A family: its name, what it means, whether it only grows, and its labels.
 #[derive(Clone, Copy)]
@@ -15,9 +11,6 @@ pub(super) struct Family {
     pub grows: bool,
     pub labels: &'static [&'static str],
 }
-
-/// Series of one family.
-type Series = Vec<(Vec<String>, f64)>;
 
 impl Family {
     /// A gauge.
@@ -46,67 +39,95 @@ impl Family {
         }
     }
 
-    /// As the registry wants to know it beforehand.
-    pub fn desc(&self) -> Result<Desc, prometheus::Error> {
-        let labels = self.labels.iter().map(|l| (*l).to_owned()).collect();
-        Desc::new(self.name.into(), self.help.into(), labels, HashMap::new())
-    }
-
-    /// The family with these series.
-    fn with(&self, series: Series) -> MetricFamily {
-        let mut family = MetricFamily::default();
-        family.set_name(self.name.into());
-        family.set_help(self.help.into());
-        family.set_field_type(if self.grows {
-            MetricType::COUNTER
-        } else {
-            MetricType::GAUGE
-        });
-        let metrics = series.into_iter().map(|(texts, value)| {
-            let mut metric = if self.grows {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                let mut metric = Metric::default();
-                metric.set_counter(counter);
-                metric
-            } else {
-                let mut gauge = Gauge::default();
-                gauge.set_value(value);
-                Metric::from_gauge(gauge)
-            };
-            let labels = self.labels.iter().zip(texts).map(|(name, text)| {
-                let mut label = LabelPair::default();
-                label.set_name((*name).into());
-                label.set_value(text);
-                label
-            });
-            metric.set_label(labels.collect());
-            metric
-        });
-        family.set_metric(metrics.collect());
-        family
+    /// The lines before its series.
+    fn head(&self) -> String {
+        let kind = if self.grows { "counter" } else { "gauge" };
+        let Self { name, help, .. } = self;
+        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
     }
 }
 
-/// Series by family. Prometheus' text has no family without series.
+/// Families as Prometheus' text format 0.0.4 has them. A family without series is left out.
 #[derive(Default)]
-pub(super) struct Filled(BTreeMap<&'static str, (Family, Series)>);
+pub struct Filled(BTreeMap<&'static str, String>);
 
 impl Filled {
-    /// One more series of `family`.
-    pub fn add(&mut self, family: Family, labels: Vec<String>, value: f64) {
-        let (_, series) = self.0.entry(family.name).or_insert((family, Vec::new()));
-        series.push((labels, value));
+    /// One more series of `family`, with a value for each of its labels.
+    pub(super) fn add(&mut self, family: &Family, labels: &[&str], value: f64) {
+        let text = self.0.entry(family.name).or_insert_with(|| family.head());
+        text.push_str(family.name);
+        for (place, (name, value)) in family.labels.iter().zip(labels).enumerate() {
+            text.push_str(if place == 0 { "{" } else { "," });
+            text.push_str(name);
+            text.push_str("=\"");
+            escape(value, text);
+            text.push('"');
+        }
+        let end = if family.labels.is_empty() { "" } else { "}" };
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{end} {value}");
     }
 
-    /// The families that have series, by name.
-    pub fn families(self) -> Vec<MetricFamily> {
-        let all = self.0.into_values();
-        all.map(|(family, series)| family.with(series)).collect()
+    /// The text of all families, by name.
+    pub(super) fn texts(self) -> impl Iterator<Item = String> {
+        self.0.into_values()
+    }
+}
+
+/// A label's value with backslash, quote and line feed escaped.
+fn escape(value: &str, text: &mut String) {
+    for character in value.chars() {
+        match character {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            other => text.push(other),
+        }
     }
 }
 
 /// A flag as Prometheus has one.
 pub(super) fn flag(set: bool) -> f64 {
     f64::from(u8::from(set))
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::{Encoder, GaugeVec, Opts, TextEncoder, core::Collector};
+
+    use super::*;
+
+    #[test]
+    fn a_family_is_written_as_the_library_writes_it() {
+        let family = Family::gauge("lag", &["group", "topic"], "Lag, in records.");
+        let library = GaugeVec::new(Opts::new(family.name, family.help), family.labels).unwrap();
+        let mut filled = Filled::default();
+        let names = ["a", "a\\b", "say \"so\"", "two\nlines", "{}, =", "\u{e9}"];
+        for (name, value) in names.into_iter().zip([0.0, 1.0, -2.5, 1e15, 0.1, 1e300]) {
+            filled.add(&family, &[name, "t"], value);
+            library.with_label_values(&[name, "t"]).set(value);
+        }
+        let mut theirs = Vec::new();
+        TextEncoder::new()
+            .encode(&library.collect(), &mut theirs)
+            .unwrap();
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let ours: String = filled.texts().collect();
+        assert_eq!(sorted(&ours), sorted(&String::from_utf8(theirs).unwrap()));
+    }
+
+    #[test]
+    fn a_series_without_labels_has_no_braces() {
+        let mut filled = Filled::default();
+        filled.add(&Family::counter("seen_total", &[], "Seen."), &[], 3.0);
+        let text: String = filled.texts().collect();
+        assert_eq!(
+            text,
+            "# HELP seen_total Seen.\n# TYPE seen_total counter\nseen_total 3\n"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 mod collector;
 mod compatible;
 mod counts;
+mod exposition;
 mod families;
 mod logs;
 mod offsets;
@@ -12,6 +13,8 @@ mod samples;
 pub use collector::Collector;
 pub use compatible::{Compatible, Names};
 pub use counts::Counts;
+pub use exposition::{Exposition, FamilySource};
+pub use families::Filled;
 pub use logs::{Format, Times, init, level};
 pub use said::Said;
 pub use samples::{ObjectSample, Samples};

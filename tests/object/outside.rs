@@ -185,7 +185,11 @@ fn a_partition_without_a_leader_holds_the_replicas_however_long_that_lasts() {
     for hour in 1..=72 {
         bench.after(3_600);
         let drained = [(10_000, 10_000); 12];
-        let stale = bench.snapshot.as_ref().unwrap().groups["g"].topics["t"][&0].clone();
+        let stale = bench.snapshot.as_ref().unwrap().groups["g"]
+            .topics
+            .get("t")
+            .unwrap()[&0]
+            .clone();
         bench.read(&drained);
         bench.change(0, |slot| *slot = stale);
         bench.trouble(0, "topic t partition 0: it has no leader at the moment");

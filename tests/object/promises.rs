@@ -105,9 +105,10 @@ fn what_another_object_names_is_no_part_of_a_pattern() {
     };
     let snapshot = bench.snapshot.as_mut().unwrap();
     snapshot.topics.insert("typo".into(), typo);
-    snapshot
-        .topics
-        .insert("t_internal".into(), snapshot.topics["t"].clone());
+    snapshot.topics.insert(
+        "t_internal".into(),
+        snapshot.topics.get("t").unwrap().clone(),
+    );
     bench.after(5);
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.metrics[0].partial, None);
@@ -122,10 +123,10 @@ fn what_is_missing_for_the_first_time_is_no_lag_of_0() {
     by_pattern(&mut bench, &["t", "t2"]);
     let now = bench.now;
     let snapshot = bench.snapshot.as_mut().unwrap();
-    let second = snapshot.topics["t"].clone();
+    let second = snapshot.topics.get("t").unwrap().clone();
     snapshot.topics.insert("t2".into(), second);
     let mut group = (*snapshot.groups["g"]).clone();
-    let mut slots = group.topics["t"].clone();
+    let mut slots = group.topics.get("t").unwrap().clone();
     slots.get_mut(&0).unwrap().track = Some(Track::begin(Reading {
         committed: Some(10),
         end: 100,

@@ -172,7 +172,13 @@ async fn what_a_group_has_committed_is_there_though_unread_while_its_leader_is_s
             Some(group.topics.clone())
         })
         .await;
-    assert!(topics["a"].values().all(|slot| slot.track.is_none()));
+    assert!(
+        topics
+            .get("a")
+            .unwrap()
+            .values()
+            .all(|slot| slot.track.is_none())
+    );
 }
 
 #[tokio::test]

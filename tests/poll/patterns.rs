@@ -7,7 +7,7 @@ use fake_kafka::{
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey::Metadata;
-use lagscale::snapshot::Snapshot;
+use lagscale::snapshot::{PartitionSlots, Snapshot};
 
 use crate::bench::{Bench, slot};
 
@@ -35,7 +35,7 @@ fn backlog(snapshot: &Snapshot) -> Option<(bool, bool)> {
     let group = snapshot.groups.get("g")?;
     let read = slot(snapshot, "g", "t2", 0).is_some_and(|s| s.track.is_some());
     let there = read && snapshot.listed.contains("t2") && snapshot.topics.contains_key("t2");
-    let slots = group.topics.values().flat_map(|t| t.values());
+    let slots = group.topics.values().flat_map(PartitionSlots::values);
     let troubled = snapshot.topics.values().any(|t| t.trouble.is_some())
         || slots.into_iter().any(|s| s.trouble.is_some());
     Some((there, troubled || group.trouble.is_some()))

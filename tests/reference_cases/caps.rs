@@ -63,7 +63,9 @@ pub fn read_lags(row: &Row, bench: &mut Bench) {
             let id = i32::try_from(id).unwrap();
             let now = bench.now;
             bench.change(id, |slot| {
-                let mut track = before.groups["g"].topics["t"][&id].track.unwrap();
+                let mut track = before.groups["g"].topics.get("t").unwrap()[&id]
+                    .track
+                    .unwrap();
                 track.at = now;
                 slot.track = Some(track);
             });

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use litemap::LiteMap;
+
 use super::{index::Index, keys::ObjectKey};
 use crate::{
     kafka::Security,
@@ -14,6 +16,8 @@ use crate::{
 };
 
 type Place = (ClusterKey, Arc<str>);
+/// The demand of each object on one place; one, as a rule.
+type Askers = LiteMap<ObjectKey, GroupDemand>;
 
 /// A change of what is asked of Kafka.
 pub(in crate::controller) enum Order {
@@ -57,7 +61,7 @@ impl Order {
 /// The demand of each object, by group.
 #[derive(Default)]
 pub(super) struct Demand {
-    askers: BTreeMap<Place, BTreeMap<ObjectKey, GroupDemand>>,
+    askers: BTreeMap<Place, Askers>,
     places: Index<Place>,
     clusters: Index<ClusterKey>,
     /// Clusters used only through a previous credential value; without a current user, no new connection is made.
@@ -134,11 +138,10 @@ impl Demand {
             }
         }
         for cluster in clusters_before.difference(&present) {
-            let users = self.clusters.of(cluster).len();
+            let users = self.clusters.count(cluster);
             if users == 0 {
                 self.retired.remove(cluster);
-            } else if users == self.former.of(cluster).len() && self.retired.insert(cluster.clone())
-            {
+            } else if users == self.former.count(cluster) && self.retired.insert(cluster.clone()) {
                 orders.push(Order::Retire(cluster.clone()));
             }
         }
@@ -149,12 +152,16 @@ impl Demand {
     }
 
     /// The objects that ask something of a cluster.
-    pub(super) fn of_cluster(&self, cluster: &ClusterKey) -> &BTreeSet<ObjectKey> {
+    pub(super) fn of_cluster(&self, cluster: &ClusterKey) -> impl Iterator<Item = &ObjectKey> {
         self.clusters.of(cluster)
     }
 
     /// The objects that ask something of a group.
-    pub(super) fn of_group(&self, cluster: &ClusterKey, group: &Arc<str>) -> &BTreeSet<ObjectKey> {
+    pub(super) fn of_group(
+        &self,
+        cluster: &ClusterKey,
+        group: &Arc<str>,
+    ) -> impl Iterator<Item = &ObjectKey> {
         self.places.of(&(cluster.clone(), group.clone()))
     }
 
@@ -204,7 +211,7 @@ fn wanted(plan: Option<&Plan>) -> BTreeMap<Place, Ask<'_>> {
     wanted
 }
 
-fn total(askers: &BTreeMap<ObjectKey, GroupDemand>) -> Option<GroupDemand> {
+fn total(askers: &Askers) -> Option<GroupDemand> {
     let mut demands = askers.values();
     let mut total = demands.next()?.clone();
     demands.for_each(|demand| total.add(demand));

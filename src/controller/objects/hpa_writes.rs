@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
+use ring::digest::{SHA256, digest};
 
 use super::work::{ECHO, HpaWrite};
 use crate::scaling::{Due, Ownership, Plan, difference, ownership, wanted};
@@ -14,10 +15,25 @@ pub(super) struct HpaWrites {
     before: Option<(Option<String>, Instant)>,
     /// The spec we asked for last. What the API server made of it (quantities in another spelling, a field behind a gate left out) is no
     /// reason to write again.
-    asked: Option<HorizontalPodAutoscalerSpec>,
+    asked: Option<SpecDigest>,
     /// The spec that is being asked for; it may be refused.
-    asking: Option<HorizontalPodAutoscalerSpec>,
-    stored: Option<HorizontalPodAutoscalerSpec>,
+    asking: Option<SpecDigest>,
+    stored: Option<SpecDigest>,
+    /// Bounds and version of the HPA that was found to be as the plan wants it.
+    as_wanted: Option<((i32, i32), Option<String>)>,
+}
+
+/// Tells one spec from another; a spec itself takes a kilobyte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct SpecDigest([u8; 16]);
+
+impl SpecDigest {
+    fn new(spec: &HorizontalPodAutoscalerSpec) -> Self {
+        let text = serde_json::to_vec(spec).unwrap_or_default();
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
+        Self(short)
+    }
 }
 
 /// The decision about a live HPA.
@@ -66,26 +82,27 @@ impl HpaWrites {
         if self.is_older(version.as_ref(), now) {
             return Decision::Nothing;
         }
+        let found = ((min, max), version.clone());
+        if live.is_some() && self.as_wanted.as_ref() == Some(&found) {
+            return Decision::AsWanted;
+        }
         let Some(mut wanted) = wanted(plan, max) else {
             return Decision::Nothing;
         };
         if let Some(spec) = &mut wanted.spec {
             spec.min_replicas = Some(min);
         }
-        let asked = wanted.spec.clone();
-        if let Some(live) = live.and_then(|l| l.spec.as_ref())
-            && self.stored.as_ref() == Some(live)
-            && self.asked == asked
-        {
-            wanted.spec = Some(live.clone());
+        let asked = wanted.spec.as_ref().map(SpecDigest::new);
+        let stored = live.and_then(|l| l.spec.as_ref()).map(SpecDigest::new);
+        if stored.is_some() && self.stored == stored && self.asked == asked {
+            wanted.spec = live.and_then(|l| l.spec.clone());
         }
         let write = match live {
             None => HpaWrite::Create(Box::new(wanted)),
             Some(live) => match difference(live, &wanted) {
                 None => {
-                    if self.stored != live.spec || self.asked != asked {
-                        (self.asked, self.stored) = (asked, live.spec.clone());
-                    }
+                    (self.asked, self.stored) = (asked, stored);
+                    self.as_wanted = Some(found);
                     return Decision::AsWanted;
                 }
                 Some(next) => HpaWrite::Replace(Box::new(next)),
@@ -111,9 +128,14 @@ impl HpaWrites {
         self.before = None;
     }
 
+    /// The plan is another one.
+    pub(super) fn replanned(&mut self) {
+        self.as_wanted = None;
+    }
+
     /// The last write was stored as `spec`.
-    pub(super) fn stored(&mut self, spec: HorizontalPodAutoscalerSpec) {
-        self.stored = Some(spec);
+    pub(super) fn stored(&mut self, spec: &HorizontalPodAutoscalerSpec) {
+        self.stored = Some(SpecDigest::new(spec));
         self.asked = self.asking.take();
     }
 
@@ -242,7 +264,7 @@ mod tests {
             let value = target.and_then(|t| t.average_value.as_mut()).unwrap();
             value.0 = format!("{}000m", value.0);
         }
-        writes.stored(spec.clone());
+        writes.stored(spec);
         assert!(matches!(
             writes.write(&plan, (1, 3), Some(&live), after(begin, 9)),
             Decision::AsWanted

@@ -6,10 +6,51 @@ use super::keys::ObjectKey;
 
 /// Between objects and the things of one kind that they depend on.
 pub(super) struct Index<T> {
-    things: BTreeMap<ObjectKey, BTreeSet<T>>,
-    objects: BTreeMap<T, BTreeSet<ObjectKey>>,
-    /// Depends on what nothing depends on.
-    nobody: BTreeSet<ObjectKey>,
+    /// In order. Nearly every object has one, which a tree would give the room of eleven.
+    things: BTreeMap<ObjectKey, Box<[T]>>,
+    objects: BTreeMap<T, Users>,
+}
+
+/// The objects that depend on a thing; one, as a rule.
+enum Users {
+    One(ObjectKey),
+    Several(BTreeSet<ObjectKey>),
+}
+
+impl Users {
+    fn insert(&mut self, object: ObjectKey) {
+        match self {
+            Self::One(first) if *first == object => {}
+            Self::One(first) => *self = Self::Several([first.clone(), object].into()),
+            Self::Several(all) => drop(all.insert(object)),
+        }
+    }
+
+    /// Whether nobody is left.
+    fn remove(&mut self, object: &ObjectKey) -> bool {
+        match self {
+            Self::One(first) => first == object,
+            Self::Several(all) => {
+                all.remove(object);
+                all.is_empty()
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &ObjectKey> {
+        let (one, several) = match self {
+            Self::One(object) => (Some(object), None),
+            Self::Several(all) => (None, Some(all)),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Several(all) => all.len(),
+        }
+    }
 }
 
 impl<T> Default for Index<T> {
@@ -17,7 +58,6 @@ impl<T> Default for Index<T> {
         Self {
             things: BTreeMap::new(),
             objects: BTreeMap::new(),
-            nobody: BTreeSet::new(),
         }
     }
 }
@@ -28,22 +68,26 @@ impl<T: Clone + Ord> Index<T> {
         let before = self.things(object);
         let mut changed = false;
         for thing in things.difference(&before) {
-            let objects = self.objects.entry(thing.clone()).or_default();
-            changed |= objects.is_empty();
-            objects.insert(object.clone());
+            if let Some(users) = self.objects.get_mut(thing) {
+                users.insert(object.clone());
+            } else {
+                let first = Users::One(object.clone());
+                self.objects.insert(thing.clone(), first);
+                changed = true;
+            }
         }
         for thing in before.difference(&things) {
-            if let Some(objects) = self.objects.get_mut(thing) {
-                objects.remove(object);
-                if objects.is_empty() {
-                    self.objects.remove(thing);
-                    changed = true;
-                }
+            if let Some(users) = self.objects.get_mut(thing)
+                && users.remove(object)
+            {
+                self.objects.remove(thing);
+                changed = true;
             }
         }
         if things.is_empty() {
             self.things.remove(object);
-        } else {
+        } else if things != before {
+            let things = things.into_iter().collect();
             self.things.insert(object.clone(), things);
         }
         changed
@@ -51,12 +95,18 @@ impl<T: Clone + Ord> Index<T> {
 
     /// The things that `object` depends on.
     pub(super) fn things(&self, object: &ObjectKey) -> BTreeSet<T> {
-        self.things.get(object).cloned().unwrap_or_default()
+        let things = self.things.get(object);
+        things.into_iter().flatten().cloned().collect()
     }
 
     /// The objects that depend on `thing`.
-    pub(super) fn of(&self, thing: &T) -> &BTreeSet<ObjectKey> {
-        self.objects.get(thing).unwrap_or(&self.nobody)
+    pub(super) fn of(&self, thing: &T) -> impl Iterator<Item = &ObjectKey> + use<'_, T> {
+        self.objects.get(thing).into_iter().flat_map(Users::iter)
+    }
+
+    /// The number of these objects.
+    pub(super) fn count(&self, thing: &T) -> usize {
+        self.objects.get(thing).map_or(0, Users::len)
     }
 
     /// Everything that somebody depends on.
@@ -80,7 +130,7 @@ mod tests {
         let mut index = Index::default();
         assert!(index.set(&key("a"), BTreeSet::from([1, 2])));
         assert!(!index.set(&key("b"), BTreeSet::from([2])));
-        let of = |index: &Index<i32>, thing| index.of(&thing).iter().cloned().collect::<Vec<_>>();
+        let of = |index: &Index<i32>, thing| index.of(&thing).cloned().collect::<Vec<_>>();
         assert_eq!(of(&index, 2), [key("a"), key("b")]);
         assert!(index.set(&key("a"), BTreeSet::from([2])));
         assert!(!index.knows(&1));

@@ -92,6 +92,8 @@ impl ScaledObjectRecord {
             self.pace.begin_anew();
         }
         self.planned.plan = plan;
+        self.hpa_writes.replanned();
+        self.statuses.forget(&self.planned.plan.object);
     }
 
     /// Begins to write. What it had under way may still report to it.
@@ -348,7 +350,7 @@ impl ScaledObjectRecord {
             self.labels = Labels::default();
         }
         if let Some(stored) = outcome.stored {
-            self.hpa_writes.stored(stored);
+            self.hpa_writes.stored(&stored);
         }
         if let Some(target) = outcome.target {
             let seen = target.as_ref().ok().map(|t| t.replicas);

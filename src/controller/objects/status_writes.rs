@@ -17,8 +17,10 @@ const SELDOM_WORDS: Duration = Duration::from_secs(600);
 /// The status writes of one object.
 #[derive(Default)]
 pub(super) struct StatusWrites {
-    written: Option<(ScaledObjectStatus, Instant)>,
-    /// The status as the API server stored it: a foreign CRD may leave fields out.
+    /// The last one, until the watch has brought it as it was written.
+    written: Option<ScaledObjectStatus>,
+    written_at: Option<Instant>,
+    /// It as the API server stored it, if that is another: a foreign CRD may leave fields out.
     stored: Option<ScaledObjectStatus>,
     /// The object's version since this process wrote it: what the watch still shows of an older one is the past.
     version: Option<u64>,
@@ -54,22 +56,27 @@ impl StatusWrites {
     ) -> Option<&'a ScaledObjectStatus> {
         let live = object.status.as_ref();
         let same = live.is_some() && self.stored.as_ref() == live;
-        match &self.written {
-            Some((written, at))
-                if now.saturating_duration_since(*at) < ECHO || self.is_past(object) || same =>
-            {
-                Some(written)
-            }
-            _ => live,
+        let written = self.written.as_ref().zip(self.written_at);
+        let stands = |(_, at): &(_, Instant)| {
+            now.saturating_duration_since(*at) < ECHO || self.is_past(object) || same
+        };
+        match written.filter(stands) {
+            Some((written, _)) => Some(written),
+            None => live,
+        }
+    }
+
+    /// Drops the status that was written once the watch has brought it: the object has it.
+    pub(super) fn forget(&mut self, object: &ScaledObject) {
+        if self.written.is_some() && self.written == object.status && !self.is_past(object) {
+            (self.written, self.stored) = (None, None);
         }
     }
 
     /// Whether the last status that remembered something was stored without that, as a foreign CRD makes of it.
     pub(super) fn is_pruned(&self) -> bool {
-        let written = self.written.as_ref();
-        written
-            .zip(self.stored.as_ref())
-            .is_some_and(|((w, _), s)| !w.remembered.is_empty() && s.remembered.is_empty())
+        let written = self.written.as_ref().zip(self.stored.as_ref());
+        written.is_some_and(|(w, s)| !w.remembered.is_empty() && s.remembered.is_empty())
     }
 
     /// Whether `next` is worth a write over `known`; it counts as written from now on. `since` is when the object was first seen.
@@ -103,7 +110,8 @@ impl StatusWrites {
             words => words.saturating_add(1),
         };
         self.turned_at = None;
-        self.written = Some((next.clone(), now));
+        self.written = Some(next.clone());
+        self.written_at = Some(now);
         true
     }
 
@@ -114,24 +122,25 @@ impl StatusWrites {
         }
         self.confirmed |= outcome.status.is_some();
         if outcome.conflict || outcome.failed {
-            self.written = None;
+            (self.written, self.written_at) = (None, None);
         }
         if outcome.status.is_some() {
-            self.stored.clone_from(&outcome.status);
+            let written = self.written.as_ref();
+            let other = |stored: &&_| written.is_some_and(|written| written != *stored);
+            self.stored = outcome.status.as_ref().filter(other).cloned();
         }
     }
 
     /// When another look at it is due: the watch has not brought the last write yet, or a change was not worth one.
     pub(super) fn due(&self, due: &mut Due) {
         due.at(self.words_due);
-        due.at(self.written.as_ref().map(|(_, at)| *at + ECHO));
+        due.at(self.written_at.map(|at| at + ECHO));
     }
 
     /// When a change of nothing but the words of conditions is worth a write.
     fn words_are_due_at(&self, since: Instant) -> Instant {
         let every = doubled(WORDS, self.words, SELDOM_WORDS);
-        let last = self.written.as_ref().map_or(since, |(_, at)| *at);
-        last + every
+        self.written_at.unwrap_or(since) + every
     }
 }
 

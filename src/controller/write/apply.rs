@@ -51,36 +51,42 @@ pub(in crate::controller) struct Writers {
     pub(in crate::controller) counts: Counts,
 }
 
-/// Does `work`. A replica that does not lead any more leaves it undone, from one write to the next.
-pub(in crate::controller) async fn apply(
-    Writers {
-        client,
-        events,
-        places,
-        lead,
-        counts,
-    }: Writers,
-    key: ObjectKey,
-    work: Work,
-) -> Outcome {
-    let mut outcome = Outcome {
-        key,
-        uid: work.plan.object.uid(),
-        tried_a_write: work.writes(),
-        ..Outcome::default()
-    };
-    let plan = &work.plan;
+/// Does `work`. What waits for a place holds nothing but its work: the state of requests under way is a hundred times larger.
+pub(in crate::controller) async fn apply(writers: Writers, key: ObjectKey, work: Work) -> Outcome {
+    let places = &writers.places;
+    let mut target = None;
     if work.look {
         // Never closed.
         let _place = places.looks.acquire().await;
-        outcome.target = Some(target::read(&client, plan, work.count_pods).await);
+        let read = target::read(&writers.client, &work.plan, work.count_pods);
+        target = Some(Box::pin(read).await);
     }
     let _place = places.writes.acquire().await;
+    let outcome = Outcome {
+        key,
+        uid: work.plan.object.uid(),
+        tried_a_write: work.writes(),
+        target,
+        ..Outcome::default()
+    };
+    Box::pin(write(&writers, work, outcome)).await
+}
+
+/// Makes the writes of `work`. A replica that does not lead any more leaves it undone, from one write to the next.
+async fn write(writers: &Writers, work: Work, mut outcome: Outcome) -> Outcome {
+    let Writers {
+        client,
+        events,
+        lead,
+        counts,
+        ..
+    } = writers;
+    let plan = &work.plan;
     let turn = lead.turn().await;
     let may = || turn.is_some() && lead.holds();
     let mut known = plan.object.resource_version();
     if let Some(patch) = work.metadata.as_ref().filter(|_| may()) {
-        let written = write_metadata(&client, plan, patch).await;
+        let written = write_metadata(client, plan, patch).await;
         counts.wrote("scaledobjects", &written);
         match written {
             Ok(version) => {
@@ -97,7 +103,7 @@ pub(in crate::controller) async fn apply(
     }
     // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
     if let Some(status) = work.status.filter(|_| may()) {
-        let written = write_status(&client, plan, &status, known.filter(|_| !work.confirmed)).await;
+        let written = write_status(client, plan, &status, known.filter(|_| !work.confirmed)).await;
         counts.wrote("scaledobjects/status", &written);
         match written {
             Ok(stored) => {
@@ -127,15 +133,15 @@ pub(in crate::controller) async fn apply(
     let is_new = matches!(work.hpa, Some(HpaWrite::Create(_)));
     let hpa = work.hpa.as_ref();
     if let Some(write) = hpa.filter(|_| !is_new && !unknown && may()) {
-        outcome.write_hpa(&client, plan, write, &counts).await;
+        outcome.write_hpa(client, plan, write, counts).await;
     }
     if let Some(step) = work.step.as_ref().filter(|_| !unknown && may()) {
-        let stepped = target::set(&client, plan, step.from, step.to).await;
+        let stepped = target::set(client, plan, step.from, step.to).await;
         counts.stepped(&stepped);
-        outcome.stepped(stepped, plan, step, &events);
+        outcome.stepped(stepped, plan, step, events);
     }
     if let Some(write) = hpa.filter(|_| is_new && !unknown && may()) {
-        outcome.write_hpa(&client, plan, write, &counts).await;
+        outcome.write_hpa(client, plan, write, counts).await;
     }
     // Left undone: whoever leads looks again.
     outcome.conflict |= outcome.tried_a_write && !may();

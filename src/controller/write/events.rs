@@ -1,9 +1,12 @@
 //! Records events at the API server, as KEDA's operator would: whoever watches for them goes on seeing them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event as Recorded, EventType, Recorder, Reporter},
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     controller::deadline::bounded,
@@ -16,17 +19,29 @@ const REPORTER: &str = names::OPERATOR;
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
 
+/// kube's recorder keeps each event for six minutes, to count one that comes again. A new one begins after this many, or a start with
+/// thousands of objects would keep all of theirs.
+const REMEMBERED: usize = 256;
+
+/// Events that are written at once.
+const AT_ONCE: usize = 32;
+
 /// A recorder that nobody waits for.
 #[derive(Clone)]
-pub(in crate::controller) struct EventRecorder(Recorder);
+pub(in crate::controller) struct EventRecorder {
+    client: Client,
+    /// The recorder in use, and how many events it was given.
+    recorder: Arc<Mutex<(Recorder, usize)>>,
+    places: Arc<Semaphore>,
+}
 
 impl EventRecorder {
     pub(in crate::controller) fn new(client: Client) -> Self {
-        let reporter = Reporter {
-            controller: REPORTER.into(),
-            instance: None,
-        };
-        Self(Recorder::new(client, reporter))
+        Self {
+            recorder: Arc::new(Mutex::new((recorder(&client), 0))),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            client,
+        }
     }
 
     /// Records `event` about `object`. One that can't be recorded is logged: an event is no state.
@@ -38,7 +53,7 @@ impl EventRecorder {
         } else {
             tracing::info!(namespace, name, reason = event.reason, "{}", event.note);
         }
-        let recorder = self.0.clone();
+        let events = self.clone();
         let about = object.object_ref(&());
         let event = Recorded {
             type_: if event.warning {
@@ -52,12 +67,34 @@ impl EventRecorder {
             secondary: None,
         };
         tokio::spawn(async move {
-            if let Err(error) = bounded(recorder.publish(&event, &about)).await {
+            // Never closed.
+            let _place = events.places.acquire().await;
+            let recorder = events.recorder();
+            if let Err(error) = Box::pin(bounded(recorder.publish(&event, &about))).await {
                 let error = api_error(&error);
                 tracing::debug!(error, "recording an event");
             }
         });
     }
+}
+
+impl EventRecorder {
+    fn recorder(&self) -> Recorder {
+        let mut held = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.1 == REMEMBERED {
+            *held = (recorder(&self.client), 0);
+        }
+        held.1 += 1;
+        held.0.clone()
+    }
+}
+
+fn recorder(client: &Client) -> Recorder {
+    let reporter = Reporter {
+        controller: REPORTER.into(),
+        instance: None,
+    };
+    Recorder::new(client.clone(), reporter)
 }
 
 fn cut(mut note: String) -> String {

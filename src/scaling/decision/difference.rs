@@ -6,7 +6,7 @@ use k8s_openapi::{
     api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec},
     apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{quantity, scaling::plan::defaults};
 
@@ -16,7 +16,7 @@ pub const FIELD_MANAGER: &str = "lagscale";
 const OURS: [&str; 2] = [FIELD_MANAGER, "keda"];
 
 /// Reduces `managedFields` to the labels and annotations that were set by us and by nobody else: the rest is half of an HPA's
-/// size, and nothing here reads it.
+/// size, and nothing here reads it. They are kept as lines of one text, a sixth of what nested maps take.
 pub fn keep_managed(hpa: &mut HorizontalPodAutoscaler) {
     let Some(all) = hpa.metadata.managed_fields.take() else {
         return;
@@ -24,19 +24,19 @@ pub fn keep_managed(hpa: &mut HorizontalPodAutoscaler) {
     let (ours, theirs): (Vec<_>, Vec<_>) = all.iter().partition(|entry| {
         entry.subresource.is_none() && entry.manager.as_deref().is_some_and(|m| OURS.contains(&m))
     });
-    let mut kept = json!({});
+    let mut kept = String::new();
     for place in MAPS {
         let theirs: BTreeSet<_> = theirs.iter().flat_map(|e| managed(e, place)).collect();
         for key in ours.iter().flat_map(|e| managed(e, place)) {
             if !theirs.contains(&key) {
-                kept["f:metadata"][place][format!("f:{key}")] = json!({});
+                kept.extend([place, "/", key, "\n"]);
             }
         }
     }
-    if kept != json!({}) {
+    if !kept.is_empty() {
         hpa.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
             manager: Some(FIELD_MANAGER.to_owned()),
-            fields_v1: Some(FieldsV1(kept)),
+            fields_v1: Some(FieldsV1(Value::String(kept))),
             ..ManagedFieldsEntry::default()
         }]);
     }
@@ -45,11 +45,18 @@ pub fn keep_managed(hpa: &mut HorizontalPodAutoscaler) {
 /// Labels and annotations, as `managedFields` names them.
 const MAPS: [&str; 2] = ["f:labels", "f:annotations"];
 
-/// The keys of a map that an entry says its manager set.
+/// The keys of a map that an entry says its manager set, as the API server tells it or as [`keep_managed`] keeps it.
 fn managed<'a>(entry: &'a ManagedFieldsEntry, place: &str) -> impl Iterator<Item = &'a str> {
-    let fields = entry.fields_v1.as_ref().map(|f| &f.0["f:metadata"][place]);
-    let keys = fields.and_then(Value::as_object).into_iter().flatten();
-    keys.filter_map(|(key, _)| key.strip_prefix("f:"))
+    let fields = entry.fields_v1.as_ref().map(|f| &f.0);
+    let told = fields.map(|f| &f["f:metadata"][place]);
+    let told = told.and_then(Value::as_object).into_iter().flatten();
+    let told = told.filter_map(|(key, _)| key.strip_prefix("f:"));
+    let kept = fields
+        .and_then(Value::as_str)
+        .into_iter()
+        .flat_map(str::lines);
+    let kept = kept.filter_map(move |line| line.strip_prefix(place)?.strip_prefix('/'));
+    told.chain(kept)
 }
 
 /// The HPA to write over `live` so that it is as `wanted`; `None` if it is. In every field that an HPA of ours sets the two are

@@ -7,7 +7,7 @@ use crate::{
     lag::{Mark, Track},
     resources::Remembered,
     scaling::{KafkaSource, Plan},
-    snapshot::{Slot, Snapshots},
+    snapshot::{PartitionSlots, Slot, Snapshots},
     triggers::Kafka,
 };
 
@@ -82,7 +82,7 @@ fn is_of(remembered: Option<&Remembered>, group: &str) -> bool {
 
 /// The topic's id and a word per partition, with their number; `None` where no id is known.
 fn written(
-    slots: &BTreeMap<i32, Slot>,
+    slots: &PartitionSlots,
     recalled: impl Fn(i32, &Track) -> Track,
 ) -> Option<(usize, String)> {
     // A commit that is remembered already is not forgotten because it is gone by now.
@@ -98,7 +98,9 @@ fn written(
         write!(text, "{byte:02x}").ok()?;
     }
     for partition in (0..).take(last + 1) {
-        let found = slots.get_key_value(&partition).and_then(mark);
+        let found = slots
+            .get(&partition)
+            .and_then(|slot| mark((&partition, slot)));
         let _ = match found.filter(|(of, _)| *of == id) {
             Some((_, Mark::Committed(offset))) => write!(text, " {offset}"),
             Some((_, Mark::Drained(offset, end))) => write!(text, " {offset}/{end}"),
@@ -203,7 +205,7 @@ mod tests {
     fn what_is_written_is_read_as_it_was() {
         let mut stable = slot(None, 40, 0xab);
         stable.track.as_mut().unwrap().stable_baseline = Some(30);
-        let slots = BTreeMap::from([
+        let slots = PartitionSlots::from_iter([
             (0, slot(Some(105), 200, 0xab)),
             (1, slot(None, 57, 0xab)),
             (2, stable),

@@ -13,6 +13,7 @@ use lagscale::{
     pulse::Pulse,
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
+    telemetry::Exposition,
 };
 use prometheus::Registry;
 use tokio::{sync::watch, task::JoinHandle};
@@ -187,5 +188,6 @@ async fn bind(folder: &Path, parts: Parts, registry: &Registry) -> Server {
         key: folder.join("tls.key"),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Server::bind(any, source, parts, registry).await.unwrap()
+    let exposition = Exposition::new(registry.clone());
+    Server::bind(any, source, parts, exposition).await.unwrap()
 }

@@ -27,6 +27,6 @@ fn bytes_each(count: usize) -> i64 {
 fn an_object_costs_so_much_memory_and_a_thousand_cost_no_more_each() {
     let (few, many) = (bytes_each(100), bytes_each(1_000));
     println!("{few} bytes each of 100, {many} of 1 000");
-    assert!(many < 24 << 10, "{many}");
+    assert!(many < 9 << 10, "{many}");
     assert!(many <= few + few / 10, "{few}, then {many}");
 }

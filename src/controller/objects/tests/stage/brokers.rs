@@ -1,7 +1,7 @@
 //! Brokers that are read when a test says so.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -113,7 +113,7 @@ impl Stage {
                 )
             });
             let group = GroupSnapshot {
-                topics: BTreeMap::from([("t".into(), slots.collect())]),
+                topics: [("t".into(), slots.collect())].into_iter().collect(),
                 read: Some(self.now),
                 all: true,
                 polled: true,

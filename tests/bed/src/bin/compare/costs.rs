@@ -1,4 +1,4 @@
-//! What a side has used so far, by the kernel's, Kafka's and kube-apiserver's own counters.
+//! The costs of a side so far, by the kernel's, Kafka's and kube-apiserver's own counters.
 
 use std::{fs, path::Path};
 

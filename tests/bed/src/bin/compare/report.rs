@@ -32,7 +32,7 @@ const HOW: &str = "
 
 ```
 make compare
-cargo run --release -p bed --bin compare -- --keda-sizes 100 --raised-sizes --sizes 100   # a part, in minutes
+cargo run --profile bench -p bed --bin compare -- --keda-sizes 100 --raised-sizes --sizes 100   # a part, in minutes
 ```
 
 The lines behind the tables are in `target/compare.json`.

@@ -1,4 +1,4 @@
-//! Who does the work: KEDA's three processes, or lagscale's one.
+//! The two sides: KEDA's three processes and lagscale's one.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 

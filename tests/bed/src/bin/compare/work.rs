@@ -18,7 +18,7 @@ const AT_ONCE: usize = 16;
 const TOPICS: usize = 20;
 const PARTITIONS: i32 = 3;
 const RECORDS: usize = 10;
-/// What each group has committed in each partition, two below the end.
+/// The commit of each group in each partition, two below the end.
 const COMMITTED: i64 = 8;
 
 /// The object and its workload.
