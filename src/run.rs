@@ -17,6 +17,7 @@ use crate::{
     certificates::{self, Keeping, Registration, Spans},
     controller::{
         self, Controller, CredentialRules, ElectionRules, KedaRules, Lead, Leading, Terms,
+        TokenPolicy,
     },
     descriptors,
     kafka::Budgets,
@@ -70,7 +71,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     registry.register(Box::new(Leading::new(lead.clone(), pulse.clone())?))?;
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
-        rules: rules(args.namespace, args.credentials),
+        rules: rules(args.namespace, args.credentials)?,
         settings: Settings {
             max_sample_age: args.max_sample_age,
             tolerance_milli: args.hpa_tolerance.0,
@@ -158,16 +159,28 @@ fn on_a_thread_of_its_own(server: Server) -> std::io::Result<oneshot::Receiver<(
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Where credentials may come from. An empty value of a flag is none: charts set the environment either way.
-fn rules(namespace: Option<String>, args: CredentialArgs) -> CredentialRules {
+fn rules(namespace: Option<String>, args: CredentialArgs) -> Result<CredentialRules, String> {
     let own = own_namespace(&args);
-    CredentialRules {
+    let (mode, audiences) = (
+        &args.service_account_token_mode,
+        &args.service_account_token_audiences,
+    );
+    let tokens = TokenPolicy::new(mode, audiences)
+        .map_err(|error| format!("invalid service account token policy: {error}"))?;
+    if mode == "legacy" {
+        tracing::warn!(
+            "--service-account-token-mode=legacy: tokens of service accounts have no audience, and are good for the API server too"
+        );
+    }
+    Ok(CredentialRules {
         namespace: set(namespace),
         cluster_namespace: set(args.cluster_object_namespace).unwrap_or(own),
         restricted: args.restrict_secret_access,
         cluster_needs_hosts: args.cluster_auth_needs_hosts,
         files: args.filepath_auth_root_path,
         token_life: args.bound_service_account_token_expiry,
-    }
+        tokens,
+    })
 }
 
 fn set(value: Option<String>) -> Option<String> {

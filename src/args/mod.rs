@@ -13,8 +13,8 @@ use crate::{
 };
 
 pub use parts::{CredentialArgs, ElectionArgs, ServingArgs};
-pub use values::{Place, Tolerance};
-use values::{address, delay, enabled, seconds, tolerance};
+pub use values::{AnyLabels, Place, Tolerance};
+use values::{address, any_labels, delay, enabled, seconds, tolerance};
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 ///
@@ -85,6 +85,24 @@ pub struct RunArgs {
     /// The one namespace to watch; all where it is not set.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub namespace: Option<String>,
+    /// By which KEDA shares the ScaledObjects of a cluster. Every object is watched here: anything but nothing is refused.
+    #[arg(
+        long,
+        env = "WATCH_LABEL_SELECTOR",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = |text: &str| any_labels("WATCH_LABEL_SELECTOR", text)
+    )]
+    pub watch_label_selector: AnyLabels,
+    /// By which KEDA shares the authentications; refused in the same way.
+    #[arg(
+        long,
+        env = "WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = |text: &str| any_labels("WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH", text)
+    )]
+    pub watch_label_selector_for_triggerauth: AnyLabels,
     /// Warnings at apply about metadata that no trigger reads: enabled or disabled.
     #[arg(
         long,
@@ -167,6 +185,14 @@ mod tests {
             ("--shutdown-delay=11m", "0s to 10m"),
             ("--bound-service-account-token-expiry=59m", "1h to 6h"),
             ("--bound-service-account-token-expiry=-2h", "1h to 6h"),
+            (
+                "--watch-label-selector=team=a",
+                "lagscale watches every object",
+            ),
+            (
+                "--watch-label-selector-for-triggerauth=a in (",
+                "failed to parse WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH: invalid WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH \"a in (\"",
+            ),
         ] {
             let error = Cli::try_parse_from(["lagscale", flag])
                 .unwrap_err()

@@ -32,6 +32,18 @@ pub struct CredentialArgs {
         value_parser = hours
     )]
     pub bound_service_account_token_expiry: Duration,
+    /// enforce-audience: a boundServiceAccountToken is asked for only where an audience is named for its account. legacy: for every
+    /// account, without an audience, so that whoever it is shown to can use it at the API server.
+    #[arg(long, default_value = "enforce-audience")]
+    pub service_account_token_mode: String,
+    /// The audiences of service accounts, a YAML or JSON list of audience, namespace and serviceAccountName.
+    #[arg(
+        long,
+        env = "KEDA_SERVICE_ACCOUNT_TOKEN_AUDIENCES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub service_account_token_audiences: String,
 }
 
 /// Flags about the serving certificate, and about what leads here.

@@ -13,7 +13,7 @@ mod stores;
 mod watches;
 mod write;
 
-pub use credentials::CredentialRules;
+pub use credentials::{CredentialRules, TokenPolicy};
 pub use engine::{Controller, Parts};
 pub use leadership::{
     ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, keda_leases, stand,

@@ -103,6 +103,10 @@ pub struct TriggerAuthenticationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]
     pub aws_secret_manager: Option<Kept>,
+    /// For triggers of Azure; no trigger of lagscale reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "kept")]
+    pub azure_service_principal: Option<Kept>,
     /// For triggers that ask over HTTP; no trigger of lagscale reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "kept")]

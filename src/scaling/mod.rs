@@ -13,7 +13,7 @@ pub mod table;
 pub use decision::{
     Activity, Event, FIELD_MANAGER, Health, Move, Ownership, conditions, difference, events, floor,
     foreign, is_made_for, keep_managed, keeps_awake, next_move, ownership, owns, sleeps_at,
-    step_event, wanted,
+    step_error, step_event, wanted,
 };
 pub use explain::{Account, ExplainedTrigger, Explanation, explain};
 pub use formula::{Formula, FormulaError};

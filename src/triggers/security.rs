@@ -203,18 +203,20 @@ fn login(fields: &Fields<'_>, mechanism: Mechanism) -> Result<Sasl, String> {
 }
 
 fn kerberos(fields: &Fields<'_>) -> Result<(), String> {
-    let has = |name| fields.text(name, From::Authentication).is_some();
-    if !has("username") {
+    let text = |name| fields.text(name, From::Authentication);
+    let credentials = ["password", "keytab", "ccacheName"];
+    let given = credentials.into_iter().filter(|name| text(name).is_some());
+    let cache = text("ccacheName").unwrap_or_default();
+    if text("username").is_none() {
         Err("no username given".into())
-    } else if has("password") == has("keytab") {
-        Err(
-            "exactly one of 'password' or 'keytab' must be provided for GSSAPI authentication"
-                .into(),
-        )
-    } else if !has("realm") {
+    } else if given.count() != 1 {
+        Err("exactly one of 'password', 'keytab' or 'ccacheName' must be provided for GSSAPI authentication".into())
+    } else if text("realm").is_none() {
         Err("no realm given".into())
-    } else if !has("kerberosConfig") {
+    } else if text("kerberosConfig").is_none() {
         Err("no Kerberos configuration file (kerberosConfig) given".into())
+    } else if cache.contains('/') || cache == "." || cache == ".." {
+        Err("ccacheName must be a file name and not a path".into())
     } else {
         Ok(())
     }

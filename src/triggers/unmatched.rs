@@ -44,8 +44,9 @@ const CRON: [&str; 4] = ["desiredReplicas", "end", "start", "timezone"];
 const RESOURCE: [&str; 3] = ["containerName", "type", "value"];
 
 /// Parameters that are read from an authentication only.
-const AUTHENTICATION: [&str; 14] = [
+const AUTHENTICATION: [&str; 15] = [
     "ca",
+    "ccacheName",
     "cert",
     "key",
     "keyPassword",

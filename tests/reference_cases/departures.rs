@@ -7,9 +7,12 @@ use serde_json::json;
 use crate::{
     Outcome, Row,
     caps::{capped, lags, wanted},
-    config::{named_topics_only, parse},
+    config::{named_topics_only, parse, withheld},
+    executor::failed_step,
     fallback::outage,
-    lag::{absent, counts, persistent, steps_here, steps_there},
+    lag::{absent, counts, persistent, retained, steps_here, steps_there},
+    reviews::{idle_is_refused, silent, warnings_only},
+    settings::{from_memory, is_shared, role, unread_variable, unshared},
 };
 
 /// A departure.
@@ -40,7 +43,10 @@ pub fn departure(section: &str, row: &Row) -> Option<&'static Departure> {
 
 const BEYOND: &str = "commit beyond end: `earliest` end - start, `latest` max(1, end - end when seen); nothing subtracts from other partitions";
 
-static DEPARTURES: [Departure; 14] = [
+const ANEW: &str =
+    "a log start behind the log end is of a topic that is being made anew: the whole log counts";
+
+static DEPARTURES: [Departure; 29] = [
     Departure {
         section: "kafka_client_options",
         holds: |row| row["expect"]["fetchWholeClusterMetadata"] == true,
@@ -72,13 +78,114 @@ static DEPARTURES: [Departure; 14] = [
     Departure {
         section: "partition_lag",
         holds: |row| {
-            let none = number(row, "c") < 0
-                && row["policy"] == "earliest"
-                && row["scaleToZeroOnInvalidOffset"] != true;
-            none && number(row, "start") > 0
+            let whole = row["expect"].get(0) == Some(&*row["end"]);
+            is_retained(row) && number(row, "start") > 0 && whole
         },
         instead: |row| counts(row, number(row, "end") - number(row, "start")),
-        why: "no commit, `earliest`: end - start, not the log end",
+        why: "no commit, `earliest`: end - start, as in KEDA 2.21; 2.20 counts the log end",
+    },
+    Departure {
+        section: "partition_lag",
+        holds: |row| is_retained(row) && number(row, "start") > number(row, "end"),
+        instead: |row| counts(row, number(row, "end")),
+        why: ANEW,
+    },
+    Departure {
+        section: "retained_lag",
+        holds: |row| number(&row["p0"], "start") > number(&row["p0"], "end"),
+        instead: |row| retained(row, number(&row["p0"], "end") + 25, true),
+        why: ANEW,
+    },
+    Departure {
+        section: "kafka_config_auth",
+        holds: |row| {
+            let file = row["ccacheFile"].as_str();
+            file.is_some_and(|file| file != "regular")
+        },
+        instead: withheld,
+        why: "Kerberos is not connected with: no ccache file is looked for",
+    },
+    Departure {
+        section: "kafka_config_auth",
+        holds: names_two,
+        instead: names_three,
+        why: "KEDA 2.21 names three credentials of GSSAPI, 2.20 two",
+    },
+    Departure {
+        section: "kafka_config_sasl_tls_in_trigger",
+        holds: names_two,
+        instead: names_three,
+        why: "KEDA 2.21 names three credentials of GSSAPI, 2.20 two",
+    },
+    Departure {
+        section: "retained_lag",
+        holds: |row| {
+            let committed = number(&row["p0"], "c");
+            committed >= 0 && committed < number(&row["p0"], "start")
+        },
+        instead: |row| {
+            let (start, end) = (number(&row["p0"], "start"), number(&row["p0"], "end"));
+            retained(row, end - start + 25, true)
+        },
+        why: "commit before log start: end - start, either policy",
+    },
+    Departure {
+        section: "webhook_warnings",
+        holds: |row| number(&row["spec"], "idleReplicaCount") > 0,
+        instead: idle_is_refused,
+        why: "idleReplicaCount of 1 or more is refused: the HPA and the idle count take turns at each sync (keda#2314)",
+    },
+    Departure {
+        section: "webhook_warnings",
+        holds: |row| row["spec"]["fallback"].is_object(),
+        instead: silent,
+        why: "pollingInterval is what a fallback's failures are counted by",
+    },
+    Departure {
+        section: "webhook_warnings",
+        holds: |row| {
+            row["expect"]["events"]
+                .as_array()
+                .is_some_and(|e| !e.is_empty())
+        },
+        instead: warnings_only,
+        why: "whoever applies is warned, without an event at each apply",
+    },
+    Departure {
+        section: "executor",
+        holds: |row| row["scaleError"].is_string() && row["expect"]["lastActiveSet"] == false,
+        instead: failed_step,
+        why: "the status tells when a trigger was active last, whether or not the workload could be scaled",
+    },
+    Departure {
+        section: "executor",
+        holds: |row| row["expect"]["deadline"].is_string(),
+        instead: unread_variable,
+        why: "a request to the API server ends after ten seconds",
+    },
+    Departure {
+        section: "polling",
+        holds: |row| row["hpaScalingActive"].is_string(),
+        instead: from_memory,
+        why: "loop and HPA read one memory, filled by polls of its own",
+    },
+    Departure {
+        section: "watch_labels",
+        holds: is_shared,
+        instead: unshared,
+        why: "objects are not shared by labels: such a selector is refused at the start",
+    },
+    Departure {
+        section: "environment",
+        holds: |_| true,
+        instead: unread_variable,
+        why: "requests to the API server end after ten seconds; there is no Vault",
+    },
+    Departure {
+        section: "rbac",
+        holds: |_| true,
+        instead: role,
+        why: "roles of users are a component that is asked for: who may create ScaledObjects may use every ClusterTriggerAuthentication",
     },
     Departure {
         section: "partition_lag",
@@ -147,6 +254,26 @@ static DEPARTURES: [Departure; 14] = [
         why: "idleReplicaCount of 1 or more is refused: the HPA and the idle count take turns at each sync (keda#2314)",
     },
 ];
+
+/// A partition that the start of the log counts for.
+fn is_retained(row: &Row) -> bool {
+    let earliest = row["policy"] == "earliest";
+    number(row, "c") < 0 && earliest && row["scaleToZeroOnInvalidOffset"] != true
+}
+
+/// Whether a row expects the text that KEDA 2.20 had.
+fn names_two(row: &Row) -> bool {
+    let text = "exactly one of 'password' or 'keytab' must be provided for GSSAPI authentication";
+    row["expect"]["err"]
+        .get(0)
+        .is_some_and(|found| *found == text)
+}
+
+fn names_three(row: &Row) -> Outcome {
+    let text = "exactly one of 'password', 'keytab' or 'ccacheName' must be provided";
+    let error = parse(row).err().unwrap_or_default();
+    same(&error.contains(text), &true)
+}
 
 fn neither_policy(row: &Row) -> bool {
     let policy = row["md"]["offsetResetPolicy"].as_str();

@@ -7,11 +7,21 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lagscale::{
     resources::Condition,
-    scaling::{Activity, Health, Live, Move, Plan, conditions, keeps_awake, next_move, step_event},
+    scaling::{
+        Activity, Health, Live, Move, Plan, conditions, keeps_awake, next_move, step_error,
+        step_event,
+    },
 };
 use serde_json::{Value, json};
 
 use crate::{Outcome, Row, caps::read_lags};
+
+/// A row of a step that failed, whatever it expects of `lastActiveTime`.
+pub fn failed_step(row: &Row) -> Outcome {
+    let mut told = (**row).clone();
+    told["expect"]["lastActiveSet"] = Value::Null;
+    executor(&told.into())
+}
 
 pub fn executor(row: &Row) -> Outcome {
     let mut bench = object(row);
@@ -29,8 +39,10 @@ pub fn executor(row: &Row) -> Outcome {
     let expected = &row["expect"];
     replicas(expected, &step, current)?;
     let event = expected["event"].as_str();
+    // One that failed once works at the next try.
+    let failure = row["scaleError"].as_str().filter(|e| *e != "then none");
     if let Some(wanted) = event {
-        told(wanted, &step, &bench.plan, current)?;
+        told(wanted, &step, &bench.plan, current, failure)?;
     }
     let awake = keeps_awake(&bench.plan, &activity, &evaluation);
     if expected["lastActiveSet"]
@@ -39,7 +51,11 @@ pub fn executor(row: &Row) -> Outcome {
     {
         return Err(format!("the last activity is now: {awake}"));
     }
-    let (plan, health) = (&bench.plan, Health::default());
+    let plan = &bench.plan;
+    let health = Health {
+        step: failure.map(|error| step_error(&step, error)),
+        ..Health::default()
+    };
     let hpa = hpa(row);
     let all = conditions(plan, &evaluation, &activity, &step, &health, hpa.as_ref());
     said(expected, &all, row["situation"].is_string())
@@ -48,9 +64,11 @@ pub fn executor(row: &Row) -> Outcome {
 /// A time as a row has it: `now-10s`.
 fn before_now(text: &Row, now: Timestamp) -> Option<Timestamp> {
     let text = text.as_str()?;
-    let seconds = text.strip_prefix("now-").and_then(|t| t.strip_suffix('s'));
-    let seconds: u64 = seconds.and_then(|s| s.parse().ok()).unwrap();
-    Some(now - Duration::from_secs(seconds))
+    let age = text.strip_prefix("now-").unwrap();
+    let (count, unit) = age.split_at(age.len() - 1);
+    let unit = if unit == "m" { 60 } else { 1 };
+    let count: u64 = count.parse().unwrap();
+    Some(now - Duration::from_secs(count * unit))
 }
 
 /// The row's object, read once and, with an error in the row, not again for long enough to be withheld.
@@ -125,8 +143,8 @@ fn replicas(expected: &Row, step: &Move, current: i32) -> Outcome {
 }
 
 /// `none`, or type, reason and note.
-fn told(wanted: &str, step: &Move, plan: &Plan, from: i32) -> Outcome {
-    let event = step_event(plan, step, "<kind>", from, None);
+fn told(wanted: &str, step: &Move, plan: &Plan, from: i32, failure: Option<&str>) -> Outcome {
+    let event = step_event(plan, step, "<kind>", from, failure);
     let found = event.map_or_else(
         || "none".to_owned(),
         |e| {
@@ -139,6 +157,7 @@ fn told(wanted: &str, step: &Move, plan: &Plan, from: i32) -> Outcome {
         plan.namespace, plan.object.spec.scale_target_ref.name
     );
     let wanted = wanted.replace("ns/name", &target);
+    let wanted = wanted.replace("<last read>", &from.to_string());
     if found == wanted {
         Ok(())
     } else {
@@ -173,6 +192,7 @@ fn said(expected: &Row, all: &[Condition], unchanged: bool) -> Outcome {
         let found = all.iter().find(|c| c.kind == kind);
         let found = found.ok_or_else(|| format!("there is no {kind}"))?;
         let text = expected.as_str().unwrap_or_default();
+        let text = text.trim_end_matches(" after the next poll");
         let said = format!("{}/{}", found.status, found.reason);
         let good = match text {
             "not true" => found.status != "True",

@@ -16,17 +16,50 @@ pub fn partition_lag(row: &Row) -> Outcome {
 }
 
 pub fn counts(row: &Row, expected: i64) -> Outcome {
-    let committed = row["c"].as_i64().unwrap();
-    let track = Track::begin(Reading {
+    let lag = sum([&track(row)], counting(row), Moment::now()).lag;
+    if lag == expected {
+        Ok(())
+    } else {
+        Err(format!("expected {expected}, found {lag}"))
+    }
+}
+
+/// Two partitions, of which the first may have no commit.
+pub fn retained_lag(row: &Row) -> Outcome {
+    let expected = &row["expect"];
+    // Requests are the poll's, however a trigger counts; both kinds count alike.
+    let _ = (row["kind"].as_str(), expected["requests"].as_i64());
+    let active = expected["active"].as_bool().unwrap();
+    retained(row, expected["metric"].as_i64().unwrap(), active)
+}
+
+pub fn retained(row: &Row, lag: i64, active: bool) -> Outcome {
+    let tracks = [track(&row["p0"]), track(&row["p1"])];
+    let found = sum(&tracks, counting(row), Moment::now());
+    if (found.lag, found.activation > 0) == (lag, active) {
+        Ok(())
+    } else {
+        let (lag, activation) = (found.lag, found.activation);
+        Err(format!("found {lag}, {activation} for activation"))
+    }
+}
+
+/// A start that is no number is one that the brokers did not tell.
+fn track(partition: &Row) -> Track {
+    let committed = partition["c"].as_i64().unwrap();
+    Track::begin(Reading {
         committed: (committed >= 0).then_some(committed),
-        end: row["end"].as_i64().unwrap(),
-        start: Some(row["start"].as_i64().unwrap_or(0)),
+        end: partition["end"].as_i64().unwrap(),
+        start: partition["start"].as_i64().filter(|start| *start >= 0),
         topic_id: None,
         stable: None,
         leader_epoch: None,
         at: Moment::now(),
-    });
-    let counting = Counting {
+    })
+}
+
+fn counting(row: &Row) -> Counting {
+    Counting {
         policy: if row["policy"] == "earliest" {
             Policy::Earliest
         } else {
@@ -35,12 +68,6 @@ pub fn counts(row: &Row, expected: i64) -> Outcome {
         isolation: Isolation::default(),
         zero_without_commit: row["scaleToZeroOnInvalidOffset"] == true,
         exclude_persistent_after: None,
-    };
-    let lag = sum([&track], counting, Moment::now()).lag;
-    if lag == expected {
-        Ok(())
-    } else {
-        Err(format!("expected {expected}, found {lag}"))
     }
 }
 

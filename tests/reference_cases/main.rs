@@ -16,7 +16,9 @@ mod hpa_object;
 mod lag;
 mod objects;
 mod query_errors;
+mod reviews;
 mod row;
+mod settings;
 mod webhook;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -27,7 +29,7 @@ use departures::departure;
 use executor::executor;
 use fallback::fallback_metric;
 use hpa_object::hpa_object;
-use lag::{partition_lag, persistent};
+use lag::{partition_lag, persistent, retained_lag};
 use libtest_mimic::{Arguments, Trial};
 use objects::{bounds, fallback_validation, hpa_replicas, pause, triggers_validation};
 use query_errors::query_error;
@@ -54,6 +56,14 @@ fn code(section: &str) -> Option<fn(&Row) -> Outcome> {
         "topic_partitions" => topic_partitions,
         "partition_limitation_text" => limitation,
         "partition_lag" => partition_lag,
+        "retained_lag" => retained_lag,
+        "webhook_warnings" => reviews::warnings,
+        "webhook_requests" => reviews::requests,
+        "webhook_conflicts" => reviews::conflicts,
+        "authentication_webhook" => reviews::authentication,
+        "service_account_token" => settings::service_account_token,
+        "watch_labels" => settings::watch_labels,
+        "polling" | "environment" | "rbac" => |_| Err("no departure is about it".into()),
         "persistent_lag" => |row| persistent(row, &row["expect"].clone()),
         "next_factor" => next_factor,
         "factors" => factors,
@@ -77,7 +87,11 @@ fn main() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let files = match std::env::var_os("LAGSCALE_CASES") {
         Some(file) => vec![file.into()],
-        None => vec![own.join("reference.yaml"), own.join("more.yaml")],
+        None => vec![
+            own.join("reference.yaml"),
+            own.join("keda-2.21.yaml"),
+            own.join("more.yaml"),
+        ],
     };
     let mut sections: Vec<(String, Value)> = Vec::new();
     for file in files {
@@ -111,6 +125,7 @@ fn main() {
                 "webhook" => webhook::is_bound(&look),
                 "hpa_object" => hpa_object::is_bound(&look),
                 "whole_query_errors" => query_errors::is_bound(&look),
+                "service_account_token" => settings::is_bound(&look),
                 _ => true,
             };
             if !bound {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{Outcome, Row};
 
 /// The review that is sent to a webhook, and its surroundings.
-struct Review {
+pub struct Review {
     hook: Hook,
     request: Value,
     around: Surroundings,
@@ -39,15 +39,15 @@ impl Review {
         }
     }
 
-    fn of(object: &Value) -> Self {
+    pub fn of(object: &Value) -> Self {
         Self::new(Hook::ScaledObject, object)
     }
 
-    fn authentication(hook: Hook, spec: &Value) -> Self {
+    pub fn authentication(hook: Hook, spec: &Value) -> Self {
         Self::new(hook, &json!({"metadata": {"name": "auth"}, "spec": spec}))
     }
 
-    fn beside(mut self, other: &Value) -> Self {
+    pub fn beside(mut self, other: &Value) -> Self {
         self.around.others.push(read(other));
         self
     }
@@ -61,9 +61,14 @@ impl Review {
     }
 
     /// The containers of the workload's pods, and the LimitRange of the namespace.
-    fn on(mut self, containers: &Value, limits: &Value) -> Self {
+    fn on(self, containers: &Value, limits: &Value) -> Self {
+        self.on_pod(&json!({"containers": containers}), limits)
+    }
+
+    /// The spec of the workload's pods, and the LimitRange of the namespace.
+    pub fn on_pod(mut self, pod: &Value, limits: &Value) -> Self {
         self.around.template = Some(Ok(Template {
-            pod: serde_json::from_value(json!({"containers": containers})).unwrap(),
+            pod: serde_json::from_value(pod.clone()).unwrap(),
             limit_ranges: vec![
                 serde_json::from_value(json!({"spec": {"limits": limits}})).unwrap(),
             ],
@@ -71,7 +76,7 @@ impl Review {
         self
     }
 
-    fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": self.request});
         let review = review.to_string();
         let request = Request::parse(review.as_bytes()).map_err(|e| e.to_string())?;
@@ -87,7 +92,7 @@ fn read<T: serde::de::DeserializeOwned>(object: &Value) -> Arc<T> {
 }
 
 /// A ScaledObject of this name for `app`; `spec` is laid over the usual one.
-fn object(name: &str, spec: &Value) -> Value {
+pub fn object(name: &str, spec: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
         "metadata": {"name": name, "namespace": "shop"},
@@ -99,11 +104,11 @@ fn object(name: &str, spec: &Value) -> Value {
     object
 }
 
-fn kafka(name: &str) -> Value {
+pub fn kafka(name: &str) -> Value {
     json!({"type": "kafka", "name": name, "metadata": {"bootstrapServers": "b:9092", "consumerGroup": "g"}})
 }
 
-fn resource(kind: &str, metric_type: &str) -> Value {
+pub fn resource(kind: &str, metric_type: &str) -> Value {
     json!({"type": kind, "metricType": metric_type, "metadata": {"value": "50"}})
 }
 

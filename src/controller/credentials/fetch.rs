@@ -55,7 +55,7 @@ pub(super) async fn fetch(
             Reference::Secret(name) => secret(client, name).await,
             Reference::ConfigMap(name) => config_map(client, name).await,
             Reference::Workload(of) => workload(client, of, reference).await,
-            Reference::Token(name) => token(client, name, rules.token_life).await,
+            Reference::Token(name) => token(client, name, rules).await,
             Reference::File(path) => from_file(rules, path, known).await,
         }
     };
@@ -130,10 +130,13 @@ async fn workload(
     })
 }
 
-async fn token(client: &Client, (namespace, name): &Name, life: Duration) -> Result<Fetch, String> {
+async fn token(client: &Client, account: &Name, rules: &CredentialRules) -> Result<Fetch, String> {
+    let (life, audience) = (rules.token_life, rules.tokens.audience(account)?);
+    let (namespace, name) = account;
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {
         spec: TokenRequestSpec {
+            audiences: audience.into_iter().map(str::to_owned).collect(),
             expiration_seconds: Some(i64::try_from(life.as_secs()).unwrap_or(i64::MAX)),
             ..TokenRequestSpec::default()
         },

@@ -9,6 +9,7 @@ mod reference;
 mod room;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod values;
 mod watching;
 
@@ -27,6 +28,7 @@ pub(super) use news::News;
 pub use reference::CredentialRules;
 pub(super) use reference::{Content, Found, Reference, Workload};
 use room::Room;
+pub use tokens::TokenPolicy;
 pub(super) use values::Values;
 use watching::Watching;
 

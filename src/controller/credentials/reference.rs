@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
-use super::values::Values;
+use super::{tokens::TokenPolicy, values::Values};
 use crate::{controller::resolve::Template, resources::ScaleTarget};
 
 /// Namespace and name.
@@ -76,6 +76,8 @@ pub struct CredentialRules {
     pub files: Option<PathBuf>,
     /// For how long a token of a service account is asked for.
     pub token_life: Duration,
+    /// Which tokens may be asked for, and for whom they are.
+    pub tokens: TokenPolicy,
 }
 
 #[cfg(test)]
@@ -104,6 +106,7 @@ impl CredentialRules {
             cluster_needs_hosts: false,
             files: None,
             token_life: Duration::from_secs(3600),
+            tokens: TokenPolicy::new("legacy", "").unwrap(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 use ring::digest::{SHA256, digest};
+use serde::Serialize;
 
 use super::work::{ECHO, HpaWrite};
 use crate::scaling::{Due, Ownership, Plan, difference, ownership, wanted};
@@ -15,21 +16,24 @@ pub(super) struct HpaWrites {
     before: Option<(Option<String>, Instant)>,
     /// The spec we asked for last. What the API server made of it (quantities in another spelling, a field behind a gate left out) is no
     /// reason to write again.
-    asked: Option<SpecDigest>,
+    asked: Option<ShortDigest>,
     /// The spec that is being asked for; it may be refused.
-    asking: Option<SpecDigest>,
-    stored: Option<SpecDigest>,
+    asking: Option<ShortDigest>,
+    stored: Option<ShortDigest>,
+    /// The HPA that was sent last, and the one that was refused for what is in it: it is not sent again.
+    sent: Option<ShortDigest>,
+    refused: Option<ShortDigest>,
     /// Bounds and version of the HPA that was found to be as the plan wants it.
     as_wanted: Option<((i32, i32), Option<String>)>,
 }
 
-/// Tells one spec from another; a spec itself takes a kilobyte.
+/// Tells one spec or HPA from another; a spec itself takes a kilobyte.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct SpecDigest([u8; 16]);
+struct ShortDigest([u8; 16]);
 
-impl SpecDigest {
-    fn new(spec: &HorizontalPodAutoscalerSpec) -> Self {
-        let text = serde_json::to_vec(spec).unwrap_or_default();
+impl ShortDigest {
+    fn new(content: &impl Serialize) -> Self {
+        let text = serde_json::to_vec(content).unwrap_or_default();
         let mut short = [0; 16];
         short.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
         Self(short)
@@ -92,8 +96,12 @@ impl HpaWrites {
         if let Some(spec) = &mut wanted.spec {
             spec.min_replicas = Some(min);
         }
-        let asked = wanted.spec.as_ref().map(SpecDigest::new);
-        let stored = live.and_then(|l| l.spec.as_ref()).map(SpecDigest::new);
+        let sent = Some(ShortDigest::new(&wanted));
+        if sent == self.refused {
+            return Decision::Nothing;
+        }
+        let asked = wanted.spec.as_ref().map(ShortDigest::new);
+        let stored = live.and_then(|l| l.spec.as_ref()).map(ShortDigest::new);
         if stored.is_some() && self.stored == stored && self.asked == asked {
             wanted.spec = live.and_then(|l| l.spec.clone());
         }
@@ -109,7 +117,7 @@ impl HpaWrites {
             },
         };
         self.before = Some((version, now));
-        self.asking = asked;
+        (self.asking, self.sent) = (asked, sent);
         Decision::Write(write)
     }
 
@@ -133,9 +141,19 @@ impl HpaWrites {
         self.as_wanted = None;
     }
 
+    /// Somebody changed the object: an HPA that was refused is sent once more.
+    pub(super) fn begin_anew(&mut self) {
+        self.refused = None;
+    }
+
+    /// The last write was refused for what was in it.
+    pub(super) fn refused(&mut self) {
+        self.refused = self.sent;
+    }
+
     /// The last write was stored as `spec`.
     pub(super) fn stored(&mut self, spec: &HorizontalPodAutoscalerSpec) {
-        self.stored = Some(SpecDigest::new(spec));
+        self.stored = Some(ShortDigest::new(spec));
         self.asked = self.asking.take();
     }
 
@@ -308,6 +326,20 @@ mod tests {
             writes.write(&plan, (1, 3), None, begin),
             Decision::Nothing
         ));
+    }
+
+    #[test]
+    fn an_hpa_that_was_refused_for_good_is_not_sent_again_until_it_is_another() {
+        let (plan, begin, mut writes) = (plan(), Instant::now(), HpaWrites::default());
+        written(writes.write(&plan, (1, 3), None, begin));
+        writes.failed();
+        writes.refused();
+        for second in 0..600 {
+            let again = writes.write(&plan, (1, 3), None, after(begin, second));
+            assert!(matches!(again, Decision::Nothing), "{second}");
+        }
+        let other = writes.write(&plan, (1, 4), None, after(begin, 600));
+        assert!(matches!(other, Decision::Write(HpaWrite::Create(_))));
     }
 
     #[test]

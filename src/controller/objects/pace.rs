@@ -69,10 +69,14 @@ impl Pace {
         self.steps.are_due(now)
     }
 
-    /// Why the last write of the HPA failed, or else the last step.
-    pub(super) fn error(&self) -> Option<String> {
-        let errors = [&self.writes.error, &self.steps.error];
-        errors.into_iter().flatten().next().cloned()
+    /// Why the last write of the HPA failed.
+    pub(super) fn write_error(&self) -> Option<&String> {
+        self.writes.error.as_ref()
+    }
+
+    /// Why the last step failed.
+    pub(super) fn step_error(&self) -> Option<&String> {
+        self.steps.error.as_ref()
     }
 
     /// Another specification: what failed before is tried at once.
@@ -200,7 +204,7 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert!(pace.may_step(begin), "a step is another thing");
-        assert_eq!(pace.error().as_deref(), Some("refused"));
+        assert_eq!(pace.write_error().map(String::as_str), Some("refused"));
         pace.settle(
             &Outcome {
                 hpa: Some(Ok(())),
@@ -209,7 +213,7 @@ mod tests {
             begin,
         );
         assert!(pace.may_write(begin));
-        assert_eq!(pace.error(), None);
+        assert_eq!(pace.write_error(), None);
         pace.settle(
             &Outcome {
                 failed: true,
@@ -248,9 +252,9 @@ mod tests {
         );
         pace.settle(&Outcome::default(), begin);
         assert!(!pace.may_step(begin) && pace.may_write(begin));
-        assert!(pace.error().is_some());
+        assert!(pace.step_error().is_some());
         pace.no_step_is_wanted();
-        assert_eq!(pace.error(), None);
+        assert_eq!(pace.step_error(), None);
         assert!(!pace.may_step(begin), "it is not tried sooner for that");
         pace.begin_anew();
         assert!(pace.may_step(begin));
@@ -267,7 +271,7 @@ mod tests {
             begin,
         );
         pace.hpa_is_as_wanted();
-        assert_eq!(pace.error(), None);
+        assert_eq!(pace.write_error(), None);
     }
 
     #[test]

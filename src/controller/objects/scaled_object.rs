@@ -91,6 +91,13 @@ impl ScaledObjectRecord {
         if old != &plan.object.spec {
             self.pace.begin_anew();
         }
+        let content = |plan: &Plan| {
+            let metadata = &plan.object.metadata;
+            (metadata.labels.clone(), metadata.annotations.clone())
+        };
+        if old != &plan.object.spec || content(before) != content(&plan) {
+            self.hpa_writes.begin_anew();
+        }
         self.planned.plan = plan;
         self.hpa_writes.replanned();
         self.statuses.forget(&self.planned.plan.object);
@@ -253,7 +260,8 @@ impl ScaledObjectRecord {
                 Some(Err(error)) => Some(error.clone()),
                 _ => None,
             },
-            write: foreign(&self.planned.plan, hpa).or_else(|| self.pace.error()),
+            write: foreign(&self.planned.plan, hpa).or_else(|| self.pace.write_error().cloned()),
+            step: self.pace.step_error().cloned(),
             pruned: self.statuses.is_pruned(),
         }
     }
@@ -345,6 +353,9 @@ impl ScaledObjectRecord {
         self.statuses.settle(&outcome);
         if outcome.conflict || matches!(outcome.hpa, Some(Err(_))) {
             self.hpa_writes.failed();
+        }
+        if outcome.refused {
+            self.hpa_writes.refused();
         }
         if outcome.failed {
             self.labels = Labels::default();

@@ -81,6 +81,10 @@ type Tried = Option<Result<(), String>>;
 
 /// The outcome of some work.
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question of another part of the record"
+)]
 pub(in crate::controller) struct Outcome {
     pub(in crate::controller) key: ObjectKey,
     /// The object it was done for; another may have its name by now.
@@ -95,6 +99,8 @@ pub(in crate::controller) struct Outcome {
     pub(in crate::controller) version: Option<String>,
     /// Whether the HPA could be written, if that was tried.
     pub(in crate::controller) hpa: Tried,
+    /// The HPA was refused for what is in it.
+    pub(in crate::controller) refused: bool,
     /// The status, or labels and finalizers, could not be written.
     pub(in crate::controller) failed: bool,
     /// Whether the workload could be scaled, if that was tried.

@@ -131,6 +131,12 @@ impl<L: Lookup> Gather<'_, L> {
         }
         for token in &spec.bound_service_account_token {
             let name = (of.namespace.to_owned(), token.service_account_name.clone());
+            if let Err(error) = self.lookup.rules().tokens.audience(&name) {
+                let parameter = &token.parameter;
+                self.notes
+                    .push(format!("{error} (for parameter {parameter})"));
+                continue;
+            }
             let target = TargetRef {
                 parameter: token.parameter.clone(),
                 name: token.service_account_name.clone(),
@@ -213,7 +219,13 @@ impl<L: Lookup> Gather<'_, L> {
             Found::Here(Content::Values(values)) => return Some(values),
             Found::Waiting => return None,
             Found::Failed(error) => format!("{reference} could not be read ({why}): {error}"),
-            Found::Missing | Found::Here(_) => format!("{reference} does not exist ({why})"),
+            Found::Missing => match reference {
+                Reference::Token((namespace, name)) => format!(
+                    "failed to get service account {namespace}/{name}: it does not exist ({why})"
+                ),
+                _ => format!("{reference} does not exist ({why})"),
+            },
+            Found::Here(_) => format!("{reference} does not exist ({why})"),
         };
         self.notes.push(note);
         None

@@ -19,7 +19,7 @@ use crate::{
         objects::{HpaWrite, ObjectKey, Outcome, Step, Work},
     },
     resources::{ScaledObject, ScaledObjectStatus},
-    scaling::{FIELD_MANAGER, Plan, step_event},
+    scaling::{FIELD_MANAGER, Plan, step_error, step_event},
     telemetry::Counts,
     text::api_error,
 };
@@ -95,7 +95,8 @@ async fn write(writers: &Writers, work: Work, mut outcome: Outcome) -> Outcome {
             }
             Err(error) if is_conflict(&error) => outcome.conflict = true,
             Err(error) => {
-                outcome.failed = true;
+                // Labels that were refused for good are due again with the next version of the object.
+                outcome.failed = !is_refused(&error);
                 let error = api_error(&error);
                 tracing::warn!(error, object = %plan.name, namespace = %plan.namespace, "writing labels and finalizers");
             }
@@ -156,7 +157,10 @@ impl Outcome {
         match written {
             Ok(hpa) => self.stored = hpa.and_then(|h| h.spec),
             Err(error) if is_conflict(&error) => self.conflict = true,
-            Err(error) => self.hpa = Some(Err(api_error(&error))),
+            Err(error) => {
+                self.refused = is_refused(&error);
+                self.hpa = Some(Err(api_error(&error)));
+            }
         }
     }
 
@@ -188,7 +192,7 @@ impl Outcome {
             }
             Err(error) => {
                 let event = step_event(plan, &step.why, kind, step.from, Some(&error));
-                self.step = Some(Err(error));
+                self.step = Some(Err(step_error(&step.why, &error)));
                 event
             }
         };
@@ -200,6 +204,11 @@ impl Outcome {
 
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists())
+}
+
+/// The API server will not take this content, however often it is sent.
+fn is_refused(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422)
 }
 
 /// The object's version since.

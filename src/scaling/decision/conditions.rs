@@ -16,8 +16,10 @@ const PARTLY_BROKEN: &str = "Some triggers defined in ScaledObject are not worki
 pub struct Health {
     /// The scale target is missing or can't be scaled, in KEDA's words for that stage.
     pub target: Option<String>,
-    /// The last write of HPA or scale failed.
+    /// The last write of the HPA failed.
     pub write: Option<String>,
+    /// The last change of the workload's replicas failed, as [`step_error`](super::events::step_error) tells it.
+    pub step: Option<String>,
     /// The API server did not store what the status remembers.
     pub pruned: bool,
 }
@@ -83,6 +85,9 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     }
     if let Some(text) = &health.write {
         return failed(format!("{stage}: {text}"));
+    }
+    if let Some(text) = &health.step {
+        return Condition::new("Ready", "False", "ErrorScalingTarget", text.clone());
     }
     if !evaluation.answered {
         return Condition::new("Ready", "Unknown", "", "");

@@ -67,9 +67,23 @@ pub fn step_event(
         ),
         (true, Some(error)) => Event::warning(
             "KEDAScaleTargetDeactivationFailed",
-            format!("Failed to scale {moved}: {error}"),
+            format!("Failed to deactivate {moved}: {error}"),
         ),
     })
+}
+
+/// The words of `Ready` for a step that failed.
+#[must_use]
+pub fn step_error(step: &Move, error: &str) -> String {
+    let stage = match step {
+        Move::Wake(..) => "error activating ScaleTarget",
+        Move::Sleep(_) => "error deactivating ScaleTarget",
+        Move::Hold(_) => "error setting ScaleTarget replicas count to the paused replicas",
+        Move::Floor(_) | Move::Stay | Move::CoolDown => {
+            "error setting ScaleTarget replicas count to ScaledObject minReplicaCount"
+        }
+    };
+    format!("{stage}: {error}")
 }
 
 /// The events between two statuses of `plan`'s object.

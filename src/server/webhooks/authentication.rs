@@ -2,15 +2,33 @@
 //! judged are read; where its parameters come from is looked at when they are resolved.
 
 use http::Uri;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// The judged fields.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec {
     file_path: Option<String>,
+    azure_service_principal: Option<ServicePrincipal>,
     pod_identity: Option<PodIdentity>,
     oauth2: Option<OAuth2>,
+}
+
+/// A login at Azure; its credentials are judged by being there only.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServicePrincipal {
+    #[serde(default)]
+    tenant_id: String,
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    cloud: String,
+    #[serde(default)]
+    active_directory_endpoint: String,
+    client_secret: Option<IgnoredAny>,
+    client_certificate: Option<IgnoredAny>,
+    client_certificate_password: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -47,8 +65,39 @@ pub(super) fn check(spec: &Spec, cluster: bool) -> Option<String> {
                 .into(),
         );
     }
-    let identity = spec.pod_identity.as_ref().and_then(PodIdentity::check);
-    identity.or_else(|| spec.oauth2.as_ref().and_then(OAuth2::check))
+    let principal = spec.azure_service_principal.as_ref();
+    let principal = principal.and_then(ServicePrincipal::check);
+    let identity = || spec.pod_identity.as_ref().and_then(PodIdentity::check);
+    let principal = principal.map(|text| format!("azureServicePrincipal{text}"));
+    let earlier = principal.or_else(identity);
+    earlier.or_else(|| spec.oauth2.as_ref().and_then(OAuth2::check))
+}
+
+impl ServicePrincipal {
+    /// The first fault in KEDA's order, behind the field's name.
+    fn check(&self) -> Option<&'static str> {
+        let secret = self.client_secret.is_some();
+        let certificate = self.client_certificate.is_some();
+        let private = self.cloud.eq_ignore_ascii_case("private");
+        let endpoint = !self.active_directory_endpoint.is_empty();
+        if self.tenant_id.is_empty() {
+            Some(".tenantId is required when azureServicePrincipal is configured")
+        } else if self.client_id.is_empty() {
+            Some(".clientId is required when azureServicePrincipal is configured")
+        } else if secret && certificate {
+            Some(".clientSecret and azureServicePrincipal.clientCertificate are mutually exclusive")
+        } else if !secret && !certificate {
+            Some(" requires either clientSecret or clientCertificate")
+        } else if self.client_certificate_password.is_some() && !certificate {
+            Some(".clientCertificatePassword requires clientCertificate")
+        } else if private && !endpoint {
+            Some(".activeDirectoryEndpoint is required when cloud is Private")
+        } else if endpoint && !private {
+            Some(".activeDirectoryEndpoint can only be set when cloud is Private")
+        } else {
+            None
+        }
+    }
 }
 
 impl PodIdentity {

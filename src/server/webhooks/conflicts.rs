@@ -20,20 +20,24 @@ pub(super) fn conflict(object: &ScaledObject, around: &Surroundings) -> Option<S
 fn managed(object: &ScaledObject, around: &Surroundings) -> Option<String> {
     let target = Target::of(object);
     let (workload, hpa) = (&object.spec.scale_target_ref.name, hpa_name(object));
-    let others = around.others.iter().filter(|o| {
-        o.metadata.name != object.metadata.name && o.metadata.deletion_timestamp.is_none()
+    let others = || {
+        around.others.iter().filter(|o| {
+            o.metadata.name != object.metadata.name && o.metadata.deletion_timestamp.is_none()
+        })
+    };
+    let same_target = others().find(|other| {
+        other.spec.scale_target_ref.name == *workload && Target::of(other).is(&target)
     });
-    let mut conflicts = others.filter_map(|other| {
+    if let Some(other) = same_target {
         let name = other.name_any();
-        if other.spec.scale_target_ref.name == *workload && Target::of(other).is(&target) {
-            return Some(format!(
-                "the workload '{workload}' of type '{target}' is already managed by the ScaledObject '{name}'"
-            ));
-        }
-        (hpa_name(other) == hpa)
-            .then(|| format!("the HPA '{hpa}' is already managed by the ScaledObject '{name}'"))
-    });
-    conflicts.next()
+        return Some(format!(
+            "the workload '{workload}' of type '{target}' is already managed by the ScaledObject '{name}'"
+        ));
+    }
+    let name = others().find(|other| hpa_name(other) == hpa)?.name_any();
+    Some(format!(
+        "the HPA '{hpa}' is already managed by the ScaledObject '{name}'"
+    ))
 }
 
 fn foreign_hpa(object: &ScaledObject, around: &Surroundings) -> Option<String> {

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::{Surroundings, Verdict, conflicts::conflict, requests::requests, target::Target};
 use crate::{
-    resources::{ScaledObject, ScaledObjectSpec, Trigger, names},
+    resources::{ScaledObject, ScaledObjectSpec, ScalingModifiers, Trigger, names},
     scaling::{SHORTEST_SAMPLE, checks, hpa_name, limits},
     triggers,
 };
@@ -123,19 +123,20 @@ fn warnings(spec: &ScaledObjectSpec) -> Vec<String> {
         .polling_interval
         .filter(|seconds| u64::try_from(*seconds).is_ok_and(|s| s >= SHORTEST_SAMPLE.as_secs()));
     let advanced = spec.advanced.as_ref();
-    let modifiers = advanced.is_some_and(|a| a.scaling_modifiers.is_some());
+    let modifiers = advanced.and_then(|a| a.scaling_modifiers.as_ref());
+    let modifiers = modifiers.is_some_and(|m| *m != ScalingModifiers::default());
     let counting = spec.triggers.iter().any(|t| {
         t.use_cached_metrics == Some(true) || t.metadata.contains_key("excludePersistentLag")
     });
     if seldom.is_some() && spec.fallback.is_none() && !modifiers && !counting {
         warnings.push(
-            "PollingInterval is configured but is not relevant. PollingInterval is only relevant when minReplicaCount = 0 or idleReplicaCount = 0 or useCachedMetrics is enabled"
+            "PollingInterval is configured but is not relevant for scaling. It only affects scaling when minReplicaCount = 0, idleReplicaCount is set, or useCachedMetrics is enabled, but it still controls how often KEDA refreshes the ScaledObject status conditions and events"
                 .into(),
         );
     }
     if spec.cooldown_period.is_some() {
         warnings.push(
-            "CooldownPeriod is configured but is not relevant. CooldownPeriod is only relevant when minReplicaCount = 0 or idleReplicaCount = 0"
+            "CooldownPeriod is configured but is not relevant. CooldownPeriod is only relevant when minReplicaCount = 0 or idleReplicaCount is set"
                 .into(),
         );
     }

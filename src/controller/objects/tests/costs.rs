@@ -4,9 +4,10 @@ use allocation_counter::measure;
 use serde_json::json;
 
 use super::stage::{SCALED_OBJECTS, Stage, kafka, scaled_object};
+use crate::controller::objects::{Change, ObjectKey};
 
-/// Bytes of the controller's own for each of so many quiet objects; the objects themselves are the stores'.
-fn bytes_each(count: usize) -> i64 {
+/// So many objects, quiet, each with a group of its own.
+fn quiet(count: usize) -> Stage {
     let mut stage = Stage::new();
     for n in 0..count {
         let name = format!("o{n}");
@@ -19,8 +20,33 @@ fn bytes_each(count: usize) -> i64 {
     stage.note_all();
     stage.sample();
     stage.after(20);
+    stage
+}
+
+/// Bytes of the controller's own for each of so many quiet objects; the objects themselves are the stores'.
+fn bytes_each(count: usize) -> i64 {
+    let mut stage = quiet(count);
     let freed = measure(|| stage.forget_everything()).bytes_current;
     -freed / i64::try_from(count).unwrap()
+}
+
+/// Bytes that are allocated when one object among so many changes, its HPA does, or nothing does for a second.
+fn bytes_of_changes(count: usize) -> [u64; 3] {
+    let mut stage = quiet(count);
+    let object = || Change::Object(ObjectKey::scaled_object("shop", "o7"));
+    let hpa = || Change::Hpa(("shop".into(), "keda-hpa-o7".into()));
+    [object(), hpa(), Change::Beat].map(|change| measure(|| stage.note(change)).bytes_total)
+}
+
+#[test]
+fn a_change_of_one_object_costs_among_a_thousand_what_it_costs_among_a_hundred() {
+    let (few, many) = (bytes_of_changes(100), bytes_of_changes(1_000));
+    println!("{few:?} bytes among 100, {many:?} among 1 000");
+    assert!(few[0] > 0 && few[1] > 0);
+    for (few, many) in few.into_iter().zip(many) {
+        // Trees are a little deeper.
+        assert!(many <= few + few / 10 + 1_024, "{few}, then {many}");
+    }
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn what_is_missing_is_named_and_the_trigger_is_not_asked() {
         (
             "",
             json!({"boundServiceAccountToken": token}),
-            "ServiceAccount shop/nobody does not exist (for parameter password)",
+            "failed to get service account shop/nobody: it does not exist (for parameter password)",
         ),
         (
             "",
