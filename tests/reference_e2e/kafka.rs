@@ -19,6 +19,8 @@ struct Row<'a> {
     /// A consumer that commits everything at once runs.
     consuming: bool,
     excludes: bool,
+    /// Where lagscale's `/metrics` is.
+    plain: String,
 }
 
 pub async fn play(world: &World, row: &Value, kind: &str) {
@@ -71,6 +73,7 @@ pub async fn play(world: &World, row: &Value, kind: &str) {
         topics,
         consuming: false,
         excludes: trigger["excludePersistentLag"] == true,
+        plain: world.lagscale.plain.to_string(),
     };
     if !never {
         row_under_way.commit_all().await;
@@ -153,7 +156,23 @@ impl Row<'_> {
     /// docs/departures.md: a lag counts for one polling interval before it is persistent, and what it scaled goes again.
     async fn excluded(&self, replicas: i32) {
         eprintln!("departs: persistent lag: it counts for one pollingInterval, then no more");
-        // The HPA's own word may be from before there was a lag.
+        // A value of 0 may be from before there was a lag.
+        wait::until("what was published to be read", PATIENCE, async || {
+            let (_, text) = bed::get(&self.plain, "/metrics").await;
+            let lines: Vec<&str> = text
+                .lines()
+                .filter(|l| l.starts_with("lagscale_topic_log_end_offset_sum{"))
+                .collect();
+            let is_read = |(topic, ends): &(String, Vec<i64>)| {
+                let (label, end) = (format!("topic=\"{topic}\""), ends.iter().sum::<i64>());
+                let mut of_topic = lines.iter().filter(|l| l.contains(&label));
+                of_topic.any(|l| l.ends_with(&format!(" {end}")))
+            };
+            let missing = self.topics.iter().find(|topic| !is_read(topic));
+            missing.map_or(Ok(()), |(topic, ends)| Err(format!("{topic} {ends:?}")))
+        })
+        .await;
+        // The HPA's own word may be from before, too.
         let hpa = self.scene.hpa("app").await.and_then(|h| h.spec?.metrics);
         let external = hpa.into_iter().flatten().filter_map(|m| m.external);
         for external in external {

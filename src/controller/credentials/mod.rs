@@ -34,7 +34,8 @@ use watching::Watching;
 
 /// A failed read is tried again after this long, then less and less often.
 const RETRY: Duration = Duration::from_secs(2);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// A kind that is installed meanwhile is found within half a minute.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// Reads under way at once: after a start each object may name something else, and each may be of a megabyte.
 const AT_ONCE: usize = 8;
 

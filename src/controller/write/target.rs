@@ -213,11 +213,32 @@ pub(in crate::controller) async fn resource_of(
     }
     match discovery::pinned_kind(client, &gvk).await {
         Ok((resource, _)) => Ok(resource),
-        Err(error) => Err(format!(
-            "ScaledObject doesn't have correct scaleTargetRef specification: unknown kind {kind} in {group}/{version}: {}",
-            api_error(&error)
-        )),
+        Err(error) => Err(unknown_kind(&gvk, &error)),
     }
+}
+
+/// The words for a kind that could not be asked for: not installed, as a rule.
+fn unknown_kind(kind: &GroupVersionKind, error: &kube::Error) -> TargetError {
+    let absent = match error {
+        kube::Error::Api(status) => status.code == 404,
+        error => matches!(error, kube::Error::Discovery(_)),
+    };
+    let cause = if absent {
+        let ApiResource { plural, group, .. } = ApiResource::from_gvk(kind);
+        format!(
+            "nothing on this cluster serves it: install the CRD or API server that brings {plural}.{group}, which is then found by itself, or correct spec.scaleTargetRef"
+        )
+    } else {
+        api_error(error)
+    };
+    let GroupVersionKind {
+        group,
+        version,
+        kind,
+    } = kind;
+    format!(
+        "ScaledObject doesn't have correct scaleTargetRef specification: unknown kind {kind} in {group}/{version}: {cause}"
+    )
 }
 
 fn explain(error: &kube::Error, plan: &Plan, resource: &ApiResource) -> TargetError {
@@ -239,6 +260,21 @@ mod tests {
 
     use super::*;
     use crate::resources::ScaledObject;
+
+    #[test]
+    fn a_kind_that_is_not_installed_is_told_with_the_crd_that_is_missing() {
+        let kind = GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Rollout");
+        let answer = |code, message: &str| {
+            let mut status = kube::core::Status::failure(message, "");
+            status.code = code;
+            unknown_kind(&kind, &kube::Error::Api(Box::new(status)))
+        };
+        let said = answer(404, "404 page not found");
+        assert!(said.contains("unknown kind Rollout in argoproj.io/v1alpha1"));
+        assert!(said.contains("brings rollouts.argoproj.io"), "{said}");
+        assert!(!said.contains("page not found"), "{said}");
+        assert!(answer(503, "not now").ends_with("not now"));
+    }
 
     /// A report from outside (R07): OpenShift answers `extensions/v1beta1` for its DeploymentConfigs.
     #[test]

@@ -18,8 +18,9 @@ const HOW: &str = "
 
 - **Work**: n StatefulSets with a ScaledObject each (one Kafka trigger, `lagThreshold` 10, everything else by default), a group for
   each object, 20 topics of 3 partitions. Each group has a lag of 6, so every object is active and none is to be scaled up.
-- **KEDA**: operator, metrics server and webhooks of the release, built from its Go module, with the flags of its manifests; once
-  with the limits that it has by default and once with `--kube-api-qps=200 --kube-api-burst=300`. Its figures are the sum of its
+- **KEDA**: operator, metrics server and webhooks of the release, built from its Go module, with the flags of its manifests but for
+  leader election and certificates (its own rotation is off); once with the limits that it has by default and once with
+  `--kube-api-qps=200 --kube-api-burst=300`. Its figures are the sum of its
   three processes. lagscale is the static binary that `make static` builds, with no flags.
 - **Bed**: etcd, kube-apiserver and kube-controller-manager 1.36 (HPA sync period 15 s, the default) and one Kafka 4.3 broker without
   TLS; no kubelet, so that nothing but the two sides and the control plane uses the machine.
