@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    controller::credentials::{Content, Workload},
+    controller::credentials::{Content, TokenPolicy, Workload},
     kafka::sasl::Sasl,
     triggers::Kafka,
 };
@@ -192,6 +192,25 @@ fn of_two_sources_of_one_parameter_the_later_counts() {
     spec["filePath"] = "team/kafka.json".into();
     let password = Fake::new(&spec, &main()).password("ClusterTriggerAuthentication");
     assert_eq!(password.as_deref(), Ok("of file"));
+}
+
+#[test]
+fn a_token_is_asked_for_only_where_an_audience_is_named_for_its_account() {
+    let user = json!({"parameter": "username", "name": "secret", "key": "user"});
+    let token = json!([{"parameter": "password", "serviceAccountName": "account"}]);
+    let spec = json!({"secretTargetRef": [user], "boundServiceAccountToken": token});
+    let mut fake = Fake::new(&spec, &main());
+    fake.rules.tokens = TokenPolicy::new("", "").unwrap();
+    let said = fake.password("").unwrap_err();
+    let expected = "no configured token audience for service account shop/account in KEDA_SERVICE_ACCOUNT_TOKEN_AUDIENCES";
+    assert!(said.contains(expected), "{said}");
+    let resolved = fake.resolved("", &json!({"topic": "t"}));
+    let asked = resolved.references.iter();
+    let tokens = asked.filter(|r| matches!(r, Reference::Token(_)));
+    assert_eq!(tokens.count(), 0);
+    let named = r#"[{"audience": "kafka", "namespace": "shop", "serviceAccountName": "account"}]"#;
+    fake.rules.tokens = TokenPolicy::new("enforce-audience", named).unwrap();
+    assert_eq!(fake.password("").as_deref(), Ok("of account"));
 }
 
 /// A report from outside (R02): Knative names the keys of a client certificate in Secrets that have none.
