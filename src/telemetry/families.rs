@@ -1,5 +1,5 @@
 //! Families written at each scrape from what is known then, so that no series outlives its object. Series become text at once:
-//! as values of a library they would take ten times the room, and a scrape would be the largest moment of the process.
+//! as values of the library each label is two strings, and a scrape would be the largest moment of the process.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 

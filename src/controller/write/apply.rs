@@ -51,7 +51,7 @@ pub(in crate::controller) struct Writers {
     pub(in crate::controller) counts: Counts,
 }
 
-/// Does `work`. What waits for a place holds nothing but its work: the state of requests under way is a hundred times larger.
+/// Does `work`. What waits for a place holds nothing but its work: the state of requests under way is many times larger.
 pub(in crate::controller) async fn apply(writers: Writers, key: ObjectKey, work: Work) -> Outcome {
     let places = &writers.places;
     let mut target = None;
