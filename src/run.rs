@@ -55,6 +55,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let pulse = Pulse::default();
     let namespace = own_namespace(&args.credentials);
     let election = election(args.election, namespace.clone())?;
+    // A policy that is refused ends the process before it stands for anything.
+    let rules = rules(args.namespace, args.credentials)?;
     let (lead, handing_over) =
         controller::stand(&client, election, pulse.clone(), stopping.clone());
     let table = Arc::new(Table::default());
@@ -71,7 +73,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     registry.register(Box::new(Leading::new(lead.clone(), pulse.clone())?))?;
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
-        rules: rules(args.namespace, args.credentials)?,
+        rules,
         settings: Settings {
             max_sample_age: args.max_sample_age,
             tolerance_milli: args.hpa_tolerance.0,

@@ -261,7 +261,7 @@ fn is_retained(row: &Row) -> bool {
     number(row, "c") < 0 && earliest && row["scaleToZeroOnInvalidOffset"] != true
 }
 
-/// Whether a row expects the text that KEDA 2.20 had.
+/// True where a row expects the text that KEDA 2.20 had.
 fn names_two(row: &Row) -> bool {
     let text = "exactly one of 'password' or 'keytab' must be provided for GSSAPI authentication";
     row["expect"]["err"]

@@ -11,7 +11,7 @@ use crate::{
     webhook::{Review, kafka, object, resource},
 };
 
-/// Whether a verdict is `accept`, or a refusal with the error that the row expects.
+/// Compares a verdict with the row's: `accept`, or a refusal with an error.
 fn judged(verdict: &Verdict, expected: &Row) -> Outcome {
     let wanted = expected["err"].as_str();
     let good = match (verdict, wanted) {

@@ -14,7 +14,7 @@ pub fn is_bound(row: &Row) -> bool {
     row["token"]["serviceAccountName"] != "missing"
 }
 
-/// Whether a token is asked for, and for whom.
+/// The audience that a token is asked for, if it is.
 pub fn service_account_token(row: &Row) -> Outcome {
     let audiences = &row["audiences"];
     let audiences = if audiences.is_null() {
@@ -76,7 +76,7 @@ pub fn watch_labels(row: &Row) -> Outcome {
     }
 }
 
-/// Whether a row gives the operator a part of the cluster's objects.
+/// True where a row gives the operator a part of the cluster's objects.
 pub fn is_shared(row: &Row) -> bool {
     let selector = row["selector"].as_str().unwrap_or("\"\"");
     selector != "\"\"" && row["expect"].is_string()

@@ -96,25 +96,24 @@ impl HpaWrites {
         if let Some(spec) = &mut wanted.spec {
             spec.min_replicas = Some(min);
         }
-        let sent = Some(ShortDigest::new(&wanted));
-        if sent == self.refused {
-            return Decision::Nothing;
-        }
         let asked = wanted.spec.as_ref().map(ShortDigest::new);
         let stored = live.and_then(|l| l.spec.as_ref()).map(ShortDigest::new);
         if stored.is_some() && self.stored == stored && self.asked == asked {
             wanted.spec = live.and_then(|l| l.spec.clone());
         }
-        let write = match live {
+        let next = live.map(|live| difference(live, &wanted));
+        if let Some(None) = next {
+            (self.asked, self.stored) = (asked, stored);
+            self.as_wanted = Some(found);
+            return Decision::AsWanted;
+        }
+        let sent = Some(ShortDigest::new(&wanted));
+        if sent == self.refused {
+            return Decision::Nothing;
+        }
+        let write = match next.flatten() {
             None => HpaWrite::Create(Box::new(wanted)),
-            Some(live) => match difference(live, &wanted) {
-                None => {
-                    (self.asked, self.stored) = (asked, stored);
-                    self.as_wanted = Some(found);
-                    return Decision::AsWanted;
-                }
-                Some(next) => HpaWrite::Replace(Box::new(next)),
-            },
+            Some(next) => HpaWrite::Replace(Box::new(next)),
         };
         self.before = Some((version, now));
         (self.asking, self.sent) = (asked, sent);
@@ -331,7 +330,7 @@ mod tests {
     #[test]
     fn an_hpa_that_was_refused_for_good_is_not_sent_again_until_it_is_another() {
         let (plan, begin, mut writes) = (plan(), Instant::now(), HpaWrites::default());
-        written(writes.write(&plan, (1, 3), None, begin));
+        let created = written(writes.write(&plan, (1, 3), None, begin));
         writes.failed();
         writes.refused();
         for second in 0..600 {
@@ -340,6 +339,12 @@ mod tests {
         }
         let other = writes.write(&plan, (1, 4), None, after(begin, 600));
         assert!(matches!(other, Decision::Write(HpaWrite::Create(_))));
+        let by_hand = at(created, "1");
+        let found = writes.write(&plan, (1, 3), Some(&by_hand), after(begin, 700));
+        assert!(
+            matches!(found, Decision::AsWanted),
+            "nothing is left to send"
+        );
     }
 
     #[test]

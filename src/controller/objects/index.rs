@@ -26,7 +26,7 @@ impl Users {
         }
     }
 
-    /// Whether nobody is left.
+    /// Takes an object out; `true` if it was the last.
     fn remove(&mut self, object: &ObjectKey) -> bool {
         match self {
             Self::One(first) => first == object,

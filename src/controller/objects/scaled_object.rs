@@ -91,11 +91,9 @@ impl ScaledObjectRecord {
         if old != &plan.object.spec {
             self.pace.begin_anew();
         }
-        let content = |plan: &Plan| {
-            let metadata = &plan.object.metadata;
-            (metadata.labels.clone(), metadata.annotations.clone())
-        };
-        if old != &plan.object.spec || content(before) != content(&plan) {
+        let (was, is) = (&before.object.metadata, &plan.object.metadata);
+        let labelled = was.labels != is.labels || was.annotations != is.annotations;
+        if old != &plan.object.spec || labelled {
             self.hpa_writes.begin_anew();
         }
         self.planned.plan = plan;

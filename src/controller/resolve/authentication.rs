@@ -215,17 +215,14 @@ impl<L: Lookup> Gather<'_, L> {
 
     /// All values of something; `None` where there are none yet or ever, with a note in the second case.
     fn values(&mut self, reference: &Reference, why: &str) -> Option<&Values> {
-        let note = match self.look(reference) {
-            Found::Here(Content::Values(values)) => return Some(values),
-            Found::Waiting => return None,
-            Found::Failed(error) => format!("{reference} could not be read ({why}): {error}"),
-            Found::Missing => match reference {
-                Reference::Token((namespace, name)) => format!(
-                    "failed to get service account {namespace}/{name}: it does not exist ({why})"
-                ),
-                _ => format!("{reference} does not exist ({why})"),
-            },
-            Found::Here(_) => format!("{reference} does not exist ({why})"),
+        let note = match (self.look(reference), reference) {
+            (Found::Here(Content::Values(values)), _) => return Some(values),
+            (Found::Waiting, _) => return None,
+            (Found::Failed(error), _) => format!("{reference} could not be read ({why}): {error}"),
+            (Found::Missing, Reference::Token((namespace, name))) => format!(
+                "failed to get service account {namespace}/{name}: it does not exist ({why})"
+            ),
+            (Found::Missing | Found::Here(_), _) => format!("{reference} does not exist ({why})"),
         };
         self.notes.push(note);
         None

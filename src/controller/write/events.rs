@@ -76,9 +76,8 @@ impl EventRecorder {
             }
         });
     }
-}
 
-impl EventRecorder {
+    /// The recorder in use, a new one where it has been given enough.
     fn recorder(&self) -> Recorder {
         let mut held = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         if held.1 == REMEMBERED {

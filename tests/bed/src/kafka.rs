@@ -28,7 +28,7 @@ pub struct KafkaOptions {
     /// Users of PLAIN besides [`Kafka::USER`], with its password. With any, Kafka's own authorizer lets nobody but
     /// [`Kafka::USER`] and the plain listener do anything, until it is allowed, and there is every [`Door`].
     pub users: Vec<&'static str>,
-    /// Whether [`Kafka::requests`] can be asked.
+    /// Counts requests for [`Kafka::requests`].
     pub counted: bool,
 }
 

@@ -16,14 +16,14 @@ const FROZEN: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(70);
 
 /// The metric of object `n`.
-pub fn path(namespace: &str, n: usize) -> String {
+fn path(namespace: &str, n: usize) -> String {
     let (object, topic) = (work::name(n), work::topic(n));
     format!(
         "/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/s0-kafka-{topic}?labelSelector=scaledobject.keda.sh%2Fname%3D{object}"
     )
 }
 
-/// Whether the metric of object `n` is served now.
+/// Asks for the metric of object `n`.
 pub async fn served(client: &Client, namespace: &str, n: usize) -> Result<(), String> {
     let asked = client.request_text(request(&path(namespace, n))).await;
     asked.map(drop).map_err(|e| e.to_string())

@@ -1,6 +1,6 @@
 //! The work: workloads with a group each, all a little behind and none enough to be scaled up.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use bed::Bed;
 use futures::{StreamExt, stream};
@@ -10,6 +10,7 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use lagscale::resources::ScaledObject;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// Objects are made by so many at once.
@@ -62,31 +63,27 @@ pub async fn commits(bed: &Bed, objects: std::ops::Range<usize>) {
 /// Workloads that nothing runs, made before anything is measured.
 pub async fn workloads(bed: &Bed, namespace: &str, objects: std::ops::Range<usize>) {
     let api: Api<StatefulSet> = Api::namespaced(bed.client(), namespace);
-    let make = |n: usize| {
-        let workload = serde_json::from_value(workload(n)).expect("a StatefulSet");
-        let api = &api;
-        async move {
-            let made = api.create(&PostParams::default(), &workload).await;
-            made.expect("made");
-        }
-    };
-    let all = stream::iter(objects.map(make)).buffer_unordered(AT_ONCE);
-    all.collect::<Vec<()>>().await;
+    create(&api, objects.map(workload)).await;
 }
 
 /// ScaledObjects for them.
 pub async fn objects(bed: &Bed, namespace: &str, objects: std::ops::Range<usize>) {
     let api: Api<ScaledObject> = Api::namespaced(bed.client(), namespace);
     let bootstrap = bed.kafka.plaintext_bootstrap();
-    let make = |n: usize| {
-        let object = serde_json::from_value(object(n, &bootstrap)).expect("a ScaledObject");
-        let api = &api;
-        async move {
-            let made = api.create(&PostParams::default(), &object).await;
-            made.expect("made");
-        }
+    create(&api, objects.map(|n| object(n, &bootstrap))).await;
+}
+
+/// Creates objects, a few at once.
+async fn create<K>(api: &Api<K>, objects: impl Iterator<Item = Value>)
+where
+    K: Clone + Debug + DeserializeOwned + Serialize,
+{
+    let create = |object: Value| async move {
+        let object = serde_json::from_value(object).expect("an object of its kind");
+        let made = api.create(&PostParams::default(), &object).await;
+        made.expect("made");
     };
-    let all = stream::iter(objects.map(make)).buffer_unordered(AT_ONCE);
+    let all = stream::iter(objects.map(create)).buffer_unordered(AT_ONCE);
     all.collect::<Vec<()>>().await;
 }
 
