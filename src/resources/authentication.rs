@@ -179,6 +179,7 @@ pub struct Kept {
         json_path = ".spec.secretTargetRef[*].name"
     ),
     printcolumn(name = "Env", type_ = "string", json_path = ".spec.env[*].name"),
+    printcolumn(name = "FilePath", type_ = "string", json_path = ".spec.filePath"),
     printcolumn(
         name = "VaultAddress",
         type_ = "string",

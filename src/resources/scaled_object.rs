@@ -207,6 +207,7 @@ pub struct Fallback {
     #[schemars(regex(
         pattern = "^(static|currentReplicas|currentReplicasIfHigher|currentReplicasIfLower|scalingModifiers)$"
     ))]
+    #[schemars(extend("default" = "static"))]
     pub behavior: Option<String>,
 }
 
@@ -250,6 +251,7 @@ pub struct AuthenticationRef {
     pub name: String,
     /// `TriggerAuthentication` (if absent) or `ClusterTriggerAuthentication`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(TriggerAuthentication|ClusterTriggerAuthentication)$"))]
     pub kind: Option<String>,
 }
 

@@ -29,6 +29,7 @@ pub struct ScaledObjectStatus {
     pub paused_replica_count: Option<i32>,
     /// RFC 3339: when a trigger was active the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub last_active_time: Option<String>,
     /// Names the API serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,5 +1,4 @@
-//! The `apache-kafka` trigger: KEDA's second Kafka scaler, with a validator of its own. What it
-//! reads is the same.
+//! The `apache-kafka` trigger: KEDA's second Kafka scaler, with a validator of its own over nearly the fields of `kafka`.
 
 use super::{
     fields::{ECHO, Fields, Sources},

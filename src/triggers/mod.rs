@@ -26,7 +26,7 @@ pub use partitions::Limitation;
 pub use refusable::refusable;
 pub use resource::{Resource, Target};
 pub use risks::risks;
-pub use unmatched::unmatched;
+pub use unmatched::{fields_of, unmatched};
 
 /// The way an HPA compares a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ const LONGEST: usize = 60;
 /// Names that look alike this much are taken for the same.
 const ALIKE: f64 = 0.75;
 
-const KAFKA: [&str; 28] = [
+/// Fields that both of KEDA's Kafka scalers read, and `isolation`, a field of ours.
+const EITHER_KAFKA: [&str; 23] = [
     "activationLagThreshold",
     "allowIdleConsumers",
     "awsAccessKeyID",
@@ -23,7 +24,6 @@ const KAFKA: [&str; 28] = [
     "consumerGroupFromEnv",
     "ensureEvenDistributionOfPartitions",
     "excludePersistentLag",
-    "fullMetadata",
     "identityOwner",
     "isolation",
     "lagThreshold",
@@ -31,36 +31,49 @@ const KAFKA: [&str; 28] = [
     "offsetResetPolicy",
     "partitionLimitation",
     "sasl",
-    "saslTokenProvider",
     "scaleToZeroOnInvalidOffset",
     "tls",
     "topic",
     "topicFromEnv",
-    "topics",
-    "unsafeSsl",
-    "version",
 ];
+/// A field of ours.
+const TOPICS: [&str; 1] = ["topics"];
+const KAFKA: [&str; 4] = ["fullMetadata", "saslTokenProvider", "unsafeSsl", "version"];
 const CRON: [&str; 4] = ["desiredReplicas", "end", "start", "timezone"];
 const RESOURCE: [&str; 3] = ["containerName", "type", "value"];
 
-/// Parameters that are read from an authentication only.
-const AUTHENTICATION: [&str; 15] = [
-    "ca",
+/// Parameters that both read from an authentication only.
+const EITHER_SECRET: [&str; 6] = ["ca", "cert", "key", "keyPassword", "password", "username"];
+const KAFKA_SECRET: [&str; 9] = [
     "ccacheName",
-    "cert",
-    "key",
-    "keyPassword",
-    "keytab",
     "kerberosConfig",
     "kerberosDisableFAST",
     "kerberosServiceName",
+    "keytab",
     "oauthExtensions",
     "oauthTokenEndpointUri",
-    "password",
     "realm",
     "scopes",
-    "username",
 ];
+
+/// Names of fields, in lists.
+type Names = &'static [&'static [&'static str]];
+
+/// The fields of a trigger of this type: those that are read from its metadata, and those from its authentication only. `None`
+/// for a type that is not known here.
+#[must_use]
+pub fn fields_of(kind: &str) -> Option<(Names, Names)> {
+    Some(match kind {
+        "kafka" => (
+            &[&EITHER_KAFKA, &TOPICS, &KAFKA],
+            &[&EITHER_SECRET, &KAFKA_SECRET],
+        ),
+        "apache-kafka" => (&[&EITHER_KAFKA, &TOPICS], &[&EITHER_SECRET]),
+        "cron" => (&[&CRON], &[]),
+        "cpu" | "memory" => (&[&RESOURCE], &[]),
+        _ => return None,
+    })
+}
 
 /// Names that other tools have for a field.
 const OTHERS: [(&str, &str); 6] = [
@@ -76,12 +89,10 @@ const OTHERS: [(&str, &str); 6] = [
 /// without one. A type that is not known here is somebody else's to judge.
 #[must_use]
 pub fn unmatched(kind: &str, name: &str, metadata: &BTreeMap<String, String>) -> Vec<String> {
-    let (known, elsewhere): (&[&str], &[&str]) = match kind {
-        "kafka" | "apache-kafka" => (&KAFKA, &AUTHENTICATION),
-        "cron" => (&CRON, &[]),
-        "cpu" | "memory" => (&RESOURCE, &[]),
-        _ => return Vec::new(),
+    let Some((known, elsewhere)) = fields_of(kind) else {
+        return Vec::new();
     };
+    let known = known.concat();
     let scaler = if name.is_empty() {
         kind.to_owned()
     } else {
@@ -90,10 +101,10 @@ pub fn unmatched(kind: &str, name: &str, metadata: &BTreeMap<String, String>) ->
     let unread = metadata.keys().filter(|key| !known.contains(&key.as_str()));
     let told = unread.take(MOST).map(|key| {
         let short: String = key.chars().take(LONGEST).collect();
-        let hint = if elsewhere.contains(&key.as_str()) {
+        let hint = if elsewhere.iter().any(|names| names.contains(&key.as_str())) {
             ": it is read from the TriggerAuthentication only".to_owned()
         } else {
-            nearest(&short, known)
+            nearest(&short, &known)
                 .map(|near| format!(": did you mean {near}?"))
                 .unwrap_or_default()
         };
@@ -167,9 +178,13 @@ mod tests {
 
     #[test]
     fn what_is_read_or_is_another_type_s_is_not_told() {
-        assert_eq!(said("kafka", &KAFKA), Vec::<String>::new());
-        assert_eq!(said("cron", &CRON), Vec::<String>::new());
-        assert_eq!(said("memory", &RESOURCE), Vec::<String>::new());
+        for kind in ["kafka", "apache-kafka", "cron", "cpu", "memory"] {
+            let (known, _) = fields_of(kind).unwrap();
+            let none = Vec::<String>::new();
+            assert!(known.iter().all(|names| said(kind, names) == none));
+        }
+        // Only one of the two scalers reads it.
+        assert_eq!(said("apache-kafka", &KAFKA).len(), KAFKA.len());
         assert_eq!(said("prometheus", &["query"]), Vec::<String>::new());
     }
 

@@ -21,7 +21,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("fields and credentials come from the target's environment and from ConfigMaps, and changes of both are followed", environment),
         shared.trial("a ClusterTriggerAuthentication reads the cluster namespace and goes to no host that its annotation leaves out", cluster),
-        shared.trial("a service account's token is asked for as soon as lagscale may, and is never told", token),
+        shared.trial("a service account's token is asked for where an audience is mapped and as soon as lagscale may, and is never told", token),
     ]
 }
 
@@ -190,22 +190,32 @@ async fn cluster(world: &World) {
     scene.condition("app", "Ready", "False", &missing).await;
 }
 
+/// The flag that lets the account of one scenario have a token.
+pub const AUDIENCES: &str = r#"--service-account-token-audiences=[{"audience": "kafka", "namespace": "tokens", "serviceAccountName": "consumer"}]"#;
+
 async fn token(world: &World) {
-    let scene = Scene::new(&world.bed, "token").await;
+    let scene = Scene::named(&world.bed, "tokens").await;
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
     scene.idle("app", 1).await;
     let namespace = scene.namespace.as_str();
-    let account = json!({
-        "apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": {"name": "consumer", "namespace": namespace},
-    });
-    scene.bed.apply(&[account]).await;
-    let bound = json!([{"parameter": "password", "serviceAccountName": "consumer"}]);
-    let patch = json!({"spec": {"boundServiceAccountToken": bound}});
-    scene.patch::<TriggerAuthentication>("kafka", &patch).await;
+    let account = |name: &str| {
+        let metadata = json!({"name": name, "namespace": namespace});
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    };
+    let accounts = [account("consumer"), account("unmapped")];
+    scene.bed.apply(&accounts).await;
+    let bind = async |name: &str| {
+        let bound = json!([{"parameter": "password", "serviceAccountName": name}]);
+        let patch = json!({"spec": {"boundServiceAccountToken": bound}});
+        scene.patch::<TriggerAuthentication>("kafka", &patch).await;
+    };
+    bind("unmapped").await;
     let trigger = scene.trigger(&topic, "g", &json!({}));
     scene.scaled_object("app", &[trigger], &json!({})).await;
+    let unmapped = "no configured token audience for service account tokens/unmapped in KEDA_SERVICE_ACCOUNT_TOKEN_AUDIENCES";
+    scene.condition("app", "Ready", "False", unmapped).await;
+    bind("consumer").await;
     let said = scene
         .condition("app", "Ready", "False", "serviceaccounts/token")
         .await;

@@ -70,8 +70,7 @@ impl Shared {
                 let args = [
                     "--metrics-names=kafka_exporter,keda",
                     "--metrics-per-partition",
-                    // The names of the scenarios' service accounts are not known beforehand.
-                    "--service-account-token-mode=legacy",
+                    authentication::AUDIENCES,
                 ];
                 let start = || World::start(BedOptions::default(), &args);
                 scenario(shared.world.get_or_init(start).await).await;

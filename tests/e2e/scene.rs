@@ -25,6 +25,12 @@ impl<'a> Scene<'a> {
         Self::within(bed, bed.namespace(prefix).await).await
     }
 
+    /// A scene in a namespace of this name, of which there is one.
+    pub async fn named(bed: &'a Bed, name: &str) -> Self {
+        bed.create_namespace(name).await;
+        Self::within(bed, name.to_owned()).await
+    }
+
     /// A scene where no webhook refuses what is applied.
     pub async fn unchecked(bed: &'a Bed, prefix: &str) -> Self {
         Self::within(bed, bed.unchecked_namespace(prefix).await).await

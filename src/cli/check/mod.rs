@@ -1,6 +1,7 @@
 //! `lagscale check`: whether an installation works, one line each, with what to do where it does not.
 
 mod installation;
+mod keda;
 mod objects;
 mod rights;
 mod switch;
@@ -97,6 +98,7 @@ pub async fn check(args: &CheckArgs) -> Done {
     let mut findings = vec![Finding::ok("API server", version.git_version)];
     if args.before_switch {
         findings.extend(switch::look(&client).await);
+        findings.extend(keda::look(&client).await);
     } else {
         findings.extend(installation::look(&client, &args.installed_in).await);
         findings.extend(rights::look(&client, &args.installed_in).await);

@@ -1,6 +1,10 @@
 //! The status that an object is to have.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use jiff::Timestamp;
 
@@ -81,8 +85,7 @@ impl ScaledObjectRecord {
         next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
         let references = limits::readable(&plan.object).iter();
         let references = references.filter_map(|t| t.authentication_ref.as_ref());
-        next.authentications_types =
-            Some(listed(references.map(|r| r.name.as_str()))).filter(|l| !l.is_empty());
+        next.authentications_types = Some(listed(references.map(|r| r.name.as_str())));
         self.last_active_time(&mut next, active, now.wall);
         if !self
             .statuses
@@ -161,10 +164,9 @@ fn triggers_activity(
     names.into_iter().map(activity).collect()
 }
 
-/// Sorted, each once, with commas: KEDA's column texts.
+/// Each once, in the order of the triggers, with commas: KEDA's column texts.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut names: Vec<_> = names.collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut seen = BTreeSet::new();
+    let names: Vec<_> = names.filter(|name| seen.insert(*name)).collect();
     names.join(",")
 }

@@ -7,6 +7,7 @@ use crate::{
 };
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
+const PAUSED: &str = "ScaledObject is paused";
 const BROKEN: &str = "Triggers defined in ScaledObject are not working correctly";
 const PRUNED: &str = "where its groups stand will be forgotten in a restart, because the ScaledObject CRD of this cluster drops status.remembered: apply lagscale's CRDs";
 const PARTLY_BROKEN: &str = "Some triggers defined in ScaledObject are not working correctly";
@@ -46,12 +47,16 @@ pub fn conditions(
     conditions
 }
 
+/// A condition as the status has it.
+fn before<'a>(plan: &'a Plan, kind: &str) -> Option<&'a Condition> {
+    let status = plan.object.status.as_ref()?;
+    status.conditions.iter().find(|c| c.kind == kind)
+}
+
 /// The HPA's own word; while it says nothing, what it said before.
 fn hpa_active(plan: &Plan, live: Option<&Live>) -> Option<Condition> {
     let Some((status, reason, message)) = live.and_then(|l| l.scaling_active.as_ref()) else {
-        let status = plan.object.status.as_ref()?;
-        let mut before = status.conditions.iter();
-        return before.find(|c| c.kind == "HPAActive").cloned();
+        return before(plan, "HPAActive").cloned();
     };
     let said =
         |status, reason: &str, text: String| Condition::new("HPAActive", status, reason, text);
@@ -122,10 +127,11 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
         .iter()
         .find_map(|m| Some(format!("{}: {}", m.name, m.notice.as_ref()?)))
         .or_else(|| health.pruned.then(|| PRUNED.to_owned()));
+    let well = if plan.pause.whole { PAUSED } else { READY };
     let message = match (partial, notice) {
-        (Some(cause), _) => format!("{READY}; reading is partial: {cause}"),
-        (None, Some(notice)) => format!("{READY}; {notice}"),
-        (None, None) => READY.into(),
+        (Some(cause), _) => format!("{well}; reading is partial: {cause}"),
+        (None, Some(notice)) => format!("{well}; {notice}"),
+        (None, None) => well.into(),
     };
     Condition::new("Ready", "True", "ScaledObjectReady", message)
 }
@@ -163,16 +169,11 @@ fn fallback(evaluation: &Evaluation) -> Condition {
 
 fn paused(plan: &Plan) -> Condition {
     if plan.pause.any() {
-        return Condition::new(
-            "Paused",
-            "True",
-            "ScaledObjectPaused",
-            "ScaledObject is paused",
-        );
+        return Condition::new("Paused", "True", "ScaledObjectPaused", PAUSED);
     }
-    let status = plan.object.status.as_ref();
-    let before = status.and_then(|s| s.conditions.iter().find(|c| c.kind == "Paused"));
-    if before.is_some_and(|c| c.status == "True" || c.reason == "ScaledObjectUnpaused") {
+    if before(plan, "Paused")
+        .is_some_and(|c| c.status == "True" || c.reason == "ScaledObjectUnpaused")
+    {
         return Condition::new(
             "Paused",
             "False",
@@ -196,14 +197,19 @@ fn active(plan: &Plan, activity: &Activity, step: &Move, checked: bool) -> Condi
             "ScaledObject check failed",
         );
     }
+    if plan.pause.whole {
+        // Nobody scales: what was said last stands.
+        let unknown = || Condition::new("Active", "Unknown", "", "");
+        return before(plan, "Active").cloned().unwrap_or_else(unknown);
+    }
     match (activity, step) {
-        _ if plan.forced && !plan.pause.whole => Condition::new(
+        _ if plan.forced => Condition::new(
             "Active",
             "True",
             "ScalerActive",
             "Scaling is performed because activation is being forced by annotation",
         ),
-        (Activity::Active(_), _) if !plan.pause.whole => Condition::new(
+        (Activity::Active(_), _) => Condition::new(
             "Active",
             "True",
             "ScalerActive",

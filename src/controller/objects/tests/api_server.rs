@@ -34,10 +34,14 @@ pub struct State {
     pub writes: Vec<Write>,
     /// Reasons of the events.
     pub events: Vec<String>,
+    /// Their texts.
+    pub notes: Vec<String>,
     /// The objects that have changed since this was emptied, by kind and name.
     pub changed: Vec<(String, String)>,
-    /// Answers to writes whose words contain this, with code and message.
+    /// Answers to writes whose words contain this, with code and message; to reads as well where it begins with `get`.
     pub refusals: BTreeMap<&'static str, (u16, &'static str)>,
+    /// Refusals that are left until nothing is refused any more; `None`: it never ends.
+    pub refusals_left: Option<usize>,
     /// The process is killed by the write that brings this to zero.
     pub kill: Option<(usize, Delivery)>,
     /// The process is dead: nothing it says is heard.
@@ -113,8 +117,9 @@ impl State {
         }
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         if *kind == "events" {
-            self.events
-                .push(body["reason"].as_str().unwrap().to_owned());
+            let text = |field: &str| body[field].as_str().unwrap().to_owned();
+            self.events.push(text("reason"));
+            self.notes.push(text("note"));
             return (201, body);
         }
         let name = rest
@@ -124,6 +129,11 @@ impl State {
         let name = name.unwrap().to_owned();
         let subresource = rest.get(1).map(|s| format!("/{s}")).unwrap_or_default();
         if read {
+            let words = format!("get {kind}/{name}{subresource}");
+            let refused = self.refused(|w| w.starts_with("get ") && words.contains(w));
+            if let Some(refused) = refused {
+                return refused;
+            }
             return self.read(kind, &name, &subresource);
         }
         let verb = match parts.method {
@@ -133,9 +143,8 @@ impl State {
             _ => "patch",
         };
         let words = format!("{verb} {kind}/{name}{subresource}");
-        let refusal = self.refusals.iter().find(|(w, _)| words.contains(**w));
-        if let Some((_, (code, message))) = refusal {
-            return failure(*code, message);
+        if let Some(refused) = self.refused(|w| words.contains(w)) {
+            return refused;
         }
         let (last, delivery) = match &mut self.kill {
             Some((left, delivery)) => {
@@ -156,6 +165,15 @@ impl State {
             return failure(503, "the process is dead");
         }
         answer
+    }
+
+    /// The answer to a request that one of the refusals is about.
+    fn refused(&mut self, about: impl Fn(&str) -> bool) -> Option<(u16, Value)> {
+        let (_, (code, message)) = self.refusals.iter().find(|(words, _)| about(words))?;
+        if let Some(left) = &mut self.refusals_left {
+            *left = left.checked_sub(1)?;
+        }
+        Some(failure(*code, message))
     }
 
     fn read(&mut self, kind: &str, name: &str, subresource: &str) -> (u16, Value) {
@@ -247,6 +265,7 @@ fn failure(code: u16, message: &str) -> (u16, Value) {
     };
     let status = json!({
         "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message,
+        "details": {"name": "app", "causes": [{"reason": "FieldValueInvalid", "field": "metadata", "message": "no"}]},
     });
     (code, status)
 }

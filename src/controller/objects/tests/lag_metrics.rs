@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::stage::{LAG_METRICS, SCALED_OBJECTS, Stage, scaled_object};
 
-fn lag_metric(topics: &Value) -> Value {
+pub fn lag_metric(topics: &Value) -> Value {
     json!({
         "apiVersion": "lagscale.io/v1alpha1", "kind": "LagMetric",
         "metadata": {"name": "orders", "namespace": "shop", "uid": "uid of orders", "generation": 1},

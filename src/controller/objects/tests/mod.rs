@@ -11,3 +11,4 @@ mod sleep;
 mod stage;
 mod status;
 mod takeover;
+mod words;

@@ -133,6 +133,9 @@ fn a_paused_object_has_no_hpa_and_its_workload_the_count_it_is_paused_at() {
         (3, json!(null))
     );
     assert_eq!(stage.condition("Paused").0, "True");
+    assert_eq!(stage.condition("Ready").2, "ScaledObject is paused");
+    // Its triggers are active, and what was said of them before the pause stands.
+    assert_eq!(stage.condition("Active").1, "ScalerActive");
     assert_eq!(stage.status()["pausedReplicaCount"], 3);
     let annotation =
         json!({"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": null}}});

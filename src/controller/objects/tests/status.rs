@@ -36,8 +36,8 @@ fn it_lists_metrics_kinds_and_authentications_as_keda_s_columns_do() {
     let status = stage.status();
     assert_eq!(status["externalMetricNames"], json!(["s0-kafka-t"]));
     assert_eq!(status["resourceMetricNames"], json!(["cpu"]));
-    assert_eq!(status["triggersTypes"], "cpu,kafka");
-    assert_eq!(status["authenticationsTypes"], json!(null));
+    assert_eq!(status["triggersTypes"], "kafka,cpu");
+    assert_eq!(status["authenticationsTypes"], "");
 }
 
 #[test]

@@ -67,6 +67,15 @@ pub fn keda(release: Release) -> KedaParts {
     }
 }
 
+/// KEDA's own list of the fields of its triggers, from the module; nothing is built for it.
+pub fn keda_schema(release: Release) -> PathBuf {
+    let dir = cached(&format!("keda-schema-{}", release.version), |dir| {
+        require("go", &["version"], "Go 1.26 or newer");
+        copy(&PathBuf::from(downloaded(release)).join("schema"), dir);
+    });
+    dir.join("generated/scalers-schema.json")
+}
+
 /// Builds with KEDA's own go.mod, whose replacements count only in the main module.
 fn build(release: Release, dir: &Path) {
     let Release { version, .. } = release;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, release};
+pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 
 const GO_MOD: &str = include_str!("../../control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../control-plane/go.sum");

@@ -23,7 +23,10 @@ impl Stage {
                 None
             }
             Task::Record(_, event) => {
-                self.state(|s| s.events.push(event.reason.to_owned()));
+                self.state(|s| {
+                    s.events.push(event.reason.to_owned());
+                    s.notes.push(event.note.clone());
+                });
                 None
             }
             Task::Work(key, work) => {

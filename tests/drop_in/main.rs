@@ -1,0 +1,42 @@
+//! lagscale is put where KEDA 2.21.0 was: its CRDs beside KEDA's, and forty objects read by a real KEDA and by lagscale in turn.
+//! The differences, in HPAs, statuses and conditions, are those that `tests/cases/drop-in.yaml` lists, each with its row of
+//! `docs/departures.md`, and no others.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::large_futures,
+    reason = "test code in functions without #[test]"
+)]
+
+mod case;
+mod difference;
+mod schemas;
+mod turn;
+
+use bed::{Bed, BedOptions};
+use case::Cases;
+use difference::Differences;
+use turn::{Side, Turn};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keda_and_lagscale_differ_over_forty_objects_by_the_listed_departures_only() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap();
+    let cases = Cases::load();
+    assert!(cases.objects.len() >= 40);
+    let options = BedOptions::default();
+    let theirs = {
+        let bed = Bed::start(&options).await;
+        let turn = Turn::play(&bed, Side::keda(&bed).await, &cases).await;
+        turn.settled().await
+    };
+    let bed = Bed::start(&options).await;
+    let turn = Turn::play(&bed, Side::lagscale(&bed).await, &cases).await;
+    let listed = cases.departures();
+    turn.until("the listed differences", |ours| {
+        let found = Differences::between(&theirs, ours);
+        found.compared_with(&listed)
+    })
+    .await;
+}
