@@ -85,6 +85,69 @@ async fn a_decision_is_remembered_for_its_user_and_request_alone() {
 }
 
 #[tokio::test]
+async fn whoever_may_read_every_metric_is_asked_about_once_for_all_of_them() {
+    let rig = Rig::start().await;
+    rig.cluster.everybody_reads_everything(true);
+    let proxy = rig.front_proxy().await;
+    let controller = user(
+        "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+        &[],
+    );
+    for metric in 0..20 {
+        let answer = proxy
+            .get(&format!("{PATH}{metric}?labelSelector=a%3Db"), &controller)
+            .await;
+        assert_eq!(answer.code, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(rig.cluster.access_reviews(), Vec::<Value>::new());
+    let [review] = rig.cluster.wide_reviews().try_into().unwrap();
+    assert_eq!(
+        review["spec"],
+        json!({
+            "resourceAttributes": {
+                "verb": "list", "group": "external.metrics.k8s.io", "version": "v1beta1", "resource": "*",
+            },
+            "user": "system:serviceaccount:kube-system:horizontal-pod-autoscaler", "groups": ["system:authenticated"],
+        })
+    );
+    // Another verb, another user, and what is no metric are other questions.
+    proxy.get(&format!("{PATH}/x"), &controller).await;
+    proxy.get(PATH, &user("alice", &[])).await;
+    assert_eq!(rig.cluster.wide_reviews().len(), 3);
+    proxy
+        .get("/apis/external.metrics.k8s.io/v1beta1", &controller)
+        .await;
+    assert_eq!(rig.cluster.wide_reviews().len(), 3);
+    assert_eq!(rig.cluster.access_reviews().len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_may_not_is_asked_about_metric_by_metric() {
+    let rig = Rig::start().await;
+    rig.cluster.on_access(|review| {
+        Reply::Status(
+            json!({"allowed": review["spec"]["resourceAttributes"]["resource"] == "kafka-lag1"}),
+        )
+    });
+    let proxy = rig.front_proxy().await;
+    for _ in 0..3 {
+        for (metric, code) in [(1, 404), (2, 403)] {
+            let answer = proxy
+                .get(&format!("{PATH}{metric}"), &user("alice", &[]))
+                .await;
+            assert_eq!(answer.code.as_u16(), code);
+        }
+    }
+    assert_eq!(
+        (
+            rig.cluster.wide_reviews().len(),
+            rig.cluster.access_reviews().len()
+        ),
+        (1, 2)
+    );
+}
+
+#[tokio::test]
 async fn a_refusal_says_who_may_not_do_what_where_and_why() {
     let rig = Rig::start().await;
     rig.cluster

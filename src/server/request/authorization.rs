@@ -1,5 +1,6 @@
 //! May they: a SubjectAccessReview for everything but health, remembered for ten seconds. An error is never
-//! remembered and never lets anybody in.
+//! remembered and never lets anybody in. Who may read every metric of every namespace is asked about once: HPAs come
+//! less often than answers are forgotten, and each of their metrics would cost a review of its own.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use crate::{
         guest::Standing,
         request::query,
         request::reviews::{Digest, Gate, Unanswered, reviewed},
-        request::route::{GROUP, Path, VERSION},
+        request::route::{GROUP, Path, Place, VERSION},
         request::user::User,
     },
 };
@@ -56,6 +57,13 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Whether the right to read all metrics everywhere would cover this. A review's `*` is every resource, and its empty
+    /// namespace every namespace (API reference of ResourceAttributes), so an authorizer that allows that allows each of them.
+    fn reads_a_metric(&self) -> bool {
+        let named = |place: &Place<'_>| !place.namespace.is_empty() && !place.resource.is_empty();
+        matches!(self.verb, "list" | "get") && self.path.place.as_ref().is_some_and(named)
+    }
+
     fn length(&self) -> usize {
         self.path.text.len() + self.selector.len()
     }
@@ -74,6 +82,8 @@ impl<'a> Attributes<'a> {
 pub(in crate::server) struct Authorizer {
     reviews: Api<SubjectAccessReview>,
     answers: Cache<[u8; 32], Arc<Answer>>,
+    /// Whether a user may read every metric everywhere, by user and verb.
+    widely: Cache<[u8; 32], bool>,
     gate: Arc<Gate>,
 }
 
@@ -88,10 +98,8 @@ impl Authorizer {
         Self {
             gate,
             reviews: Api::all(client),
-            answers: Cache::builder()
-                .max_capacity(MOST)
-                .time_to_live(REMEMBERED)
-                .build(),
+            answers: remembered(),
+            widely: remembered(),
         }
     }
 
@@ -107,6 +115,9 @@ impl Authorizer {
         let answer = if asked.length() + user.length() > LONGEST {
             self.ask(user, standing, asked).await.map_err(Arc::new)
         } else {
+            if self.reads_everything((user, standing), asked).await {
+                return Ok(());
+            }
             let ask = self.ask(user, standing, asked);
             self.answers.try_get_with(asked.digest(user), ask).await
         };
@@ -126,14 +137,43 @@ impl Authorizer {
         }
     }
 
+    /// Whether the user may read all metrics everywhere. Only who has shown a certificate is asked about, so that a token costs
+    /// no second review; no answer is none.
+    async fn reads_everything(
+        &self,
+        (user, standing): (&User, Standing),
+        asked: &Attributes<'_>,
+    ) -> bool {
+        if standing < Standing::Certificate || !asked.reads_a_metric() {
+            return false;
+        }
+        let mut digest = Digest::default();
+        user.digest(&mut digest);
+        digest.text(asked.verb);
+        let ask = async {
+            let answer = self.review(standing, everything(user, asked.verb)).await;
+            answer.map(|answer| answer.allowed)
+        };
+        let answer = self.widely.try_get_with(digest.end(), ask).await;
+        answer.unwrap_or(false)
+    }
+
     async fn ask(
         &self,
         user: &User,
         standing: Standing,
         asked: &Attributes<'_>,
     ) -> Result<Arc<Answer>, Unanswered> {
+        self.review(standing, spec(user, asked)).await.map(Arc::new)
+    }
+
+    async fn review(
+        &self,
+        standing: Standing,
+        spec: SubjectAccessReviewSpec,
+    ) -> Result<Answer, Unanswered> {
         let review = SubjectAccessReview {
-            spec: spec(user, asked),
+            spec,
             ..SubjectAccessReview::default()
         };
         let review = reviewed(&self.reviews, &review, standing, &self.gate).await?;
@@ -143,22 +183,50 @@ impl Authorizer {
         {
             return Err(Unanswered::Failed(error));
         }
-        Ok(Arc::new(Answer {
+        Ok(Answer {
             allowed: status.allowed,
             reason: status.reason.unwrap_or_default(),
-        }))
+        })
     }
 }
 
-fn spec(user: &User, asked: &Attributes<'_>) -> SubjectAccessReviewSpec {
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let mut spec = SubjectAccessReviewSpec {
+fn remembered<V: Clone + Send + Sync + 'static>() -> Cache<[u8; 32], V> {
+    Cache::builder()
+        .max_capacity(MOST)
+        .time_to_live(REMEMBERED)
+        .build()
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn about(user: &User) -> SubjectAccessReviewSpec {
+    SubjectAccessReviewSpec {
         user: some(&user.name),
         groups: Some(user.groups.clone()).filter(|g| !g.is_empty()),
         uid: some(&user.uid),
         extra: Some(user.extra.clone()).filter(|e| !e.is_empty()),
         ..SubjectAccessReviewSpec::default()
-    };
+    }
+}
+
+/// Every metric of every namespace.
+fn everything(user: &User, verb: &str) -> SubjectAccessReviewSpec {
+    SubjectAccessReviewSpec {
+        resource_attributes: Some(ResourceAttributes {
+            group: some(GROUP),
+            version: some(VERSION),
+            resource: some("*"),
+            verb: some(verb),
+            ..ResourceAttributes::default()
+        }),
+        ..about(user)
+    }
+}
+
+fn spec(user: &User, asked: &Attributes<'_>) -> SubjectAccessReviewSpec {
+    let mut spec = about(user);
     let verb = some(asked.verb);
     if let Some(found) = asked.path.place {
         spec.resource_attributes = Some(ResourceAttributes {

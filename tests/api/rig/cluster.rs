@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use axum::{
@@ -49,6 +52,9 @@ struct Shared {
     others: Mutex<Vec<String>>,
     access: Mutex<(Rule, Vec<Value>)>,
     tokens: Mutex<(Rule, Vec<Value>)>,
+    /// The answer about every metric everywhere.
+    widely: AtomicBool,
+    wide: Mutex<Vec<Value>>,
 }
 
 impl Drop for Cluster {
@@ -85,6 +91,8 @@ impl Cluster {
             lists: Mutex::default(),
             others: Mutex::default(),
             access: Mutex::new((yes, Vec::new())),
+            widely: AtomicBool::new(false),
+            wide: Mutex::default(),
             tokens: Mutex::new((nobody, Vec::new())),
         });
         let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
@@ -93,15 +101,22 @@ impl Cluster {
             .route("/api/v1/namespaces/kube-system/configmaps", get(maps))
             .route(
                 reviews,
-                post(async |State(shared): State<Arc<Shared>>, Json(review)| {
-                    reviewed(&shared.access, review).await
-                }),
+                post(
+                    async |State(shared): State<Arc<Shared>>, Json(review): Json<Value>| {
+                        if review["spec"]["resourceAttributes"]["resource"] == "*" {
+                            return shared.widely_reviewed(review);
+                        }
+                        reviewed(&shared.access, review).await
+                    },
+                ),
             )
             .route(
                 tokens,
-                post(async |State(shared): State<Arc<Shared>>, Json(review)| {
-                    reviewed(&shared.tokens, review).await
-                }),
+                post(
+                    async |State(shared): State<Arc<Shared>>, Json(review): Json<Value>| {
+                        reviewed(&shared.tokens, review).await
+                    },
+                ),
             )
             .fallback(async |State(shared): State<Arc<Shared>>, uri: Uri| {
                 shared.others.lock().unwrap().push(uri.path().to_owned());
@@ -143,7 +158,17 @@ impl Cluster {
         self.shared.tokens.lock().unwrap().0 = Arc::new(rule);
     }
 
-    /// Every SubjectAccessReview so far.
+    /// From now on everybody may read every metric everywhere, or nobody.
+    pub fn everybody_reads_everything(&self, yes: bool) {
+        self.shared.widely.store(yes, Relaxed);
+    }
+
+    /// Every review so far of who may read every metric everywhere.
+    pub fn wide_reviews(&self) -> Vec<Value> {
+        self.shared.wide.lock().unwrap().clone()
+    }
+
+    /// Every other SubjectAccessReview so far.
     pub fn access_reviews(&self) -> Vec<Value> {
         self.shared.access.lock().unwrap().1.clone()
     }
@@ -161,6 +186,14 @@ impl Cluster {
     /// The queries of every list and watch of the ConfigMap so far.
     pub fn map_queries(&self) -> Vec<String> {
         self.shared.lists.lock().unwrap().clone()
+    }
+}
+
+impl Shared {
+    fn widely_reviewed(&self, mut review: Value) -> Response {
+        self.wide.lock().unwrap().push(review.clone());
+        review["status"] = json!({"allowed": self.widely.load(Relaxed)});
+        (StatusCode::CREATED, Json(review)).into_response()
     }
 }
 
