@@ -24,7 +24,7 @@ help:
 	@echo "make static        the static binary, stripped, for an empty image"
 	@echo "make image         that in an image (IMAGE=$(IMAGE)); make sample-image: the story's pump and consumer"
 	@echo "make certs         serving CA and certificate for a cluster, into certs/ (FORCE=1: anew)"
-	@echo "make crds          manifests/base/crds.yaml from the types"
+	@echo "make crds          manifests/base/crds.yaml and the chart's from the types"
 	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
 	@echo "make corpora       the seeds of the fuzz targets anew, in tests/corpora"
 	@echo "make deny          licences, bans, sources and advisories of all dependencies (installs cargo-deny)"
@@ -57,6 +57,7 @@ bed:
 crds:
 	$(CARGO) run --locked -q --bin lagscale -- crds > manifests/base/crds.yaml.new
 	mv manifests/base/crds.yaml.new manifests/base/crds.yaml
+	cp manifests/base/crds.yaml charts/lagscale/files/crds.yaml
 
 certs:
 	$(CARGO) run --locked -q --bin lagscale -- certs --directory certs $(if $(filter 1,$(FORCE)),--force)

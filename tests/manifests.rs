@@ -22,6 +22,37 @@ fn the_crds_are_what_the_types_generate() {
         read("manifests/base/crds.yaml") == generated,
         "manifests/base/crds.yaml differs from the types: run `make crds`"
     );
+    assert!(
+        read("charts/lagscale/files/crds.yaml") == generated,
+        "the chart's CRDs differ from the types: run `make crds`"
+    );
+}
+
+#[test]
+fn the_chart_is_of_this_version() {
+    let chart: serde_json::Value =
+        serde_saphyr::from_str(&read("charts/lagscale/Chart.yaml")).unwrap();
+    for field in ["version", "appVersion"] {
+        assert_eq!(chart[field], env!("CARGO_PKG_VERSION"));
+    }
+}
+
+#[test]
+fn the_alerts_are_about_series_that_the_docs_list() {
+    let docs = read("docs/metrics.md");
+    let alerts: serde_json::Value =
+        serde_saphyr::from_str(&read("charts/lagscale/files/alerts.yaml")).unwrap();
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    assert!(!rules.is_empty());
+    for rule in rules {
+        let expression = rule["expr"].as_str().unwrap();
+        let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let series: Vec<&str> = words.filter(|w| w.starts_with("lagscale_")).collect();
+        assert!(!series.is_empty(), "{expression}");
+        for name in series {
+            assert!(docs.contains(&format!("`{name}`")), "{name}: {expression}");
+        }
+    }
 }
 
 #[test]

@@ -90,7 +90,12 @@ fn behavior(
 }
 
 fn owner(plan: &Plan) -> OwnerReference {
-    plan.object.controller_owner_ref(&()).unwrap_or_default()
+    let owner = plan.object.controller_owner_ref(&()).unwrap_or_default();
+    // As KEDA's: deleted in the foreground, the object waits for its HPA.
+    OwnerReference {
+        block_owner_deletion: Some(true),
+        ..owner
+    }
 }
 
 fn labels(plan: &Plan) -> BTreeMap<String, String> {

@@ -1,5 +1,6 @@
 //! The real parts: found where the user has them, else built once from checked-in versions and kept outside `target`.
 
+mod helm;
 mod keda;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use helm::helm;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 
 const GO_MOD: &str = include_str!("../../control-plane/go.mod");

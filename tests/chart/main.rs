@@ -1,0 +1,224 @@
+//! The Helm chart: it makes what `kubectl apply -k manifests` makes, takes a values file of KEDA's chart, refuses wrong types, and
+//! is installed, upgraded, rolled back and uninstalled on a real API server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code in functions without #[test]"
+)]
+
+mod installed;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use bed::parts;
+use serde_json::Value;
+
+/// Labels that the chart puts on everything it makes.
+const LABELS: [&str; 5] = [
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/version",
+    "app.kubernetes.io/managed-by",
+    "helm.sh/chart",
+];
+
+fn root() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+fn chart() -> String {
+    root().join("charts/lagscale").display().to_string()
+}
+
+/// Standard output of a program, or standard error if it failed.
+fn output(program: &Path, args: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    }
+}
+
+fn rendered(args: &[&str]) -> Result<Vec<Value>, String> {
+    let chart = chart();
+    let all = [
+        &["template", "lagscale", &chart, "--namespace=lagscale"],
+        args,
+    ]
+    .concat();
+    output(&parts::helm(), &all).map(|yaml| objects(&yaml))
+}
+
+fn objects(yaml: &str) -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    let mut all: Vec<Value> = all.into_iter().filter(|object| !object.is_null()).collect();
+    all.iter_mut().for_each(whole_numbers);
+    all
+}
+
+/// `1.0` is 1: kubectl writes one for the other.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Array(all) => all.iter_mut().for_each(whole_numbers),
+        Value::Object(all) => all.values_mut().for_each(whole_numbers),
+        Value::Number(number) if number.is_f64() => {
+            if let Ok(whole) = number.to_string().trim_end_matches(".0").parse::<i64>() {
+                *value = whole.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Objects by kind, namespace and name, without what Helm needs.
+fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
+    let named = objects.into_iter().map(|mut object| {
+        let metadata = object["metadata"].as_object_mut().unwrap();
+        let mut without = |field: &str, keys: &[&str]| {
+            if let Some(map) = metadata.get_mut(field).and_then(Value::as_object_mut) {
+                map.retain(|key, _| !keys.contains(&key.as_str()));
+                if map.is_empty() {
+                    metadata.remove(field);
+                }
+            }
+        };
+        without("labels", &LABELS);
+        without("annotations", &["helm.sh/resource-policy"]);
+        let metadata = &object["metadata"];
+        let name = format!(
+            "{} {} {}",
+            object["kind"], metadata["namespace"], metadata["name"]
+        );
+        (name, object)
+    });
+    named.collect()
+}
+
+fn kustomized(folder: &str) -> BTreeMap<String, Value> {
+    let folder = root().join("manifests").join(folder).display().to_string();
+    let kubectl = parts::control_plane().kubectl;
+    let mut objects = by_name(objects(&output(&kubectl, &["kustomize", &folder]).unwrap()));
+    // A release's namespace is made by the one who installs it.
+    objects.retain(|name, _| !name.starts_with("\"Namespace\""));
+    objects
+}
+
+fn same(chart: &BTreeMap<String, Value>, manifests: &BTreeMap<String, Value>) {
+    let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(chart), names(manifests));
+    for (name, object) in manifests {
+        assert_eq!(&chart[name], object, "{name}");
+    }
+}
+
+#[test]
+fn without_values_it_makes_what_the_manifests_make() {
+    same(&by_name(rendered(&[]).unwrap()), &kustomized("base"));
+}
+
+#[test]
+fn with_cert_manager_it_makes_what_that_overlay_makes() {
+    let chart = by_name(rendered(&["--set=certificates.certManager.enabled=true"]).unwrap());
+    same(&chart, &kustomized("overlays/cert-manager"));
+}
+
+#[test]
+fn a_watched_namespace_gets_the_bindings_and_the_webhooks_look_at_no_other() {
+    let chart = by_name(rendered(&["--set=watchNamespace=shop"]).unwrap());
+    for binding in ["lagscale", "lagscale-secrets", "lagscale-scale"] {
+        assert!(chart.contains_key(&format!("\"RoleBinding\" \"shop\" \"{binding}\"")));
+        assert!(!chart.contains_key(&format!("\"ClusterRoleBinding\" null \"{binding}\"")));
+    }
+    let webhooks =
+        &chart["\"ValidatingWebhookConfiguration\" null \"lagscale-admission\""]["webhooks"];
+    let selectors = webhooks
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| &w["namespaceSelector"]["matchLabels"]);
+    let watched = serde_json::json!({"kubernetes.io/metadata.name": "shop"});
+    assert_eq!(
+        selectors.collect::<Vec<_>>(),
+        [&watched, &watched, &Value::Null]
+    );
+    let env = &chart["\"Deployment\" \"lagscale\" \"lagscale\""]["spec"]["template"]["spec"]["containers"]
+        [0]["env"];
+    assert_eq!(
+        env[2],
+        serde_json::json!({"name": "WATCH_NAMESPACE", "value": "shop"})
+    );
+}
+
+#[test]
+fn with_restricted_secrets_only_those_of_its_own_namespace_are_read() {
+    let chart = by_name(rendered(&["--set=permissions.operator.restrict.secret=true"]).unwrap());
+    assert!(!chart.contains_key("\"ClusterRole\" null \"lagscale-secrets\""));
+    let role = &chart["\"Role\" \"lagscale\" \"lagscale-secrets\""];
+    assert_eq!(
+        role["rules"][0]["resources"],
+        serde_json::json!(["secrets"])
+    );
+}
+
+#[test]
+fn a_values_file_of_keda_renders_and_runs_lagscale_s_image() {
+    let values = root()
+        .join("tests/chart/keda-values.yaml")
+        .display()
+        .to_string();
+    let chart = by_name(rendered(&["--values", &values]).unwrap());
+    let pod = &chart["\"Deployment\" \"lagscale\" \"lagscale\""]["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(container["image"], "registry.example.com/lagscale:0.1.0");
+    assert_eq!(container["resources"]["limits"]["memory"], "1000Mi");
+    assert_eq!(pod["priorityClassName"], "system-cluster-critical");
+    assert_eq!(pod["serviceAccountName"], "keda-operator");
+    for binding in chart.values().filter(|o| o["kind"] == "ClusterRoleBinding") {
+        let subject = &binding["subjects"][0]["name"];
+        assert!(
+            subject == "keda-operator" || subject == "horizontal-pod-autoscaler",
+            "{binding}"
+        );
+    }
+    for made in [
+        "\"ClusterRole\" null \"lagscale-edit\"",
+        "\"ConfigMap\" \"lagscale\" \"extra\"",
+        "\"NetworkPolicy\" \"lagscale\" \"lagscale\"",
+        "\"PrometheusRule\" \"lagscale\" \"lagscale\"",
+        "\"Role\" \"shop\" \"lagscale-token-consumer\"",
+        "\"ServiceMonitor\" \"lagscale\" \"lagscale\"",
+    ] {
+        assert!(chart.contains_key(made), "{made}");
+    }
+    let scale = &chart["\"ClusterRole\" null \"lagscale-scale\""]["rules"];
+    let rollouts = serde_json::json!([{"apiGroups": ["argoproj.io"], "resources": ["rollouts/scale"], "verbs": ["get", "patch"]}]);
+    assert_eq!(*scale, rollouts);
+}
+
+#[test]
+fn a_value_of_the_wrong_type_or_one_that_can_t_be_done_is_refused_by_its_name() {
+    for (value, said) in [
+        ("operator.replicaCount=many", "/operator/replicaCount"),
+        ("webhooks.failurePolicy=Never", "/webhooks/failurePolicy"),
+        ("logging.operator.format=xml", "/logging/operator/format"),
+        ("crds.install=perhaps", "/crds/install"),
+        ("watchNamespace={a}", "/watchNamespace"),
+        (
+            "watchLabelSelector=team=a",
+            "watchLabelSelector and watchLabelSelectorForTriggerAuth have to be empty",
+        ),
+        (
+            "watchNamespace=a\\,b",
+            "lagscale reads one namespace, or all",
+        ),
+    ] {
+        let refused = rendered(&["--set", value]).unwrap_err();
+        assert!(refused.contains(said), "{value}: {refused}");
+    }
+}
