@@ -201,6 +201,71 @@ fn a_values_file_of_keda_renders_and_runs_lagscale_s_image() {
     assert_eq!(*scale, rollouts);
 }
 
+/// The PrometheusRule's groups and the dashboards of a release that has them.
+fn monitoring() -> (Value, Vec<Value>) {
+    let on = [
+        "--set=prometheus.operator.prometheusRules.enabled=true",
+        "--set=grafana.dashboards.enabled=true",
+    ];
+    let chart = by_name(rendered(&on).unwrap());
+    let rules = chart["\"PrometheusRule\" \"lagscale\" \"lagscale\""]["spec"].clone();
+    let maps = chart.values().filter(|o| o["kind"] == "ConfigMap");
+    let texts = maps.flat_map(|map| map["data"].as_object().unwrap().values());
+    let boards = texts.map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap());
+    (rules, boards.collect())
+}
+
+#[test]
+fn every_alert_fires_when_it_should_and_not_before() {
+    let (rules, _) = monitoring();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let rules_file = file("rules.json", &rules.to_string());
+    let cases = std::fs::read_to_string(root().join("tests/chart/alerts.yaml")).unwrap();
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let name = rule["alert"].as_str().unwrap();
+        assert!(
+            cases.contains(&format!("alertname=\"{name}\"")),
+            "{name} has no case"
+        );
+    }
+    let cases = file("cases.yaml", &cases.replace("RULES", &rules_file));
+    let promtool = parts::promtool();
+    output(&promtool, &["check", "rules", &rules_file]).unwrap();
+    output(&promtool, &["test", "rules", &cases]).unwrap();
+}
+
+/// Every expression of a dashboard becomes a rule, so that Prometheus' own parser reads it.
+#[test]
+fn every_expression_of_a_dashboard_is_one_over_series_that_there_are() {
+    let (_, boards) = monitoring();
+    assert_eq!(boards.len(), 2);
+    let docs = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    let panels = boards.iter().flat_map(|b| b["panels"].as_array().unwrap());
+    let targets = panels.flat_map(|p| p["targets"].as_array().unwrap());
+    let expressions: Vec<&str> = targets.map(|t| t["expr"].as_str().unwrap()).collect();
+    let rules = expressions.iter().enumerate();
+    let rules = rules.map(|(n, e)| serde_json::json!({"record": format!("r{n}"), "expr": e}));
+    let groups = serde_json::json!({"groups": [{"name": "g", "rules": rules.collect::<Vec<_>>()}]});
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.json");
+    std::fs::write(&file, groups.to_string()).unwrap();
+    let file = file.display().to_string();
+    output(&parts::promtool(), &["check", "rules", &file]).unwrap();
+    for expression in expressions {
+        let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let mut series = words.filter(|w| w.starts_with("lagscale_"));
+        assert!(
+            series.all(|name| docs.contains(&format!("`{name}`"))),
+            "{expression}"
+        );
+    }
+}
+
 #[test]
 fn a_value_of_the_wrong_type_or_one_that_can_t_be_done_is_refused_by_its_name() {
     for (value, said) in [

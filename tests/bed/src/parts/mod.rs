@@ -1,7 +1,7 @@
 //! The real parts: found where the user has them, else built once from checked-in versions and kept outside `target`.
 
-mod helm;
 mod keda;
+mod tools;
 
 use std::{
     fs::{self, File},
@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use helm::helm;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
+pub use tools::{helm, promtool};
 
 const GO_MOD: &str = include_str!("../../control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../control-plane/go.sum");
