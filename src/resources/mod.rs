@@ -1,4 +1,4 @@
-//! The custom resources as types, field by field what KEDA 2.20 serves, so that nobody changes a manifest; and one of our own.
+//! The custom resources as types, field by field what KEDA 2.21 serves, so that nobody changes a manifest; and one of our own.
 
 mod authentication;
 pub mod bounded;

@@ -1,4 +1,4 @@
-//! The status of a ScaledObject: KEDA 2.20's fields, and what is remembered beyond a restart.
+//! The status of a ScaledObject: KEDA 2.21's fields, and what is remembered beyond a restart.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The `kafka` trigger: every field of KEDA 2.20 with its validation, in its order.
+//! The `kafka` trigger: every field of KEDA 2.21 with its validation, in its order.
 
 use std::{collections::BTreeSet, sync::Arc};
 
