@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     kafka::budget::Pairs,
-    snapshot::{ClusterDemand, PartitionSlots, Slot, Trouble},
+    snapshot::{ClusterDemand, Slot, Trouble},
 };
 
 /// Groups due this soon go along: one request instead of two.
@@ -226,15 +226,7 @@ impl Groups {
         id: i32,
     ) -> Option<&mut Slot> {
         self.changed = true;
-        let group = self.known.get_mut(group)?;
-        let first = group.asks.is_some();
-        let snapshot = group.change();
-        snapshot.polled |= first;
-        if !snapshot.topics.contains_key(topic) {
-            snapshot.topics.insert(topic.clone(), PartitionSlots::new());
-        }
-        let slots = snapshot.topics.get_mut(topic)?;
-        Some(slots.entry(id).or_default())
+        self.known.get_mut(group)?.slot(topic, id)
     }
 
     /// One partition of a group that was read before.

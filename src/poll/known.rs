@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     kafka::requests::{Partitions, TopicLayout, offset_fetch::TopicCommits},
-    lag::Moment,
-    snapshot::{GroupDemand, GroupSnapshot, Looked, TopicSnapshot, Trouble},
+    lag::{Isolation, Moment},
+    snapshot::{GroupDemand, GroupSnapshot, Looked, PartitionSlots, Slot, TopicSnapshot, Trouble},
 };
 
 /// A partition that was left out of so many answers in a row, without a code, is asked for alone.
@@ -201,6 +201,28 @@ impl Group {
     /// The published part, to be changed: copied once a tick, when its reader still holds what was published before.
     pub(super) fn change(&mut self) -> &mut GroupSnapshot {
         Arc::make_mut(&mut self.snapshot)
+    }
+
+    /// One of its partitions, which may be new.
+    pub(super) fn slot(&mut self, topic: &Arc<str>, id: i32) -> Option<&mut Slot> {
+        let first = self.asks.is_some();
+        let snapshot = self.change();
+        snapshot.polled |= first;
+        if !snapshot.topics.contains_key(topic) {
+            snapshot.topics.insert(topic.clone(), PartitionSlots::new());
+        }
+        let slots = snapshot.topics.get_mut(topic)?;
+        Some(slots.entry(id).or_default())
+    }
+
+    /// The isolation that its lag is told by, and how long a small lag stands still before its records are looked at.
+    pub(super) fn still(&self) -> (Isolation, Duration) {
+        let isolation = if self.demand.plain {
+            Isolation::ReadUncommitted
+        } else {
+            Isolation::ReadCommitted
+        };
+        (isolation, self.demand.every.saturating_mul(2))
     }
 
     /// Goes on with another demand, at once.

@@ -30,7 +30,12 @@ const FAILED: Duration = Duration::from_secs(60);
 
 impl Slot {
     /// The commit and end to look at, once a small lag has not moved for `still`.
-    fn puzzle(&self, isolation: Isolation, still: Duration, now: Moment) -> Option<(i64, i64)> {
+    pub(super) fn puzzle(
+        &self,
+        isolation: Isolation,
+        still: Duration,
+        now: Moment,
+    ) -> Option<(i64, i64)> {
         let track = self.track.as_ref()?;
         let committed = track.committed?;
         if isolation == Isolation::ReadCommitted && track.stable.is_none() {
@@ -56,12 +61,7 @@ impl Cluster {
         let Some(group) = self.groups.get(name) else {
             return;
         };
-        let isolation = if group.demand.plain {
-            Isolation::ReadUncommitted
-        } else {
-            Isolation::ReadCommitted
-        };
-        let still = group.demand.every.saturating_mul(2);
+        let (isolation, still) = group.still();
         let slot = group
             .snapshot
             .topics

@@ -1,7 +1,7 @@
 //! Pairs of commits and ends: an end counts only for commits that were read before it was asked for, and what is not
 //! there yet keeps its last pair.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::HashMap, time::Instant};
 
 use kafka_protocol::ResponseError;
 
@@ -25,7 +25,7 @@ impl Cluster {
         self.groups.changed = true;
         let now = Instant::now();
         let mut stale = Vec::new();
-        let ids_asked: BTreeMap<_, _> = claims.iter().map(|c| (&c.topic, c.topic_id)).collect();
+        let ids_asked: HashMap<_, _> = claims.iter().map(|c| (&c.topic, c.topic_id)).collect();
         for (name, ids) in asked {
             let Some(topic) = self.topics.known.get_mut(name) else {
                 continue;
@@ -94,63 +94,61 @@ impl Cluster {
         end: LogOffset,
         stable: Option<&Result<LogOffset, ResponseError>>,
     ) {
-        let group = self.groups.get(&claim.group);
-        let wants = group.is_some_and(|g| g.demand.stable);
-        // It may have been asked for another group alone.
-        let stable = match stable.filter(|_| wants) {
-            Some(Ok(stable)) => Some(stable.offset),
-            Some(Err(code)) => {
-                let trouble = partition_trouble(&claim.topic, claim.id, *code);
-                return self
-                    .groups
-                    .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
-            }
-            None if wants => {
-                let what = "its leader tells no last stable offset, which isolation: readCommitted needs (Kafka 0.11 or later)";
-                let trouble = passing(&claim.topic, claim.id, what);
-                return self
-                    .groups
-                    .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
-            }
-            None => None,
+        // Once for all that follows: there may be a hundred thousand pairs in a tick.
+        let Some(group) = self.groups.get_mut(&claim.group) else {
+            return;
         };
         let Some(topic) = self.topics.get(&claim.topic) else {
             return;
         };
-        if topic.id() != claim.topic_id {
-            let what = "its topic was made anew while it was being read";
-            let trouble = passing(&claim.topic, claim.id, what);
+        let trouble = match stable.filter(|_| group.demand.stable) {
+            Some(Err(code)) => Some(partition_trouble(&claim.topic, claim.id, *code)),
+            None if group.demand.stable => {
+                let what = "its leader tells no last stable offset, which isolation: readCommitted needs (Kafka 0.11 or later)";
+                Some(passing(&claim.topic, claim.id, what))
+            }
+            _ if topic.id() != claim.topic_id => {
+                let what = "its topic was made anew while it was being read";
+                Some(passing(&claim.topic, claim.id, what))
+            }
+            _ => None,
+        };
+        if let Some(trouble) = trouble {
             return self
                 .groups
                 .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
         }
-        let reads = topic.snapshot.reads;
+        // It may have been asked for another group alone.
+        let stable = stable.filter(|_| group.demand.stable);
         let reading = Reading {
             committed: claim.committed,
             end: end.offset,
             leader_epoch: end.leader_epoch,
-            stable,
+            stable: stable.and_then(|s| Some(s.as_ref().ok()?.offset)),
             start: topic.start(claim.id),
             topic_id: topic.id(),
             at: claim.read,
         };
-        let group = self.groups.get(&claim.group);
-        let history = group.and_then(|g| g.history.as_ref());
+        let history = group.history.as_ref();
         let known = history.and_then(|h| h.topics.get(&claim.topic)?.get(&claim.id)?.memory());
-        let mut doubted = false;
-        if let Some(slot) = self.groups.slot(&claim.group, &claim.topic, claim.id) {
-            doubted = slot.take(reading, known, reads);
-            if doubted {
-                let what =
-                    "what its leader tells contradicts what is known of it; it is asked again";
-                slot.trouble = Some(passing(&claim.topic, claim.id, what));
-            }
+        let (isolation, still) = group.still();
+        let Some(slot) = group.slot(&claim.topic, claim.id) else {
+            return;
+        };
+        let doubted = slot.take(reading, known, topic.snapshot.reads);
+        if doubted {
+            let what = "what its leader tells contradicts what is known of it; it is asked again";
+            slot.trouble = Some(passing(&claim.topic, claim.id, what));
         }
+        let puzzles = slot.puzzle(isolation, still, claim.read).is_some();
+        self.groups.changed = true;
         if doubted {
             // Another broker may lead it by now.
             self.topics.is_stale(&claim.topic);
         }
-        self.look(&claim.group, &claim.topic, claim.id, claim.read);
+        if puzzles {
+            self.look(&claim.group, &claim.topic, claim.id, claim.read);
+        }
     }
 
     /// A partition that a broker never speaks of has no record that anybody could read.

@@ -20,7 +20,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("an HPA of somebody else is left alone until the object's annotation takes it over", foreign),
         shared.trial("beside a trigger of another type an HPA keeps what it has: kafka is served, the other answers why", other_type),
-        shared.trial("anything with a scale subresource wakes and sleeps", anything),
+        shared.trial("anything with a scale subresource wakes and sleeps, also where its kind is installed later", anything),
         shared.trial("a deleted object gives back the replicas it found, and events tell what happened meanwhile", restored),
         shared.trial("an HPA that was orphaned is taken back by the object of its name, with a Helm release's labels too", orphaned),
     ]
@@ -121,10 +121,10 @@ async fn anything(world: &World) {
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "rollouts.example.com"},
+        "metadata": {"name": "machines.example.com"},
         "spec": {
             "group": "example.com", "scope": "Namespaced",
-            "names": {"kind": "Rollout", "plural": "rollouts"},
+            "names": {"kind": "Machine", "plural": "machines"},
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": open, "status": open}}},
@@ -134,26 +134,30 @@ async fn anything(world: &World) {
             }],
         },
     });
-    let rollout = json!({
-        "apiVersion": "example.com/v1", "kind": "Rollout",
+    let machine = json!({
+        "apiVersion": "example.com/v1", "kind": "Machine",
         "metadata": {"name": "app", "namespace": scene.namespace}, "spec": {"replicas": 3},
     });
-    scene.bed.apply(&[crd, rollout]).await;
     let topic = scene.filled_topic("t", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 0).await;
     let spec = json!({
-        "scaleTargetRef": {"apiVersion": "example.com/v1", "kind": "Rollout", "name": "app"},
+        "scaleTargetRef": {"apiVersion": "example.com/v1", "kind": "Machine", "name": "app"},
         "minReplicaCount": 0, "cooldownPeriod": 0,
     });
     let trigger = scene.trigger(&topic, "g", &json!({}));
     scene.scaled_object("app", &[trigger], &spec).await;
+    // Nobody has installed the kind yet, and it is found by itself once somebody does.
+    let missing = "unknown kind Machine in example.com/v1: nothing on this cluster serves it: install the CRD or API server that brings machines.example.com";
+    scene.condition("app", "Ready", "False", missing).await;
+    scene.bed.apply(&[crd, machine]).await;
+    scene.condition("app", "Ready", "True", "").await;
     for (lag, replicas) in [(0, 0), (7, 1), (0, 0)] {
         scene.commit_lag("g", &topic, 5, 10, lag).await;
         let kubectl = &scene.bed.control_plane;
         let namespace = format!("--namespace={}", scene.namespace);
         let ask = [
             "get",
-            "rollouts.example.com",
+            "machines.example.com",
             "app",
             &namespace,
             "--output=jsonpath={.spec.replicas}",
@@ -170,7 +174,7 @@ async fn anything(world: &World) {
     }
     let object = scene.api::<ScaledObject>().get("app").await.unwrap();
     let kind = object.status.and_then(|s| s.scale_target_kind);
-    assert_eq!(kind.as_deref(), Some("example.com/v1.Rollout"));
+    assert_eq!(kind.as_deref(), Some("example.com/v1.Machine"));
 }
 
 async fn restored(world: &World) {

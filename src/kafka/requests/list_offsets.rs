@@ -1,7 +1,6 @@
 //! ListOffsets: where a partition's log begins and ends, as its leader says.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kafka_protocol::{
     ResponseError,
@@ -79,7 +78,12 @@ pub async fn fetch(
         .with_replica_id(BrokerId(-1))
         .with_isolation_level(level)
         .with_topics(topics.collect());
-    let asked = |topic: &str| partitions.contains_key(topic);
+    // The name that was asked with is kept: there may be thousands of topics in an answer.
+    let asked = |topic: &str| {
+        partitions
+            .get_key_value(topic)
+            .map(|(name, _)| name.clone())
+    };
     let decode = |answer: &mut Reader<'_>| decode_kept(answer, asked);
     connection.ask(&request, version, decode).await
 }
@@ -98,20 +102,20 @@ fn level(isolation: Isolation, version: i16) -> Result<i8, Cause> {
 
 /// Takes the answer to a ListOffsets request, versions 1 to 10.
 pub fn decode(answer: &mut Reader<'_>) -> Result<Throttled<Offsets>, Malformed> {
-    decode_kept(answer, |_| true)
+    decode_kept(answer, |name| Some(name.into()))
 }
 
-/// Takes the topics that `keep` wants of an answer.
+/// Takes the topics that `keep` has a name for.
 fn decode_kept(
     answer: &mut Reader<'_>,
-    keep: impl Fn(&str) -> bool,
+    keep: impl Fn(&str) -> Option<Arc<str>>,
 ) -> Result<Throttled<Offsets>, Malformed> {
     let version = answer.version();
     let throttle = throttle(answer, 2)?;
     let mut offsets = Offsets::new();
     for _ in 0..answer.count()? {
         let name = answer.text()?;
-        let mut of_topic = keep(name).then(|| offsets.entry(name.into()).or_default());
+        let mut of_topic = keep(name).map(|name| offsets.entry(name).or_default());
         for _ in 0..answer.count()? {
             let (id, code) = (answer.i32()?, answer.i16()?);
             answer.i64()?; // the record's timestamp
