@@ -38,20 +38,44 @@ fn the_chart_is_of_this_version() {
 }
 
 #[test]
-fn the_alerts_are_about_series_that_the_docs_list() {
+fn the_alerts_and_dashboards_are_about_series_that_the_docs_list() {
     let docs = read("docs/metrics.md");
-    let alerts: serde_json::Value =
-        serde_saphyr::from_str(&read("charts/lagscale/files/alerts.yaml")).unwrap();
-    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
-    assert!(!rules.is_empty());
-    for rule in rules {
-        let expression = rule["expr"].as_str().unwrap();
-        let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
-        let series: Vec<&str> = words.filter(|w| w.starts_with("lagscale_")).collect();
-        assert!(!series.is_empty(), "{expression}");
-        for name in series {
-            assert!(docs.contains(&format!("`{name}`")), "{name}: {expression}");
+    let files = [
+        "alerts.yaml",
+        "dashboard-overview.json",
+        "dashboard-scaledobject.json",
+    ];
+    for name in files {
+        // JSON is YAML.
+        let file: serde_json::Value =
+            serde_saphyr::from_str(&read(&format!("charts/lagscale/files/{name}"))).unwrap();
+        let mut found = Vec::new();
+        expressions(&file, &mut found);
+        assert!(!found.is_empty());
+        for expression in found {
+            let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let ours: Vec<&str> = words.filter(|w| w.starts_with("lagscale_")).collect();
+            // A dashboard shows replicas too, which are kube-state-metrics'.
+            assert!(!ours.is_empty() || name != "alerts.yaml", "{expression}");
+            for series in ours {
+                assert!(
+                    docs.contains(&format!("`{series}`")),
+                    "{series}: {expression}"
+                );
+            }
         }
+    }
+}
+
+/// Every `expr` in it.
+fn expressions<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+    match value {
+        serde_json::Value::Array(all) => all.iter().for_each(|one| expressions(one, found)),
+        serde_json::Value::Object(all) => {
+            found.extend(all.get("expr").and_then(serde_json::Value::as_str));
+            all.values().for_each(|one| expressions(one, found));
+        }
+        _ => {}
     }
 }
 

@@ -16,6 +16,7 @@ mod write;
 pub use credentials::{CredentialRules, TokenPolicy};
 pub use engine::{Controller, Parts};
 pub use leadership::{
-    ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, keda_leases, stand,
+    ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, flag, keda_leases,
+    keda_operator, stand,
 };
 pub use questions::Questions;

@@ -101,7 +101,9 @@ impl Cluster {
         let Some(topic) = self.topics.get(&claim.topic) else {
             return;
         };
-        let trouble = match stable.filter(|_| group.demand.stable) {
+        // It may have been asked for another group alone.
+        let stable = stable.filter(|_| group.demand.stable);
+        let trouble = match stable {
             Some(Err(code)) => Some(partition_trouble(&claim.topic, claim.id, *code)),
             None if group.demand.stable => {
                 let what = "its leader tells no last stable offset, which isolation: readCommitted needs (Kafka 0.11 or later)";
@@ -118,8 +120,6 @@ impl Cluster {
                 .groups
                 .trouble_pair(&claim.group, &claim.topic, claim.id, trouble);
         }
-        // It may have been asked for another group alone.
-        let stable = stable.filter(|_| group.demand.stable);
         let reading = Reading {
             committed: claim.committed,
             end: end.offset,

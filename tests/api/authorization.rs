@@ -87,7 +87,8 @@ async fn a_decision_is_remembered_for_its_user_and_request_alone() {
 #[tokio::test]
 async fn whoever_may_read_every_metric_is_asked_about_once_for_all_of_them() {
     let rig = Rig::start().await;
-    rig.cluster.everybody_reads_everything(true);
+    rig.cluster
+        .on_wide_access(|_| Reply::Status(json!({"allowed": true})));
     let proxy = rig.front_proxy().await;
     let controller = user(
         "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
@@ -145,6 +146,30 @@ async fn whoever_may_not_is_asked_about_metric_by_metric() {
         ),
         (1, 2)
     );
+}
+
+#[tokio::test]
+async fn an_outage_is_not_waited_for_twice_and_a_doubt_is_no_yes() {
+    let rig = Rig::start().await;
+    let proxy = rig.front_proxy().await;
+    rig.cluster.on_wide_access(|_| {
+        Reply::Failure(403, "lagscale may not create subjectaccessreviews".into())
+    });
+    let answer = proxy.get(PATH, &user("alice", &[])).await;
+    assert_eq!(answer.code, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(rig.cluster.access_reviews(), Vec::<Value>::new());
+    rig.cluster.on_wide_access(|_| {
+        Reply::Status(json!({"allowed": false, "evaluationError": "no role known"}))
+    });
+    for _ in 0..3 {
+        let answer = proxy.get(PATH, &user("alice", &[])).await;
+        assert_eq!(answer.code, StatusCode::NOT_FOUND);
+    }
+    let asked = (
+        rig.cluster.wide_reviews().len(),
+        rig.cluster.access_reviews().len(),
+    );
+    assert_eq!(asked, (2, 1));
 }
 
 #[tokio::test]

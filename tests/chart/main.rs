@@ -241,10 +241,9 @@ fn every_alert_fires_when_it_should_and_not_before() {
 
 /// Every expression of a dashboard becomes a rule, so that Prometheus' own parser reads it.
 #[test]
-fn every_expression_of_a_dashboard_is_one_over_series_that_there_are() {
+fn every_expression_of_a_dashboard_is_one_that_prometheus_reads() {
     let (_, boards) = monitoring();
     assert_eq!(boards.len(), 2);
-    let docs = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap();
     let panels = boards.iter().flat_map(|b| b["panels"].as_array().unwrap());
     let targets = panels.flat_map(|p| p["targets"].as_array().unwrap());
     let expressions: Vec<&str> = targets.map(|t| t["expr"].as_str().unwrap()).collect();
@@ -256,14 +255,6 @@ fn every_expression_of_a_dashboard_is_one_over_series_that_there_are() {
     std::fs::write(&file, groups.to_string()).unwrap();
     let file = file.display().to_string();
     output(&parts::promtool(), &["check", "rules", &file]).unwrap();
-    for expression in expressions {
-        let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
-        let mut series = words.filter(|w| w.starts_with("lagscale_"));
-        assert!(
-            series.all(|name| docs.contains(&format!("`{name}`"))),
-            "{expression}"
-        );
-    }
 }
 
 #[test]

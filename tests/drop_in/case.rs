@@ -18,7 +18,7 @@ pub struct Cases {
 }
 
 /// An object, and where KEDA and lagscale differ over it.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Case {
     pub name: String,
@@ -42,13 +42,11 @@ pub struct Case {
 
 /// A field that differs: what KEDA has there, what lagscale has, and the words of the row that says why. A path that ends with
 /// `*` stands for all that begin so.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Departure {
     path: String,
-    #[serde(default)]
     keda: Option<String>,
-    #[serde(default)]
     lagscale: Option<String>,
     /// Only now and then: KEDA's own writes of a status race.
     #[serde(default)]
@@ -102,8 +100,8 @@ impl Cases {
 impl Case {
     /// The ScaledObject, with `bootstrap` for its Kafka.
     pub fn object(&self, namespace: &str, bootstrap: &str) -> Value {
-        let usual = json!([{}]).as_array().cloned();
-        let triggers = self.triggers.clone().or(usual).unwrap_or_default();
+        let usual = [json!({})];
+        let triggers = self.triggers.as_deref().unwrap_or(&usual);
         let triggers: Vec<Value> = triggers.iter().map(trigger).collect();
         let mut spec = json!({
             "scaleTargetRef": {"name": self.name}, "minReplicaCount": 1, "pollingInterval": 2, "triggers": triggers,

@@ -1,6 +1,9 @@
 //! Where two sides differ, field by field.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
 
 /// Fields by path, such as `plain hpa.spec.maxReplicas`.
 pub type Fields = BTreeMap<String, String>;
@@ -16,6 +19,15 @@ pub struct Differences {
     anywhere: Vec<(String, Sides, bool)>,
     /// Starts of paths under which everything may differ.
     whole: Vec<String>,
+}
+
+/// Lines about differences, which a failed wait prints as lines.
+pub struct Told(String);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl Differences {
@@ -52,7 +64,7 @@ impl Differences {
     }
 
     /// Nothing if these are the `listed` ones, or else what is too much and what is missing.
-    pub fn compared_with(&self, listed: &Self) -> Result<(), String> {
+    pub fn compared_with(&self, listed: &Self) -> Result<(), Told> {
         let mut used: Vec<bool> = listed
             .anywhere
             .iter()
@@ -90,7 +102,11 @@ impl Differences {
                 tell(&mut told, "listed for all, but nowhere", path, sides);
             }
         }
-        if told.is_empty() { Ok(()) } else { Err(told) }
+        if told.is_empty() {
+            Ok(())
+        } else {
+            Err(Told(told))
+        }
     }
 }
 

@@ -28,11 +28,11 @@ async fn keda_and_lagscale_differ_over_forty_objects_by_the_listed_departures_on
     let options = BedOptions::default();
     let theirs = {
         let bed = Bed::start(&options).await;
-        let turn = Turn::play(&bed, Side::keda(&bed).await, &cases).await;
+        let mut turn = Turn::play(&bed, Side::keda(&bed).await, &cases).await;
         turn.settled().await
     };
     let bed = Bed::start(&options).await;
-    let turn = Turn::play(&bed, Side::lagscale(&bed).await, &cases).await;
+    let mut turn = Turn::play(&bed, Side::lagscale(&bed).await, &cases).await;
     let listed = cases.departures();
     turn.until("the listed differences", |ours| {
         let found = Differences::between(&theirs, ours);

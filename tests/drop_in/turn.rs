@@ -10,12 +10,12 @@ use std::{
 use bed::{Bed, Keda, KedaOptions, Lagscale, wait};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
 use kube::{Api, api::ListParams};
-use lagscale::{resources::ScaledObject, server::API_SERVICE};
+use lagscale::resources::ScaledObject;
 use serde_json::{Value, json};
 
 use crate::{
     case::{Case, Cases, KAFKA},
-    difference::Fields,
+    difference::{Fields, Told},
 };
 
 const NAMESPACE: &str = "forty";
@@ -38,12 +38,9 @@ impl Side {
 
     pub async fn lagscale(bed: &Bed) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        bed.install(&root.join("manifests")).await;
         let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
-        let mut lagscale = bed.lagscale(binary, &[], &BTreeMap::new());
-        lagscale.ready().await;
-        bed.available(API_SERVICE).await;
-        Self::Lagscale(lagscale)
+        let start = |bed: &Bed| bed.lagscale(binary, &[], &BTreeMap::new());
+        Self::Lagscale(bed.installed(&root.join("manifests"), start).await)
     }
 
     fn must_live(&mut self) {
@@ -57,7 +54,7 @@ impl Side {
 /// A turn that is being played.
 pub struct Turn<'a> {
     bed: &'a Bed,
-    side: tokio::sync::Mutex<Side>,
+    side: Side,
     bootstrap: String,
     /// The words that kubectl said at each apply.
     applied: Fields,
@@ -80,7 +77,7 @@ impl<'a> Turn<'a> {
         bed.kafka.commit("uneven", "orders", &first).await;
         let mut turn = Self {
             bed,
-            side: tokio::sync::Mutex::new(side),
+            side,
             bootstrap,
             applied: Fields::new(),
         };
@@ -109,7 +106,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Waits until nothing has changed for a while.
-    pub async fn settled(&self) -> Fields {
+    pub async fn settled(&mut self) -> Fields {
         let mut last = self.fields().await;
         let mut since = Instant::now();
         wait::until("nothing to change any more", PATIENCE, async || {
@@ -129,17 +126,13 @@ impl<'a> Turn<'a> {
     }
 
     /// Waits until `wanted` has nothing to say against the fields.
-    pub async fn until(&self, what: &str, wanted: impl Fn(&Fields) -> Result<(), String>) {
-        let end = Instant::now() + PATIENCE;
-        while let Err(told) = wanted(&self.fields().await) {
-            assert!(Instant::now() < end, "waited for {what}:{told}");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+    pub async fn until(&mut self, what: &str, wanted: impl Fn(&Fields) -> Result<(), Told>) {
+        wait::until(what, PATIENCE, async || wanted(&self.fields().await)).await;
     }
 
     /// Everything that is told now of all objects.
-    async fn fields(&self) -> Fields {
-        self.side.lock().await.must_live();
+    async fn fields(&mut self) -> Fields {
+        self.side.must_live();
         let mut fields = self.applied.clone();
         let all = ListParams::default();
         let objects: Api<ScaledObject> = self.api();

@@ -7,7 +7,6 @@ use std::{
 };
 
 use bed::{Bed, BedOptions, Gate, Lagscale, wait};
-use lagscale::server::API_SERVICE;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -24,10 +23,8 @@ impl World {
     /// Starts the parts, applies the manifests, starts the binary, and waits until its API is available.
     pub async fn start(options: BedOptions, args: &[&str]) -> Self {
         let bed = Bed::start(&options).await;
-        bed.install(&root().join("manifests")).await;
-        let mut lagscale = run(&bed, args);
-        lagscale.ready().await;
-        bed.available(API_SERVICE).await;
+        let start = |bed: &Bed| run(bed, args);
+        let lagscale = bed.installed(&root().join("manifests"), start).await;
         Self { bed, lagscale }
     }
 }

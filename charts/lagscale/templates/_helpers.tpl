@@ -35,7 +35,7 @@ subjects:
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{/* A binding of a ClusterRole: root, name of the binding, name of the role. In the watched namespace only, if there is one. */}}
+{{/* A binding of a ClusterRole: root, name of the binding, name of the role, and `true` for one in the watched namespace only, if there is one. */}}
 {{- define "lagscale.binding" -}}
 {{- $root := index . 0 -}}
 apiVersion: rbac.authorization.k8s.io/v1

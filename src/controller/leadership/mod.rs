@@ -21,7 +21,7 @@ use tokio::{
 pub use keda::Keda;
 pub use lease::Terms;
 pub use metrics::Leading;
-pub use places::{KEDA_LEASE, KedaRules, find as keda_leases};
+pub use places::{KEDA_LEASE, KedaRules, find as keda_leases, flag, keda_operator};
 
 use crate::pulse::Pulse;
 

@@ -22,7 +22,7 @@ const USUAL: [&str; 2] = ["keda", "openshift-keda"];
 const CRD: &str = "scaledobjects.keda.sh";
 const WEBHOOKS: &str = "keda-admission";
 const RELEASED_IN: &str = "meta.helm.sh/release-namespace";
-const FLAG: &str = "--leader-election-id";
+const FLAG: &str = "leader-election-id";
 /// Deployments of a namespace that are looked at.
 const MOST: u32 = 500;
 
@@ -99,15 +99,27 @@ async fn of_operator(client: &Client, namespace: &str) -> Result<Vec<String>, Er
 
 /// The name of the Lease of KEDA's operator, if this is one.
 fn lease_of(deployment: &Deployment) -> Option<String> {
+    let lease = flag(keda_operator(deployment)?, FLAG);
+    Some(lease.unwrap_or(KEDA_LEASE).to_owned())
+}
+
+/// The container of KEDA's operator, if the Deployment has it.
+#[must_use]
+pub fn keda_operator(deployment: &Deployment) -> Option<&Container> {
     let template = &deployment.spec.as_ref()?.template;
     let mut containers = template.spec.as_ref()?.containers.iter();
-    let operator = containers.find(|c| is_operator(c))?;
-    let words = operator.command.iter().chain(&operator.args).flatten();
+    containers.find(|c| is_operator(c))
+}
+
+/// The value of a flag of this name, without dashes, in a container's command line; `None` also where it is empty.
+#[must_use]
+pub fn flag<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
+    let words = container.command.iter().chain(&container.args).flatten();
     let mut words = words.map(String::as_str);
     while let Some(word) = words.next() {
         // Go's flags take one dash or two.
         let word = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
-        let Some(rest) = word.and_then(|w| w.strip_prefix(&FLAG[2..])) else {
+        let Some(rest) = word.and_then(|w| w.strip_prefix(name)) else {
             continue;
         };
         let value = match rest.strip_prefix('=') {
@@ -116,10 +128,10 @@ fn lease_of(deployment: &Deployment) -> Option<String> {
             None => None,
         };
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            return Some(value.to_owned());
+            return Some(value);
         }
     }
-    Some(KEDA_LEASE.to_owned())
+    None
 }
 
 fn is_operator(container: &Container) -> bool {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{apply, target};
 use crate::{
+    backoff::doubled,
     controller::{
         deadline::within,
         leadership::Lead,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 const RETRY: Duration = Duration::from_secs(5);
-/// Pause between two tries of a finalizer that can't be taken off; it doubles up to this.
+/// The pause between two tries of a finalizer that can't be taken off doubles up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A minute, and the deletion goes on.
 const TRIES: usize = 12;
@@ -78,7 +79,7 @@ where
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let mut found: Result<_, String> = Ok(Some((*object).clone()));
     let mut taken = false;
-    let mut pause = ECHO;
+    let mut failures = 0;
     // The next leader begins anew.
     while let Some(turn) = lead.turn().await {
         let error = match &found {
@@ -94,15 +95,15 @@ where
         };
         if let Some(error) = error {
             tracing::warn!(error, namespace, name, "taking KEDA's finalizer off");
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            failures += 1;
         } else {
-            pause = ECHO;
+            failures = 0;
             taken = true;
             tracing::info!(namespace, name, "KEDA's finalizer taken off");
         }
         drop(turn);
         // Until the watch tells of it nobody is to begin again.
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(doubled(ECHO, failures, LONGEST_PAUSE)).await;
         let again = async { api.get_opt(&name).await.map_err(|e| api_error(&e)) };
         found = within(again).await;
     }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Uri};
 use k8s_openapi::{
     api::authorization::v1::{
         LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes, SubjectAccessReview,
-        SubjectAccessReviewSpec,
+        SubjectAccessReviewSpec, SubjectAccessReviewStatus,
     },
     apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement,
 };
@@ -57,7 +57,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Whether the right to read all metrics everywhere would cover this. A review's `*` is every resource, and its empty
+    /// `true` for what the right to read all metrics everywhere covers. A review's `*` is every resource, and its empty
     /// namespace every namespace (API reference of ResourceAttributes), so an authorizer that allows that allows each of them.
     fn reads_a_metric(&self) -> bool {
         let named = |place: &Place<'_>| !place.namespace.is_empty() && !place.resource.is_empty();
@@ -82,7 +82,7 @@ impl<'a> Attributes<'a> {
 pub(in crate::server) struct Authorizer {
     reviews: Api<SubjectAccessReview>,
     answers: Cache<[u8; 32], Arc<Answer>>,
-    /// Whether a user may read every metric everywhere, by user and verb.
+    /// Answers about every metric everywhere, by user and verb.
     widely: Cache<[u8; 32], bool>,
     gate: Arc<Gate>,
 }
@@ -115,11 +115,15 @@ impl Authorizer {
         let answer = if asked.length() + user.length() > LONGEST {
             self.ask(user, standing, asked).await.map_err(Arc::new)
         } else {
-            if self.reads_everything((user, standing), asked).await {
-                return Ok(());
+            match self.reads_everything((user, standing), asked).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    let ask = self.ask(user, standing, asked);
+                    self.answers.try_get_with(asked.digest(user), ask).await
+                }
+                // Whoever does not answer that would not answer the next question either, after as long a wait.
+                Err(error) => Err(error),
             }
-            let ask = self.ask(user, standing, asked);
-            self.answers.try_get_with(asked.digest(user), ask).await
         };
         let answer = answer.map_err(|error| {
             if *error == Unanswered::Busy {
@@ -137,25 +141,24 @@ impl Authorizer {
         }
     }
 
-    /// Whether the user may read all metrics everywhere. Only who has shown a certificate is asked about, so that a token costs
-    /// no second review; no answer is none.
+    /// `true` for a user who may read all metrics everywhere. Only one who has shown a certificate is asked about, so that a token
+    /// costs no second review. An authorizer that is in doubt has not said yes: it is asked about the one metric then.
     async fn reads_everything(
         &self,
         (user, standing): (&User, Standing),
         asked: &Attributes<'_>,
-    ) -> bool {
+    ) -> Result<bool, Arc<Unanswered>> {
         if standing < Standing::Certificate || !asked.reads_a_metric() {
-            return false;
+            return Ok(false);
         }
         let mut digest = Digest::default();
         user.digest(&mut digest);
         digest.text(asked.verb);
         let ask = async {
-            let answer = self.review(standing, everything(user, asked.verb)).await;
-            answer.map(|answer| answer.allowed)
+            let status = self.review(standing, everything(user, asked.verb)).await;
+            status.map(|status| status.allowed)
         };
-        let answer = self.widely.try_get_with(digest.end(), ask).await;
-        answer.unwrap_or(false)
+        self.widely.try_get_with(digest.end(), ask).await
     }
 
     async fn ask(
@@ -164,29 +167,29 @@ impl Authorizer {
         standing: Standing,
         asked: &Attributes<'_>,
     ) -> Result<Arc<Answer>, Unanswered> {
-        self.review(standing, spec(user, asked)).await.map(Arc::new)
+        let status = self.review(standing, spec(user, asked)).await?;
+        if !status.allowed
+            && let Some(error) = status.evaluation_error.filter(|e| !e.is_empty())
+        {
+            return Err(Unanswered::Failed(error));
+        }
+        Ok(Arc::new(Answer {
+            allowed: status.allowed,
+            reason: status.reason.unwrap_or_default(),
+        }))
     }
 
     async fn review(
         &self,
         standing: Standing,
         spec: SubjectAccessReviewSpec,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<SubjectAccessReviewStatus, Unanswered> {
         let review = SubjectAccessReview {
             spec,
             ..SubjectAccessReview::default()
         };
         let review = reviewed(&self.reviews, &review, standing, &self.gate).await?;
-        let status = review.status.unwrap_or_default();
-        if !status.allowed
-            && let Some(error) = status.evaluation_error.filter(|e| !e.is_empty())
-        {
-            return Err(Unanswered::Failed(error));
-        }
-        Ok(Answer {
-            allowed: status.allowed,
-            reason: status.reason.unwrap_or_default(),
-        })
+        Ok(review.status.unwrap_or_default())
     }
 }
 

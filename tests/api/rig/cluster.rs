@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex},
 };
 
 use axum::{
@@ -52,9 +49,8 @@ struct Shared {
     others: Mutex<Vec<String>>,
     access: Mutex<(Rule, Vec<Value>)>,
     tokens: Mutex<(Rule, Vec<Value>)>,
-    /// The answer about every metric everywhere.
-    widely: AtomicBool,
-    wide: Mutex<Vec<Value>>,
+    /// About every metric everywhere.
+    wide: Mutex<(Rule, Vec<Value>)>,
 }
 
 impl Drop for Cluster {
@@ -82,17 +78,17 @@ pub fn published(proxies: &Ca, clients: &Ca) -> BTreeMap<String, String> {
 }
 
 impl Cluster {
-    /// Publishes `data`, lets everybody do everything, and knows no token.
+    /// Publishes `data`, lets everybody do everything that is asked about by itself, and knows no token.
     pub async fn start(data: Option<BTreeMap<String, String>>) -> Self {
         let yes: Rule = Arc::new(|_| Reply::Status(json!({"allowed": true})));
+        let no: Rule = Arc::new(|_| Reply::Status(json!({"allowed": false})));
         let nobody: Rule = Arc::new(|_| Reply::Status(json!({"authenticated": false})));
         let shared = Arc::new(Shared {
             published: watch::channel(data).0,
             lists: Mutex::default(),
             others: Mutex::default(),
             access: Mutex::new((yes, Vec::new())),
-            widely: AtomicBool::new(false),
-            wide: Mutex::default(),
+            wide: Mutex::new((no, Vec::new())),
             tokens: Mutex::new((nobody, Vec::new())),
         });
         let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
@@ -103,20 +99,17 @@ impl Cluster {
                 reviews,
                 post(
                     async |State(shared): State<Arc<Shared>>, Json(review): Json<Value>| {
-                        if review["spec"]["resourceAttributes"]["resource"] == "*" {
-                            return shared.widely_reviewed(review);
-                        }
-                        reviewed(&shared.access, review).await
+                        let widely = review["spec"]["resourceAttributes"]["resource"] == "*";
+                        let rule = if widely { &shared.wide } else { &shared.access };
+                        reviewed(rule, review).await
                     },
                 ),
             )
             .route(
                 tokens,
-                post(
-                    async |State(shared): State<Arc<Shared>>, Json(review): Json<Value>| {
-                        reviewed(&shared.tokens, review).await
-                    },
-                ),
+                post(async |State(shared): State<Arc<Shared>>, Json(review)| {
+                    reviewed(&shared.tokens, review).await
+                }),
             )
             .fallback(async |State(shared): State<Arc<Shared>>, uri: Uri| {
                 shared.others.lock().unwrap().push(uri.path().to_owned());
@@ -158,14 +151,14 @@ impl Cluster {
         self.shared.tokens.lock().unwrap().0 = Arc::new(rule);
     }
 
-    /// From now on everybody may read every metric everywhere, or nobody.
-    pub fn everybody_reads_everything(&self, yes: bool) {
-        self.shared.widely.store(yes, Relaxed);
+    /// Reviews who may read every metric everywhere by this rule from now on; it gets the whole review.
+    pub fn on_wide_access(&self, rule: impl Fn(&Value) -> Reply + Send + Sync + 'static) {
+        self.shared.wide.lock().unwrap().0 = Arc::new(rule);
     }
 
     /// Every review so far of who may read every metric everywhere.
     pub fn wide_reviews(&self) -> Vec<Value> {
-        self.shared.wide.lock().unwrap().clone()
+        self.shared.wide.lock().unwrap().1.clone()
     }
 
     /// Every other SubjectAccessReview so far.
@@ -186,14 +179,6 @@ impl Cluster {
     /// The queries of every list and watch of the ConfigMap so far.
     pub fn map_queries(&self) -> Vec<String> {
         self.shared.lists.lock().unwrap().clone()
-    }
-}
-
-impl Shared {
-    fn widely_reviewed(&self, mut review: Value) -> Response {
-        self.wide.lock().unwrap().push(review.clone());
-        review["status"] = json!({"allowed": self.widely.load(Relaxed)});
-        (StatusCode::CREATED, Json(review)).into_response()
     }
 }
 

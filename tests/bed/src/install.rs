@@ -6,7 +6,7 @@ use std::path::Path;
 use lagscale::server::API_SERVICE;
 use serde_json::{Value, json};
 
-use crate::{Bed, bed::base64};
+use crate::{Bed, Lagscale, bed::base64};
 
 const UNCHECKED: &str = "bed/unchecked";
 
@@ -24,6 +24,19 @@ impl Bed {
         self.register(API_SERVICE, ("lagscale", "lagscale"), port)
             .await;
         self.webhooks(manifests, port).await;
+    }
+
+    /// Installs lagscale and starts one process of it; returns when its API is served.
+    pub async fn installed(
+        &self,
+        manifests: &Path,
+        start: impl FnOnce(&Self) -> Lagscale,
+    ) -> Lagscale {
+        self.install(manifests).await;
+        let mut lagscale = start(self);
+        lagscale.ready().await;
+        self.available(API_SERVICE).await;
+        lagscale
     }
 
     /// The webhooks of the manifests, towards `port`; namespaces with the label [`UNCHECKED`] are left out.

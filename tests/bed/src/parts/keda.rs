@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{cached, require, run};
+use super::{cached, require, tools::go_build};
 
 const MODULE: &str = "github.com/kedacore/keda/v2";
 const PROGRAMS: [&str; 3] = ["operator", "adapter", "webhooks"];
@@ -91,15 +91,9 @@ fn build(release: Release, dir: &Path) {
     let go_sum = fs::read_to_string(sources.join("go.sum")).expect("KEDA's go.sum");
     let own = sums(release);
     fs::write(dir.join("go.sum"), format!("{go_sum}{own}")).expect("go.sum");
-    run(
-        &format!("building KEDA {version} from source (once; minutes)"),
-        Command::new("go")
-            .args(["build", "-trimpath", "-mod=mod", "-o", "./", "-ldflags"])
-            .arg(format!("-s -w -X {MODULE}/version.Version={version}"))
-            .args(PROGRAMS.map(|program| format!("{MODULE}/cmd/{program}")))
-            .env("CGO_ENABLED", "0")
-            .current_dir(dir),
-    );
+    let flags = format!("-X {MODULE}/version.Version={version}");
+    let programs = PROGRAMS.map(|program| format!("{MODULE}/cmd/{program}"));
+    go_build(&format!("KEDA {version}"), dir, &flags, &programs);
     copy(&sources.join("config"), &dir.join("config"));
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
+use tools::Module;
 pub use tools::{helm, promtool};
 
 const GO_MOD: &str = include_str!("../../control-plane/go.mod");
@@ -122,24 +123,16 @@ fn fetch(what: &str, pom: &str, dir: &Path) {
 }
 
 fn built_control_plane() -> PathBuf {
-    let name = format!("control-plane-{}", digest(&[GO_MOD, GO_SUM, KUBERNETES]));
-    cached(&name, |dir| {
-        require("go", &["version"], "Go 1.26 or newer");
-        fs::write(dir.join("go.mod"), GO_MOD).expect("go.mod");
-        fs::write(dir.join("go.sum"), GO_SUM).expect("go.sum");
-        let flags = format!(
-            "-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES} -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
-        );
-        run(
-            &format!("building Kubernetes {KUBERNETES} and etcd from source (once; minutes)"),
-            Command::new("go")
-                .args(["build", "-trimpath", "-mod=mod", "-ldflags"])
-                .arg(flags)
-                .args(["-o", "./", "tool"])
-                .env("CGO_ENABLED", "0")
-                .current_dir(dir),
-        );
-    })
+    let version = "-X k8s.io/component-base/version.git";
+    let module = Module {
+        name: "control-plane",
+        what: &format!("Kubernetes {KUBERNETES} and etcd"),
+        go_mod: GO_MOD,
+        go_sum: GO_SUM,
+        key: KUBERNETES,
+        flags: &format!("{version}Version={KUBERNETES} {version}Major=1 {version}Minor=36"),
+    };
+    module.built()
 }
 
 /// The cache folder `name`; made by `fill` in a folder that gets its name only when it is whole. One maker at a time.

@@ -1,6 +1,10 @@
 //! Programs of others, built from their Go modules; only for what asks for them.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::{cached, digest, require, run};
 
@@ -10,39 +14,67 @@ const MINOR: &str = "36";
 /// helm, which installs the chart; the first build takes two minutes.
 pub fn helm() -> PathBuf {
     let version = "-X helm.sh/helm/v3/pkg/chartutil.k8sVersion";
-    built(
-        "helm",
-        include_str!("../../helm/go.mod"),
-        include_str!("../../helm/go.sum"),
-        &format!("{version}Major=1 {version}Minor={MINOR}"),
-    )
+    let flags = format!("{version}Major=1 {version}Minor={MINOR}");
+    let module = Module {
+        name: "helm",
+        what: "helm",
+        go_mod: include_str!("../../helm/go.mod"),
+        go_sum: include_str!("../../helm/go.sum"),
+        key: &flags,
+        flags: &flags,
+    };
+    module.built().join("helm")
 }
 
 /// promtool, which tries alerts; the first build takes a few minutes.
 pub fn promtool() -> PathBuf {
-    built(
-        "promtool",
-        include_str!("../../promtool/go.mod"),
-        include_str!("../../promtool/go.sum"),
-        "",
-    )
+    let module = Module {
+        name: "promtool",
+        what: "promtool",
+        go_mod: include_str!("../../promtool/go.mod"),
+        go_sum: include_str!("../../promtool/go.sum"),
+        key: "",
+        flags: "",
+    };
+    module.built().join("promtool")
 }
 
-fn built(name: &str, go_mod: &str, go_sum: &str, flags: &str) -> PathBuf {
-    let folder = format!("{name}-{}", digest(&[go_mod, go_sum, flags]));
-    let dir = cached(&folder, |dir| {
-        require("go", &["version"], "Go 1.26 or newer");
-        fs::write(dir.join("go.mod"), go_mod).expect("go.mod");
-        fs::write(dir.join("go.sum"), go_sum).expect("go.sum");
-        run(
-            &format!("building {name} from source (once; minutes)"),
-            Command::new("go")
-                .args(["build", "-trimpath", "-mod=mod", "-ldflags"])
-                .arg(format!("-s -w {flags}"))
-                .args(["-o", "./", "tool"])
-                .env("CGO_ENABLED", "0")
-                .current_dir(dir),
-        );
-    });
-    dir.join(name)
+/// A module of ours whose tools are programs of others.
+pub(super) struct Module<'a> {
+    /// Of the cache folder.
+    pub name: &'a str,
+    /// The programs, in words.
+    pub what: &'a str,
+    pub go_mod: &'a str,
+    pub go_sum: &'a str,
+    /// With the module, what tells one build from another.
+    pub key: &'a str,
+    /// Of the linker.
+    pub flags: &'a str,
+}
+
+impl Module<'_> {
+    /// The folder with its tools.
+    pub fn built(&self) -> PathBuf {
+        let key = digest(&[self.go_mod, self.go_sum, self.key]);
+        cached(&format!("{}-{key}", self.name), |dir| {
+            require("go", &["version"], "Go 1.26 or newer");
+            fs::write(dir.join("go.mod"), self.go_mod).expect("go.mod");
+            fs::write(dir.join("go.sum"), self.go_sum).expect("go.sum");
+            go_build(self.what, dir, self.flags, &["tool".to_owned()]);
+        })
+    }
+}
+
+/// Builds what `packages` name, by the module in `dir` and into it.
+pub(super) fn go_build(what: &str, dir: &Path, flags: &str, packages: &[String]) {
+    run(
+        &format!("building {what} from source (once; minutes)"),
+        Command::new("go")
+            .args(["build", "-trimpath", "-mod=mod", "-o", "./", "-ldflags"])
+            .arg(format!("-s -w {flags}"))
+            .args(packages)
+            .env("CGO_ENABLED", "0")
+            .current_dir(dir),
+    );
 }

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use bed::{Bed, Child, Keda, KedaOptions, Lagscale};
-use lagscale::server::API_SERVICE;
 use serde_json::{Value, json};
 
 use crate::root;
@@ -45,11 +44,9 @@ impl Side {
         match kind {
             Kind::Keda(options) => Self::Keda(Box::new(bed.keda(*options).await)),
             Kind::Lagscale(binary) => {
-                bed.install(&root().join("manifests")).await;
+                let start = |bed: &Bed| bed.lagscale(binary, &[], &BTreeMap::new());
+                let process = bed.installed(&root().join("manifests"), start).await;
                 let binary = binary.clone();
-                let mut process = bed.lagscale(&binary, &[], &BTreeMap::new());
-                process.ready().await;
-                bed.available(API_SERVICE).await;
                 Self::Lagscale { process, binary }
             }
         }
