@@ -121,7 +121,7 @@ impl Authorizer {
                     let ask = self.ask(user, standing, asked);
                     self.answers.try_get_with(asked.digest(user), ask).await
                 }
-                // Whoever does not answer that would not answer the next question either, after as long a wait.
+                // The next question would wait as long, and go without an answer like this one.
                 Err(error) => Err(error),
             }
         };

@@ -41,15 +41,15 @@ pub fn promtool() -> PathBuf {
 
 /// A module of ours whose tools are programs of others.
 pub(super) struct Module<'a> {
-    /// Of the cache folder.
+    /// The name of its folder in the cache.
     pub name: &'a str,
     /// The programs, in words.
     pub what: &'a str,
     pub go_mod: &'a str,
     pub go_sum: &'a str,
-    /// With the module, what tells one build from another.
+    /// Anything besides the module that makes another build.
     pub key: &'a str,
-    /// Of the linker.
+    /// The flags for the linker.
     pub flags: &'a str,
 }
 
