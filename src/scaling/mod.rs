@@ -30,5 +30,5 @@ pub use reading::{
 };
 pub use signal::{
     Composite, Cut, Due, Evaluation, Memory, Metric, Settings, Surroundings, Value, evaluate, even,
-    signal,
+    from_milli, signal,
 };

@@ -33,7 +33,7 @@ const OF_METRICS: [OfMetric; 6] = [
             METRIC,
             "Value served to the HPA: the lag, cut or lifted as the docs say.",
         ),
-        |t| t.metric.value.map(|v| v.1 as f64),
+        |t| t.metric.value.map(|v| v.1),
     ),
     (
         Family::gauge(

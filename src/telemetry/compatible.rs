@@ -170,7 +170,7 @@ fn keda(samples: &[&ObjectSample]) -> Filled {
             let (index, metric) = (told.metric.index.to_string(), told.metric);
             let labels = scaler(&told, &index);
             if let Some((_, served, _)) = metric.value {
-                filled.add(&SCALER_VALUE, &labels, served as f64);
+                filled.add(&SCALER_VALUE, &labels, served);
             }
             filled.add(&SCALER_ACTIVE, &labels, flag(metric.active));
             filled.add(&SCALER_ERRORS, &labels, metric.errors as f64);

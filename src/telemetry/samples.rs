@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    scaling::{Evaluation, Plan, PlannedTrigger},
+    scaling::{Evaluation, Plan, PlannedTrigger, from_milli},
     sharded::Sharded,
     snapshot::{ClusterKey, GroupSnapshot},
     triggers::Kafka,
@@ -29,7 +29,7 @@ pub struct MetricSample {
     pub(super) name: Arc<str>,
     pub(super) group: Option<Arc<GroupSnapshot>>,
     /// True lag, value served, when it was read; `None` while it is withheld.
-    pub(super) value: Option<(i64, i64, Instant)>,
+    pub(super) value: Option<(i64, f64, Instant)>,
     pub(super) active: bool,
     pub(super) partial: bool,
     /// Sample intervals in which it was withheld, since the process began to look at it.
@@ -62,7 +62,7 @@ impl ObjectSample {
                 index: metric.index,
                 name: metric.name.clone(),
                 group: group(cluster, kafka),
-                value: value.map(|v| (v.lag, v.served, v.at.at)),
+                value: value.map(|v| (v.lag, from_milli(v.served_milli), v.at.at)),
                 active: metric.active,
                 partial: metric.partial.is_some(),
                 errors: last.map_or(0, |l| l.errors),

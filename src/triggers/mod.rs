@@ -37,6 +37,17 @@ pub enum MetricType {
     Value,
 }
 
+/// The types of triggers that are read here.
+const TYPES: [&str; 5] = ["apache-kafka", "cpu", "cron", "kafka", "memory"];
+
+/// Several words as a sentence has them.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// One trigger, parsed.
 #[derive(Clone, Debug)]
 pub enum Trigger {
@@ -53,7 +64,8 @@ pub enum Trigger {
 pub enum TriggerError {
     /// A type that is not here.
     #[error(
-        "no scaler found for type: {0} (lagscale has apache-kafka, cpu, cron, kafka and memory; leave this object to KEDA)"
+        "no scaler found for type: {0} (lagscale has {types}; leave this object to KEDA)",
+        types = listed(&TYPES)
     )]
     UnknownType(String),
     /// Fields that are missing, do not parse, or do not go together; each on its own line.
@@ -135,12 +147,7 @@ pub fn pattern_hints(metadata: &BTreeMap<String, String>) -> Vec<String> {
 /// Whether triggers of this type are read here.
 #[must_use]
 pub fn knows(kind: &str) -> bool {
-    let nothing = Sources {
-        metadata: &BTreeMap::new(),
-        environment: &Parameters::new(),
-        parameters: &Parameters::new(),
-    };
-    !matches!(parse(kind, nothing, ""), Err(TriggerError::UnknownType(_)))
+    TYPES.contains(&kind)
 }
 
 /// The fields of this trigger that stand only in the environment of the scale target: the key that says so, and the variable
@@ -190,6 +197,22 @@ mod tests {
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let pairs = pairs.iter();
         pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect()
+    }
+
+    #[test]
+    fn each_type_that_is_named_has_a_parser_and_its_fields() {
+        for kind in TYPES {
+            let nothing = Sources {
+                metadata: &BTreeMap::new(),
+                environment: &Parameters::new(),
+                parameters: &Parameters::new(),
+            };
+            let error = parse(kind, nothing, "").unwrap_err();
+            assert!(!matches!(error, TriggerError::UnknownType(_)), "{kind}");
+            assert!(fields_of(kind).is_some(), "{kind}");
+        }
+        let unknown = TriggerError::UnknownType("x".into()).to_string();
+        assert!(unknown.contains("apache-kafka, cpu, cron, kafka and memory;"));
     }
 
     #[test]

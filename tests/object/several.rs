@@ -147,7 +147,10 @@ fn beside_a_clock_the_bound_is_the_larger_of_partitions_and_desired_replicas() {
         assert_eq!(evaluation.max, max, "{open} {desired}");
         let clock = &evaluation.metrics[1];
         assert_eq!(
-            (clock.active, clock.value.as_ref().unwrap().served),
+            (
+                clock.active,
+                clock.value.as_ref().unwrap().served_milli / 1000
+            ),
             (open, served)
         );
     }

@@ -54,7 +54,7 @@ pub(super) fn foreign(plan: &Plan, hpa: Option<&HorizontalPodAutoscaler>) -> Vec
 
 fn outcome(metric: &Metric, at: Timestamp) -> Outcome {
     match (&metric.value, metric.fallback) {
-        (Ok(read), _) => value(read.served.saturating_mul(1000), read.at.wall),
+        (Ok(read), _) => value(read.served_milli, read.at.wall),
         (Err(_), Some(milli)) => value(milli, at),
         (Err(trouble), None) => withheld(&metric.name, &trouble.text),
     }

@@ -18,7 +18,7 @@ use kube::{Resource as _, ResourceExt};
 use crate::{
     quantity,
     resources::names,
-    scaling::{COMPOSITE, Plan, Source},
+    scaling::{COMPOSITE, External, Plan, Source},
     triggers::{MetricType, Resource, Target},
 };
 
@@ -145,8 +145,12 @@ fn metrics(plan: &Plan) -> Vec<MetricSpec> {
             }
             (source, None) => {
                 let found = source.external()?;
-                let target = found.threshold.saturating_mul(1000);
-                Some(external(plan, found.metric, target, found.metric_type))
+                let External {
+                    metric,
+                    target_milli,
+                    metric_type,
+                } = found;
+                Some(external(plan, metric, target_milli, metric_type))
             }
             (_, Some(_)) => None,
         })

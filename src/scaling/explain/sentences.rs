@@ -36,11 +36,12 @@ pub(super) fn trigger(
             return (told, format!("{place} can't be read: {why}"));
         }
     };
+    let by_the_hpa = || format!("{place} is read by the HPA itself");
     let Some(external) = source.external() else {
-        return (told, format!("{place} is read by the HPA itself"));
+        return (told, by_the_hpa());
     };
     told.metric = Some(external.metric.to_string());
-    told.threshold = Some(external.threshold);
+    told.threshold = Some(external.target_milli / 1000);
     let Some(metric) = metric else {
         return (told, format!("{place} is not read"));
     };
@@ -63,12 +64,16 @@ pub(super) fn trigger(
         }
     };
     told.lag = Some(value.lag);
-    told.served = Some(value.served);
+    told.served = Some(value.served_milli / 1000);
     let age = value.at.age(now).as_secs();
     told.age_seconds = Some(age);
-    let Source::Kafka(source) = source else {
-        let wish = format!("{place} asks for {} replicas now", value.lag);
-        return (told, wish);
+    let source = match source {
+        Source::Kafka(source) => source,
+        Source::Cron { .. } => {
+            let wish = format!("{place} asks for {} replicas now", value.lag);
+            return (told, wish);
+        }
+        Source::Resource(_) => return (told, by_the_hpa()),
     };
     told.partitions = memory.partitions(index);
     let complete_at = memory.complete_at(index).filter(|_| partial.is_some());

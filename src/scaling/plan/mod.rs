@@ -130,8 +130,8 @@ pub struct KafkaSource {
 pub struct External<'a> {
     /// The name it is served under.
     pub metric: &'a Arc<str>,
-    /// The target: what one replica is for, above 0.
-    pub threshold: i64,
+    /// The target: what one replica is for, in thousandths, above 0.
+    pub target_milli: i64,
     /// How the HPA compares it.
     pub metric_type: MetricType,
 }
@@ -163,7 +163,7 @@ impl Source {
     /// The external metric of it; `None` where the HPA reads it by itself.
     #[must_use]
     pub fn external(&self) -> Option<External<'_>> {
-        let (metric, threshold, metric_type) = match self {
+        let (metric, target, metric_type) = match self {
             Self::Kafka(source) => (&source.metric, source.kafka.threshold, source.metric_type),
             Self::Cron {
                 metric,
@@ -174,7 +174,7 @@ impl Source {
         };
         Some(External {
             metric,
-            threshold,
+            target_milli: target.saturating_mul(1000),
             metric_type,
         })
     }
@@ -203,11 +203,6 @@ impl Plan {
     /// Everything that is read from Kafka.
     pub fn kafka_sources(&self) -> impl Iterator<Item = &KafkaSource> {
         self.triggers.iter().filter_map(PlannedTrigger::kafka)
-    }
-
-    /// The metric that the HPA asks of a trigger; `None` where it reads it by itself, or where there is nothing to ask.
-    pub(in crate::scaling) fn external(&self, index: usize) -> Option<External<'_>> {
-        self.triggers.get(index)?.source.as_ref().ok()?.external()
     }
 
     /// Bounds and times of `object`; triggers are parsed by whoever can resolve their authentication.

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     lag::Moment,
     scaling::{
-        COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings, plan::modifiers::thousandths,
-        signal::memory::Memory,
+        COMPOSITE, Composite, Metric, Modifiers, Plan, Surroundings,
+        plan::modifiers::thousandths,
+        signal::{evaluation::from_milli, memory::Memory},
     },
     snapshot::Trouble,
     triggers::MetricType,
@@ -30,7 +31,7 @@ pub(in crate::scaling) fn compose(
         let value = match &metric.value {
             Ok(value) => {
                 oldest = Some(oldest.map_or(value.at, |o| older(o, value.at)));
-                Some(as_float(value.cut))
+                Some(from_milli(value.cut_milli))
             }
             // Handed over as nil, for `??`.
             Err(_) if metric.fallback.is_some() => None,
@@ -54,11 +55,7 @@ pub(in crate::scaling) fn compose(
                 let milli = milli.max(0).max(last.map_or(0, |(_, last)| last));
                 Composite {
                     value: Ok((milli, oldest)),
-                    active: if partial {
-                        as_float(milli) / 1000.0
-                    } else {
-                        number
-                    } > modifiers.activation,
+                    active: if partial { from_milli(milli) } else { number } > modifiers.activation,
                 }
             }
             None => withheld(
@@ -116,12 +113,4 @@ fn replicas(
 
 fn older(a: Moment, b: Moment) -> Moment {
     if a.at <= b.at { a } else { b }
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "formulas compute in floats, as KEDA's do"
-)]
-fn as_float(value: i64) -> f64 {
-    value as f64
 }

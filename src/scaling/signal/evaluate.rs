@@ -1,33 +1,71 @@
 //! One object against what is known now: for every metric the value to serve or why it is withheld, and the maxReplicas
 //! its HPA is to have.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
     lag::Moment,
     scaling::{
-        Cut, Due, Evaluation, KafkaSource, Live, Plan, Recalled, SHORTEST_SAMPLE, Settings, Source,
-        Surroundings,
-        reading::readout::{Readout, read},
-        signal::composite,
-        signal::memory::Memory,
-        signal::trigger::{fall_back, of_cron, of_kafka},
+        Cut, Evaluation, External, Live, Metric, Plan, PlannedTrigger, SHORTEST_SAMPLE, Settings,
+        Source, Surroundings,
+        signal::{
+            composite,
+            given::{Given, Progress},
+            hours::Hours,
+            lag::Lag,
+            memory::Memory,
+        },
     },
-    snapshot::{Snapshot, Snapshots, Trouble},
-    triggers::{Cron, Kafka},
+    snapshot::Snapshots,
 };
 
 /// An object of which something is missing is evaluated this often: failures are counted, and causes change.
 const RESTLESS: Duration = Duration::from_secs(1);
 
-/// The reading of one trigger.
-enum Read<'a> {
-    Kafka(&'a Kafka, Box<Readout>),
-    /// And whether its window is open.
-    Cron(&'a Cron, bool),
+/// The reading of one trigger, by its source.
+enum Reading<'a> {
+    Lag(Box<Lag<'a>>),
+    Hours(Hours<'a>),
 }
 
-/// Evaluates `plan`.
+impl<'a> Reading<'a> {
+    /// Reads `trigger`; `None` where there is nothing to serve for it.
+    fn new(
+        index: usize,
+        trigger: &'a PlannedTrigger,
+        given: Given<'_>,
+        memory: &mut Memory,
+        so_far: &mut Progress,
+    ) -> Option<Self> {
+        let source = trigger.source.as_ref().ok()?;
+        let external: External<'a> = source.external()?;
+        match source {
+            Source::Kafka(source) => {
+                let lag = Lag::read(index, external, source, given, memory, so_far);
+                Some(Self::Lag(lag.into()))
+            }
+            Source::Cron { cron, .. } => Some(Self::Hours(Hours::read(
+                index, external, cron, given, so_far,
+            ))),
+            Source::Resource(_) => None,
+        }
+    }
+
+    fn metric(
+        &self,
+        cut: Cut,
+        given: Given<'_>,
+        memory: &mut Memory,
+        so_far: &mut Progress,
+    ) -> Metric {
+        match self {
+            Self::Lag(lag) => lag.metric(cut, given, memory, so_far),
+            Self::Hours(hours) => hours.metric(cut, given.now),
+        }
+    }
+}
+
+/// Evaluates `plan`: all triggers are read before a metric is made of any, because the bound of the HPA is theirs together.
 pub fn evaluate(
     plan: &Plan,
     snapshots: &Snapshots,
@@ -36,92 +74,41 @@ pub fn evaluate(
     settings: Settings,
     now: Moment,
 ) -> Evaluation {
-    let mut due = Due::after(now);
-    let mut polled = true;
-    let mut renewed = BTreeSet::new();
-    let mut reads = Vec::new();
+    let given = Given {
+        plan,
+        snapshots,
+        around,
+        settings,
+        now,
+    };
+    let mut so_far = Progress::before_any(now);
+    let mut readings = Vec::new();
     for (index, trigger) in plan.triggers.iter().enumerate() {
-        let read = match &trigger.source {
-            Ok(Source::Kafka(source)) => {
-                let KafkaSource {
-                    kafka,
-                    cluster,
-                    former,
-                    metric,
-                    ..
-                } = source;
-                let keys = || [cluster].into_iter().chain(former);
-                let group = |key| snapshots.group(key, &kafka.group);
-                let mut groups = keys().filter_map(group);
-                let known = memory.of(index, kafka, plan, metric);
-                let read = |key| readout(kafka, snapshots.get(key), plan, &known.recalled, now);
-                let mut readout = read(cluster);
-                let tried = readout.tried || groups.any(|g| g.polled);
-                polled &= kafka.withheld.is_some() || tried;
-                if let Some(former) = former {
-                    if readout.complete {
-                        renewed.insert(index);
-                    }
-                    readout = readout.or_former(read(former), settings.max_sample_age, now);
-                }
-                if let Some((partitions, reads)) = readout.partitions {
-                    known.bound.take(partitions, reads);
-                    // Partitions that a group has left are confirmed before they go.
-                    if !kafka.topics.are_all() {
-                        readout.hold_fewer(partitions, known.bound);
-                    }
-                }
-                Read::Kafka(kafka, readout.into())
-            }
-            Ok(Source::Cron { cron, .. }) => {
-                let (active, until) = cron.window(now.wall);
-                due.at_wall(until);
-                Read::Cron(cron, active)
-            }
-            Ok(Source::Resource(_)) | Err(_) => continue,
-        };
-        reads.push((index, read));
+        readings.extend(Reading::new(index, trigger, given, memory, &mut so_far));
     }
     memory.triggers.truncate(plan.triggers.len());
     let live = around.live.as_ref();
     let max = max_replicas(plan, live, memory);
     // The HPA controller's own view of its HPA may be older than a short sample interval.
     let settled = memory.settled_max(live, max, SHORTEST_SAMPLE, now);
-    due.at(memory.max_settles_at(SHORTEST_SAMPLE));
+    so_far.due.at(memory.max_settles_at(SHORTEST_SAMPLE));
+    so_far.answered = so_far.polled;
     let bare = bare(live, settled, settings);
-    let mut metrics = Vec::new();
-    let (mut answered, mut unread) = (polled, false);
-    for (index, read) in reads {
-        let Some(external) = plan.external(index) else {
-            continue;
-        };
-        metrics.push(match read {
-            Read::Kafka(kafka, readout) => {
-                let bare = Cut {
-                    threshold: kafka.threshold,
-                    ..bare
-                };
-                let mut metric =
-                    of_kafka(plan, index, kafka, &readout, memory, bare, settings, now);
-                readout.due(settings.max_sample_age, &mut due);
-                due.at(memory.cached_until(plan, index));
-                let failed = metric.value.is_err() && polled;
-                let complete = memory.triggers.get(index).and_then(|t| t.complete);
-                let trouble = readout.trouble.as_ref();
-                let known = !failed || complete.is_some() || trouble.is_some();
-                answered &= known;
-                unread |= failed && complete.is_none() && !trouble.is_some_and(|t| t.configuration);
-                let failed = (polled && known).then_some(failed);
-                fall_back(plan, &mut metric, external, failed, around, memory, now);
-                metric
-            }
-            Read::Cron(cron, active) => of_cron(index, (cron, active), external, bare, now),
-        });
-    }
+    let metrics = readings.iter();
+    let metrics: Vec<_> = metrics
+        .map(|reading| reading.metric(bare, given, memory, &mut so_far))
+        .collect();
     let composite = plan
         .modifiers
         .as_ref()
         .map(|m| composite::compose(plan, m, &metrics, around, memory));
+    let Progress {
+        polled,
+        answered,
+        unread,
+        renewed,
+        mut due,
+    } = so_far;
     let mut evaluation = Evaluation {
         metrics,
         composite,
@@ -148,23 +135,6 @@ fn bare(live: Option<&Live>, settled: Option<i32>, settings: Settings) -> Cut {
         effective: None,
         live_max: settled.map(i64::from),
         tolerance_milli: own.unwrap_or(settings.tolerance_milli),
-    }
-}
-
-fn readout(
-    kafka: &Kafka,
-    snapshot: Option<&Snapshot>,
-    plan: &Plan,
-    recalled: &Recalled,
-    now: Moment,
-) -> Readout {
-    match (&kafka.withheld, snapshot) {
-        (Some(why), _) => Readout {
-            trouble: Some(Trouble::configuration(why.as_str())),
-            ..Readout::default()
-        },
-        (None, Some(snapshot)) => read(kafka, snapshot, recalled, plan.polling, now),
-        (None, None) => Readout::default(),
     }
 }
 

@@ -99,17 +99,40 @@ pub struct Metric {
     pub notice: Option<String>,
 }
 
-/// A value and what is behind it. In records; of a cron trigger in replicas.
+/// A value and the reading behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// The HPA's value.
-    pub served: i64,
-    /// A formula's value: cut, never lifted.
-    pub cut: i64,
-    /// The true lag.
+    /// The value that the HPA is told, in thousandths.
+    pub served_milli: i64,
+    /// The value that a formula counts with, in thousandths: cut, never lifted.
+    pub cut_milli: i64,
+    /// The true lag in records; of a cron trigger the replicas it asks for.
     pub lag: i64,
     /// When it was read.
     pub at: Moment,
+}
+
+impl Value {
+    /// A value in whole numbers: the lag, what is left of it after the cut, and what the HPA is told.
+    #[must_use]
+    pub fn of_records(lag: i64, cut: i64, served: i64, at: Moment) -> Self {
+        Self {
+            served_milli: served.saturating_mul(1000),
+            cut_milli: cut.saturating_mul(1000),
+            lag,
+            at,
+        }
+    }
+}
+
+/// A number given in thousandths, as formulas and Prometheus take it; whole numbers to 2^53 are exact.
+#[must_use]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "formulas compute in floats, as KEDA's do"
+)]
+pub fn from_milli(milli: i64) -> f64 {
+    (milli / 1000) as f64 + (milli % 1000) as f64 / 1000.0
 }
 
 /// The result of a formula.

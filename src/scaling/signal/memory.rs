@@ -9,7 +9,7 @@ use crate::{
     kafka::{Address, Topics},
     lag::Moment,
     resources::Remembered,
-    scaling::{Activity, Bound, Evaluation, Live, Plan, Recalled, signal::fallback::Failures},
+    scaling::{Activity, Bound, Evaluation, Live, Plan, Recalled, signal::failures::Failures},
     triggers::{Kafka, Limitation},
 };
 

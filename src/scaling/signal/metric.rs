@@ -59,12 +59,7 @@ pub(in crate::scaling) fn served(
     partitions: Option<i64>,
     bare: Cut,
 ) -> Value {
-    let value = |served, cut| Value {
-        served,
-        cut,
-        lag,
-        at,
-    };
+    let value = |served, cut| Value::of_records(lag, cut, served, at);
     // While something is missing, partitions without a reading may have a lag.
     let limit = (kafka.limit_to_partitions_with_lag && readout.complete)
         .then_some(i64::from(readout.sum.with_lag));
