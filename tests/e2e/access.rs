@@ -17,6 +17,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("nobody gets a value without a right to it, and nobody is believed who says whose proxy he is", who),
         shared.trial("the documents of discovery and OpenAPI are what kube-apiserver merges", documents),
+        shared.trial("kubectl knows the kind, and kube-apiserver has no complaint about its OpenAPI", known),
     ]
 }
 
@@ -202,6 +203,9 @@ async fn documents(world: &World) {
     let post = http::Request::post(BASE).body(Vec::new()).unwrap();
     let refused = admin.request_text(post).await.unwrap_err().to_string();
     assert!(refused.contains("MethodNotAllowed"), "{refused}");
+}
+
+async fn known(world: &World) {
     let kubectl = async |args: &[&str]| world.bed.control_plane.kubectl(args).await;
     wait::until("kubectl explain to know the kind", PATIENCE, async || {
         kubectl(&[

@@ -16,12 +16,20 @@ use crate::{
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial(
-            "lag and peek take Kafka's own client properties and need no Kubernetes",
-            kafka,
+            "lag takes Kafka's own client properties and needs no Kubernetes",
+            lag,
         ),
         shared.trial(
-            "explain tells readings, bounds and the HPA's arithmetic, and check names what would not be served here",
-            cluster,
+            "peek shows the record that a group is stuck on, and its value only where asked",
+            peek,
+        ),
+        shared.trial(
+            "explain tells readings, bounds and the HPA's arithmetic",
+            explain,
+        ),
+        shared.trial(
+            "check names what would not be served here, and what is missing of an installation",
+            check,
         ),
     ]
 }
@@ -64,30 +72,44 @@ fn properties(scene: &Scene<'_>, password: &str) -> PathBuf {
     path
 }
 
-async fn kafka(world: &World) {
-    let scene = Scene::new(&world.bed, "ask").await;
+/// Two groups on a topic of three partitions: one is four behind in each, one is done.
+async fn two_groups(scene: &Scene<'_>) -> String {
     let topic = scene.filled_topic("t", 3, 10).await;
     scene.commit_lag("stuck", &topic, 3, 10, 12).await;
-    scene
-        .bed
-        .kafka
-        .commit("done", &topic, &[(0, 10), (1, 10), (2, 10)])
-        .await;
-    let good = properties(&scene, Kafka::PASSWORD).display().to_string();
-    let bootstrap = scene.bed.kafka.bootstrap();
-    let nowhere = Path::new("/nowhere");
-    let kafka = async |command: &str, config: &str, more: &[&str]| {
-        let way = [
-            command,
-            "--bootstrap-server",
-            &bootstrap,
-            "--command-config",
-            config,
-        ];
-        ask(nowhere, &[&way[..], more].concat()).await
-    };
+    let done = [(0, 10), (1, 10), (2, 10)];
+    scene.bed.kafka.commit("done", &topic, &done).await;
+    topic
+}
 
-    let (code, said, error) = kafka("lag", &good, &["--group", "stuck", "--group", "done"]).await;
+/// A command that asks Kafka alone, with the properties in this file.
+async fn ask_kafka(
+    scene: &Scene<'_>,
+    command: &str,
+    config: &Path,
+    more: &[&str],
+) -> (i32, String, String) {
+    let (bootstrap, config) = (scene.bed.kafka.bootstrap(), config.display().to_string());
+    let way = [
+        command,
+        "--bootstrap-server",
+        &bootstrap,
+        "--command-config",
+        &config,
+    ];
+    ask(Path::new("/nowhere"), &[&way[..], more].concat()).await
+}
+
+async fn lag(world: &World) {
+    let scene = Scene::new(&world.bed, "ask-lag").await;
+    let topic = two_groups(&scene).await;
+    let good = properties(&scene, Kafka::PASSWORD);
+    let (code, said, error) = ask_kafka(
+        &scene,
+        "lag",
+        &good,
+        &["--group", "stuck", "--group", "done"],
+    )
+    .await;
     assert_eq!((code, error.as_str()), (0, ""), "{said}");
     let lines: Vec<Vec<&str>> = said
         .lines()
@@ -105,7 +127,8 @@ async fn kafka(world: &World) {
     assert_eq!(lines[1], ["stuck", &topic, "0", "6", "10", "4"]);
     assert_eq!(lines[4], ["done", &topic, "0", "10", "10", "0"]);
     assert!(said.contains("stuck: lag 12 in 3 partitions\n"), "{said}");
-    let (code, said, _) = kafka(
+    let (code, said, _) = ask_kafka(
+        &scene,
         "lag",
         &good,
         &["--group", "stuck", "--topic", &topic, "-o", "json"],
@@ -118,6 +141,22 @@ async fn kafka(world: &World) {
     );
     assert_eq!(found[0]["partitions"][2]["logEndOffset"], 10);
 
+    let bad = properties(&scene, "not-the-password");
+    let (code, said, error) = ask_kafka(&scene, "lag", &bad, &["--group", "stuck"]).await;
+    assert_eq!(code, 1, "{error}");
+    assert!(
+        said.contains("login refused") && !said.contains("not-the-password"),
+        "{said}"
+    );
+    let (code, _, error) = ask_kafka(&scene, "lag", &good, &[]).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("--group"), "{error}");
+}
+
+async fn peek(world: &World) {
+    let scene = Scene::new(&world.bed, "ask-peek").await;
+    let topic = two_groups(&scene).await;
+    let good = properties(&scene, Kafka::PASSWORD);
     let place = [
         "--group",
         "stuck",
@@ -126,7 +165,13 @@ async fn kafka(world: &World) {
         "--partition",
         "1",
     ];
-    let (code, said, error) = kafka("peek", &good, &[&place[..], &["-o", "json"]].concat()).await;
+    let (code, said, error) = ask_kafka(
+        &scene,
+        "peek",
+        &good,
+        &[&place[..], &["-o", "json"]].concat(),
+    )
+    .await;
     assert_eq!(code, 0, "{said}{error}");
     let record = read(&said);
     assert_eq!(
@@ -138,34 +183,19 @@ async fn kafka(world: &World) {
         record.get("value").is_none() && record["valueSize"].is_i64(),
         "{record}"
     );
-    let (_, said, _) = kafka("peek", &good, &[&place[..], &["--value"]].concat()).await;
+    let (_, said, _) = ask_kafka(&scene, "peek", &good, &[&place[..], &["--value"]].concat()).await;
     assert!(said.lines().any(|l| l.starts_with("value: ")), "{said}");
     let end = ["--group", "done", "--topic", &topic, "--partition", "1"];
-    let (code, said, _) = kafka("peek", &good, &end).await;
+    let (code, said, _) = ask_kafka(&scene, "peek", &good, &end).await;
     assert_eq!(code, 1);
     assert!(said.contains("stands at the log end"), "{said}");
-
-    let bad = properties(&scene, "not-the-password").display().to_string();
-    let (code, said, error) = kafka("lag", &bad, &["--group", "stuck"]).await;
-    assert_eq!(code, 1, "{error}");
-    assert!(
-        said.contains("login refused") && !said.contains("not-the-password"),
-        "{said}"
-    );
-    let (code, _, error) = kafka("lag", &good, &[]).await;
-    assert_eq!(code, 2);
-    assert!(error.contains("--group"), "{error}");
 }
 
-async fn cluster(world: &World) {
+async fn explain(world: &World) {
     let scene = Scene::new(&world.bed, "explain").await;
     let admin = world.bed.control_plane.kubeconfig();
     let (topic, observer) = scene.app((5, 10), 27, 1, &json!({}), &json!({})).await;
     scene.reaches(&observer, 5).await;
-    let other = json!([{"type": "prometheus", "metadata": {"serverAddress": "http://p", "query": "q", "threshold": "1"}}]);
-    scene
-        .scaled_object("other", other.as_array().unwrap(), &json!({}))
-        .await;
 
     let namespace = scene.namespace.as_str();
     let first = format!("{namespace}/app: Deployment app has 5 replicas");
@@ -204,7 +234,20 @@ async fn cluster(world: &World) {
     let (code, _, error) = ask(admin, &["explain", "-n", namespace, "nobody"]).await;
     assert_eq!(code, 1);
     assert!(error.contains("no ScaledObject nobody"), "{error}");
+}
 
+async fn check(world: &World) {
+    let scene = Scene::new(&world.bed, "check").await;
+    let (admin, namespace) = (
+        world.bed.control_plane.kubeconfig(),
+        scene.namespace.as_str(),
+    );
+    let (_topic, observer) = scene.app((5, 10), 27, 1, &json!({}), &json!({})).await;
+    scene.reaches(&observer, 5).await;
+    let other = json!([{"type": "prometheus", "metadata": {"serverAddress": "http://p", "query": "q", "threshold": "1"}}]);
+    scene
+        .scaled_object("other", other.as_array().unwrap(), &json!({}))
+        .await;
     let (code, said, error) = ask(admin, &["check", "--before-switch", "-o", "json"]).await;
     assert_eq!(code, 1, "{said}{error}");
     let findings = read(&said);

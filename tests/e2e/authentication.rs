@@ -20,13 +20,33 @@ use crate::{
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
         shared.trial("fields and credentials come from the target's environment and from ConfigMaps, and changes of both are followed", environment),
+        shared.trial("a ConfigMap or a key of it that is gone is named by the object that misses it", nowhere),
         shared.trial("a ClusterTriggerAuthentication reads the cluster namespace and goes to no host that its annotation leaves out", cluster),
         shared.trial("a service account's token is asked for where an audience is mapped and as soon as lagscale may, and is never told", token),
     ]
 }
 
-async fn environment(world: &World) {
-    let scene = Scene::new(&world.bed, "environment").await;
+/// The container that has them: the topic, and the ConfigMap of the rest.
+fn container(topic: &str, settings: &str) -> Value {
+    let field = json!({"fieldRef": {"fieldPath": "metadata.namespace"}});
+    let password = json!({"secretKeyRef": {"name": "kafka", "key": "password"}});
+    json!({
+        "name": "main", "image": "idle", "envFrom": [{"configMapRef": {"name": settings}}],
+        "env": [
+            {"name": "NAMESPACE", "valueFrom": field},
+            {"name": "TOPIC", "value": format!("$(NAMESPACE)-{topic}")},
+            {"name": "USER", "value": Kafka::USER},
+            {"name": "PASSWORD", "valueFrom": password},
+        ],
+    })
+}
+
+fn template(container: &Value) -> Value {
+    json!({"spec": {"template": {"spec": {"containers": [container]}}}})
+}
+
+/// An object whose fields and credentials stand in its Deployment and a ConfigMap, once its lag of 12 is served; returns its topics.
+async fn from_environment(scene: &Scene<'_>) -> [String; 2] {
     let topic = scene.filled_topic("t", 5, 10).await;
     let other = scene.filled_topic("other", 5, 10).await;
     scene.commit_lag("g", &topic, 5, 10, 12).await;
@@ -36,8 +56,8 @@ async fn environment(world: &World) {
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "settings", "namespace": scene.namespace},
         "data": {
-            "BROKERS": world.bed.kafka.bootstrap(), "GROUP": "g",
-            "sasl": "scram_sha512", "tls": "enable", "ca": world.bed.kafka.ca.pem,
+            "BROKERS": scene.bed.kafka.bootstrap(), "GROUP": "g",
+            "sasl": "scram_sha512", "tls": "enable", "ca": scene.bed.kafka.ca.pem,
         },
     });
     let keys = ["sasl", "tls", "ca"];
@@ -54,19 +74,6 @@ async fn environment(world: &World) {
         },
     });
     scene.bed.apply(&[settings, authentication]).await;
-    let container = |topic: &str, settings: &str| {
-        let field = json!({"fieldRef": {"fieldPath": "metadata.namespace"}});
-        let password = json!({"secretKeyRef": {"name": "kafka", "key": "password"}});
-        json!({
-            "name": "main", "image": "idle", "envFrom": [{"configMapRef": {"name": settings}}],
-            "env": [
-                {"name": "NAMESPACE", "valueFrom": field},
-                {"name": "TOPIC", "value": format!("$(NAMESPACE)-{topic}")},
-                {"name": "USER", "value": Kafka::USER},
-                {"name": "PASSWORD", "valueFrom": password},
-            ],
-        })
-    };
     scene
         .deployment("app", 1, &container("t", "settings"))
         .await;
@@ -82,22 +89,29 @@ async fn environment(world: &World) {
     scene
         .value_is("app", &format!("s0-kafka-{topic}"), "12")
         .await;
+    [topic, other]
+}
 
+async fn environment(world: &World) {
+    let scene = Scene::new(&world.bed, "environment").await;
+    let [topic, other] = from_environment(&scene).await;
     let group = json!({"data": {"GROUP": "g2"}});
     scene.patch::<ConfigMap>("settings", &group).await;
     scene
         .value_is("app", &format!("s0-kafka-{topic}"), "7")
         .await;
-    let template =
-        |container: Value| json!({"spec": {"template": {"spec": {"containers": [container]}}}});
-    let patch = template(container("other", "settings"));
+    let patch = template(&container("other", "settings"));
     scene.patch::<Deployment>("app", &patch).await;
     scene
         .value_is("app", &format!("s0-kafka-{other}"), "9")
         .await;
     scene.condition("app", "Ready", "True", "").await;
+}
 
-    let patch = template(container("other", "nowhere"));
+async fn nowhere(world: &World) {
+    let scene = Scene::new(&world.bed, "env-nowhere").await;
+    from_environment(&scene).await;
+    let patch = template(&container("t", "nowhere"));
     scene.patch::<Deployment>("app", &patch).await;
     let said = scene
         .condition(
@@ -109,7 +123,7 @@ async fn environment(world: &World) {
         .await;
     let cause = "error reading config ref nowhere on namespace";
     assert!(said.contains(cause), "{said}");
-    let patch = template(container("other", "settings"));
+    let patch = template(&container("t", "settings"));
     scene.patch::<Deployment>("app", &patch).await;
     scene.condition("app", "Ready", "True", "").await;
     // A reference that is gone is named by whoever misses it.

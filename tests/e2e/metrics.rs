@@ -12,10 +12,13 @@ use crate::{
 };
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
-    vec![shared.trial(
-        "metrics tell offsets, lag and signal by topic and partition, also as kafka_exporter and KEDA name them, and go with their object",
-        metrics,
-    )]
+    vec![
+        shared.trial(
+            "metrics tell offsets, lag and signal by topic and partition, also as kafka_exporter and KEDA name them",
+            metrics,
+        ),
+        shared.trial("the series of an object go with it", leave),
+    ]
 }
 
 async fn text(world: &World) -> String {
@@ -140,8 +143,6 @@ async fn metrics(world: &World) {
         .await;
     }
     counters(world).await;
-
-    leave(world, &scene).await;
 }
 
 fn few_connections(world: &World) {
@@ -154,8 +155,12 @@ fn few_connections(world: &World) {
     );
 }
 
-/// Nothing is left of an object that is gone.
-async fn leave(world: &World, scene: &Scene<'_>) {
+async fn leave(world: &World) {
+    let scene = Scene::new(&world.bed, "metrics-gone").await;
+    let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
+    let metric = format!("s0-kafka-{topic}");
+    scene.value_is("app", &metric, "12").await;
+    assert!(text(world).await.contains(&scene.namespace));
     scene.delete("app").await;
     wait::until("its series to go", PATIENCE, async || {
         let said = text(world).await;

@@ -7,6 +7,7 @@ mod demand;
 mod dependents;
 mod entries;
 mod finalizers;
+mod former_hpas;
 mod hpa_writes;
 mod index;
 mod keys;
@@ -26,6 +27,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod work;
+mod workload;
 mod world;
 
 use std::{
@@ -339,7 +341,7 @@ impl Objects {
                 self.published
                     .serve(key, &mut object.planned.entries, served);
                 self.published.show(key, &plan, &evaluation, snapshots);
-                let former = object.former_hpa(hpa);
+                let former = object.former_hpas.first(&object.planned.plan, hpa);
                 let work = object.work(&Round {
                     evaluation: &evaluation,
                     snapshots,

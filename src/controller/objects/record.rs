@@ -69,7 +69,7 @@ impl Record {
         };
         let plan = &object.planned.plan;
         let names = [plan.hpa_name.as_str()].into_iter();
-        let names = names.chain(object.former_hpas());
+        let names = names.chain(object.former_hpas.names(&object.planned.plan));
         let namespace = plan.namespace.to_string();
         names
             .map(|name| (namespace.clone(), name.to_owned()))

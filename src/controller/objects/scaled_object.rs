@@ -1,7 +1,6 @@
 //! The record of one ScaledObject: what is known of its workload, its HPA and its status, and what is to be done for it.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,16 +9,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
 use super::{
+    former_hpas::FormerHpas,
     hpa_writes::{Decision, HpaWrites},
     labels::Labels,
-    pace::{Interest, Pace},
+    pace::Pace,
     planned::Planned,
     round::{Busy, Round},
     status_writes::StatusWrites,
     work::{HpaWrite, Outcome, Step, Work},
+    workload::Workload,
 };
 use crate::{
-    controller::write::target::Target,
     lag::Moment,
     scaling::{
         Activity, Due, Evaluation, Health, Live, Move, Plan, Surroundings, conditions, floor,
@@ -36,19 +36,14 @@ const STANDS: Duration = Duration::from_secs(20);
 /// The engine's record of one ScaledObject.
 pub(super) struct ScaledObjectRecord {
     pub(super) planned: Planned,
-    pub(super) target: Option<Result<Target, String>>,
+    pub(super) workload: Workload,
     pace: Pace,
     busy: Busy,
-    /// The replicas that the workload had when it was first looked at.
-    pub(super) first_seen: Option<i32>,
     hpa_writes: HpaWrites,
     pub(super) statuses: StatusWrites,
     pub(super) last_active: Option<Timestamp>,
     pub(super) active_before: bool,
-    /// Two changes of its HPA's name may be faster than a status.
-    former_hpas: BTreeSet<String>,
-    /// A total has to be divided by the pods that are ready.
-    counts_pods: bool,
+    pub(super) former_hpas: FormerHpas,
     labels: Labels,
 }
 
@@ -61,16 +56,14 @@ impl ScaledObjectRecord {
             .map(|_| now);
         Self {
             planned,
-            target: None,
+            workload: Workload::default(),
             pace: Pace::default(),
             busy: Busy::Idle,
-            first_seen: None,
             hpa_writes: HpaWrites::default(),
             statuses: StatusWrites::default(),
             last_active,
             active_before: false,
-            former_hpas: BTreeSet::new(),
-            counts_pods: false,
+            former_hpas: FormerHpas::default(),
             labels: Labels::default(),
         }
     }
@@ -78,15 +71,11 @@ impl ScaledObjectRecord {
     /// Goes on with a plan made anew.
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let before = &self.planned.plan;
-        if before.hpa_name != plan.hpa_name {
-            self.former_hpas.insert(before.hpa_name.clone());
-            self.former_hpas.remove(&plan.hpa_name);
-        }
+        self.former_hpas.renamed(&before.hpa_name, &plan.hpa_name);
         let old = &before.object.spec;
         if old.scale_target_ref != plan.object.spec.scale_target_ref {
             self.pace.look_anew();
-            self.target = None;
-            self.first_seen = None;
+            self.workload = Workload::default();
         }
         if old != &plan.object.spec {
             self.pace.begin_anew();
@@ -113,12 +102,7 @@ impl ScaledObjectRecord {
 
     /// The surroundings that are watched.
     pub(super) fn surroundings(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Surroundings {
-        let target = self.target.as_ref().and_then(|t| t.as_ref().ok());
-        Surroundings {
-            live: hpa.map(Live::of),
-            replicas: self.replicas(hpa),
-            ready: target.and_then(|t| t.ready),
-        }
+        self.workload.surroundings(&self.planned.plan, hpa)
     }
 
     /// The work that is due now, if any; none while something is being done.
@@ -152,11 +136,12 @@ impl ScaledObjectRecord {
             // An annotation forces all the time.
             self.last_active = Some(if plan.forced { now.wall } else { polled.wall });
         }
-        let look = self.look(round);
-        self.pace
-            .due(self.target.as_ref(), &self.interest(hpa), due);
+        let pace = &mut self.pace;
+        let look = self
+            .workload
+            .look(&plan, (evaluation, hpa), pace, (now, due));
         if !round.leads {
-            return look.then(|| Work::look(plan, self.counts_pods));
+            return look.then(|| Work::look(plan, self.workload.counts_pods()));
         }
         // A failing write must not keep a workload asleep.
         let (writes, steps) = (self.pace.may_write(now.at), self.pace.may_step(now.at));
@@ -202,7 +187,7 @@ impl ScaledObjectRecord {
         let (status, events) = status.unzip();
         let work = Work {
             look,
-            count_pods: self.counts_pods,
+            count_pods: self.workload.counts_pods(),
             metadata: if writes { self.labels.due(&plan) } else { None },
             hpa: hpa_write,
             step,
@@ -212,15 +197,6 @@ impl ScaledObjectRecord {
             plan,
         };
         (!work.is_empty()).then_some(work)
-    }
-
-    /// Whether the workload is to be looked at.
-    fn look(&mut self, round: &Round<'_>) -> bool {
-        let withheld = round.evaluation.metrics.iter().any(|m| m.value.is_err());
-        self.counts_pods = self.planned.plan.divides_by_pods() && withheld;
-        let interest = self.interest(round.hpa);
-        let target = self.target.as_ref();
-        self.pace.should_look(target, &interest, round.now.at)
     }
 
     /// The change of the workload's replicas that is wanted.
@@ -237,7 +213,7 @@ impl ScaledObjectRecord {
             }
             _ => Move::Stay,
         };
-        if step.to().is_none() && self.target.is_some() {
+        if step.to().is_none() && self.workload.was_looked_at() {
             self.pace.no_step_is_wanted();
         }
         step
@@ -254,10 +230,7 @@ impl ScaledObjectRecord {
 
     fn health(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Health {
         Health {
-            target: match &self.target {
-                Some(Err(error)) => Some(error.clone()),
-                _ => None,
-            },
+            target: self.workload.error().cloned(),
             write: foreign(&self.planned.plan, hpa).or_else(|| self.pace.write_error().cloned()),
             step: self.pace.step_error().cloned(),
             pruned: self.statuses.is_pruned(),
@@ -268,7 +241,7 @@ impl ScaledObjectRecord {
     fn may_tell(&self, evaluation: &Evaluation, now: Moment) -> bool {
         let is_present =
             self.statuses.confirmed() || !self.statuses.is_past(&self.planned.plan.object);
-        is_present && self.target.is_some() && self.is_known(evaluation, now)
+        is_present && self.workload.was_looked_at() && self.is_known(evaluation, now)
     }
 
     /// The write that its HPA is due: the deletion of one that is not wanted any more, or the spec it is to have.
@@ -293,8 +266,10 @@ impl ScaledObjectRecord {
         if let Some(gone) = gone {
             return self.hpa_writes.delete(gone, now.at);
         }
-        let found = matches!(self.target, Some(Ok(_)));
-        if !found || plan.pause.whole || !self.is_enough(evaluation, hpa, now) {
+        if self.workload.found().is_none()
+            || plan.pause.whole
+            || !self.is_enough(evaluation, hpa, now)
+        {
             return None;
         }
         let replicas = self.replicas(hpa).unwrap_or(plan.min);
@@ -329,19 +304,8 @@ impl ScaledObjectRecord {
         self.planned.is_settled(evaluation, patience, now)
     }
 
-    fn interest(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Interest {
-        let plan = &self.planned.plan;
-        let current = hpa.and_then(|h| h.status.as_ref()?.current_replicas);
-        let short = current.is_some_and(|c| c < plan.min.max(1));
-        Interest {
-            often: plan.sleeps() || short || plan.pause.whole,
-            counts_pods: self.counts_pods,
-            polling: plan.polling,
-        }
-    }
-
     /// Takes what came of its last work; whether it has to be evaluated for that.
-    pub(super) fn settle(&mut self, outcome: Outcome, now: Instant) -> bool {
+    pub(super) fn settle(&mut self, mut outcome: Outcome, now: Instant) -> bool {
         if self.planned.plan.object.metadata.uid != outcome.uid {
             return false;
         }
@@ -358,51 +322,14 @@ impl ScaledObjectRecord {
         if outcome.failed {
             self.labels = Labels::default();
         }
-        if let Some(stored) = outcome.stored {
-            self.hpa_writes.stored(&stored);
+        if let Some(stored) = &outcome.stored {
+            self.hpa_writes.stored(stored);
         }
-        if let Some(target) = outcome.target {
-            let seen = target.as_ref().ok().map(|t| t.replicas);
-            self.first_seen = self.first_seen.or(seen);
-            is_news |= self.target.as_ref() != Some(&target);
-            self.target = Some(target);
-        }
-        if let (Some(replicas), Some(Ok(target))) = (outcome.replicas, &mut self.target) {
-            target.replicas = replicas;
-        }
+        is_news |= self.workload.settle(&mut outcome);
         is_news
     }
 
-    /// Names that its HPA had before: the one that the status tells, and those it was given since.
-    pub(super) fn former_hpas(&self) -> impl Iterator<Item = &str> {
-        let status = self.planned.plan.object.status.as_ref();
-        let told = status.and_then(|s| s.hpa_name.as_deref());
-        let told = told.filter(|told| *told != self.planned.plan.hpa_name);
-        told.into_iter()
-            .chain(self.former_hpas.iter().map(String::as_str))
-    }
-
-    /// An HPA of its own that still has a name which it had before.
-    pub(super) fn former_hpa(
-        &self,
-        find: impl Fn(&str) -> Option<Arc<HorizontalPodAutoscaler>>,
-    ) -> Option<Arc<HorizontalPodAutoscaler>> {
-        let owned = |hpa: &Arc<_>| owns(&self.planned.plan, hpa);
-        self.former_hpas().find_map(|name| find(name).filter(owned))
-    }
-
-    /// Replicas as far as they are known without asking: the HPA's status follows within a sync period, except at zero
-    /// minimum, where the last step is ours and the workload is read itself.
     fn replicas(&self, hpa: Option<&HorizontalPodAutoscaler>) -> Option<i32> {
-        let read = self.target.as_ref()?.as_ref().ok()?.replicas;
-        if self.planned.plan.sleeps() || self.planned.plan.pause.whole {
-            return Some(read);
-        }
-        let status = hpa.and_then(|h| h.status.as_ref());
-        match status.and_then(|s| s.current_replicas) {
-            // It counts pods; what is set may be more than there are yet.
-            Some(current) if current > 0 && current >= self.planned.plan.min => Some(current),
-            _ => Some(read),
-        }
+        self.workload.replicas(&self.planned.plan, hpa)
     }
 }

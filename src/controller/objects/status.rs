@@ -40,7 +40,7 @@ impl ScaledObjectRecord {
             next.remembered = remembered;
         }
         next.conditions = conditions;
-        if let Some(Ok(target)) = &self.target {
+        if let Some(target) = self.workload.found() {
             let GroupVersionKindResource {
                 group,
                 version,
@@ -51,7 +51,7 @@ impl ScaledObjectRecord {
             next.scale_target_gvkr = Some(target.gvkr.clone());
             next.original_replica_count = next
                 .original_replica_count
-                .or(self.first_seen)
+                .or_else(|| self.workload.first_seen())
                 .or(Some(target.replicas));
         }
         next.paused_replica_count = plan.pause.replicas;
