@@ -110,3 +110,13 @@ fn the_webhooks_call_paths_that_are_served() {
     assert_eq!(called, Hook::ALL.map(Hook::path));
     assert!(webhooks.iter().all(|w| w["failurePolicy"] == "Ignore"));
 }
+
+#[test]
+fn a_lag_metric_takes_each_mechanism_that_can_be_connected_with() {
+    let crds = read("manifests/base/crds.yaml");
+    let pattern = crds.lines().find(|line| line.contains("scram_sha512|"));
+    let pattern = pattern.expect("a pattern of mechanisms");
+    for mechanism in lagscale::kafka::sasl::Mechanism::ALL {
+        assert!(pattern.contains(mechanism.keda_name()), "{mechanism:?}");
+    }
+}

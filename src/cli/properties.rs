@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::triggers::Parameters;
+use crate::{kafka::sasl::Mechanism, triggers::Parameters};
 
 /// The way to the brokers, as a file has it.
 #[derive(Default)]
@@ -131,16 +131,14 @@ impl Properties {
 
     fn sasl(&self, to: &mut Parameters) -> Result<(), String> {
         let mechanism = self.get("sasl.mechanism").unwrap_or("GSSAPI");
-        let ours = match mechanism {
-            "PLAIN" => "plaintext",
-            "SCRAM-SHA-256" => "scram_sha256",
-            "SCRAM-SHA-512" => "scram_sha512",
-            "OAUTHBEARER" => "oauthbearer",
-            _ => {
-                return Err(format!(
-                    "sasl.mechanism={mechanism}: expected PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
-                ));
-            }
+        let with_password = Mechanism::ALL.map(|m| (m.name(), m.keda_name()));
+        let bearer = ("OAUTHBEARER", "oauthbearer");
+        let mut known = with_password.into_iter().chain([bearer]);
+        let Some((_, ours)) = known.find(|(name, _)| *name == mechanism) else {
+            let names = with_password.map(|(name, _)| name).join(", ");
+            return Err(format!(
+                "sasl.mechanism={mechanism}: expected {names} or OAUTHBEARER"
+            ));
         };
         to.insert("sasl".into(), ours.into());
         let options = jaas(self.get("sasl.jaas.config").unwrap_or_default());

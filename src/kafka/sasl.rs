@@ -46,6 +46,19 @@ impl Sasl {
 }
 
 impl Mechanism {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+
+    /// The name that KEDA has for it, in `sasl`.
+    #[must_use]
+    pub const fn keda_name(self) -> &'static str {
+        match self {
+            Self::Plain => "plaintext",
+            Self::ScramSha256 => "scram_sha256",
+            Self::ScramSha512 => "scram_sha512",
+        }
+    }
+
     /// The registered name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -151,12 +151,8 @@ fn mechanism(fields: &mut Fields<'_>, known: &[&'static str]) -> &'static str {
 }
 
 fn password(sasl: &str) -> Option<Mechanism> {
-    match sasl {
-        "plaintext" => Some(Mechanism::Plain),
-        "scram_sha256" => Some(Mechanism::ScramSha256),
-        "scram_sha512" => Some(Mechanism::ScramSha512),
-        _ => None,
-    }
+    let mut all = Mechanism::ALL.into_iter();
+    all.find(|mechanism| mechanism.keda_name() == sasl)
 }
 
 /// Which of cert and key stands alone.

@@ -73,11 +73,11 @@ fn properties(scene: &Scene<'_>, password: &str) -> PathBuf {
 }
 
 /// Two groups on a topic of three partitions: one is four behind in each, one is done.
-async fn two_groups(scene: &Scene<'_>) -> String {
+async fn two_groups(scene: &Scene<'_>, [stuck, done]: [&str; 2]) -> String {
     let topic = scene.filled_topic("t", 3, 10).await;
-    scene.commit_lag("stuck", &topic, 3, 10, 12).await;
-    let done = [(0, 10), (1, 10), (2, 10)];
-    scene.bed.kafka.commit("done", &topic, &done).await;
+    scene.commit_lag(stuck, &topic, 3, 10, 12).await;
+    let end = [(0, 10), (1, 10), (2, 10)];
+    scene.bed.kafka.commit(done, &topic, &end).await;
     topic
 }
 
@@ -101,7 +101,7 @@ async fn ask_kafka(
 
 async fn lag(world: &World) {
     let scene = Scene::new(&world.bed, "ask-lag").await;
-    let topic = two_groups(&scene).await;
+    let topic = two_groups(&scene, ["stuck", "done"]).await;
     let good = properties(&scene, Kafka::PASSWORD);
     let (code, said, error) = ask_kafka(
         &scene,
@@ -155,11 +155,11 @@ async fn lag(world: &World) {
 
 async fn peek(world: &World) {
     let scene = Scene::new(&world.bed, "ask-peek").await;
-    let topic = two_groups(&scene).await;
+    let topic = two_groups(&scene, ["blocked", "through"]).await;
     let good = properties(&scene, Kafka::PASSWORD);
     let place = [
         "--group",
-        "stuck",
+        "blocked",
         "--topic",
         topic.as_str(),
         "--partition",
@@ -185,7 +185,7 @@ async fn peek(world: &World) {
     );
     let (_, said, _) = ask_kafka(&scene, "peek", &good, &[&place[..], &["--value"]].concat()).await;
     assert!(said.lines().any(|l| l.starts_with("value: ")), "{said}");
-    let end = ["--group", "done", "--topic", &topic, "--partition", "1"];
+    let end = ["--group", "through", "--topic", &topic, "--partition", "1"];
     let (code, said, _) = ask_kafka(&scene, "peek", &good, &end).await;
     assert_eq!(code, 1);
     assert!(said.contains("stands at the log end"), "{said}");
