@@ -1,6 +1,6 @@
 #!/bin/sh
 # Takes lagscale off the cluster that kubectl leads to, in an order in which nothing hangs: its pods are told to end, and while
-# they still serve, the APIService goes. HPAs keep the replicas they have. The CRDs stay, and with them every ScaledObject;
+# they still serve, the APIService goes, or leads again to whom it was taken from. HPAs keep the replicas they have. The CRDs stay, and with them every ScaledObject;
 # --with-crds deletes them all.
 set -eu
 namespace=lagscale
@@ -15,13 +15,22 @@ done
 
 gone() { kubectl delete --ignore-not-found "$@"; }
 
+of_api() { kubectl get apiservice "$api" --ignore-not-found -o "jsonpath=$1"; }
+
+# The note of whom it was taken from is the patch that gives it back; where that Service is gone nobody would answer.
 unregister() {
-  owner=$(kubectl get apiservice "$api" --ignore-not-found -o 'jsonpath={.spec.service.namespace}/{.spec.service.name}')
-  case "$owner" in
-    "$namespace/lagscale") gone apiservice "$api" ;;
-    ''|/) ;;
-    *) echo "APIService $api leads to $owner: left alone" ;;
-  esac
+  [ "$(of_api '{.spec.service.namespace}/{.spec.service.name}')" = "$namespace/lagscale" ] || return 0
+  note=$(of_api '{.metadata.annotations.lagscale\.io/predecessor}')
+  if [ -n "$note" ]; then
+    kubectl patch apiservice "$api" --type=merge --patch "$note" > /dev/null
+    service=$(of_api '{.spec.service.name}')
+    of=$(of_api '{.spec.service.namespace}')
+    if kubectl get service "$service" -n "$of" > /dev/null; then
+      echo "APIService $api leads to $of/$service again"
+      return 0
+    fi
+  fi
+  gone apiservice "$api"
 }
 
 gone validatingwebhookconfiguration lagscale-admission
@@ -35,7 +44,7 @@ if [ "$with_crds" = yes ]; then
   gone crd scaledobjects.keda.sh triggerauthentications.keda.sh clustertriggerauthentications.keda.sh
 fi
 gone clusterrolebinding lagscale lagscale-secrets lagscale-scale lagscale-scale-apps lagscale-cluster lagscale-registration \
-  lagscale:system:auth-delegator lagscale-hpa-controller
+  lagscale:system:auth-delegator lagscale-hpa-controller lagscale-delegate
 gone clusterrole lagscale lagscale-secrets lagscale-scale lagscale-scale-apps lagscale-cluster lagscale-registration \
   lagscale-external-metrics-reader lagscale-metrics-reader lagscale-view lagscale-edit
 gone flowschema lagscale lagscale-lease

@@ -9,6 +9,7 @@ mod backoff;
 pub mod certificates;
 pub mod cli;
 pub mod controller;
+pub mod delegation;
 mod descriptors;
 pub mod kafka;
 pub mod lag;

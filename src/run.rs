@@ -1,6 +1,8 @@
 //! The one place that wires the rooms together, and shuts them down.
 
-use std::{error::Error, sync::Arc, time::Duration};
+mod rules;
+
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::OptionFuture;
 use kube::{Client, Config};
@@ -9,22 +11,21 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
+    task::JoinHandle,
 };
 
 use crate::{
     api_client,
-    args::{CredentialArgs, ElectionArgs, RunArgs, ServingArgs},
+    args::{RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{
-        self, Controller, CredentialRules, ElectionRules, KedaRules, Lead, Leading, Terms,
-        TokenPolicy,
-    },
+    controller::{self, Controller, Lead, Leading},
+    delegation::Delegation,
     descriptors,
     kafka::Budgets,
     poll::Timing,
     pulse::Pulse,
     scaling::{Settings, table::Table},
-    server::{self, Limits, Server, Source, plain, webhooks::Neighbours},
+    server::{self, API_SERVICE, Limits, Server, Source, plain, webhooks::Neighbours},
     telemetry::{self, Collector, Compatible, Counts, Exposition, Samples},
 };
 
@@ -53,10 +54,10 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (end, ending) = watch::channel(false);
     let (ready, polled) = watch::channel(false);
     let pulse = Pulse::default();
-    let namespace = own_namespace(&args.credentials);
-    let election = election(args.election, namespace.clone())?;
+    let namespace = rules::own_namespace(&args.credentials);
+    let election = rules::election(args.election, namespace.clone())?;
     // A policy that is refused ends the process before it stands for anything.
-    let rules = rules(args.namespace, args.credentials)?;
+    let rules = rules::credentials(args.namespace, args.credentials)?;
     let (lead, handing_over) =
         controller::stand(&client, election, pulse.clone(), stopping.clone());
     let table = Arc::new(Table::default());
@@ -87,6 +88,10 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         pulse: pulse.clone(),
         ready,
     });
+    let others = rules::delegation(args.delegation, &namespace, &args.serving.service_name)?;
+    let delegation = Delegation::new(client.clone(), others, &registry)?;
+    // Whom the APIService led to before is found by itself.
+    tokio::spawn(delegation.clone().follow(client.clone(), API_SERVICE));
     let (objects, hpas) = controller.stores();
     let questions = controller.questions();
     let (told_path, secret_path) = watch::channel(None);
@@ -107,6 +112,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         },
         secret_path,
         questions,
+        delegation,
         pulse,
         // An engine that stood still for so long serves nothing of before.
         longest_turn: args.max_sample_age / 2,
@@ -117,17 +123,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     };
     let server = Server::bind(args.listen, source, parts, exposition).await?;
     tracing::info!(api = %server.local_addr()?, "listening");
-    let plain = match args.metrics_listen.0 {
-        Some(address) => {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.map_err(|e| format!("--metrics-listen={address}: {e}"))?;
-            tracing::info!(metrics = %listener.local_addr()?, "listening");
-            let (metrics, readiness) = (server.metrics(), server.readiness());
-            Some(plain(listener, metrics, readiness, ending.clone()))
-        }
-        None => None,
-    };
-    let plain = tokio::spawn(OptionFuture::from(plain));
+    let plain = plain_port(args.metrics_listen.0, &server, ending.clone()).await?;
     let controlling = tokio::spawn(controller.run(ending));
     let serving = on_a_thread_of_its_own(server)?;
     let delay = told_to_end(args.shutdown_delay).await?;
@@ -140,6 +136,25 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     end.send_replace(true);
     let _ = tokio::join!(controlling, serving, plain, handing_over);
     Ok(())
+}
+
+/// Serves /metrics and health over plain HTTP, where that is asked for.
+async fn plain_port(
+    address: Option<SocketAddr>,
+    server: &Server,
+    ending: watch::Receiver<bool>,
+) -> Result<JoinHandle<Option<()>>, Box<dyn Error>> {
+    let plain = match address {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.map_err(|e| format!("--metrics-listen={address}: {e}"))?;
+            tracing::info!(metrics = %listener.local_addr()?, "listening");
+            let (metrics, readiness) = (server.metrics(), server.readiness());
+            Some(plain(listener, metrics, readiness, ending))
+        }
+        None => None,
+    };
+    Ok(tokio::spawn(OptionFuture::from(plain)))
 }
 
 /// Serves the API on one thread, whatever the engine and the polls have to do meanwhile.
@@ -155,46 +170,6 @@ fn on_a_thread_of_its_own(server: Server) -> std::io::Result<oneshot::Receiver<(
             let _ = done.send(());
         })?;
     Ok(serving)
-}
-
-/// Where the kubelet tells a pod its namespace.
-const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
-
-/// Where credentials may come from. An empty value of a flag is none: charts set the environment either way.
-fn rules(namespace: Option<String>, args: CredentialArgs) -> Result<CredentialRules, String> {
-    let own = own_namespace(&args);
-    let (mode, audiences) = (
-        &args.service_account_token_mode,
-        &args.service_account_token_audiences,
-    );
-    let tokens = TokenPolicy::new(mode, audiences)
-        .map_err(|error| format!("invalid service account token policy: {error}"))?;
-    if mode == "legacy" {
-        tracing::warn!(
-            "--service-account-token-mode=legacy: tokens of service accounts have no audience, and are good for the API server too"
-        );
-    }
-    Ok(CredentialRules {
-        namespace: set(namespace),
-        cluster_namespace: set(args.cluster_object_namespace).unwrap_or(own),
-        restricted: args.restrict_secret_access,
-        cluster_needs_hosts: args.cluster_auth_needs_hosts,
-        files: args.filepath_auth_root_path,
-        token_life: args.bound_service_account_token_expiry,
-        tokens,
-    })
-}
-
-fn set(value: Option<String>) -> Option<String> {
-    value.filter(|v| !v.is_empty())
-}
-
-/// The namespace it runs in.
-fn own_namespace(args: &CredentialArgs) -> String {
-    let told = || std::fs::read_to_string(NAMESPACE_FILE).ok();
-    set(args.pod_namespace.clone())
-        .or_else(|| set(told().map(|n| n.trim().to_owned())))
-        .unwrap_or_else(|| "lagscale".to_owned())
 }
 
 /// Where the serving certificate comes from. One of its own is kept by the leader and loaded by every replica.
@@ -244,36 +219,6 @@ fn serving(
         registered,
     ));
     Ok(Source::Told(pairs))
-}
-
-/// Which replica writes. No two processes have one identity, whatever they are called.
-fn election(args: ElectionArgs, namespace: String) -> Result<ElectionRules, String> {
-    let terms = Terms {
-        lease: args.leader_election_lease_duration,
-        renew: args.leader_election_renew_deadline,
-        retry: args.leader_election_retry_period,
-    };
-    let second = Duration::from_secs(1);
-    if terms.lease < second || terms.lease <= terms.renew || terms.renew <= terms.retry {
-        return Err(format!(
-            "--leader-election-lease-duration={:?} must be at least a second and longer than --leader-election-renew-deadline={:?}, and that longer than --leader-election-retry-period={:?}",
-            terms.lease, terms.renew, terms.retry
-        ));
-    }
-    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = set(args.pod_name).or_else(|| set(host().map(|h| h.trim().to_owned())));
-    let name = name.unwrap_or_else(|| "lagscale".to_owned());
-    Ok(ElectionRules {
-        namespace,
-        name: args.leader_election_id,
-        identity: format!("{name}_{:032x}", fastrand::u128(..)),
-        terms,
-        beside_keda: args.write_beside_keda,
-        keda: KedaRules {
-            namespaces: args.keda_namespace,
-            lease: set(args.keda_lease),
-        },
-    })
 }
 
 /// Returns once a signal says so, with how long to serve on: `delay` after SIGTERM, which Kubernetes sends.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use kube::{Client, Config};
 use lagscale::{
     controller::Questions,
+    delegation::{Delegation, Rules},
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
     telemetry::Exposition,
@@ -27,9 +28,12 @@ pub async fn run(folder: &Path, cluster: &str) {
     let (_polled, polled) = watch::channel(true);
     let (_stop, stopping) = watch::channel(false);
     let (_end, ending) = watch::channel(false);
+    let client = Client::try_from(Config::new(cluster.parse().unwrap())).unwrap();
+    let exposition = Exposition::default();
+    let nobody_else = Delegation::new(client.clone(), Rules::default(), exposition.registry());
     let parts = Parts {
         table: table.clone(),
-        client: Client::try_from(Config::new(cluster.parse().unwrap())).unwrap(),
+        client,
         neighbours: Neighbours {
             objects: kube::runtime::reflector::store().0,
             hpas: kube::runtime::reflector::store().0,
@@ -37,6 +41,7 @@ pub async fn run(folder: &Path, cluster: &str) {
         },
         secret_path: watch::channel(None).1,
         questions: Questions::unanswered(),
+        delegation: nobody_else.unwrap(),
         pulse: lagscale::pulse::Pulse::default(),
         longest_turn: std::time::Duration::from_secs(10),
         polled,
@@ -49,7 +54,6 @@ pub async fn run(folder: &Path, cluster: &str) {
         key: folder.join("tls.key"),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let exposition = Exposition::default();
     let server = Server::bind(any, source, parts, exposition).await.unwrap();
     let address = server.local_addr().unwrap();
     let mut trust = server.readiness().trust;

@@ -12,7 +12,7 @@ use crate::{
     telemetry::{Format, Names, Times, level},
 };
 
-pub use parts::{CredentialArgs, ElectionArgs, ServingArgs};
+pub use parts::{CredentialArgs, DelegationArgs, ElectionArgs, ServingArgs};
 pub use values::{AnyLabels, Place, Tolerance};
 use values::{address, any_labels, delay, enabled, seconds, tolerance};
 
@@ -118,6 +118,9 @@ pub struct RunArgs {
     /// Which replica writes.
     #[command(flatten)]
     pub election: ElectionArgs,
+    /// Other servers, for what is not its own.
+    #[command(flatten)]
+    pub delegation: DelegationArgs,
     /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
     #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
     pub hpa_tolerance: Tolerance,

@@ -1,10 +1,10 @@
 //! Flags by what they are about.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, builder::FalseyValueParser};
 
-use super::values::{delay, hours, lifetime};
+use super::values::{delay, hours, lifetime, service_address};
 
 /// Flags about credentials.
 #[derive(Debug, Args)]
@@ -96,6 +96,36 @@ pub struct ServingArgs {
     /// Take over the APIService v1beta1.external.metrics.k8s.io from whoever serves it.
     #[arg(long, env = "LAGSCALE_TAKE_APISERVICE", value_parser = FalseyValueParser::new())]
     pub take_apiservice: bool,
+}
+
+/// Flags about other servers of external metrics.
+#[derive(Debug, Args)]
+pub struct DelegationArgs {
+    /// Other servers of external metrics, which are asked what is not lagscale's own: a YAML or JSON list of name, service, caBundle or
+    /// insecureSkipTLSVerify, and match (selectorKey, namePrefix, namespaces). The first that matches is asked; after them whom the
+    /// APIService led to before.
+    #[arg(
+        long,
+        env = "LAGSCALE_BACKENDS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub backends: String,
+    /// The ServiceAccount, in the namespace it runs in, whose token they are shown.
+    #[arg(
+        long,
+        env = "LAGSCALE_DELEGATE_SERVICE_ACCOUNT",
+        default_value = "lagscale-delegate"
+    )]
+    pub delegate_service_account: String,
+    /// Where their Services are, if cluster DNS does not say so: name.namespace=address, separated by commas.
+    #[arg(
+        long,
+        env = "LAGSCALE_SERVICE_ADDRESSES",
+        value_delimiter = ',',
+        value_parser = service_address
+    )]
+    pub service_addresses: Vec<(String, IpAddr)>,
 }
 
 /// Flags about leadership. The environment names are KEDA's.

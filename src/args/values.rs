@@ -1,6 +1,10 @@
 //! The values of flags.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -93,4 +97,14 @@ pub(super) fn hours(text: &str) -> Result<Duration, String> {
     }
     let found = span(text, HOUR..=6 * HOUR);
     found.ok_or_else(|| "expected a duration such as 1h30m, 1h to 6h".into())
+}
+/// `name.namespace=address`.
+pub(super) fn service_address(text: &str) -> Result<(String, IpAddr), String> {
+    let found = text.split_once('=');
+    let found = found.and_then(|(name, address)| Some((name, address.parse().ok()?)));
+    let (name, address) = found.ok_or("expected name.namespace=IP address")?;
+    if name.split('.').count() != 2 {
+        return Err(format!("{name}: expected the Service's name and namespace"));
+    }
+    Ok((name.to_owned(), address))
 }

@@ -1,6 +1,6 @@
 //! The leader's part: it makes and renews the pair in the Secret, and publishes the CA.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, api::PostParams, core::ObjectMeta};
@@ -28,7 +28,11 @@ pub struct Keeping {
 /// ask here.
 pub async fn keep(client: Client, keeping: Keeping, mut lead: Lead, registered: IntGauge) {
     let every = EVERY.min(keeping.spans.overlap / 4);
-    let keeper = Keeper { client, keeping };
+    let mut keeper = Keeper {
+        client,
+        keeping,
+        claimed: None,
+    };
     let mut said = Said::default();
     loop {
         if lead.is_elected() {
@@ -56,16 +60,18 @@ pub async fn keep(client: Client, keeping: Keeping, mut lead: Lead, registered: 
 struct Keeper {
     client: Client,
     keeping: Keeping,
+    /// When the APIService was last taken back from somebody who goes on to write into it.
+    claimed: Option<Instant>,
 }
 
 impl Keeper {
     /// One look, and at most one step.
-    async fn look(&self, lead: &Lead) -> Result<(), String> {
+    async fn look(&mut self, lead: &Lead) -> Result<(), String> {
         let Registration {
             namespace, service, ..
-        } = &self.keeping.registration;
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let name = &self.keeping.secret;
+        } = self.keeping.registration.clone();
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
+        let name = &self.keeping.secret.clone();
         let found = api
             .get_opt(name)
             .await
@@ -77,7 +83,7 @@ impl Keeper {
         if found.is_some() {
             told = self.tell(&kept, lead).await;
         }
-        let names = names(service, namespace);
+        let names = names(&service, &namespace);
         let next = kept.next(&names, told.is_ok(), self.keeping.spans, SystemTime::now());
         let next = next.map_err(|e| format!("making a certificate: {e}"))?;
         if let Some((next, step)) = next {
@@ -127,7 +133,7 @@ impl Keeper {
     }
 
     /// Beside a KEDA that is alive nobody is led here.
-    async fn tell(&self, kept: &Kept, lead: &Lead) -> Result<(), String> {
+    async fn tell(&mut self, kept: &Kept, lead: &Lead) -> Result<(), String> {
         let registration = &self.keeping.registration;
         registration.webhooks(&self.client, kept).await?;
         if !lead.holds() {
@@ -136,6 +142,8 @@ impl Keeper {
                 lead.keda()
             ));
         }
-        registration.api_service(&self.client, kept).await
+        registration
+            .api_service(&self.client, kept, &mut self.claimed)
+            .await
     }
 }

@@ -1,6 +1,8 @@
 //! Registration: the CA that the APIService trusts, which the leader makes where there is none, and the webhooks. An APIService that
 //! leads to somebody else is named, and taken over only where that was asked for.
 
+use std::time::{Duration, Instant};
+
 use k8s_openapi::{
     ByteString,
     api::admissionregistration::v1::ValidatingWebhookConfiguration,
@@ -12,9 +14,14 @@ use kube::{Api, Client, ResourceExt, api::PostParams, core::ObjectMeta};
 
 use super::Kept;
 use crate::{
+    delegation::predecessor,
+    scaling::FIELD_MANAGER,
     server::{API_SERVICE, GROUP, VERSION, webhooks::Hook},
     text::api_error,
 };
+
+/// Between two writes into an APIService that somebody else writes into too.
+const BETWEEN_CLAIMS: Duration = Duration::from_secs(60);
 
 /// Under which Helm notes who installed something.
 pub const RELEASE: &str = "meta.helm.sh/release-name";
@@ -67,12 +74,20 @@ impl Registration {
         Owner::Other(format!("{place}{}", release.unwrap_or_default()))
     }
 
-    /// Brings the APIService to lead here and to trust `kept`; whether it does, or why not.
-    pub(super) async fn api_service(&self, client: &Client, kept: &Kept) -> Result<(), String> {
+    /// Brings the APIService to lead here and to trust `kept`; whether it does, or why not. `claimed` is when it was last taken back from
+    /// somebody who goes on to write a CA into it.
+    pub(super) async fn api_service(
+        &self,
+        client: &Client,
+        kept: &Kept,
+        claimed: &mut Option<Instant>,
+    ) -> Result<(), String> {
         let api: Api<APIService> = Api::all(client.clone());
-        let params = PostParams::default();
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PostParams::default()
+        };
         let found = api.get_opt(API_SERVICE).await.map_err(|e| api_error(&e))?;
-        let owner = self.owner(found.as_ref());
         let Some(mut found) = found else {
             let made = APIService {
                 metadata: ObjectMeta {
@@ -89,22 +104,34 @@ impl Registration {
             tracing::info!("APIService {API_SERVICE} is made");
             return Ok(());
         };
-        if let Owner::Other(owner) = &owner {
-            if !self.take {
+        let spec = self.spec(kept, found.spec.as_ref());
+        let state = |found: &APIService| (found.spec.clone(), found.annotations().clone());
+        let before = state(&found);
+        let contested = match self.owner(Some(&found)) {
+            Owner::Other(owner) if !self.take => {
                 return Err(format!(
                     "APIService {API_SERVICE} leads to {owner}, so HPAs do not ask here. Uninstall that first, or start with --take-apiservice"
                 ));
             }
-            tracing::warn!("APIService {API_SERVICE} led to {owner} and is taken over");
-        }
-        let spec = self.spec(kept, found.spec.as_ref());
-        if found.spec.as_ref() != Some(&spec) {
-            found.spec = Some(spec);
+            Owner::Other(owner) => {
+                tracing::warn!("APIService {API_SERVICE} led to {owner} and is taken over");
+                take(&mut found);
+                None
+            }
+            Owner::Us | Owner::Nobody => contest(&mut found, &kept.bundle),
+        };
+        found.spec = Some(spec);
+        let changed = before != state(&found);
+        let waits = claimed.is_some_and(|at| at.elapsed() < BETWEEN_CLAIMS);
+        if changed && !(contested.is_some() && waits) {
+            if contested.is_some() {
+                *claimed = Some(Instant::now());
+            }
             api.replace(API_SERVICE, &params, &found)
                 .await
                 .map_err(|e| api_error(&e))?;
         }
-        Ok(())
+        contested.map_or(Ok(()), Err)
     }
 
     fn spec(&self, kept: &Kept, found: Option<&APIServiceSpec>) -> APIServiceSpec {
@@ -161,11 +188,121 @@ impl Registration {
     }
 }
 
+/// Notes in `found` whom it leads to, so that it can be given back.
+fn take(found: &mut APIService) {
+    if let Some(note) = predecessor::note(found) {
+        let annotations = found.annotations_mut();
+        annotations.insert(predecessor::ANNOTATION.into(), note);
+        annotations.remove(predecessor::CA_INJECTION);
+    }
+}
+
+/// Why the APIService, which leads here, does not trust `bundle` but another CA: somebody writes into it. A predecessor writes its own,
+/// so that one is noted as the predecessor's. `None` where nobody does.
+fn contest(found: &mut APIService, bundle: &str) -> Option<String> {
+    found.annotations_mut().remove(predecessor::CA_INJECTION);
+    let other = found.spec.as_ref()?.ca_bundle.clone()?;
+    let text = String::from_utf8_lossy(&other.0);
+    // At each step of a change of ours the bundle has a certificate of the one before.
+    let ours = certificates(bundle);
+    if text.trim().is_empty() || certificates(&text).iter().any(|c| ours.contains(c)) {
+        return None;
+    }
+    let writer = writer(found).unwrap_or_else(|| "somebody".to_owned());
+    if writer == FIELD_MANAGER {
+        // Our own, of before the Secret was lost.
+        return None;
+    }
+    if let Some(note) = found.annotations_mut().get_mut(predecessor::ANNOTATION)
+        && let Ok(newer) = predecessor::with_ca(note, &other)
+    {
+        *note = newer;
+    }
+    Some(format!(
+        "{writer} writes another CA into APIService {API_SERVICE}, which leads here, so that HPAs meet certificate errors. KEDA's operator stops with \
+         --enable-apiservice-patching=false (since 2.20; Helm: certificates.operator.apiServicePatching.enabled=false), cert-manager without the annotation {}. \
+         Until then it is written back once a minute",
+        predecessor::CA_INJECTION
+    ))
+}
+
+fn certificates(pem: &str) -> Vec<String> {
+    let blocks = pem.split_inclusive("-----END CERTIFICATE-----");
+    let blocks =
+        blocks.filter_map(|block| Some(block.split_once("-----BEGIN CERTIFICATE-----")?.1));
+    blocks
+        .map(|block| block.split_whitespace().collect())
+        .collect()
+}
+
+/// The field manager that wrote the CA last.
+fn writer(found: &APIService) -> Option<String> {
+    let managers = found.metadata.managed_fields.iter().flatten();
+    let wrote = |fields: &serde_json::Value| !fields["f:spec"]["f:caBundle"].is_null();
+    let last = managers
+        .filter(|m| m.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0)))
+        .max_by_key(|m| m.time.as_ref().map(|t| t.0))?;
+    last.manager.clone()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const OURS: &str = "-----BEGIN CERTIFICATE-----\nOURS\n-----END CERTIFICATE-----\n";
+    const THEIRS: &str = "-----BEGIN CERTIFICATE-----\nTHEIRS\n-----END CERTIFICATE-----\n";
+
+    fn with_ca(ca: &str, writer: &str, annotations: &serde_json::Value) -> APIService {
+        let mut found: APIService = serde_json::from_value(json!({
+            "metadata": {"annotations": annotations, "managedFields": [
+                {"manager": "kubectl", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:caBundle": {}}}},
+                {"manager": writer, "time": "2026-01-02T00:00:00Z", "fieldsV1": {"f:spec": {"f:caBundle": {}}}},
+                {"manager": "status", "time": "2026-01-03T00:00:00Z", "fieldsV1": {"f:status": {}}},
+            ]},
+            "spec": {
+                "groupPriorityMinimum": 100, "versionPriority": 100,
+                "service": {"namespace": "keda", "name": "keda-metrics"},
+            },
+        }))
+        .unwrap();
+        let ca = Some(ByteString(ca.as_bytes().to_vec())).filter(|ca| !ca.0.is_empty());
+        found.spec.as_mut().unwrap().ca_bundle = ca;
+        found
+    }
+
+    #[test]
+    fn whoever_writes_another_ca_is_named_with_what_ends_it_and_its_ca_is_noted() {
+        let mut found = with_ca(THEIRS, "keda", &json!({}));
+        take(&mut found);
+        let later = THEIRS.replace("THEIRS", "LATER");
+        found.spec.as_mut().unwrap().ca_bundle = Some(ByteString(later.clone().into_bytes()));
+        let said = contest(&mut found, OURS).unwrap();
+        assert!(said.starts_with("keda writes another CA"), "{said}");
+        assert!(said.contains("apiServicePatching.enabled=false"), "{said}");
+        let noted = predecessor::backend(&found).unwrap().unwrap();
+        assert_eq!(noted.trust, crate::delegation::Trust::Bundle(later));
+    }
+
+    #[test]
+    fn a_ca_of_ours_is_contested_by_nobody() {
+        let both = format!("{OURS}{THEIRS}");
+        for (ca, writer) in [
+            (OURS, "keda"),
+            (&both, "keda"),
+            ("", "keda"),
+            (THEIRS, FIELD_MANAGER),
+        ] {
+            let mut found = with_ca(ca, writer, &json!({}));
+            assert_eq!(contest(&mut found, OURS), None, "{ca} {writer}");
+        }
+        // cert-manager would write again whenever its own CA changes.
+        let injected = json!({predecessor::CA_INJECTION: "keda/tls"});
+        let mut found = with_ca(OURS, "keda", &injected);
+        contest(&mut found, OURS);
+        assert!(found.annotations().is_empty());
+    }
 
     #[test]
     fn an_apiservice_of_somebody_else_is_named_with_who_installed_it() {

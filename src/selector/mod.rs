@@ -60,6 +60,12 @@ impl Selector {
         })
     }
 
+    /// Whether some requirement is on `key`.
+    #[must_use]
+    pub fn names(&self, key: &str) -> bool {
+        self.0.iter().any(|requirement| requirement.key == key)
+    }
+
     /// The one value that `key` is required to have, where some requirement names exactly one.
     #[must_use]
     pub fn pinned(&self, key: &str) -> Option<&str> {

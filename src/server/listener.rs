@@ -11,10 +11,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     controller::Questions,
+    delegation::Delegation,
     pulse::Pulse,
     scaling::table::Table,
     server::{
         answer::api::{self, Api},
+        answer::delegated::Owners,
         answer::health::Readiness,
         certificate::{PairError, Serving, Source},
         connection::{Connection, Slots},
@@ -66,6 +68,8 @@ pub struct Parts {
     pub secret_path: SecretPath,
     /// Where the controller is asked to explain a ScaledObject.
     pub questions: Questions,
+    /// The other servers of external metrics, which answer for what is not ours.
+    pub delegation: Arc<Delegation>,
     /// When the engine that fills the table last turned.
     pub pulse: Pulse,
     /// Values of an engine that has not turned for so long are not served.
@@ -149,6 +153,10 @@ impl Server {
             authenticator: Authenticator {
                 trust: trusted.clone(),
                 tokens: Tokens::new(parts.client.clone(), gate.clone()),
+            },
+            owners: Owners {
+                delegation: parts.delegation,
+                objects: parts.neighbours.objects.clone(),
             },
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours, parts.secret_path),
             questions: parts.questions,

@@ -9,6 +9,7 @@
 mod allocations;
 mod authorization;
 mod connections;
+mod delegation;
 mod discovery;
 mod forms;
 mod hostile;

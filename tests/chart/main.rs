@@ -180,11 +180,13 @@ fn a_values_file_of_keda_renders_and_runs_lagscale_s_image() {
     assert_eq!(pod["priorityClassName"], "system-cluster-critical");
     assert_eq!(pod["serviceAccountName"], "keda-operator");
     for binding in chart.values().filter(|o| o["kind"] == "ClusterRoleBinding") {
-        let subject = &binding["subjects"][0]["name"];
-        assert!(
-            subject == "keda-operator" || subject == "horizontal-pod-autoscaler",
-            "{binding}"
-        );
+        let subject = binding["subjects"][0]["name"].as_str().unwrap();
+        let bound = [
+            "keda-operator",
+            "horizontal-pod-autoscaler",
+            "lagscale-delegate",
+        ];
+        assert!(bound.contains(&subject), "{binding}");
     }
     for made in [
         "\"ClusterRole\" null \"lagscale-edit\"",

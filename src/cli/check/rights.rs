@@ -8,7 +8,7 @@ use kube::{Api, Client, api::PostParams};
 use super::Finding;
 
 /// Verb, group and resource; a resource may have a subresource behind a slash, and a name behind a space.
-const OURS: [(&str, &str, &str); 20] = [
+const OURS: [(&str, &str, &str); 21] = [
     ("list", "keda.sh", "scaledobjects"),
     ("watch", "keda.sh", "scaledobjects"),
     ("patch", "keda.sh", "scaledobjects"),
@@ -28,6 +28,11 @@ const OURS: [(&str, &str, &str); 20] = [
     ("create", "authentication.k8s.io", "tokenreviews"),
     ("create", "authorization.k8s.io", "subjectaccessreviews"),
     (
+        "watch",
+        "apiregistration.k8s.io",
+        "apiservices v1beta1.external.metrics.k8s.io",
+    ),
+    (
         "update",
         "apiregistration.k8s.io",
         "apiservices v1beta1.external.metrics.k8s.io",
@@ -37,6 +42,13 @@ const OURS: [(&str, &str, &str); 20] = [
         "admissionregistration.k8s.io",
         "validatingwebhookconfigurations lagscale-admission",
     ),
+];
+
+/// In the namespace of the installation.
+const HERE: [(&str, &str, &str); 3] = [
+    ("get", "coordination.k8s.io", "leases lagscale"),
+    ("update", "coordination.k8s.io", "leases lagscale"),
+    ("create", "", "serviceaccounts/token lagscale-delegate"),
 ];
 
 /// Secrets of the installation's own namespace are enough for credentials of the whole cluster (--restrict-secret-access).
@@ -54,17 +66,10 @@ pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
             Err(error) => unseen = Some(Finding::unseen(what, &error)),
         }
     }
-    for verb in ["get", "update"] {
-        match may(
-            client,
-            &account,
-            Some(namespace),
-            (verb, "coordination.k8s.io", "leases lagscale"),
-        )
-        .await
-        {
+    for right in HERE {
+        match may(client, &account, Some(namespace), right).await {
             Ok(true) => {}
-            Ok(false) => missing.push(format!("{verb} leases lagscale in {namespace}")),
+            Ok(false) => missing.push(format!("{} {} in {namespace}", right.0, right.2)),
             Err(error) => unseen = Some(Finding::unseen(what, &error)),
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     controller::Questions,
     scaling::table::Table,
     server::{
+        answer::delegated::Owners,
         answer::discovery,
         answer::external_metrics,
         answer::failure::{Details, Failure},
@@ -47,6 +48,7 @@ pub(in crate::server) struct Api {
     pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
     pub questions: Questions,
+    pub owners: Owners,
     pub requests: IntCounterVec,
     pub took: HistogramVec,
 }
@@ -176,11 +178,20 @@ impl Api {
             Route::Metrics => Ok(self.metrics.answer().await),
             Route::Check(probe, name) => self.readiness.check(probe, name),
             Route::Metric { namespace, metric } => {
-                let format = written(Offer::Metrics)?;
-                let query = list_options(query)?;
                 let place = (namespace, metric);
+                let format = written(Offer::Metrics);
+                let options = list_options(query);
+                let options = options.or_else(|why| format.clone().and(Err(why)))?;
+                let selector = &options.selector;
+                if let Some(delegate) = self.owners.backend(&self.table, place, selector) {
+                    self.knows()?;
+                    return self.owners.ask(&delegate, place, request).await;
+                }
+                let format = format?;
                 self.turns()?;
-                external_metrics::get(&self.table, place, &query.selector, format, pretty)
+                external_metrics::get(&self.table, place, selector, format, pretty, || {
+                    self.owners.asked()
+                })
             }
             Route::Explanation { namespace, name } => {
                 let found = self.questions.explain(namespace, name).await;
@@ -199,6 +210,17 @@ impl Api {
             }
             Route::Health(_) | Route::Webhook(..) | Route::Unknown => Err(Failure::no_route()),
         }
+    }
+
+    /// Until the objects are known, one of ours might be taken for a backend's.
+    fn knows(&self) -> Result<(), Failure> {
+        if *self.readiness.polled.borrow() {
+            return Ok(());
+        }
+        let said =
+            "nothing is passed on to a backend before the objects that are handled here are known";
+        let code = StatusCode::SERVICE_UNAVAILABLE;
+        Err(Failure::new(code, "ServiceUnavailable", said))
     }
 
     /// The table is as old as the engine's last turn: after a freeze, or beside an engine that hangs, it says nothing of now.

@@ -37,13 +37,14 @@ struct List<'a> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// Answers a GET of `metric` in `namespace`.
+/// Answers a GET of `metric` in `namespace`. `asked` says who else was asked, where nobody has such a metric.
 pub(in crate::server) fn get(
     table: &Table,
     (namespace, metric): (&str, &str),
     selector: &str,
     format: Format,
     pretty: bool,
+    asked: impl Fn() -> String,
 ) -> Result<Response, Failure> {
     let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
     if metric == PLACEHOLDER {
@@ -64,7 +65,8 @@ pub(in crate::server) fn get(
     let entries = table.find(namespace, metric);
     let Some(first) = entries.first() else {
         return Err(Failure::not_found(format!(
-            "no matching metrics found for {metric}: no ScaledObject and no LagMetric in namespace {namespace} has a metric of this name"
+            "no matching metrics found for {metric}: no ScaledObject and no LagMetric in namespace {namespace} has a metric of this name{}",
+            asked()
         )));
     };
     // Two objects may have metrics of one name: a sum over them would be nobody's number.

@@ -1,6 +1,7 @@
 //! An answer: values read from the table, discovery, OpenAPI, health; as JSON, YAML, protobuf or a table.
 
 pub(super) mod api;
+pub(super) mod delegated;
 pub(super) mod discovery;
 pub(super) mod document;
 pub(super) mod external_metrics;

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -22,6 +25,14 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 const MAP: &str = "extension-apiserver-authentication";
+
+const DELEGATE: &str = "/api/v1/namespaces/lagscale/serviceaccounts/lagscale-delegate/token";
+
+fn minted(_: &Value) -> Reply {
+    static COUNT: AtomicUsize = AtomicUsize::new(1);
+    let token = format!("delegate-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    Reply::Status(json!({"token": token, "expirationTimestamp": "2099-01-01T00:00:00Z"}))
+}
 
 /// The answer of a review: an object's status, or a failure.
 #[derive(Clone, Debug)]
@@ -49,6 +60,8 @@ struct Shared {
     others: Mutex<Vec<String>>,
     access: Mutex<(Rule, Vec<Value>)>,
     tokens: Mutex<(Rule, Vec<Value>)>,
+    /// Tokens that were asked for.
+    minted: Mutex<(Rule, Vec<Value>)>,
     /// About every metric everywhere.
     wide: Mutex<(Rule, Vec<Value>)>,
 }
@@ -90,6 +103,7 @@ impl Cluster {
             access: Mutex::new((yes, Vec::new())),
             wide: Mutex::new((no, Vec::new())),
             tokens: Mutex::new((nobody, Vec::new())),
+            minted: Mutex::new((Arc::new(minted), Vec::new())),
         });
         let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
         let tokens = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -109,6 +123,12 @@ impl Cluster {
                 tokens,
                 post(async |State(shared): State<Arc<Shared>>, Json(review)| {
                     reviewed(&shared.tokens, review).await
+                }),
+            )
+            .route(
+                DELEGATE,
+                post(async |State(shared): State<Arc<Shared>>, Json(request)| {
+                    reviewed(&shared.minted, request).await
                 }),
             )
             .fallback(async |State(shared): State<Arc<Shared>>, uri: Uri| {
@@ -164,6 +184,16 @@ impl Cluster {
     /// Every other SubjectAccessReview so far.
     pub fn access_reviews(&self) -> Vec<Value> {
         self.shared.access.lock().unwrap().1.clone()
+    }
+
+    /// Gives tokens by this rule from now on.
+    pub fn on_token_request(&self, rule: impl Fn(&Value) -> Reply + Send + Sync + 'static) {
+        self.shared.minted.lock().unwrap().0 = Arc::new(rule);
+    }
+
+    /// Every request so far for a token of the delegate.
+    pub fn token_requests(&self) -> Vec<Value> {
+        self.shared.minted.lock().unwrap().1.clone()
     }
 
     /// Every TokenReview so far.

@@ -1,23 +1,35 @@
 //! A server of ours in this process, on a free port, with certificates of its own and a fake cluster behind it.
 
+mod backend;
 mod caller;
 mod cluster;
 mod load;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bed::{Ca, Identity};
 use jiff::Timestamp;
+use kube::runtime::{reflector, watcher::Event};
 use lagscale::{
     controller::Questions,
+    delegation::{Delegation, Rules, backends},
     pulse::Pulse,
+    resources::ScaledObject,
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
     telemetry::Exposition,
 };
 use prometheus::Registry;
+use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 
+pub use backend::{Backend, Given, given};
 pub use caller::{Answer, Caller, MASTERS, config, from_another, tls, tls_over, user};
 pub use cluster::{Cluster, Reply, published};
 pub use load::Load;
@@ -34,6 +46,8 @@ pub struct Rig {
     pub table: Arc<Table>,
     pub cluster: Cluster,
     pub registry: Registry,
+    /// Fills the store of the ScaledObjects that are handled here.
+    objects: Mutex<reflector::store::Writer<ScaledObject>>,
     /// Never beaten, unless by a test.
     pub pulse: Pulse,
     /// The secret part of the webhooks' paths, which kube-apiserver alone is told.
@@ -60,20 +74,28 @@ impl Rig {
     pub async fn start() -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);
-        Self::begun(proxies, clients, Some(data), Limits::default()).await
+        Self::begun(proxies, clients, Some(data), Limits::default(), &[]).await
+    }
+
+    /// A server with these backends, all of them on this machine.
+    pub async fn delegating(backends: &[Value]) -> Self {
+        let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
+        let data = published(&proxies, &clients);
+        let limits = Limits::default();
+        Self::begun(proxies, clients, Some(data), limits, backends).await
     }
 
     /// A rig with other limits.
     pub async fn limited(limits: Limits) -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);
-        Self::begun(proxies, clients, Some(data), limits).await
+        Self::begun(proxies, clients, Some(data), limits, &[]).await
     }
 
     /// A server of a cluster that publishes this, ready or not.
     pub async fn start_with(data: Option<BTreeMap<String, String>>) -> Self {
         let limits = Limits::default();
-        Self::begun(Ca::new("proxies"), Ca::new("clients"), data, limits).await
+        Self::begun(Ca::new("proxies"), Ca::new("clients"), data, limits, &[]).await
     }
 
     async fn begun(
@@ -81,6 +103,7 @@ impl Rig {
         clients: Ca,
         data: Option<BTreeMap<String, String>>,
         limits: Limits,
+        others: &[Value],
     ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let serving = Ca::new("serving");
@@ -97,16 +120,31 @@ impl Rig {
         let (polled, polled_seen) = watch::channel(true);
         let (stop, stopping) = watch::channel(false);
         let (end, ending) = watch::channel(false);
+        let (store, mut objects) = reflector::store();
+        objects.apply_watcher_event(&Event::Init);
+        objects.apply_watcher_event(&Event::InitDone);
+        let service = |b: &Value| format!("{}.others", b["service"]["name"].as_str().unwrap());
+        let here = others
+            .iter()
+            .map(|b| (service(b), Ipv4Addr::LOCALHOST.into()));
+        let rules = Rules {
+            namespace: "lagscale".into(),
+            service: "lagscale".into(),
+            account: "lagscale-delegate".into(),
+            backends: backends(&json!(others).to_string()).unwrap(),
+            addresses: here.collect(),
+        };
         let parts = Parts {
             table: table.clone(),
             client: cluster.client(),
             neighbours: Neighbours {
-                objects: kube::runtime::reflector::store().0,
-                hpas: kube::runtime::reflector::store().0,
+                objects: store,
+                hpas: reflector::store().0,
                 warns_of_unmatched: true,
             },
             secret_path,
             questions: Questions::unanswered(),
+            delegation: Delegation::new(cluster.client(), rules, &registry).unwrap(),
             pulse: pulse.clone(),
             longest_turn: Duration::from_secs(10),
             polled: polled_seen,
@@ -130,6 +168,7 @@ impl Rig {
             table,
             cluster,
             registry,
+            objects: Mutex::new(objects),
             pulse,
             path,
             polled,
@@ -163,6 +202,17 @@ impl Rig {
             Owner::ScaledObject(object.into()),
             Outcome::Value { milli, at },
         );
+    }
+
+    /// A ScaledObject of this name is handled here.
+    pub fn handles(&self, namespace: &str, name: &str) {
+        let object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"scaleTargetRef": {"name": name}, "triggers": []},
+        });
+        let event = Event::Apply(serde_json::from_value(object).unwrap());
+        self.objects.lock().unwrap().apply_watcher_event(&event);
     }
 
     /// The table has this item.

@@ -1,0 +1,383 @@
+//! Questions that are not ours: whose they are, what a backend is asked with, and that what is wrong with it is its own.
+
+use futures::future::join_all;
+use http::Method;
+use lagscale::scaling::table::{Outcome, Owner};
+use serde_json::{Value, json};
+
+use crate::{
+    metric::{PROTOBUF, SHOP, asked, of, orders, topic},
+    rig::{Backend, Given, Rig, given, user},
+};
+
+fn list(value: &str) -> String {
+    let item = json!({"metricName": "m", "metricLabels": null, "timestamp": "2026-01-01T00:00:00Z", "value": value});
+    json!({
+        "kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {},
+        "items": [item],
+    })
+    .to_string()
+}
+
+fn value(value: &str) -> Given {
+    given(200, "application/json", list(value))
+}
+
+fn message(answer: &crate::rig::Answer) -> String {
+    answer.json()["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn an_own_object_goes_before_a_lag_metric_before_the_first_backend_that_takes_it() {
+    let datadog = Backend::start("datadog", |_| value("7")).await;
+    let keda = Backend::start("keda", |_| value("8")).await;
+    let rig = Rig::delegating(&[
+        datadog.entry(&json!({"namePrefix": "datadogmetric@"})),
+        keda.entry(&json!({"selectorKey": "scaledobject.keda.sh/name"})),
+    ])
+    .await;
+    let proxy = rig.front_proxy().await;
+    rig.handles("shop", "orders");
+    rig.value("shop", "s0-kafka-orders", "orders", 5_000);
+    topic(&rig, "lag", 3_000);
+    let item = |answer: crate::rig::Answer| answer.json()["items"][0]["value"].clone();
+    let of_object = |name: &str| {
+        of(
+            "s0-kafka-orders",
+            &format!("scaledobject.keda.sh/name={name}"),
+        )
+    };
+    // The object decides: the metric's name is the one of an own object.
+    assert_eq!(item(asked(&proxy, &of_object("orders"), &[]).await), "5");
+    assert_eq!(item(asked(&proxy, &of_object("foreign"), &[]).await), "8");
+    assert_eq!(item(asked(&proxy, &of("lag", ""), &[]).await), "3");
+    let metric = of("datadogmetric@shop:latency", "");
+    assert_eq!(item(asked(&proxy, &metric, &[]).await), "7");
+    // A metric of an own object that is not there is nobody's.
+    let gone = of("s9-kafka-orders", "scaledobject.keda.sh/name=orders");
+    assert_eq!(asked(&proxy, &gone, &[]).await.code, 404);
+    let nobody = asked(&proxy, &of("else", ""), &[]).await;
+    assert_eq!(nobody.code, 404);
+    let said = message(&nobody);
+    assert!(
+        said.ends_with("none of its backends (datadog, keda) takes it"),
+        "{said}"
+    );
+    assert_eq!((datadog.asked().len(), keda.asked().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_object_that_is_handled_here_is_never_anybody_else_s_whatever_it_has_to_serve() {
+    let keda = Backend::start("keda", |_| value("8")).await;
+    let rig = Rig::delegating(&[keda.entry(&json!({}))]).await;
+    let proxy = rig.front_proxy().await;
+    rig.handles("shop", "orders");
+    assert_eq!(asked(&proxy, &orders(), &[]).await.code, 404);
+    let why = Outcome::Withheld("the brokers are down".into());
+    rig.serve(
+        "shop",
+        "s0-kafka-orders",
+        Owner::ScaledObject("orders".into()),
+        why,
+    );
+    assert_eq!(asked(&proxy, &orders(), &[]).await.code, 503);
+    assert!(keda.asked().is_empty());
+    // Before the objects are known one of ours could be taken for somebody else's.
+    rig.polled.send_replace(false);
+    let other = of("s0-cron", "scaledobject.keda.sh/name=other");
+    assert_eq!(asked(&proxy, &other, &[]).await.code, 503);
+    assert!(keda.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_backend_answers_is_passed_on_byte_by_byte() {
+    let protobuf = [b"k8s\0".as_slice(), &[10, 3, 1, 2, 3]].concat();
+    let missing = r#"{"kind":"Status", "apiVersion":"v1","code":404,"message":"no such metric"}"#;
+    let answers = [
+        (200, "application/json", list("8").into_bytes()),
+        (200, "application/json; charset=utf-8", b"{ }\n".to_vec()),
+        (200, PROTOBUF, protobuf),
+        (404, "application/json", missing.as_bytes().to_vec()),
+        (500, "application/json", missing.as_bytes().to_vec()),
+        (
+            200,
+            "application/yaml",
+            b"kind: ExternalMetricValueList\n".to_vec(),
+        ),
+    ];
+    let told = answers.clone();
+    let other = Backend::start("other", move |asked| {
+        let nth: usize = asked.target.rsplit('/').next().unwrap().parse().unwrap();
+        let (code, kind, body) = told[nth].clone();
+        given(code, kind, body)
+    })
+    .await;
+    let rig = Rig::delegating(&[other.entry(&json!({}))]).await;
+    let proxy = rig.front_proxy().await;
+    for (nth, (code, kind, body)) in answers.iter().enumerate() {
+        let answer = asked(&proxy, &format!("{SHOP}/{nth}"), &[]).await;
+        assert_eq!(
+            (answer.code.as_u16(), answer.header("content-type")),
+            (*code, *kind)
+        );
+        assert_eq!(&answer.body, body);
+    }
+}
+
+#[tokio::test]
+async fn a_backend_is_asked_with_the_delegate_s_token_and_nothing_of_the_asker() {
+    let other = Backend::start("other", |_| value("8")).await;
+    let rig = Rig::delegating(&[other.entry(&json!({}))]).await;
+    let path = of("queue%20%41%2f", "a in (b,c)");
+    let headers = [
+        ("accept", "application/vnd.kubernetes.protobuf, */*"),
+        ("authorization", "Bearer of-the-asker"),
+        ("cookie", "of-the-asker"),
+        ("via", "1.1 somebody"),
+    ];
+    let proxy = rig.front_proxy().await;
+    for _ in 0..3 {
+        let headers = [&headers[..], &user("alice", &["shop"])].concat();
+        assert_eq!(proxy.get(&path, &headers).await.code, 200);
+    }
+    let questions = other.asked();
+    assert_eq!(questions.len(), 3);
+    for question in questions {
+        let (asked_for, query) = question.target.split_once('?').unwrap();
+        assert_eq!(asked_for, SHOP.replace("/shop", "/shop/queue%20A"));
+        assert_eq!(query, path.split_once('?').unwrap().1);
+        assert_eq!(
+            question.header("accept"),
+            "application/vnd.kubernetes.protobuf, */*"
+        );
+        assert!(
+            question
+                .header("authorization")
+                .starts_with("Bearer delegate-")
+        );
+        let via: Vec<_> = question.headers.get_all("via").iter().collect();
+        assert_eq!(via, ["1.1 somebody", "1.1 lagscale.lagscale.lagscale"]);
+        let text = format!("{:?}", question.headers);
+        assert!(
+            !text.contains("alice") && !text.contains("of-the-asker"),
+            "{text}"
+        );
+    }
+    // One token for all, of the account's default audience.
+    let requests = rig.cluster.token_requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!(requests[0]["spec"]["audiences"], json!([]));
+}
+
+#[tokio::test]
+async fn nobody_without_the_right_is_passed_on() {
+    let other = Backend::start("other", |_| value("8")).await;
+    let rig = Rig::delegating(&[other.entry(&json!({}))]).await;
+    rig.cluster
+        .on_access(|_| crate::rig::Reply::Status(json!({"allowed": false})));
+    let proxy = rig.front_proxy().await;
+    let alice = user("alice", &[]);
+    assert_eq!(proxy.get(&of("m", ""), &alice).await.code, 403);
+    let other_verb = proxy
+        .send(Method::POST, &of("m", ""), &alice, "")
+        .await
+        .unwrap();
+    assert_eq!(other_verb.code, 403);
+    // Neither would a path be that leads elsewhere once somebody has cleaned it.
+    rig.cluster
+        .on_access(|_| crate::rig::Reply::Status(json!({"allowed": true})));
+    for metric in ["..", "%2e%2e", "."] {
+        assert_eq!(proxy.get(&of(metric, ""), &alice).await.code, 404);
+    }
+    assert!(other.asked().is_empty());
+}
+
+/// A backend of each fault, with a part of what is said of it.
+async fn faulty() -> Vec<(Backend, Value, &'static str)> {
+    let answers = |name, answer: fn() -> Given| Backend::start(name, move |_| answer());
+    let mut all = Vec::new();
+    for (name, answer, said) in [
+        (
+            "frozen",
+            (|| Given::Silence) as fn() -> Given,
+            "did not answer within 5 s",
+        ),
+        (
+            "garbage",
+            || given(200, "application/json", "{\"kind\":"),
+            "answers 200 with 8 bytes",
+        ),
+        (
+            "page",
+            || given(200, "text/html", "<html>"),
+            "no Kubernetes object",
+        ),
+        (
+            "array",
+            || given(200, "application/json", "[]"),
+            "no Kubernetes object",
+        ),
+        (
+            "empty",
+            || given(200, "application/json", ""),
+            "answers 200 with 0 bytes",
+        ),
+        (
+            "wire",
+            || given(200, PROTOBUF, "k9s"),
+            "no Kubernetes object",
+        ),
+        (
+            "plain",
+            || given(503, "text/plain", "try later"),
+            "answers 503",
+        ),
+        (
+            "huge",
+            || given(200, "application/json", " ".repeat(10 << 20)),
+            "more than 1048576 bytes",
+        ),
+        (
+            "moved",
+            || given(302, "application/json", "{}"),
+            "answers 302 Found, which is not followed",
+        ),
+        (
+            "revoked",
+            || given(401, "application/json", "{\"message\":\"who\"}"),
+            "refuses lagscale's delegate: who",
+        ),
+        (
+            "forbids",
+            || given(403, "application/json", "{\"message\":\"no\"}"),
+            "refuses lagscale's delegate: no",
+        ),
+        (
+            "circle",
+            || given(508, "application/json", "{}"),
+            "leads back here",
+        ),
+    ] {
+        let backend = answers(name, answer).await;
+        let entry = backend.entry(&json!({"namePrefix": name}));
+        all.push((backend, entry, said));
+    }
+    let strange = answers("strange", || value("1")).await;
+    let mut entry = strange.entry(&json!({"namePrefix": "strange"}));
+    entry["caBundle"] = bed::Ca::new("another").pem.into();
+    all.push((strange, entry, "can't be reached"));
+    let misnamed = Backend::called("misnamed", "else.others.svc", |_| value("1")).await;
+    let entry = misnamed.entry(&json!({"namePrefix": "misnamed"}));
+    all.push((misnamed, entry, "can't be reached"));
+    let gone = answers("gone", || value("1")).await;
+    let mut entry = gone.entry(&json!({"namePrefix": "gone"}));
+    entry["service"]["port"] = bed::free_port().into();
+    all.push((gone, entry, "can't be reached"));
+    all
+}
+
+#[tokio::test]
+async fn each_fault_of_a_backend_is_an_error_that_names_it_and_harms_nobody_else() {
+    let mut faulty = faulty().await;
+    let good = Backend::start("good", |_| value("8")).await;
+    let mut entries: Vec<Value> = faulty.iter().map(|(_, entry, _)| entry.clone()).collect();
+    entries.push(good.entry(&json!({})));
+    let rig = Rig::delegating(&entries).await;
+    rig.value("shop", "s0-kafka-orders", "orders", 5_000);
+    let proxy = rig.front_proxy().await;
+    let asking = faulty.iter_mut().map(async |(backend, _, said)| {
+        let answer = asked(&proxy, &format!("{SHOP}/{}-m", backend.name), &[]).await;
+        let text = message(&answer);
+        let named = format!("backend {} (Service others/{})", backend.name, backend.name);
+        assert!(answer.code.is_server_error(), "{answer:?}");
+        assert_eq!(answer.json()["kind"], "Status");
+        assert!(text.starts_with(&named) && text.contains(&**said), "{text}");
+        assert!(!text.contains("delegate-"), "{text}");
+    });
+    let others = async {
+        for _ in 0..50 {
+            assert_eq!(asked(&proxy, &orders(), &[]).await.code, 200);
+            assert_eq!(asked(&proxy, &of("m", ""), &[]).await.code, 200);
+        }
+    };
+    tokio::join!(join_all(asking), others);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_is_asked_for_anew_and_one_that_can_t_be_had_is_told() {
+    let other = Backend::start("other", |asked| {
+        if asked.header("authorization") == "Bearer old" {
+            given(401, "application/json", "{}")
+        } else {
+            value("8")
+        }
+    })
+    .await;
+    let rig = Rig::delegating(&[other.entry(&json!({}))]).await;
+    let token = |token: &str| {
+        crate::rig::Reply::Status(
+            json!({"token": token, "expirationTimestamp": "2099-01-01T00:00:00Z"}),
+        )
+    };
+    let proxy = rig.front_proxy().await;
+    rig.cluster.on_token_request(|_| {
+        crate::rig::Reply::Failure(
+            404,
+            "serviceaccounts \"lagscale-delegate\" not found".into(),
+        )
+    });
+    let answer = asked(&proxy, &of("m", ""), &[]).await;
+    assert_eq!(answer.code, 502);
+    let said = message(&answer);
+    assert!(
+        said.contains("no token for ServiceAccount lagscale/lagscale-delegate"),
+        "{said}"
+    );
+    assert!(said.contains("not found"), "{said}");
+    assert!(other.asked().is_empty());
+    let given = std::sync::atomic::AtomicBool::new(false);
+    rig.cluster.on_token_request(move |_| {
+        let second = given.swap(true, std::sync::atomic::Ordering::Relaxed);
+        token(if second { "new" } else { "old" })
+    });
+    assert_eq!(asked(&proxy, &of("m", ""), &[]).await.code, 200);
+    let shown: Vec<_> = other
+        .asked()
+        .iter()
+        .map(|q| q.header("authorization").to_owned())
+        .collect();
+    assert_eq!(shown, ["Bearer old", "Bearer new"]);
+}
+
+#[tokio::test]
+async fn a_question_that_has_passed_here_before_is_not_passed_on_again() {
+    let other = Backend::start("other", |_| value("8")).await;
+    let rig = Rig::delegating(&[other.entry(&json!({}))]).await;
+    let proxy = rig.front_proxy().await;
+    let passed = [("via", "1.1 lagscale.lagscale.lagscale")];
+    let answer = asked(&proxy, &of("m", ""), &passed).await;
+    assert_eq!(answer.code, 508);
+    assert!(message(&answer).contains("leads back here"));
+    assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_frozen_backend_holds_so_many_questions_and_refuses_the_rest_at_once() {
+    let frozen = Backend::start("frozen", |_| Given::Silence).await;
+    let rig = Rig::delegating(&[frozen.entry(&json!({}))]).await;
+    rig.value("shop", "s0-kafka-orders", "orders", 5_000);
+    let proxy = rig.front_proxy().await;
+    let (path, own) = (of("m", ""), orders());
+    let hanging = join_all((0..100).map(|_| asked(&proxy, &path, &[])));
+    let answered = async {
+        for _ in 0..1_000 {
+            assert_eq!(asked(&proxy, &own, &[]).await.code, 200);
+        }
+    };
+    let (answers, ()) = tokio::join!(hanging, answered);
+    let count = |code: u16| answers.iter().filter(|a| a.code == code).count();
+    assert_eq!((count(504), count(503)), (64, 36));
+}
