@@ -18,7 +18,7 @@ use crate::{
     api_client,
     args::{RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{self, Controller, Lead, Leading},
+    controller::{self, Controller, Lead, Leading, Scope},
     delegation::Delegation,
     descriptors,
     kafka::Budgets,
@@ -55,9 +55,14 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (ready, polled) = watch::channel(false);
     let pulse = Pulse::default();
     let namespace = rules::own_namespace(&args.credentials);
-    let election = rules::election(args.election, namespace.clone())?;
+    let scope = Scope {
+        namespaces: Scope::namespaces(&args.namespace.unwrap_or_default()),
+        objects: args.watch_label_selector,
+        authentications: args.watch_label_selector_for_triggerauth,
+    };
+    let election = rules::election(args.election, namespace.clone(), scope.clone())?;
     // A policy that is refused ends the process before it stands for anything.
-    let rules = rules::credentials(args.namespace, args.credentials)?;
+    let rules = rules::credentials(&scope, args.credentials)?;
     let (lead, handing_over) =
         controller::stand(&client, election, pulse.clone(), stopping.clone());
     let table = Arc::new(Table::default());
@@ -74,6 +79,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     registry.register(Box::new(Leading::new(lead.clone(), pulse.clone())?))?;
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
+        scope: scope.clone(),
         rules,
         settings: Settings {
             max_sample_age: args.max_sample_age,
@@ -108,6 +114,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         neighbours: Neighbours {
             objects,
             hpas,
+            scope,
             warns_of_unmatched: args.check_unexpected_scalers_params,
         },
         secret_path,

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::{Client, Config};
 use lagscale::{
-    controller::Questions,
+    controller::{Questions, Scope},
     delegation::{Delegation, Rules},
     scaling::table::{Entry, Outcome, Owner, Table},
     server::{Limits, Parts, Server, Source, webhooks::Neighbours},
@@ -37,6 +37,7 @@ pub async fn run(folder: &Path, cluster: &str) {
         neighbours: Neighbours {
             objects: kube::runtime::reflector::store().0,
             hpas: kube::runtime::reflector::store().0,
+            scope: Scope::default(),
             warns_of_unmatched: true,
         },
         secret_path: watch::channel(None).1,

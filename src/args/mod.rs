@@ -9,12 +9,13 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, builder::FalseyV
 
 use crate::{
     cli,
+    controller::Labels,
     telemetry::{Format, Names, Times, level},
 };
 
 pub use parts::{CredentialArgs, DelegationArgs, ElectionArgs, ServingArgs};
-pub use values::{AnyLabels, Place, Tolerance};
-use values::{address, any_labels, delay, enabled, seconds, tolerance};
+pub use values::{Place, Tolerance};
+use values::{address, delay, enabled, labels, seconds, tolerance};
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 ///
@@ -82,27 +83,27 @@ pub struct RunArgs {
     /// The serving certificate.
     #[command(flatten)]
     pub serving: ServingArgs,
-    /// The one namespace to watch; all where it is not set.
+    /// The namespaces to watch, with commas between; all where it is not set.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub namespace: Option<String>,
-    /// By which KEDA shares the ScaledObjects of a cluster. Every object is watched here: anything but nothing is refused.
+    /// The ScaledObjects that are handled here, by label, as several KEDA operators share a cluster; all where it is empty.
     #[arg(
         long,
         env = "WATCH_LABEL_SELECTOR",
         default_value = "",
         hide_default_value = true,
-        value_parser = |text: &str| any_labels("WATCH_LABEL_SELECTOR", text)
+        value_parser = |text: &str| labels("WATCH_LABEL_SELECTOR", text)
     )]
-    pub watch_label_selector: AnyLabels,
-    /// By which KEDA shares the authentications; refused in the same way.
+    pub watch_label_selector: Labels,
+    /// The authentications that they may refer to, by label; all where it is empty.
     #[arg(
         long,
         env = "WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH",
         default_value = "",
         hide_default_value = true,
-        value_parser = |text: &str| any_labels("WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH", text)
+        value_parser = |text: &str| labels("WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH", text)
     )]
-    pub watch_label_selector_for_triggerauth: AnyLabels,
+    pub watch_label_selector_for_triggerauth: Labels,
     /// Warnings at apply about metadata that no trigger reads: enabled or disabled.
     #[arg(
         long,
@@ -189,9 +190,11 @@ mod tests {
             ("--bound-service-account-token-expiry=59m", "1h to 6h"),
             ("--bound-service-account-token-expiry=-2h", "1h to 6h"),
             (
-                "--watch-label-selector=team=a",
-                "lagscale watches every object",
+                "--watch-label-selector=!",
+                "failed to parse WATCH_LABEL_SELECTOR",
             ),
+            ("--service-addresses=a=127.0.0.1", "name and namespace"),
+            ("--service-addresses=a.b=c", "name.namespace=IP address"),
             (
                 "--watch-label-selector-for-triggerauth=a in (",
                 "failed to parse WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH: invalid WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH \"a in (\"",

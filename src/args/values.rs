@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::controller::Labels;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -22,26 +24,11 @@ pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
     Ok(Tolerance(milli))
 }
 
-/// Objects of all labels: the only choice there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnyLabels;
-
-/// The selector that `variable` names, which may be none only: taking a part of a cluster's objects for all of them would take the rest
-/// from whoever has it.
-pub(super) fn any_labels(variable: &str, text: &str) -> Result<AnyLabels, String> {
-    let text = text.trim();
-    // KEDA takes two quotes for nothing too.
-    if text.is_empty() || text == "\"\"" {
-        return Ok(AnyLabels);
-    }
-    match crate::selector::Selector::parse(text) {
-        Err(error) => Err(format!(
-            "failed to parse {variable}: invalid {variable} {text:?}: {error}"
-        )),
-        Ok(_) => Err(format!(
-            "lagscale watches every object of its namespaces, whatever its labels: with {variable} {text:?} it would take those of another KEDA too. Unset it where there is no other, or leave these objects to KEDA"
-        )),
-    }
+/// The selector that `variable` names.
+pub(super) fn labels(variable: &str, text: &str) -> Result<Labels, String> {
+    Labels::parse(text).map_err(|error| {
+        format!("failed to parse {variable}: invalid {variable} {text:?}: {error}")
+    })
 }
 
 /// An address to listen at, or none.

@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::{deadline::within, leadership::Lead, stores::Stores};
+use super::{deadline::within, leadership::Lead, scope::Scope, stores::Stores};
 use crate::{
     resources::{
         ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication,
@@ -36,10 +36,14 @@ type Users = BTreeMap<Key, BTreeSet<String>>;
 /// Lists by uid: where a foreign CRD does not keep the field, it is written once.
 type Written = BTreeMap<String, String>;
 
-/// Keeps the lists for as long as what it returns lives. The cluster's kind only where `every` namespace is watched: of one
-/// namespace nobody else's users are known.
-pub(super) fn keep(client: &Client, stores: &Stores, every: bool, lead: Lead) -> JoinSet<()> {
+/// Keeps the lists for as long as what it returns lives, and only where all users are known: nobody else handles objects that may use an
+/// authentication, and of the cluster's kind every namespace is watched.
+pub(super) fn keep(client: &Client, stores: &Stores, scope: &Scope, lead: Lead) -> JoinSet<()> {
     let mut task = JoinSet::new();
+    if scope.is_by_label() {
+        return task;
+    }
+    let every = scope.namespaces.is_empty();
     let keeper = Keeper {
         client: client.clone(),
         lead,
@@ -64,7 +68,7 @@ impl Keeper {
         let mut written = Written::new();
         loop {
             tokio::time::sleep(EVERY).await;
-            if !self.lead.holds() {
+            if !self.lead.holds() || self.lead.shares() {
                 written.clear();
                 continue;
             }

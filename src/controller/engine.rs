@@ -16,8 +16,9 @@ use super::{
     leadership::Lead,
     objects::{Change, Objects, Published, Task, World},
     questions::{Question, Questions},
+    scope::Scope,
     watches::Watches,
-    write::{EventRecorder, Places, Writers, apply, end, release, write_status},
+    write::{EventRecorder, Places, Writers, apply, end, is_gone, release, write_status},
 };
 use crate::{
     kafka::Budgets,
@@ -39,7 +40,9 @@ const BEAT: Duration = Duration::from_secs(1);
 pub struct Parts {
     /// To the API server.
     pub client: Client,
-    /// The namespace that is watched, and where credentials may come from.
+    /// The objects that are handled here.
+    pub scope: Scope,
+    /// Where credentials may come from.
     pub rules: CredentialRules,
     /// Settings of every evaluation.
     pub settings: Settings,
@@ -70,7 +73,7 @@ pub struct Controller {
     writers: Writers,
     pulse: Pulse,
     ready: watch::Sender<bool>,
-    every_namespace: bool,
+    scope: Scope,
     /// Where tasks report.
     report: mpsc::UnboundedSender<Change>,
     changes: mpsc::UnboundedReceiver<Change>,
@@ -85,6 +88,7 @@ impl Controller {
     pub fn new(parts: Parts) -> Self {
         let Parts {
             client,
+            scope,
             rules,
             settings,
             timing,
@@ -99,15 +103,14 @@ impl Controller {
         let (news_in, news) = mpsc::unbounded_channel();
         let (report, changes) = mpsc::unbounded_channel();
         let (snapshots_in, snapshots) = mpsc::unbounded_channel();
-        let namespace = rules.namespace.as_deref();
         let published = Published {
             table,
             samples,
             counts: counts.clone(),
         };
         Self {
-            watches: Watches::start(&client, namespace, &report, &counts),
-            every_namespace: namespace.is_none(),
+            watches: Watches::start(&client, &scope, &report, &counts),
+            scope,
             credentials: Credentials::new(client.clone(), rules, news_in),
             manager: Manager::new(timing, snapshots_in).on(budgets),
             objects: Objects::new(settings, published),
@@ -152,7 +155,7 @@ impl Controller {
         let _statuses = authentication_status::keep(
             &self.writers.client,
             &self.watches.stores,
-            self.every_namespace,
+            &self.scope,
             lead.clone(),
         );
         let mut wrote = lead.holds();
@@ -171,7 +174,7 @@ impl Controller {
                 }
                 () = lead.changed() => {}
                 Some(question) = self.questions.1.recv() => {
-                    let world = world(&self.watches, &self.credentials, &self.writers);
+                    let world = world(&self.watches, &self.credentials, &self.writers, &self.scope);
                     let explanation = self.objects.explain(&question.key, world);
                     // The request may have ended, and its receiver with it.
                     let _ = question.answer.send(explanation);
@@ -204,7 +207,7 @@ impl Controller {
 
     /// Applies `changes` and begins the tasks that follow.
     fn turn(&mut self, changes: Vec<Change>) {
-        let world = world(&self.watches, &self.credentials, &self.writers);
+        let world = world(&self.watches, &self.credentials, &self.writers, &self.scope);
         let tasks = self.objects.apply(changes, world);
         let are_ready = self.objects.are_ready(world);
         for task in tasks {
@@ -223,6 +226,14 @@ impl Controller {
             Task::Poll(order) => order.carry_out(&mut self.manager),
             Task::Follow(named) => self.credentials.follow(named),
             Task::Record(object, event) => self.writers.events.record(&object, event),
+            Task::RecordIfGone(object, event) => {
+                let events = self.writers.events.clone();
+                tokio::spawn(async move {
+                    if is_gone(client, &object).await {
+                        events.record(&object, event);
+                    }
+                });
+            }
             Task::Work(key, work) => {
                 let work = apply(self.writers.clone(), key, *work);
                 self.spawn(async { Change::Worked(work.await.into()) });
@@ -258,11 +269,17 @@ impl Controller {
 }
 
 /// The world as it is now.
-fn world<'a>(watches: &'a Watches, credentials: &'a Credentials, writers: &Writers) -> World<'a> {
+fn world<'a>(
+    watches: &'a Watches,
+    credentials: &'a Credentials,
+    writers: &Writers,
+    scope: &Scope,
+) -> World<'a> {
     World {
         stores: &watches.stores,
         contents: credentials,
         leads: writers.lead.holds(),
+        shares: writers.lead.shares() || scope.is_by_label(),
         now: Moment::now(),
     }
 }

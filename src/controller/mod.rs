@@ -6,9 +6,11 @@ mod deadline;
 mod engine;
 mod guarded;
 mod leadership;
+mod merged;
 mod objects;
 mod questions;
 mod resolve;
+mod scope;
 mod stores;
 mod watches;
 mod write;
@@ -20,3 +22,4 @@ pub use leadership::{
     keda_operator, stand,
 };
 pub use questions::Questions;
+pub use scope::{Labels, Scope};

@@ -20,7 +20,9 @@ use tokio::{
 
 use super::{
     guarded::{Guarded, Unreadable},
+    merged::merged,
     objects::{Change, NamespacedName, ObjectKey},
+    scope::Scope,
     stores::Stores,
 };
 use crate::{
@@ -39,48 +41,51 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// Begins to watch, every namespace or one.
+    /// Begins to watch what is in `scope`.
     pub(super) fn start(
         client: &Client,
-        namespace: Option<&str>,
+        scope: &Scope,
         changes: &mpsc::UnboundedSender<Change>,
         counts: &Counts,
     ) -> Self {
         let mut tasks = JoinSet::new();
-        let all = Api::all(client.clone());
+        let all = || Wanted {
+            apis: vec![(String::new(), Api::all(client.clone()))],
+            labels: scope.authentications.asked(),
+        };
         let (unknown, lag_metrics_unknown) = watch::channel(false);
         let (nowhere, _) = watch::channel(false);
         let stores = Stores {
             scaled_objects: reflect(
-                scoped(client, namespace),
+                wanted(client, scope, scope.objects.asked()),
                 |(namespace, name)| Change::Object(ObjectKey::scaled_object(&namespace, &name)),
                 (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             lag_metrics: reflect(
-                scoped(client, namespace),
+                wanted(client, scope, None),
                 |(namespace, name)| Change::Object(ObjectKey::lag_metric(&namespace, &name)),
                 (changes, counts),
                 &unknown,
                 &mut tasks,
             ),
             authentications: reflect(
-                scoped(client, namespace),
+                wanted(client, scope, scope.authentications.asked()),
                 Change::Authentication,
                 (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             cluster_authentications: reflect(
-                all,
+                all(),
                 |(_, name)| Change::ClusterAuthentication(name),
                 (changes, counts),
                 &nowhere,
                 &mut tasks,
             ),
             hpas: reflect(
-                scoped(client, namespace),
+                wanted(client, scope, None),
                 Change::Hpa,
                 (changes, counts),
                 &nowhere,
@@ -141,18 +146,28 @@ impl Watched for HorizontalPodAutoscaler {
     }
 }
 
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+/// The objects of a kind that are watched.
+struct Wanted<'a, K> {
+    /// By namespace; all of them under the empty name.
+    apis: Vec<(String, Api<Guarded<K>>)>,
+    /// A selector, if only some are wanted.
+    labels: Option<&'a str>,
+}
+
+fn wanted<'a, K>(client: &Client, scope: &Scope, labels: Option<&'a str>) -> Wanted<'a, K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
+    let one = |name: &String| (name.clone(), Api::namespaced(client.clone(), name));
+    let mut apis: Vec<_> = scope.namespaces.iter().map(one).collect();
+    if apis.is_empty() {
+        apis.push((String::new(), Api::all(client.clone())));
     }
+    Wanted { apis, labels }
 }
 
 fn reflect<K>(
-    api: Api<Guarded<K>>,
+    wanted: Wanted<'_, K>,
     change: fn(NamespacedName) -> Change,
     (changes, counts): (&mpsc::UnboundedSender<Change>, &Counts),
     unknown: &watch::Sender<bool>,
@@ -170,12 +185,20 @@ where
 {
     let (store, writer) = reflector::store();
     let (changes, unknown) = (changes.clone(), unknown.clone());
-    let pages = watcher::Config::default().page_size(PAGE);
-    let events = watcher(api, pages).default_backoff();
-    let (known, counts) = (store.clone(), counts.clone());
-    let readable = move |event| readable(event, &known, &counts);
-    let events = events.filter_map(move |event| ready(event.map(&readable).transpose()));
-    let events = events.modify(Watched::shrink);
+    let mut config = watcher::Config::default().page_size(PAGE);
+    config.label_selector = wanted.labels.map(str::to_owned);
+    let parts = wanted.apis.into_iter().map(|(namespace, api)| {
+        let events = watcher(api, config.clone()).default_backoff();
+        let (known, counts) = (store.clone(), counts.clone());
+        let readable = move |event| readable(event, &known, &counts);
+        let events = events.filter_map(move |event| ready(event.map(&readable).transpose()));
+        (namespace, events.modify(Watched::shrink).boxed())
+    });
+    let mut parts: Vec<_> = parts.collect();
+    let events = match parts.len() {
+        1 => parts.remove(0).1,
+        _ => merged(parts, store.clone()).boxed(),
+    };
     tasks.spawn(events.reflect(writer).for_each(move |event| {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         let change = match &event {

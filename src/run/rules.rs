@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     args::{CredentialArgs, DelegationArgs, ElectionArgs},
-    controller::{CredentialRules, ElectionRules, KedaRules, Terms, TokenPolicy},
+    controller::{CredentialRules, ElectionRules, KedaRules, Scope, Terms, TokenPolicy},
     delegation::{self, backends},
 };
 
@@ -12,10 +12,7 @@ use crate::{
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Where credentials may come from. An empty value of a flag is none: charts set the environment either way.
-pub(super) fn credentials(
-    namespace: Option<String>,
-    args: CredentialArgs,
-) -> Result<CredentialRules, String> {
+pub(super) fn credentials(scope: &Scope, args: CredentialArgs) -> Result<CredentialRules, String> {
     let own = own_namespace(&args);
     let (mode, audiences) = (
         &args.service_account_token_mode,
@@ -29,7 +26,7 @@ pub(super) fn credentials(
         );
     }
     Ok(CredentialRules {
-        namespace: set(namespace),
+        by_namespace: !scope.namespaces.is_empty(),
         cluster_namespace: set(args.cluster_object_namespace).unwrap_or(own),
         restricted: args.restrict_secret_access,
         cluster_needs_hosts: args.cluster_auth_needs_hosts,
@@ -67,7 +64,11 @@ pub(super) fn delegation(
 }
 
 /// Which replica writes. No two processes have one identity, whatever they are called.
-pub(super) fn election(args: ElectionArgs, namespace: String) -> Result<ElectionRules, String> {
+pub(super) fn election(
+    args: ElectionArgs,
+    namespace: String,
+    scope: Scope,
+) -> Result<ElectionRules, String> {
     let terms = Terms {
         lease: args.leader_election_lease_duration,
         renew: args.leader_election_renew_deadline,
@@ -92,6 +93,7 @@ pub(super) fn election(args: ElectionArgs, namespace: String) -> Result<Election
         keda: KedaRules {
             namespaces: args.keda_namespace,
             lease: set(args.keda_lease),
+            scope,
         },
     })
 }

@@ -60,6 +60,13 @@ impl Selector {
         })
     }
 
+    /// Whether no labels can match both: two requirements on one key contradict one another. `false` may also mean that this was not seen.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        let contradicts = |a: &Requirement| other.0.iter().any(|b| a.contradicts(b));
+        self.0.iter().any(contradicts)
+    }
+
     /// Whether some requirement is on `key`.
     #[must_use]
     pub fn names(&self, key: &str) -> bool {
@@ -79,6 +86,12 @@ impl Selector {
 }
 
 impl Requirement {
+    fn contradicts(&self, other: &Self) -> bool {
+        self.key == other.key
+            && (self.operator.rules_out(&other.operator)
+                || other.operator.rules_out(&self.operator))
+    }
+
     fn matches(&self, value: Option<&str>) -> bool {
         let number = || value.and_then(|v| v.parse::<i64>().ok());
         match &self.operator {
@@ -92,8 +105,21 @@ impl Requirement {
     }
 }
 
+impl Operator {
+    fn rules_out(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, Self::Exists | Self::In(_) | Self::Greater(_) | Self::Less(_)) => true,
+            (Self::In(ours), Self::In(others)) => ours.is_disjoint(others),
+            (Self::In(ours), Self::NotIn(others)) => ours.is_subset(others),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy;
+
     use super::Selector;
 
     fn matches(selector: &str, labels: &[(&str, &str)]) -> bool {
@@ -137,6 +163,70 @@ mod tests {
             "z<1",
         ] {
             assert!(!matches(no, &labels), "{no}");
+        }
+    }
+
+    #[test]
+    fn two_selectors_exclude_one_another_where_a_key_says_so() {
+        for (a, b) in [
+            ("k", "!k"),
+            ("k=v", "!k"),
+            ("k>1", "!k"),
+            ("k=v", "k=w"),
+            ("k in (u,v)", "k notin (u,v,w)"),
+            ("a,k=v", "b,k=w"),
+        ] {
+            let (a, b) = (Selector::parse(a).unwrap(), Selector::parse(b).unwrap());
+            assert!(a.excludes(&b) && b.excludes(&a), "{a:?} {b:?}");
+        }
+        for (a, b) in [
+            ("", "k"),
+            ("k", "k"),
+            ("k=v", "k!=w"),
+            ("!k", "k!=v"),
+            ("k in (u,v)", "k in (v,w)"),
+            ("k in (u,v)", "k notin (u)"),
+            ("j", "!k"),
+        ] {
+            let (a, b) = (Selector::parse(a).unwrap(), Selector::parse(b).unwrap());
+            assert!(!a.excludes(&b) && !b.excludes(&a), "{a:?} {b:?}");
+        }
+    }
+
+    fn requirement() -> impl Strategy<Value = String> {
+        let forms = [
+            "K",
+            "!K",
+            "K=V",
+            "K!=V",
+            "K in (V,W)",
+            "K notin (V,W)",
+            "K>2",
+            "K<2",
+        ];
+        let form = proptest::sample::select(forms.to_vec());
+        let word = || proptest::sample::select(vec!["a", "b", "1", "3"]);
+        let key = proptest::sample::select(vec!["x", "y"]);
+        (form, key, word(), word())
+            .prop_map(|(form, key, v, w)| form.replace('K', key).replace('V', v).replace('W', w))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_labels_match_two_selectors_that_exclude_one_another(
+            one in proptest::collection::vec(requirement(), 1..3),
+            other in proptest::collection::vec(requirement(), 1..3),
+            x in proptest::option::of(proptest::sample::select(vec!["a", "b", "1", "3"])),
+            y in proptest::option::of(proptest::sample::select(vec!["a", "b", "1", "3"])),
+        ) {
+            let (one, other) = (one.join(","), other.join(","));
+            let (Ok(a), Ok(b)) = (Selector::parse(&one), Selector::parse(&other)) else {
+                return Ok(());
+            };
+            let value = |key: &str| if key == "x" { x } else { y };
+            if a.excludes(&b) {
+                proptest::prop_assert!(!(a.matches(value) && b.matches(value)), "{one} | {other}");
+            }
         }
     }
 

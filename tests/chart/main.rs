@@ -129,10 +129,17 @@ fn with_cert_manager_it_makes_what_that_overlay_makes() {
 }
 
 #[test]
-fn a_watched_namespace_gets_the_bindings_and_the_webhooks_look_at_no_other() {
-    let chart = by_name(rendered(&["--set=watchNamespace=shop"]).unwrap());
+fn watched_namespaces_get_the_bindings_and_the_webhooks_look_at_no_other() {
+    let shared = [
+        "--set=watchNamespace=shop\\, till",
+        "--set=watchLabelSelector=lagscale.io/owner",
+    ];
+    let chart = by_name(rendered(&shared).unwrap());
     for binding in ["lagscale", "lagscale-secrets", "lagscale-scale"] {
-        assert!(chart.contains_key(&format!("\"RoleBinding\" \"shop\" \"{binding}\"")));
+        for namespace in ["shop", "till"] {
+            let name = format!("\"RoleBinding\" \"{namespace}\" \"{binding}\"");
+            assert!(chart.contains_key(&name), "{name}");
+        }
         assert!(!chart.contains_key(&format!("\"ClusterRoleBinding\" null \"{binding}\"")));
     }
     let webhooks =
@@ -141,8 +148,8 @@ fn a_watched_namespace_gets_the_bindings_and_the_webhooks_look_at_no_other() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|w| &w["namespaceSelector"]["matchLabels"]);
-    let watched = serde_json::json!({"kubernetes.io/metadata.name": "shop"});
+        .map(|w| &w["namespaceSelector"]["matchExpressions"][0]["values"]);
+    let watched = serde_json::json!(["shop", "till"]);
     assert_eq!(
         selectors.collect::<Vec<_>>(),
         [&watched, &watched, &Value::Null]
@@ -150,8 +157,11 @@ fn a_watched_namespace_gets_the_bindings_and_the_webhooks_look_at_no_other() {
     let env = &chart["\"Deployment\" \"lagscale\" \"lagscale\""]["spec"]["template"]["spec"]["containers"]
         [0]["env"];
     assert_eq!(
-        env[2],
-        serde_json::json!({"name": "WATCH_NAMESPACE", "value": "shop"})
+        env.as_array().unwrap()[2..4],
+        [
+            serde_json::json!({"name": "WATCH_NAMESPACE", "value": "shop, till"}),
+            serde_json::json!({"name": "WATCH_LABEL_SELECTOR", "value": "lagscale.io/owner"}),
+        ]
     );
 }
 
@@ -267,14 +277,6 @@ fn a_value_of_the_wrong_type_or_one_that_can_t_be_done_is_refused_by_its_name() 
         ("logging.operator.format=xml", "/logging/operator/format"),
         ("crds.install=perhaps", "/crds/install"),
         ("watchNamespace={a}", "/watchNamespace"),
-        (
-            "watchLabelSelector=team=a",
-            "watchLabelSelector and watchLabelSelectorForTriggerAuth have to be empty",
-        ),
-        (
-            "watchNamespace=a\\,b",
-            "lagscale reads one namespace, or all",
-        ),
     ] {
         let refused = rendered(&["--set", value]).unwrap_err();
         assert!(refused.contains(said), "{value}: {refused}");

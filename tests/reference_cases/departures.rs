@@ -12,7 +12,7 @@ use crate::{
     fallback::outage,
     lag::{absent, counts, persistent, retained, steps_here, steps_there},
     reviews::{idle_is_refused, silent, warnings_only},
-    settings::{from_memory, is_shared, role, unread_variable, unshared},
+    settings::{from_memory, role, unread_variable},
 };
 
 /// A departure.
@@ -46,7 +46,7 @@ const BEYOND: &str = "commit beyond end: `earliest` end - start, `latest` max(1,
 const ANEW: &str =
     "a log start behind the log end is of a topic that is being made anew: the whole log counts";
 
-static DEPARTURES: [Departure; 29] = [
+static DEPARTURES: [Departure; 28] = [
     Departure {
         section: "kafka_client_options",
         holds: |row| row["expect"]["fetchWholeClusterMetadata"] == true,
@@ -168,12 +168,6 @@ static DEPARTURES: [Departure; 29] = [
         holds: |row| row["hpaScalingActive"].is_string(),
         instead: from_memory,
         why: "loop and HPA read one memory, filled by polls of its own",
-    },
-    Departure {
-        section: "watch_labels",
-        holds: is_shared,
-        instead: unshared,
-        why: "objects are not shared by labels: such a selector is refused at the start",
     },
     Departure {
         section: "environment",

@@ -47,8 +47,9 @@ pub fn service_account_token(row: &Row) -> Outcome {
     }
 }
 
-/// A start with the selector of a row, and its error.
-fn started(row: &Row) -> Result<(), String> {
+/// Whether the row's object is handled with its selector, or why a start with that is refused.
+pub fn watch_labels(row: &Row) -> Outcome {
+    let expected = &row["expect"];
     let flag = match row["variable"].as_str() {
         None => "--watch-label-selector",
         Some(_) => "--watch-label-selector-for-triggerauth",
@@ -56,37 +57,27 @@ fn started(row: &Row) -> Result<(), String> {
     let selector = row["selector"].as_str();
     let selector = selector.map(|selector| format!("{flag}={selector}"));
     let args = ["lagscale".to_owned()].into_iter().chain(selector);
-    Cli::try_parse_from(args)
-        .map(drop)
-        .map_err(|error| error.to_string())
-}
-
-/// All objects, or a refusal of the selector itself.
-pub fn watch_labels(row: &Row) -> Outcome {
-    let expected = &row["expect"];
-    let _ = row["labels"].as_object();
-    match (started(row), expected["startupErr"].as_str()) {
-        (Ok(()), None) if *expected == "reconciled" => Ok(()),
+    let labels = serde_json::from_value(row["labels"].clone()).unwrap();
+    match (Cli::try_parse_from(args), expected["startupErr"].as_str()) {
+        (Ok(started), None) => {
+            let run = started.run;
+            let selector = match row["kind"].as_str() {
+                None => run.watch_label_selector,
+                Some(_) => run.watch_label_selector_for_triggerauth,
+            };
+            let here = selector.matches(Some(&labels));
+            let found = if here { "reconciled" } else { "ignored" };
+            (*expected == found)
+                .then_some(())
+                .ok_or_else(|| found.into())
+        }
         (Err(error), Some(wanted)) => {
+            let error = error.to_string();
             let cause = expected["cause"].as_str().unwrap_or_default();
             let good = error.contains(wanted) && error.contains(cause);
             good.then_some(()).ok_or(error)
         }
         (found, _) => Err(format!("{found:?}")),
-    }
-}
-
-/// True where a row gives the operator a part of the cluster's objects.
-pub fn is_shared(row: &Row) -> bool {
-    let selector = row["selector"].as_str().unwrap_or("\"\"");
-    selector != "\"\"" && row["expect"].is_string()
-}
-
-/// Objects are not shared by labels.
-pub fn unshared(row: &Row) -> Outcome {
-    match started(row) {
-        Err(error) if error.contains("lagscale watches every object") => Ok(()),
-        other => Err(format!("{other:?}")),
     }
 }
 

@@ -35,27 +35,48 @@ subjects:
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{/* A binding of a ClusterRole: root, name of the binding, name of the role, and `true` for one in the watched namespace only, if there is one. */}}
+{{/* The watched namespaces, as a list in JSON; empty: all. */}}
+{{- define "lagscale.watched" -}}
+{{- $names := list -}}
+{{- range splitList "," .Values.watchNamespace -}}
+{{- with trim . }}{{ $names = append $names . }}{{ end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
+{{/* A binding of a ClusterRole: root, name of the binding, name of the role, and `true` for one in each watched namespace only, if some are. */}}
 {{- define "lagscale.binding" -}}
 {{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $role := index . 2 -}}
+{{- $watched := include "lagscale.watched" $root | fromJsonArray -}}
+{{- if and $watched (index . 3) }}
+{{- range $watched }}
+---
 apiVersion: rbac.authorization.k8s.io/v1
-{{- if and $root.Values.watchNamespace (index . 3) }}
 kind: RoleBinding
 metadata:
-  name: {{ index . 1 }}
-  namespace: {{ $root.Values.watchNamespace }}
+  name: {{ $name }}
+  namespace: {{ . }}
   labels:
     {{- include "lagscale.labels" $root | nindent 4 }}
-{{- else }}
-kind: ClusterRoleBinding
-metadata:
-  {{- include "lagscale.metadata" (list $root (index . 1)) | nindent 2 }}
-{{- end }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: ClusterRole
-  name: {{ index . 2 }}
+  name: {{ $role }}
 {{ include "lagscale.subjects" $root }}
+{{- end }}
+{{- else -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  {{- include "lagscale.metadata" (list $root $name) | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ $role }}
+{{ include "lagscale.subjects" $root }}
+{{- end }}
 {{- end -}}
 
 {{- define "lagscale.image" -}}

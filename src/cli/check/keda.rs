@@ -25,19 +25,19 @@ const VARIABLES: [Setting; 10] = [
     (
         "WATCH_LABEL_SELECTOR",
         &["", "\"\""],
-        "not before all of its objects can be lagscale's: it reads every ScaledObject, also those of another KEDA",
-        Level::Fail,
+        "give lagscale's Deployment the same variable, once this KEDA has gone; beside it, a selector that excludes this one",
+        Level::Warn,
     ),
     (
         "WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH",
         &["", "\"\""],
-        "lagscale reads every authentication: take the variable away once no KEDA needs it",
-        Level::Fail,
+        SAME,
+        Level::Warn,
     ),
     (
         "WATCH_NAMESPACE",
         &["", "\"\""],
-        "one namespace: give lagscale's Deployment the same variable, and its API then serves that one; several are not supported",
+        "give lagscale's Deployment the same variable",
         Level::Warn,
     ),
     (

@@ -64,8 +64,8 @@ pub(in crate::controller) enum Found<'a> {
 /// Where credentials may come from, as the flags say.
 #[derive(Clone, Debug)]
 pub struct CredentialRules {
-    /// The one namespace that is watched; `None`: all.
-    pub namespace: Option<String>,
+    /// Watches look at one namespace each: only some are watched.
+    pub by_namespace: bool,
     /// Where a ClusterTriggerAuthentication's references are looked for.
     pub cluster_namespace: String,
     /// Secrets are read in `cluster_namespace` only.
@@ -100,7 +100,7 @@ impl CredentialRules {
     /// Every namespace, a cluster object namespace `own`, and nothing held back.
     pub(in crate::controller) fn open() -> Self {
         Self {
-            namespace: None,
+            by_namespace: false,
             cluster_namespace: "own".into(),
             restricted: false,
             cluster_needs_hosts: false,

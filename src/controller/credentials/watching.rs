@@ -76,7 +76,7 @@ impl Watching {
     fn scope(&self, reference: &Reference) -> Option<Scope> {
         let kind = kind(reference)?;
         let secrets = kind == Kind::Secrets && self.rules.restricted;
-        let one = self.rules.namespace.is_some() || secrets;
+        let one = self.rules.by_namespace || secrets;
         let namespace = reference.namespace().filter(|_| one);
         Some((kind, namespace.map(str::to_owned)))
     }

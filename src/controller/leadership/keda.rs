@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     lease::Observed,
-    places::{self, KEDA_LEASE, KedaRules, Place},
+    places::{self, KEDA_LEASE, KedaRules, Place, Places},
 };
 use crate::{controller::deadline::bounded, telemetry::Said, text::api_error};
 
@@ -36,6 +36,11 @@ pub enum Keda {
     Ignored,
     /// There is none, or none that renews its Lease.
     Gone,
+    /// Every one there is handles other objects, as its Deployment says.
+    Apart {
+        /// Where it is.
+        namespaces: String,
+    },
     /// It renews its Lease, or did so until a moment ago.
     Alive {
         /// Where its Lease is.
@@ -50,8 +55,8 @@ pub enum Keda {
 impl Keda {
     /// Whether writing is in nobody's way.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Gone | Self::Ignored)
+    pub fn lets_write(&self) -> bool {
+        matches!(self, Self::Gone | Self::Apart { .. } | Self::Ignored)
     }
 }
 
@@ -61,6 +66,7 @@ impl fmt::Display for Keda {
             Self::Unknown => f.write_str("not known yet"),
             Self::Ignored => f.write_str("not looked for (--write-beside-keda)"),
             Self::Gone => f.write_str("not running"),
+            Self::Apart { namespaces } => write!(f, "one of other objects, in {namespaces}"),
             Self::Alive {
                 namespace,
                 lease,
@@ -76,23 +82,28 @@ impl fmt::Display for Keda {
 /// written before the first look.
 pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: watch::Sender<Keda>) {
     let mut observed = BTreeMap::new();
-    let mut places = BTreeSet::new();
+    let mut places = Places::default();
     let (mut said, mut elsewhere) = (Said::default(), Said::default());
     for turn in 0_u32.. {
         if seen.is_closed() {
             return;
         }
         let looked = async {
-            if places.is_empty() || turn % SEARCH == 0 {
+            if turn % SEARCH == 0 || places.leases.is_empty() && places.apart.is_empty() {
                 places = places::find(&client, &rules).await?;
                 tell_elsewhere(&client, &places, &mut elsewhere).await;
             }
-            leases(&client, &places).await
+            leases(&client, &places.leases).await
         };
         match bounded(looked).await {
             Ok(leases) => {
                 said.forget();
-                let found = judge(&mut observed, leases, &me, Instant::now());
+                let mut found = judge(&mut observed, leases, &me, Instant::now());
+                if found == Keda::Gone && !places.apart.is_empty() {
+                    let names: Vec<&str> = places.apart.iter().map(String::as_str).collect();
+                    let namespaces = names.join(", ");
+                    found = Keda::Apart { namespaces };
+                }
                 tell(&seen, found);
             }
             Err(error) => {
@@ -120,7 +131,7 @@ async fn leases(client: &Client, places: &BTreeSet<Place>) -> Result<Vec<(Place,
 }
 
 /// Tells of Leases like KEDA's where no KEDA is known to be: anybody may make one, and it may be a KEDA that nobody told of.
-async fn tell_elsewhere(client: &Client, places: &BTreeSet<Place>, said: &mut Said) {
+async fn tell_elsewhere(client: &Client, places: &Places, said: &mut Said) {
     let api: Api<Lease> = Api::all(client.clone());
     let params = ListParams::default().fields(&format!("metadata.name={KEDA_LEASE}"));
     // It is told by whoever may see it: without the right to list them nothing is missed that counts.
@@ -130,7 +141,8 @@ async fn tell_elsewhere(client: &Client, places: &BTreeSet<Place>, said: &mut Sa
     let held = |spec: &LeaseSpec| spec.holder_identity.as_ref().is_some_and(|h| !h.is_empty());
     let others = found.items.into_iter().filter_map(|lease| {
         let place = (lease.namespace()?, lease.name_any());
-        let stranger = !places.contains(&place) && lease.spec.as_ref().is_some_and(held);
+        let known = places.leases.contains(&place) || places.apart.contains(&place.0);
+        let stranger = !known && lease.spec.as_ref().is_some_and(held);
         stranger.then_some(place.0)
     });
     let others: BTreeSet<String> = others.collect();
@@ -185,8 +197,11 @@ fn tell(seen: &watch::Sender<Keda>, found: Keda) {
     match &found {
         Keda::Alive { .. } => tracing::warn!(
             keda = %found,
-            "nothing is written while a KEDA operator is alive: values are served, HPAs and replicas are its own. Scale its operator to 0, or start with --write-beside-keda"
+            "nothing is written while a KEDA operator is alive: values are served, HPAs and replicas are its own. Scale its operator to 0, or part the objects: WATCH_LABEL_SELECTOR=lagscale.io/owner here and !lagscale.io/owner there (KEDA 2.21), or WATCH_NAMESPACE at both"
         ),
+        Keda::Apart { .. } => {
+            tracing::info!(keda = %found, "objects are shared with a KEDA operator");
+        }
         _ if before != Keda::Unknown => tracing::info!("the KEDA operator is gone"),
         _ => {}
     }

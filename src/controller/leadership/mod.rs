@@ -72,7 +72,13 @@ impl Lead {
     /// Whether a write may begin.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.is_elected() && self.keda.borrow().is_gone()
+        self.is_elected() && self.keda.borrow().lets_write()
+    }
+
+    /// Whether a KEDA operator handles other objects of this cluster.
+    #[must_use]
+    pub fn shares(&self) -> bool {
+        matches!(*self.keda.borrow(), Keda::Apart { .. })
     }
 
     /// Whether the Lease is ours, whoever else is there.

@@ -13,7 +13,10 @@ use kube::{
     core::GroupVersionKind,
 };
 
-use crate::resources::names::OPERATOR;
+use crate::{
+    controller::scope::{Labels, Scope},
+    resources::names::OPERATOR,
+};
 
 /// KEDA's `--leader-election-id` where nothing else is said.
 pub const KEDA_LEASE: &str = "operator.keda.sh";
@@ -33,30 +36,58 @@ pub struct KedaRules {
     pub namespaces: Vec<String>,
     /// The name of its Lease; `None`: what its Deployment says, or KEDA's default.
     pub lease: Option<String>,
+    /// The objects that are handled here: a KEDA that can't have any of them is in nobody's way.
+    pub scope: Scope,
 }
 
 /// Namespace and name of a Lease.
 pub type Place = (String, String);
+
+/// Where KEDAs may be.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// The Leases that a KEDA of the same objects would hold.
+    pub leases: BTreeSet<Place>,
+    /// The namespaces of KEDAs that handle other objects, as their Deployments say.
+    pub apart: BTreeSet<String>,
+}
 
 /// The Leases that a KEDA would hold. What may not be read is done without.
 ///
 /// # Errors
 ///
 /// The API server's, but for what is not there or may not be read.
-pub async fn find(client: &Client, rules: &KedaRules) -> Result<BTreeSet<Place>, Error> {
+pub async fn find(client: &Client, rules: &KedaRules) -> Result<Places, Error> {
     let mut namespaces: BTreeSet<String> = rules.namespaces.iter().cloned().collect();
     if namespaces.is_empty() {
         namespaces.extend(USUAL.map(str::to_owned));
         namespaces.extend(of_release(client).await?);
         namespaces.extend(of_webhooks(client).await?);
     }
-    let mut places = BTreeSet::new();
+    let mut places = Places::default();
     for namespace in namespaces {
-        let leases = match &rules.lease {
+        let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
+        let found = api.list(&ListParams::default().limit(MOST)).await;
+        let found = readable(found.map(Some))?;
+        let operators = found
+            .iter()
+            .flatten()
+            .filter(|d| keda_operator(d).is_some());
+        let (apart, same): (Vec<_>, Vec<_>) = operators.partition(|d| is_apart(d, &rules.scope));
+        // One that is not in a Deployment may be there all the same.
+        if same.is_empty() && !apart.is_empty() {
+            places.apart.insert(namespace);
+            continue;
+        }
+        let mut leases: Vec<String> = match &rules.lease {
             Some(lease) => vec![lease.clone()],
-            None => of_operator(client, &namespace).await?,
+            None => same.into_iter().filter_map(lease_of).collect(),
         };
-        places.extend(leases.into_iter().map(|lease| (namespace.clone(), lease)));
+        if leases.is_empty() {
+            leases.push(KEDA_LEASE.to_owned());
+        }
+        let leases = leases.into_iter().map(|lease| (namespace.clone(), lease));
+        places.leases.extend(leases);
     }
     Ok(places)
 }
@@ -86,15 +117,46 @@ async fn of_webhooks(client: &Client) -> Result<BTreeSet<String>, Error> {
     Ok(services.map(|service| service.namespace).collect())
 }
 
-async fn of_operator(client: &Client, namespace: &str) -> Result<Vec<String>, Error> {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let found = api.list(&ListParams::default().limit(MOST)).await;
-    let found = readable(found.map(Some))?;
-    let mut leases: Vec<String> = found.iter().flatten().filter_map(lease_of).collect();
-    if leases.is_empty() {
-        leases.push(KEDA_LEASE.to_owned());
-    }
-    Ok(leases)
+/// Whether this operator can't have any object of `scope`: what its Deployment says of namespaces and labels excludes them all.
+fn is_apart(deployment: &Deployment, scope: &Scope) -> bool {
+    let Some(operator) = keda_operator(deployment) else {
+        return false;
+    };
+    let variable = |name: &str| {
+        let mut all = operator.env.iter().flatten();
+        let found = all.find(|variable| variable.name == name)?;
+        // A value from elsewhere is not known, so it may be any.
+        found.value.clone().filter(|_| found.value_from.is_none())
+    };
+    let namespaces = variable("WATCH_NAMESPACE").unwrap_or_default();
+    let labels = variable("WATCH_LABEL_SELECTOR").unwrap_or_default();
+    let other = Scope {
+        namespaces: Scope::namespaces(&namespaces),
+        objects: Labels::parse(&labels).unwrap_or_default(),
+        authentications: Labels::default(),
+    };
+    // A variable in the pod goes over one that is written here.
+    let whole = operator.env_from.iter().flatten().next().is_none();
+    whole && scope.excludes(&other, reads_labels(deployment, operator))
+}
+
+/// Whether this KEDA is one that reads `WATCH_LABEL_SELECTOR`, which 2.21 was the first to do.
+fn reads_labels(deployment: &Deployment, operator: &Container) -> bool {
+    let image = operator.image.as_deref().unwrap_or_default();
+    let tag = image
+        .split('@')
+        .next()
+        .and_then(|image| image.rsplit_once(':'));
+    let label = deployment.labels().get("app.kubernetes.io/version");
+    let tag = tag.map(|(_, tag)| tag).filter(|tag| !tag.contains('/'));
+    let version = |text: &str| {
+        let mut numbers = text.trim_start_matches('v').split('.');
+        let major: u32 = numbers.next()?.parse().ok()?;
+        let minor: u32 = numbers.next()?.parse().ok()?;
+        Some((major, minor))
+    };
+    let found = tag.and_then(version).or_else(|| version(label?));
+    found.is_some_and(|version| version >= (2, 21))
 }
 
 /// The name of the Lease of KEDA's operator, if this is one.
@@ -149,6 +211,79 @@ mod tests {
         let template = json!({"spec": {"containers": [{"name": "proxy"}, container]}});
         let spec = json!({"selector": {}, "template": template});
         lease_of(&serde_json::from_value(json!({"spec": spec})).unwrap())
+    }
+
+    #[test]
+    fn a_keda_is_apart_where_its_deployment_proves_it() {
+        let labels = "lagscale.io/owner";
+        let ours = |namespaces: &str, objects: &str| Scope {
+            namespaces: Scope::namespaces(namespaces),
+            objects: Labels::parse(objects).unwrap(),
+            authentications: Labels::default(),
+        };
+        let env = |name: &str, value: &str| json!({"name": name, "value": value});
+        let without = env("WATCH_LABEL_SELECTOR", "!lagscale.io/owner");
+        let from =
+            json!({"name": "WATCH_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "x"}}});
+        for (scope, image, variables, apart) in [
+            (ours("", labels), "keda:2.21.0", json!([without]), true),
+            (
+                ours("", labels),
+                "ghcr.io:443/kedacore/keda:v2.21.1@sha256:0",
+                json!([without]),
+                true,
+            ),
+            (ours("", labels), "keda:3.0", json!([without]), true),
+            (ours("", labels), "keda:2.20.2", json!([without]), false),
+            (ours("", labels), "keda:main", json!([without]), false),
+            (ours("", labels), "host:5000/keda", json!([without]), false),
+            (ours("", labels), "keda:2.21.0", json!([]), false),
+            (ours("", ""), "keda:2.21.0", json!([without]), false),
+            (
+                ours("a", ""),
+                "keda:2.10.0",
+                json!([env("WATCH_NAMESPACE", "b,c")]),
+                true,
+            ),
+            (
+                ours("a", ""),
+                "keda:2.10.0",
+                json!([env("WATCH_NAMESPACE", "b,a")]),
+                false,
+            ),
+            (ours("a", ""), "keda:2.10.0", json!([from]), false),
+            (
+                ours("a", ""),
+                "keda:2.10.0",
+                json!([env("WATCH_NAMESPACE", "")]),
+                false,
+            ),
+        ] {
+            let container = json!({"name": "keda-operator", "image": image, "env": variables});
+            let template = json!({"spec": {"containers": [container]}});
+            let spec = json!({"selector": {}, "template": template});
+            let deployment = serde_json::from_value(json!({"spec": spec})).unwrap();
+            assert_eq!(
+                is_apart(&deployment, &scope),
+                apart,
+                "{image} {variables} {scope:?}"
+            );
+        }
+        let unknown = json!({
+            "name": "keda-operator", "image": "mirror/keda@sha256:0", "env": [without],
+        });
+        let deployment = |more: Value| -> Deployment {
+            let mut container = unknown.clone();
+            container["envFrom"] = more;
+            serde_json::from_value(json!({
+                "metadata": {"labels": {"app.kubernetes.io/version": "2.21.0"}},
+                "spec": {"selector": {}, "template": {"spec": {"containers": [container]}}},
+            }))
+            .unwrap()
+        };
+        assert!(is_apart(&deployment(Value::Null), &ours("", labels)));
+        let more = json!([{"configMapRef": {"name": "x"}}]);
+        assert!(!is_apart(&deployment(more), &ours("", labels)));
     }
 
     #[test]

@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use kube::ResourceExt;
 
 use super::{tasks::Task, world::World};
-use crate::{
-    controller::stores::Stores,
-    resources::{ScaledObject, names::FINALIZER},
-};
+use crate::resources::{ScaledObject, names::FINALIZER};
 
 /// The finalizers that this replica takes off.
 #[derive(Default)]
@@ -22,7 +19,7 @@ pub(super) struct Finalizers {
 impl Finalizers {
     /// The task that is due for a ScaledObject that is being deleted.
     pub(super) fn end(&mut self, object: &Arc<ScaledObject>, world: World<'_>) -> Option<Task> {
-        let due = self.is_due(&**object, world.leads);
+        let due = self.is_due(&**object, world);
         due.then(|| Task::End(object.clone()))
     }
 
@@ -33,24 +30,25 @@ impl Finalizers {
         world: World<'_>,
     ) -> Option<Task> {
         let held = world.stores.authentication(namespace, name)?;
-        let due = self.is_due(&*held, world.leads);
+        let due = self.is_due(&*held, world);
         due.then_some(Task::Release(held))
     }
 
     /// The task that is due for a ClusterTriggerAuthentication.
     pub(super) fn release_cluster(&mut self, name: &str, world: World<'_>) -> Option<Task> {
         let held = world.stores.cluster_authentication(name)?;
-        let due = self.is_due(&*held, world.leads);
+        let due = self.is_due(&*held, world);
         due.then_some(Task::ReleaseCluster(held))
     }
 
     /// The tasks that are due for any authentication.
-    pub(super) fn release_all(&mut self, stores: &Stores, leads: bool) -> Vec<Task> {
+    pub(super) fn release_all(&mut self, world: World<'_>) -> Vec<Task> {
+        let stores = world.stores;
         let namespaced = stores.authentications.state().into_iter();
-        let namespaced = namespaced.map(|a| (self.is_due(&*a, leads), Task::Release(a)));
+        let namespaced = namespaced.map(|a| (self.is_due(&*a, world), Task::Release(a)));
         let mut tasks: Vec<_> = namespaced.collect();
         let cluster = stores.cluster_authentications.state().into_iter();
-        tasks.extend(cluster.map(|a| (self.is_due(&*a, leads), Task::ReleaseCluster(a))));
+        tasks.extend(cluster.map(|a| (self.is_due(&*a, world), Task::ReleaseCluster(a))));
         let due = tasks
             .into_iter()
             .filter_map(|(due, task)| due.then_some(task));
@@ -67,11 +65,13 @@ impl Finalizers {
         self.released_once.clear();
     }
 
-    fn is_due(&mut self, object: &impl ResourceExt, leads: bool) -> bool {
+    /// A finalizer of an authentication that a KEDA may use too is left to it, unless somebody waits for the deletion.
+    fn is_due(&mut self, object: &impl ResourceExt, world: World<'_>) -> bool {
         let uid = || object.uid().unwrap_or_default();
+        let ends = object.meta().deletion_timestamp.is_some();
         is_held(object)
-            && leads
-            && (object.meta().deletion_timestamp.is_some() || self.released_once.insert(uid()))
+            && world.leads
+            && (ends || !world.shares && self.released_once.insert(uid()))
             && self.releasing.insert(uid())
     }
 }

@@ -191,7 +191,7 @@ impl Objects {
         let plan = &mut self.dirty.plan;
         plan.extend(world.keys());
         plan.extend(self.records.keys().cloned());
-        let release = self.finalizers.release_all(world.stores, world.leads);
+        let release = self.finalizers.release_all(world);
         self.tasks.extend(release);
     }
 
@@ -303,9 +303,14 @@ impl Objects {
         let planned = record.planned();
         self.published.withdraw(key, &planned.entries);
         if key.kind == Kind::ScaledObject && world.leads {
-            let deleted = Event::warning("ScaledObjectDeleted", "ScaledObject was deleted");
             let object = planned.plan.object.clone();
-            self.tasks.push(Task::Record(object, deleted));
+            let deleted = Event::warning("ScaledObjectDeleted", "ScaledObject was deleted");
+            // It may have been given to somebody else.
+            self.tasks.push(if world.shares {
+                Task::RecordIfGone(object, deleted)
+            } else {
+                Task::Record(object, deleted)
+            });
         }
     }
 

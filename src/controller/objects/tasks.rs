@@ -23,6 +23,8 @@ pub(in crate::controller) enum Task {
     ReleaseCluster(Arc<ClusterTriggerAuthentication>),
     /// Record an event about a ScaledObject.
     Record(Arc<ScaledObject>, Event),
+    /// Record it if the object is not there any more.
+    RecordIfGone(Arc<ScaledObject>, Event),
     /// Read and watch exactly these from here on.
     Follow(BTreeSet<Reference>),
     /// Change what is asked of Kafka.

@@ -41,6 +41,8 @@ pub(in crate::controller) struct World<'a> {
     pub(in crate::controller) contents: &'a dyn Contents,
     /// Whether this replica writes.
     pub(in crate::controller) leads: bool,
+    /// Whether somebody else handles other objects of the same namespaces, so that what several objects may use is not lagscale's alone.
+    pub(in crate::controller) shares: bool,
     pub(in crate::controller) now: Moment,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::{
-    Client, Resource, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     runtime::events::{Event as Recorded, EventType, Recorder, Reporter},
 };
 use tokio::sync::Semaphore;
@@ -103,4 +103,12 @@ fn cut(mut note: String) -> String {
     }
     note.truncate(end);
     note
+}
+
+/// Whether this very object is not there any more; one that nobody can say of counts as there.
+pub(in crate::controller) async fn is_gone(client: Client, object: &ScaledObject) -> bool {
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<ScaledObject> = Api::namespaced(client, &namespace);
+    let found = bounded(api.get_metadata_opt(&object.name_any())).await;
+    found.is_ok_and(|found| found.is_none_or(|now| now.metadata.uid != object.metadata.uid))
 }

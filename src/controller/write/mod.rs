@@ -7,6 +7,6 @@ mod lag_metric;
 pub(super) mod target;
 
 pub(super) use apply::{Places, Writers, apply};
-pub(super) use events::EventRecorder;
+pub(super) use events::{EventRecorder, is_gone};
 pub(super) use finalizers::{end, release};
 pub(super) use lag_metric::write_status;

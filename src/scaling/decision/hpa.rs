@@ -115,6 +115,7 @@ fn labels(plan: &Plan) -> BTreeMap<String, String> {
         .iter()
         .flat_map(|e| e.split(','))
         .map(str::trim)
+        .chain([names::OWNER])
         .collect();
     // The object gets it from us, maybe a moment later.
     let own = (names::SCALED_OBJECT.to_owned(), plan.name.to_string());

@@ -161,7 +161,11 @@ impl Webhooks {
         let body = body.map_err(|_| too_large())?;
         let request = Request::parse(&body)
             .map_err(|e| Failure::bad_request(format!("no AdmissionReview v1: {e}")))?;
-        let subject = Subject::of(hook, &request);
+        let subject = if request.is_in(&self.neighbours.scope, hook) {
+            Subject::of(hook, &request)
+        } else {
+            Subject::Unchanged
+        };
         let around = match &subject {
             Subject::ScaledObject(object) if known => {
                 let template = scaled_object::reads_template(object) && !request.dry_run;

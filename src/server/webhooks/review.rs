@@ -10,7 +10,10 @@ use serde::{
 use serde_json::{Value, json, value::RawValue};
 
 use super::{Hook, Surroundings, Verdict, authentication, scaled_object};
-use crate::resources::{ScaledObject, ScaledObjectSpec, names::TRANSFER};
+use crate::{
+    controller::Scope,
+    resources::{ScaledObject, ScaledObjectSpec, names::TRANSFER},
+};
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 
@@ -49,6 +52,7 @@ struct Object<'a> {
 struct Metadata {
     #[serde(default)]
     name: String,
+    labels: Option<BTreeMap<String, String>>,
     annotations: Option<Annotations>,
 }
 
@@ -77,6 +81,21 @@ impl<'a> Request<'a> {
             let text = format!("apiVersion: expected {API_VERSION}, found {found}");
             Err(serde_json::Error::custom(text))
         }
+    }
+
+    /// Whether it is about an object that is handled here.
+    #[must_use]
+    pub fn is_in(&self, scope: &Scope, hook: Hook) -> bool {
+        let labels = match hook {
+            Hook::ScaledObject => &scope.objects,
+            Hook::TriggerAuthentication | Hook::ClusterTriggerAuthentication => {
+                &scope.authentications
+            }
+        };
+        let (namespaces, of) = (&scope.namespaces, &self.namespace);
+        let place = of.is_empty() || namespaces.is_empty() || namespaces.contains(of);
+        let object = self.object.as_ref();
+        place && object.is_none_or(|o| labels.matches(o.metadata.labels.as_ref()))
     }
 
     /// The review with the answer to this request.

@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, Resource, api::ListParams, runtime::reflector::Store};
 
 use super::target::Target;
-use crate::{resources::ScaledObject, text::api_error};
+use crate::{controller::Scope, resources::ScaledObject, text::api_error};
 
 /// Within the three seconds of the manifests.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,6 +46,8 @@ pub struct Neighbours {
     pub objects: Store<ScaledObject>,
     /// HPAs.
     pub hpas: Store<HorizontalPodAutoscaler>,
+    /// The objects that are handled here: no others are judged.
+    pub scope: Scope,
     /// Whether fields that no trigger reads are warned of.
     pub warns_of_unmatched: bool,
 }

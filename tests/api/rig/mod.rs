@@ -17,7 +17,7 @@ use bed::{Ca, Identity};
 use jiff::Timestamp;
 use kube::runtime::{reflector, watcher::Event};
 use lagscale::{
-    controller::Questions,
+    controller::{Questions, Scope},
     delegation::{Delegation, Rules, backends},
     pulse::Pulse,
     resources::ScaledObject,
@@ -140,6 +140,7 @@ impl Rig {
             neighbours: Neighbours {
                 objects: store,
                 hpas: reflector::store().0,
+                scope: Scope::default(),
                 warns_of_unmatched: true,
             },
             secret_path,

@@ -257,15 +257,13 @@ impl Bed {
         });
     }
 
-    /// Starts one process of lagscale behind the balancer; `args` come after the bed's own.
+    /// Starts one process of lagscale behind the balancer, with a certificate of the bed's; `args` come after the bed's own.
     pub fn lagscale(
         &self,
         binary: &Path,
         args: &[&str],
         env: &BTreeMap<String, String>,
     ) -> Lagscale {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("lagscale-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = self.dir();
         let names = [
             "lagscale",
@@ -280,20 +278,36 @@ impl Bed {
                 .sign("lagscale", None, &names)
                 .write(dir, "serving");
         }
+        let file = |name: &str| dir.join(name).display().to_string();
+        let files = [
+            format!("--tls-cert-file={}", file("serving.crt")),
+            format!("--tls-private-key-file={}", file("serving.key")),
+        ];
+        let args: Vec<&str> = files
+            .iter()
+            .map(String::as_str)
+            .chain(args.iter().copied())
+            .collect();
+        self.process(binary, &args, env)
+    }
+
+    /// Starts one process of lagscale behind the balancer that makes its own certificate, and leads the APIService there.
+    pub fn registering_lagscale(&self, binary: &Path, args: &[&str]) -> Lagscale {
+        let port = format!("--service-port={}", self.balancer.address().port());
+        let args = [args, &[port.as_str(), "--pod-namespace=lagscale"]].concat();
+        self.process(binary, &args, &BTreeMap::new())
+    }
+
+    fn process(&self, binary: &Path, args: &[&str], env: &BTreeMap<String, String>) -> Lagscale {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("lagscale-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = self.dir();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let plain = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut command = Command::new(binary);
         command
             .arg(format!("--listen={address}"))
             .arg(format!("--metrics-listen={plain}"))
-            .arg(format!(
-                "--tls-cert-file={}",
-                dir.join("serving.crt").display()
-            ))
-            .arg(format!(
-                "--tls-private-key-file={}",
-                dir.join("serving.key").display()
-            ))
             .args(args)
             .env("KUBECONFIG", self.control_plane.lagscale_kubeconfig())
             .envs(env);

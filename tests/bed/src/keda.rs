@@ -9,7 +9,7 @@ use std::{
 };
 
 use lagscale::server::API_SERVICE;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     bed::{Bed, base64},
@@ -31,6 +31,8 @@ pub struct KedaOptions {
     pub release: Release,
     /// `--kube-api-qps` of the operator, with half as much again as `--kube-api-burst`; its default is 20 and 30.
     pub kube_api_qps: Option<u32>,
+    /// `WATCH_LABEL_SELECTOR` of the operator; everything where it is empty.
+    pub label_selector: &'static str,
 }
 
 impl Default for KedaOptions {
@@ -38,6 +40,7 @@ impl Default for KedaOptions {
         Self {
             release: parts::KEDA,
             kube_api_qps: None,
+            label_selector: "",
         }
     }
 }
@@ -101,6 +104,7 @@ impl Bed {
         self.register(API_SERVICE, service, metrics_server.port())
             .await;
         self.keda_webhooks(&setup).await;
+        self.keda_deployment(&options).await;
         let processes = setup.launch();
         let mut keda = Keda { setup, processes };
         keda.ready().await;
@@ -115,6 +119,24 @@ impl Bed {
         let ca = &self.control_plane.serving_ca;
         ca.sign("keda", None, &names).write(dir, "tls");
         fs::write(dir.join("ca.crt"), &ca.pem).expect("a CA");
+    }
+
+    /// The Deployment of the operator, which runs nothing here: lagscale reads in it which objects are KEDA's.
+    async fn keda_deployment(&self, options: &KedaOptions) {
+        let labels = json!({"app": "keda-operator"});
+        let selector = json!({"name": "WATCH_LABEL_SELECTOR", "value": options.label_selector});
+        let container = json!({
+            "name": "keda-operator", "image": format!("keda:{}", options.release.version), "env": [selector],
+        });
+        self.apply(&[json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "keda-operator", "namespace": NAMESPACE},
+            "spec": {
+                "replicas": 0, "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        })])
+        .await;
     }
 
     async fn keda_webhooks(&self, setup: &Setup) {
@@ -216,6 +238,7 @@ impl Setup {
             .env("KUBECONFIG", &self.kubeconfig)
             .env("POD_NAMESPACE", NAMESPACE)
             .env("KEDA_CLUSTER_OBJECT_NAMESPACE", NAMESPACE)
+            .env("WATCH_LABEL_SELECTOR", self.options.label_selector)
             .env("WATCH_NAMESPACE", "");
         Child::spawn(name, &mut command, &self.dir.join(format!("{name}.log")))
     }

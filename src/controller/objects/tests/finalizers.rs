@@ -74,6 +74,20 @@ fn a_replica_that_does_not_lead_takes_none_off_until_it_does() {
 }
 
 #[test]
+fn beside_a_keda_of_other_objects_an_authentication_keeps_its_finalizer_until_it_is_deleted() {
+    let mut stage = Stage::new();
+    stage.shares = true;
+    stage.put(AUTHENTICATIONS, held("TriggerAuthentication"));
+    assert_eq!(
+        finalizers(&stage, AUTHENTICATIONS),
+        json!(["finalizer.keda.sh", "mine"])
+    );
+    let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-02T00:00:00Z"}});
+    stage.merge(AUTHENTICATIONS, "auth", &deleted);
+    assert_eq!(finalizers(&stage, AUTHENTICATIONS), json!(["mine"]));
+}
+
+#[test]
 fn an_object_that_restores_nothing_loses_keda_s_finalizer() {
     let mut stage = Stage::new();
     let mut object = scaled_object("app", &json!({}));

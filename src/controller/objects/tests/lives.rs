@@ -318,6 +318,26 @@ fn a_deleted_object_serves_nothing_and_asks_nothing() {
 }
 
 #[test]
+fn an_object_that_is_given_to_somebody_else_is_let_go_without_a_word_of_its_deletion() {
+    let mut stage = with_lag(2);
+    stage.shares = true;
+    let hpa = stage.hpa("metrics").clone();
+    stage.lose("app");
+    assert_eq!(stage.served("s0-kafka-t"), None);
+    assert!(stage.asked.is_empty());
+    assert!(!stage.events().contains(&"ScaledObjectDeleted".to_owned()));
+    assert_eq!(stage.hpa("metrics"), hpa, "the HPA goes on");
+}
+
+#[test]
+fn the_end_of_an_object_is_told_beside_others_too() {
+    let mut stage = with_lag(2);
+    stage.shares = true;
+    stage.delete(SCALED_OBJECTS, "app");
+    assert!(stage.events().contains(&"ScaledObjectDeleted".to_owned()));
+}
+
+#[test]
 fn two_objects_of_one_group_are_served_alike_and_one_goes_alone() {
     let mut stage = with_lag(2);
     stage.state(|s| s.workloads.insert("b".into(), 1));

@@ -74,6 +74,7 @@ impl Stage {
 
     pub(super) fn world(&self) -> World<'_> {
         World {
+            shares: self.shares,
             stores: &self.stores,
             contents: &self.held,
             leads: self.leads,

@@ -60,6 +60,10 @@ impl Contents for Held {
 /// The groups of a cluster as they were last read: committed and end of each partition of topic `t`.
 type Groups = BTreeMap<String, Vec<(i64, i64)>>;
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test, each of its own"
+)]
 pub struct Stage {
     pub objects: Objects,
     api: ApiServer,
@@ -76,6 +80,8 @@ pub struct Stage {
     runtime: Runtime,
     lead: watch::Sender<Option<Instant>>,
     leads: bool,
+    /// Somebody else handles other objects.
+    pub shares: bool,
     /// Clusters that are asked, with their groups, and whether they are dialled.
     pub asked: BTreeMap<ClusterKey, (BTreeSet<String>, bool)>,
     /// The references that are followed.
@@ -128,6 +134,7 @@ impl Stage {
             begun: now,
             runtime,
             lead,
+            shares: false,
             leads: true,
             asked: BTreeMap::new(),
             followed: BTreeSet::new(),
@@ -278,6 +285,7 @@ impl Stage {
                 stores: &self.stores,
                 contents: &self.held,
                 leads: self.leads,
+                shares: self.shares,
                 now: self.now,
             };
             let tasks = self.objects.apply(std::mem::take(&mut changes), world);

@@ -6,7 +6,7 @@ use super::Stage;
 use crate::controller::{
     leadership::Lead,
     objects::{Change, Task},
-    write::{EventRecorder, Places, Writers, apply, end, release, write_status},
+    write::{EventRecorder, Places, Writers, apply, end, is_gone, release, write_status},
 };
 
 impl Stage {
@@ -28,6 +28,10 @@ impl Stage {
                     s.notes.push(event.note.clone());
                 });
                 None
+            }
+            Task::RecordIfGone(object, event) => {
+                let gone = self.runtime.block_on(is_gone(client, &object));
+                gone.then(|| self.carry_out(Task::Record(object, event)))?
             }
             Task::Work(key, work) => {
                 let writers = Writers {

@@ -51,6 +51,13 @@ pub(super) fn stores() -> (Stores, StoreWriters) {
 }
 
 impl Stage {
+    /// The watch says that a ScaledObject is gone, which is still there: its labels are not those that are watched any more.
+    pub fn lose(&mut self, name: &str) {
+        tell(&mut self.writers.scaled_objects, None, name);
+        let key = ObjectKey::scaled_object("shop", name);
+        self.settle(vec![Change::Object(key)]);
+    }
+
     /// The changes that the watches bring.
     pub(super) fn hear(&mut self) -> Vec<Change> {
         let mut changed = self.state(|s| std::mem::take(&mut s.changed));

@@ -74,6 +74,7 @@ async fn measure(args: &Args) -> Vec<Value> {
         Kind::Keda(KedaOptions {
             release,
             kube_api_qps,
+            ..KedaOptions::default()
         })
     };
     let binary = args.binary.clone().unwrap_or_else(shipped);

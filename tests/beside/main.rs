@@ -1,0 +1,178 @@
+//! lagscale beside a real KEDA 2.21.0: one APIService that lagscale has taken, objects of both, moved by a label and moved back, and the
+//! APIService given back at the end. What only a faulty backend shows is in `tests/api/delegation.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::large_futures,
+    reason = "test code in functions without #[test]"
+)]
+
+mod town;
+mod watched;
+
+use std::time::Duration;
+
+use bed::wait;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use lagscale::{delegation::predecessor, server::API_SERVICE};
+use serde_json::json;
+use town::{KAFKA, PATIENCE, Town, metric};
+use watched::Watched;
+
+/// The steps share one town, each in the state that the one before has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_move_from_keda_to_lagscale_and_back_under_one_api_service_that_is_given_back() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap();
+    let mut town = Town::start().await;
+    the_api_service_is_taken_and_its_predecessor_noted(&town).await;
+    both_answer_for_their_own(&town).await;
+    an_object_is_moved_and_moved_back(&town).await;
+    a_frozen_keda_harms_its_own_objects_only(&town).await;
+    a_keda_that_writes_its_ca_is_named_and_its_ca_noted(&town).await;
+    it_is_given_back(&mut town).await;
+}
+
+async fn api_service(town: &Town) -> APIService {
+    let api: Api<APIService> = Api::all(town.bed.client());
+    api.get(API_SERVICE).await.unwrap()
+}
+
+async fn the_api_service_is_taken_and_its_predecessor_noted(town: &Town) {
+    wait::until("the APIService to lead to lagscale", PATIENCE, async || {
+        let found = api_service(town).await;
+        let service = found.spec.clone().unwrap().service.unwrap();
+        let is_ours = service.namespace.as_deref() == Some("lagscale");
+        is_ours.then_some(()).ok_or(service.namespace)
+    })
+    .await;
+    town.bed.available(API_SERVICE).await;
+    let before = predecessor::backend(&api_service(town).await)
+        .unwrap()
+        .unwrap();
+    assert_eq!(before.service.namespace, "keda");
+}
+
+async fn both_answer_for_their_own(town: &Town) {
+    // Metrics of one name, on one topic: the object decides.
+    let (theirs, ours) = (metric(KAFKA, "theirs"), metric(KAFKA, "ours"));
+    town.value(&theirs, "25").await;
+    town.own("ours", true).await;
+    town.is_handled("ours", true).await;
+    town.value(&ours, "25").await;
+    town.value(&metric("s0-cron-UTC-00xxx-5923xxx", "clock"), "2")
+        .await;
+    // Bytes and types are KEDA's own, but for the moment at which each was asked.
+    for accept in ["application/json", "application/vnd.kubernetes.protobuf"] {
+        let through = town.through_kube(&theirs, accept).await;
+        let direct = town.at_keda(&theirs, accept).await;
+        assert_eq!(through, direct, "{accept}");
+    }
+    for name in ["theirs", "ours", "clock"] {
+        town.scales(name).await;
+    }
+    let rows = town.kubectl(&["get", "externalmetrics"]).await;
+    assert!(
+        rows.contains("ScaledObject/ours") && !rows.contains("theirs"),
+        "{rows}"
+    );
+}
+
+async fn an_object_is_moved_and_moved_back(town: &Town) {
+    let path = metric(KAFKA, "theirs");
+    let watched = Watched::begin(town, "theirs").await;
+    for _ in 0..10 {
+        for ours in [true, false] {
+            town.own("theirs", ours).await;
+            town.is_handled("theirs", ours).await;
+            town.value(&path, "25").await;
+        }
+    }
+    town.scales("theirs").await;
+    let (hpas, replicas) = watched.end();
+    assert_eq!(hpas.len(), 1, "the HPA is never made anew: {hpas:?}");
+    assert_eq!(replicas, [5].into(), "nothing is scaled by a move");
+    let log = town.lagscale.child.output();
+    assert!(!log.contains("ScaledObjectDeleted"), "{log}");
+}
+
+async fn a_frozen_keda_harms_its_own_objects_only(town: &Town) {
+    let (theirs, ours) = (metric(KAFKA, "theirs"), metric(KAFKA, "ours"));
+    town.keda.processes[1].freeze();
+    let refused = town.try_value(&theirs).await.unwrap_err();
+    assert!(
+        refused.contains("backend predecessor (Service keda/keda-metrics-apiserver)"),
+        "{refused}"
+    );
+    town.value(&ours, "25").await;
+    town.bed.availability(API_SERVICE).await.unwrap();
+    town.keda.processes[1].thaw();
+    town.value(&theirs, "25").await;
+}
+
+async fn a_keda_that_writes_its_ca_is_named_and_its_ca_noted(town: &Town) {
+    let another = bed::Ca::new("another").pem;
+    let api: Api<APIService> = Api::all(town.bed.client());
+    let patch =
+        json!({"spec": {"caBundle": k8s_openapi::ByteString(another.clone().into_bytes())}});
+    let params = PatchParams {
+        field_manager: Some("keda".into()),
+        ..PatchParams::default()
+    };
+    let before = api_service(town).await.metadata.annotations.unwrap();
+    api.patch(API_SERVICE, &params, &Patch::Merge(&patch))
+        .await
+        .unwrap();
+    wait::until("the CA to be written back", PATIENCE, async || {
+        let found = api_service(town).await.spec.unwrap().ca_bundle.unwrap();
+        let theirs = found.0 == another.as_bytes();
+        (!theirs).then_some(()).ok_or("it is another's")
+    })
+    .await;
+    let said = town.lagscale.child.output();
+    assert!(
+        said.contains("keda writes another CA into APIService"),
+        "{said}"
+    );
+    assert!(said.contains("apiServicePatching.enabled=false"), "{said}");
+    let noted = predecessor::backend(&api_service(town).await)
+        .unwrap()
+        .unwrap();
+    assert_eq!(noted.trust, lagscale::delegation::Trust::Bundle(another));
+    // The bed's KEDA serves by the CA that was noted before.
+    let patch = json!({"metadata": {"annotations": before}});
+    api.patch(API_SERVICE, &params, &Patch::Merge(&patch))
+        .await
+        .unwrap();
+    town.value(&metric(KAFKA, "theirs"), "25").await;
+}
+
+async fn it_is_given_back(town: &mut Town) {
+    let ours = metric(KAFKA, "ours");
+    town.own("ours", false).await;
+    town.is_handled("ours", false).await;
+    let said = town.uninstall().await;
+    assert!(
+        said.contains("leads to keda/keda-metrics-apiserver again"),
+        "{said}"
+    );
+    town.lagscale.child.terminate(Duration::from_secs(30));
+    town.bed.available(API_SERVICE).await;
+    let found = api_service(town).await;
+    assert!(
+        !found
+            .metadata
+            .annotations
+            .unwrap_or_default()
+            .contains_key(predecessor::ANNOTATION)
+    );
+    town.value(&ours, "25").await;
+    for name in ["theirs", "ours", "clock"] {
+        town.scales(name).await;
+    }
+}

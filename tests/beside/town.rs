@@ -1,0 +1,239 @@
+//! A bed with a real KEDA that leaves objects with the label of lagscale's alone, a lagscale that handles those and has taken the
+//! APIService, and three workloads.
+
+use std::{path::Path, time::Duration};
+
+use bed::{Bed, BedOptions, Keda, KedaOptions, Lagscale, wait};
+use http::Request;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::{
+    Api, Client, Config,
+    api::{Patch, PatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use lagscale::resources::ScaledObject;
+use serde_json::{Value, json};
+
+pub const PATIENCE: Duration = Duration::from_secs(180);
+/// The metric of both Kafka objects.
+pub const KAFKA: &str = "s0-kafka-orders";
+const NAMESPACE: &str = "town";
+const OWNER: &str = "lagscale.io/owner";
+
+pub struct Town {
+    pub bed: Bed,
+    pub keda: Keda,
+    pub lagscale: Lagscale,
+}
+
+impl Town {
+    /// KEDA handles everything and is asked by every HPA before lagscale comes.
+    pub async fn start() -> Self {
+        let bed = Bed::start(&BedOptions::default()).await;
+        let keda = bed
+            .keda(KedaOptions {
+                label_selector: "!lagscale.io/owner",
+                ..KedaOptions::default()
+            })
+            .await;
+        bed.create_namespace(NAMESPACE).await;
+        bed.kafka.create_topic("orders", 5).await;
+        for partition in 0..5 {
+            bed.kafka.produce("orders", partition, 10).await;
+        }
+        let offsets: Vec<(i32, i64)> = (0..5).map(|p| (p, 5)).collect();
+        bed.kafka.commit("g", "orders", &offsets).await;
+        let bootstrap = bed.kafka.plaintext_bootstrap();
+        let kafka = json!({"type": "kafka", "metadata": {
+            "bootstrapServers": bootstrap, "consumerGroup": "g", "topic": "orders", "lagThreshold": "5",
+        }});
+        let cron = json!({"type": "cron", "metadata": {
+            "timezone": "UTC", "start": "0 0 * * *", "end": "59 23 * * *", "desiredReplicas": "2",
+        }});
+        for (name, trigger) in [("theirs", &kafka), ("ours", &kafka), ("clock", &cron)] {
+            bed.apply(&[workload(name), scaled_object(name, trigger)])
+                .await;
+        }
+        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+        for file in ["crds.yaml", "rbac.yaml"] {
+            let path = manifests.join("base").join(file).display().to_string();
+            let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
+            bed.control_plane.kubectl(&apply).await.unwrap();
+        }
+        bed.service("lagscale", "lagscale").await;
+        let args = [
+            "--take-apiservice",
+            "--watch-label-selector=lagscale.io/owner",
+            "--service-addresses=keda-metrics-apiserver.keda=127.0.0.1",
+        ];
+        let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
+        let lagscale = bed.registering_lagscale(binary, &args);
+        Self {
+            bed,
+            keda,
+            lagscale,
+        }
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.bed.client(), NAMESPACE)
+    }
+
+    pub async fn kubectl(&self, args: &[&str]) -> String {
+        let args = [args, &["-n", NAMESPACE]].concat();
+        self.bed.control_plane.kubectl(&args).await.unwrap()
+    }
+
+    /// The object gets the label of lagscale's, or loses it.
+    pub async fn own(&self, name: &str, ours: bool) {
+        let label = ours.then_some("lagscale");
+        let patch = Patch::Merge(json!({"metadata": {"labels": {OWNER: label}}}));
+        let api: Api<ScaledObject> = self.api();
+        api.patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until lagscale has the object in its table, or has it no more.
+    pub async fn is_handled(&self, name: &str, ours: bool) {
+        let row = format!("ScaledObject/{name}");
+        wait::until(
+            &format!("{name} to be handled by lagscale: {ours}"),
+            PATIENCE,
+            async || {
+                let rows = self.kubectl(&["get", "externalmetrics"]).await;
+                (rows.contains(&row) == ours).then_some(()).ok_or(rows)
+            },
+        )
+        .await;
+    }
+
+    pub async fn try_value(&self, path: &str) -> Result<String, String> {
+        let said = self
+            .bed
+            .control_plane
+            .kubectl(&["get", "--raw", path])
+            .await?;
+        let list: Value = serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))?;
+        let value = list["items"][0]["value"].as_str();
+        value.map(str::to_owned).ok_or(said)
+    }
+
+    /// Waits until the metric has this value.
+    pub async fn value(&self, path: &str, wanted: &str) {
+        wait::until(path, PATIENCE, async || match self.try_value(path).await {
+            Ok(value) if value == wanted => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    }
+
+    /// Waits until the HPA of the object says that it has its metric.
+    pub async fn scales(&self, name: &str) {
+        let api: Api<HorizontalPodAutoscaler> = self.api();
+        wait::until(
+            &format!("the HPA of {name} to scale"),
+            PATIENCE,
+            async || {
+                let found = api.get(&format!("keda-hpa-{name}")).await;
+                let found = found.map_err(|e| e.to_string())?;
+                let status = serde_json::to_value(found.status).unwrap();
+                let all = status["conditions"].as_array().cloned().unwrap_or_default();
+                let active = all.into_iter().find(|c| c["type"] == "ScalingActive");
+                match active {
+                    Some(active) if active["status"] == "True" => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            },
+        )
+        .await;
+    }
+
+    /// Type and body of an answer that came through kube-apiserver.
+    pub async fn through_kube(&self, path: &str, accept: &str) -> (String, Vec<u8>) {
+        answer(&self.bed.client(), path, accept).await
+    }
+
+    /// Type and body of an answer of KEDA's metrics server itself.
+    pub async fn at_keda(&self, path: &str, accept: &str) -> (String, Vec<u8>) {
+        let config = Kubeconfig::read_from(self.bed.control_plane.kubeconfig()).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(config, &options);
+        let mut config = config.await.unwrap();
+        config.cluster_url = format!("https://{}", self.keda.address()).parse().unwrap();
+        config.accept_invalid_certs = true;
+        answer(&Client::try_from(config).unwrap(), path, accept).await
+    }
+
+    /// Runs the uninstaller; returns what it says.
+    pub async fn uninstall(&self) -> String {
+        let plane = &self.bed.control_plane;
+        let folder = plane.kubectl_path().parent().unwrap().display().to_string();
+        let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let done = tokio::process::Command::new("sh")
+            .arg(root.join("manifests/uninstall.sh"))
+            .env("PATH", path)
+            .env("KUBECONFIG", plane.kubeconfig())
+            .output()
+            .await
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (said, error) = (text(&done.stdout), text(&done.stderr));
+        assert!(done.status.success(), "{said}{error}");
+        said
+    }
+}
+
+/// The path of an object's metric, as its HPA asks for it.
+pub fn metric(metric: &str, object: &str) -> String {
+    format!(
+        "/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3D{object}"
+    )
+}
+
+/// An answer without the moment at which it was asked for, which is in each.
+async fn answer(client: &Client, path: &str, accept: &str) -> (String, Vec<u8>) {
+    use http_body_util::BodyExt as _;
+    let request = Request::get(path).header("accept", accept);
+    let request = request.body(kube::client::Body::empty()).unwrap();
+    let reply = client.send(request).await.unwrap();
+    let (head, body) = reply.into_parts();
+    assert_eq!(head.status, 200, "{path}");
+    let kind = head.headers["content-type"].to_str().unwrap().to_owned();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    if kind == "application/json" {
+        let mut list: Value = serde_json::from_slice(&body).unwrap();
+        list["items"][0]["timestamp"] = Value::Null;
+        return (kind, list.to_string().into_bytes());
+    }
+    // The value comes before the timestamp's digits, which are the only ones that differ in length and content.
+    (kind, body.into_iter().take(100).collect())
+}
+
+fn workload(name: &str) -> Value {
+    let labels = json!({"app": name});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": 5, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "idle"}]}},
+        },
+    })
+}
+
+fn scaled_object(name: &str, trigger: &Value) -> Value {
+    json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "scaleTargetRef": {"name": name}, "minReplicaCount": 1, "maxReplicaCount": 5,
+            "pollingInterval": 2, "triggers": [trigger],
+        },
+    })
+}
