@@ -77,10 +77,7 @@ impl ScaledObjectRecord {
         }
         next.health
             .retain(|name, _| next.external_metric_names.contains(name));
-        let resource = |s: &Source| match s {
-            Source::Resource(resource) => Some(resource.kind.to_owned()),
-            Source::Kafka(_) | Source::Cron { .. } => None,
-        };
+        let resource = |s: &Source| s.resource().map(|resource| resource.kind.to_owned());
         next.resource_metric_names = sources().filter_map(resource).collect();
         next.triggers_types = Some(listed(plan.triggers.iter().map(|t| t.kind.as_str())));
         let references = limits::readable(&plan.object).iter();

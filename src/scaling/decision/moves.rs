@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::scaling::{COMPOSITE, Evaluation, Plan, Source};
+use crate::scaling::{COMPOSITE, Evaluation, Plan};
 
 /// Whether there is work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +24,8 @@ impl Activity {
     /// The activity of an evaluated object.
     #[must_use]
     pub fn of(plan: &Plan, evaluation: &Evaluation) -> Self {
-        let resource =
-            |t: &crate::scaling::PlannedTrigger| matches!(t.source, Ok(Source::Resource(_)));
-        if plan.triggers.iter().all(resource) {
+        let mut sources = plan.triggers.iter().map(|t| t.source.as_ref().ok());
+        if sources.all(|source| source.is_some_and(|s| s.resource().is_some())) {
             return Self::Active(Vec::new());
         }
         // A formula decides alone, and only over the whole truth: more of one trigger may be less of it.

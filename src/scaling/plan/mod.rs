@@ -160,6 +160,15 @@ impl Source {
         }
     }
 
+    /// The CPU or memory that the HPA reads by itself, if it is that.
+    #[must_use]
+    pub fn resource(&self) -> Option<&Resource> {
+        match self {
+            Self::Resource(resource) => Some(resource),
+            _ => None,
+        }
+    }
+
     /// The external metric of it; `None` where the HPA reads it by itself.
     #[must_use]
     pub fn external(&self) -> Option<External<'_>> {
