@@ -37,6 +37,7 @@ gone validatingwebhookconfiguration lagscale-admission
 # Told to end, no replica is the leader any more, so nobody makes the APIService again.
 gone deployment lagscale -n "$namespace" --wait=false
 unregister
+gone apiservice v1beta1.external.metrics.lagscale.io
 kubectl wait --for=delete pod -n "$namespace" -l app.kubernetes.io/name=lagscale --timeout=60s
 unregister
 if [ "$with_crds" = yes ]; then

@@ -136,6 +136,7 @@ impl Keeper {
     async fn tell(&mut self, kept: &Kept, lead: &Lead) -> Result<(), String> {
         let registration = &self.keeping.registration;
         registration.webhooks(&self.client, kept).await?;
+        registration.own_api_service(&self.client, kept).await?;
         if !lead.holds() {
             return Err(format!(
                 "the APIService is left alone, a KEDA operator is {}",

@@ -16,7 +16,7 @@ use super::Kept;
 use crate::{
     delegation::predecessor,
     scaling::FIELD_MANAGER,
-    server::{API_SERVICE, GROUP, VERSION, webhooks::Hook},
+    server::{API_SERVICE, GROUP, OWN_API_SERVICE, OWN_GROUP, VERSION, webhooks::Hook},
     text::api_error,
 };
 
@@ -95,7 +95,7 @@ impl Registration {
                     labels: Some([("app.kubernetes.io/name".into(), "lagscale".into())].into()),
                     ..ObjectMeta::default()
                 },
-                spec: Some(self.spec(kept, None)),
+                spec: Some(self.spec(GROUP, kept, None)),
                 status: None,
             };
             api.create(&params, &made).await.map_err(|error| {
@@ -104,7 +104,7 @@ impl Registration {
             tracing::info!("APIService {API_SERVICE} is made");
             return Ok(());
         };
-        let spec = self.spec(kept, found.spec.as_ref());
+        let spec = self.spec(GROUP, kept, found.spec.as_ref());
         let state = |found: &APIService| (found.spec.clone(), found.annotations().clone());
         let before = state(&found);
         let contested = match self.owner(Some(&found)) {
@@ -134,10 +134,27 @@ impl Registration {
         contested.map_or(Ok(()), Err)
     }
 
-    fn spec(&self, kept: &Kept, found: Option<&APIServiceSpec>) -> APIServiceSpec {
+    /// Brings the APIService of lagscale's own group to trust `kept`; where there is none, nobody asks by it.
+    pub(super) async fn own_api_service(&self, client: &Client, kept: &Kept) -> Result<(), String> {
+        let api: Api<APIService> = Api::all(client.clone());
+        let found = api.get_opt(OWN_API_SERVICE).await;
+        let Some(mut found) = found.map_err(|e| api_error(&e))? else {
+            return Ok(());
+        };
+        let spec = self.spec(OWN_GROUP, kept, found.spec.as_ref());
+        if self.owner(Some(&found)) != Owner::Us || found.spec.as_ref() == Some(&spec) {
+            return Ok(());
+        }
+        found.spec = Some(spec);
+        let params = PostParams::default();
+        let replaced = api.replace(OWN_API_SERVICE, &params, &found).await;
+        replaced.map(drop).map_err(|e| api_error(&e))
+    }
+
+    fn spec(&self, group: &str, kept: &Kept, found: Option<&APIServiceSpec>) -> APIServiceSpec {
         APIServiceSpec {
             ca_bundle: Some(ByteString(kept.bundle.clone().into_bytes())),
-            group: Some(GROUP.into()),
+            group: Some(group.into()),
             version: Some(VERSION.into()),
             group_priority_minimum: found.map_or(100, |f| f.group_priority_minimum),
             version_priority: found.map_or(100, |f| f.version_priority),

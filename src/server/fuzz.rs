@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use http::HeaderMap;
 
 use crate::server::{
-    answer::external_metrics::GROUP_VERSION,
     answer::item::Item,
     answer::protobuf,
     request::accept::{self, Offer},
     request::identity,
     request::query::Query,
+    request::route::Group,
     request::route::{Path, decode},
     request::trust::Trust,
 };
@@ -65,5 +65,5 @@ pub fn protobuf(metric: &str, topic: Option<&str>, seconds: i64, value: &str) ->
         timestamp: jiff::Timestamp::from_second(seconds).unwrap_or_default(),
         value: value.to_owned(),
     };
-    protobuf::list(GROUP_VERSION, &[item])
+    protobuf::list(Group::External.version(), &[item])
 }

@@ -18,4 +18,4 @@ pub use certificate::{PairError, PemPair, Source};
 pub use guest::Limits;
 pub use listener::{Parts, ServeError, Server};
 pub use metrics_port::{Metrics, plain};
-pub use request::route::{API_SERVICE, GROUP, VERSION};
+pub use request::route::{API_SERVICE, GROUP, OWN_API_SERVICE, OWN_GROUP, VERSION};

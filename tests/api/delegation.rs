@@ -93,6 +93,31 @@ async fn an_object_that_is_handled_here_is_never_anybody_else_s_whatever_it_has_
 }
 
 #[tokio::test]
+async fn the_group_of_its_own_has_lagscale_s_metrics_and_nobody_else_s() {
+    let keda = Backend::start("keda", |_| value("8")).await;
+    let rig = Rig::delegating(&[keda.entry(&json!({}))]).await;
+    let proxy = rig.front_proxy().await;
+    rig.value("shop", "s0-kafka-orders", "orders", 5_000);
+    let own = |path: &str| path.replace("external.metrics.k8s.io", "external.metrics.lagscale.io");
+    rig.cluster.on_access(|review| {
+        let group = &review["spec"]["resourceAttributes"]["group"];
+        crate::rig::Reply::Status(json!({"allowed": *group == "external.metrics.lagscale.io"}))
+    });
+    let alice = user("alice", &[]);
+    let list = proxy.get(&own(&orders()), &alice).await.json();
+    assert_eq!(list["apiVersion"], "external.metrics.lagscale.io/v1beta1");
+    assert_eq!(list["items"][0]["value"], "5");
+    // A right to one group is none to the other.
+    let refused = proxy.get(&orders(), &alice).await;
+    assert_eq!(refused.code, 403);
+    let other = of("s0-cron", "scaledobject.keda.sh/name=foreign");
+    let missing = proxy.get(&own(&other), &alice).await;
+    assert_eq!(missing.code, 404);
+    assert!(!message(&missing).contains("backends"), "{missing:?}");
+    assert!(keda.asked().is_empty());
+}
+
+#[tokio::test]
 async fn what_a_backend_answers_is_passed_on_byte_by_byte() {
     let protobuf = [b"k8s\0".as_slice(), &[10, 3, 1, 2, 3]].concat();
     let missing = r#"{"kind":"Status", "apiVersion":"v1","code":404,"message":"no such metric"}"#;

@@ -14,6 +14,8 @@ async fn asked(rig: &Rig, path: &str, headers: &[(&str, &str)]) -> Answer {
     proxy.get(path, &[&MASTERS[..], headers].concat()).await
 }
 
+const OWN: &str = "external.metrics.lagscale.io";
+
 #[tokio::test]
 async fn the_version_has_exactly_one_resource_while_nothing_was_read_yet() {
     let rig = Rig::start().await;
@@ -35,7 +37,7 @@ async fn the_version_has_exactly_one_resource_while_nothing_was_read_yet() {
 }
 
 #[tokio::test]
-async fn the_aggregated_document_names_the_group_with_its_kind_in_either_version() {
+async fn the_aggregated_document_names_both_groups_with_their_kind_in_either_version() {
     let rig = Rig::start().await;
     for (accept, version) in [
         (V2.to_owned(), "v2"),
@@ -61,16 +63,17 @@ async fn the_aggregated_document_names_the_group_with_its_kind_in_either_version
             format!("apidiscovery.k8s.io/{version}")
         );
         let items = document["items"].as_array().unwrap();
-        assert_eq!(items.len(), 1);
-        assert_eq!(items[0]["metadata"]["name"], "external.metrics.k8s.io");
-        let resources = &items[0]["versions"][0]["resources"];
-        assert_eq!(resources.as_array().unwrap().len(), 1);
-        assert_eq!(
-            resources[0]["responseKind"]["kind"],
-            "ExternalMetricValueList"
-        );
-        assert_eq!(resources[0]["scope"], "Namespaced");
-        assert_eq!(resources[0]["verbs"], json!(["get"]));
+        let names: Vec<_> = items.iter().map(|i| &i["metadata"]["name"]).collect();
+        assert_eq!(names, ["external.metrics.k8s.io", OWN]);
+        for item in items {
+            let resources = &item["versions"][0]["resources"];
+            assert_eq!(resources.as_array().unwrap().len(), 1);
+            let kind = &resources[0]["responseKind"];
+            assert_eq!(kind["kind"], "ExternalMetricValueList");
+            assert_eq!(kind["group"], item["metadata"]["name"]);
+            assert_eq!(resources[0]["scope"], "Namespaced");
+            assert_eq!(resources[0]["verbs"], json!(["get"]));
+        }
     }
 }
 
@@ -138,13 +141,15 @@ async fn without_a_word_about_its_form_the_list_of_groups_is_plain() {
 }
 
 #[tokio::test]
-async fn every_operation_has_responses_and_both_openapi_versions_describe_the_one_path() {
+async fn every_operation_has_responses_and_both_openapi_versions_describe_the_path_of_a_group() {
     let rig = Rig::start().await;
-    let path = format!("{BASE}/namespaces/{{namespace}}/{{metric}}");
+    let own = format!("/apis/{OWN}/v1beta1");
+    let path = |base: &str| format!("{base}/namespaces/{{namespace}}/{{metric}}");
+    let (theirs, own) = (path(BASE), path(&own));
     let v2 = asked(&rig, "/openapi/v2", &[]).await.json();
     assert_eq!(v2["swagger"], "2.0");
-    let v3 = asked(&rig, "/openapi/v3", &[]).await.json();
-    let url = &v3["paths"]["apis/external.metrics.k8s.io/v1beta1"]["serverRelativeURL"];
+    let index = asked(&rig, "/openapi/v3", &[]).await.json();
+    let url = &index["paths"]["apis/external.metrics.k8s.io/v1beta1"]["serverRelativeURL"];
     let url = url.as_str().unwrap();
     let answer = asked(&rig, url, &[]).await;
     assert!(
@@ -153,11 +158,22 @@ async fn every_operation_has_responses_and_both_openapi_versions_describe_the_on
     );
     let v3 = answer.json();
     assert_eq!(v3["openapi"], "3.0.0");
-    for document in [v2, v3] {
+    let url = &index["paths"]["apis/external.metrics.lagscale.io/v1beta1"]["serverRelativeURL"];
+    let of_own = asked(&rig, url.as_str().unwrap(), &[]).await.json();
+    for (document, described) in [
+        (v2, &[&theirs, &own][..]),
+        (v3, &[&theirs]),
+        (of_own, &[&own]),
+    ] {
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.keys().collect::<Vec<_>>(), [&path]);
-        for operation in paths[&path].as_object().unwrap().values() {
+        assert_eq!(paths.keys().collect::<Vec<_>>(), described);
+        let mut ids = std::collections::BTreeSet::new();
+        for operation in paths.values().flat_map(|p| p.as_object().unwrap().values()) {
             assert!(operation["responses"]["200"].is_object(), "{operation}");
+            assert!(
+                ids.insert(operation["operationId"].to_string()),
+                "{operation}"
+            );
         }
     }
     let binary = [(

@@ -79,6 +79,10 @@ async fn who(world: &World) {
         "{BASE}/namespaces/{}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3Dapp",
         scene.namespace
     );
+    let own = path.replace("external.metrics.k8s.io", "external.metrics.lagscale.io");
+    let plane = &world.bed.control_plane;
+    let read = plane.kubectl(&["get", "--raw", &own]).await.unwrap();
+    assert!(read.contains(r#""value":"12""#), "{read}");
     let forged = [
         ("X-Remote-User", "system:admin"),
         ("X-Remote-Group", "system:masters"),
@@ -221,6 +225,8 @@ async fn known(world: &World) {
     let listed = listed.unwrap();
     assert!(listed.contains("externalmetrics"), "{listed}");
     assert!(listed.contains("ExternalMetricValueList"), "{listed}");
+    let own = kubectl(&["api-resources", "--api-group=external.metrics.lagscale.io"]).await;
+    assert!(own.unwrap().contains("externalmetrics"));
     // Each minute it looks again; a complaint would come with each look.
     let looks = async || series(&world.lagscale, "lagscale_api_requests_total").await;
     let openapi = |all: &std::collections::BTreeMap<String, f64>| {

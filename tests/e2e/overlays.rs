@@ -81,7 +81,11 @@ pub async fn taken(bed: &Bed) {
         ] {
             assert!(said.contains(object), "{overlay}: {said}");
         }
-        let registers = said.contains("apiservice.apiregistration.k8s.io");
+        let registers = said.contains("v1beta1.external.metrics.k8s.io");
+        assert!(
+            said.contains("v1beta1.external.metrics.lagscale.io"),
+            "{overlay}: {said}"
+        );
         assert_eq!(registers, !overlay.ends_with("keda"), "{overlay}: {said}");
     }
     let workload = dir.join("manifests/samples/workload.yaml");

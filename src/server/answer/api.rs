@@ -31,7 +31,7 @@ use crate::{
         request::identity::{Authenticator, Peer, Refused},
         request::query::{self, Query},
         request::reviews::Unanswered,
-        request::route::{self, GROUP, Path, Route},
+        request::route::{self, Group, Path, Route},
         webhooks::{Hook, Webhooks},
     },
 };
@@ -106,8 +106,8 @@ fn kind(route: &Route<'_>) -> &'static str {
         Route::Health(_) | Route::Check(..) => "health",
         Route::Metric { .. } | Route::Everywhere => "metric",
         Route::Explanation { .. } => "explanation",
-        Route::OpenApi2 | Route::OpenApi3 | Route::OpenApi3Version => "openapi",
-        Route::Index | Route::Groups | Route::Group | Route::Resources | Route::Version => {
+        Route::OpenApi2 | Route::OpenApi3 | Route::OpenApi3Version(_) => "openapi",
+        Route::Index | Route::Groups | Route::Group(_) | Route::Resources(_) | Route::Version => {
             "discovery"
         }
         Route::Webhook(..) => "webhook",
@@ -169,29 +169,37 @@ impl Api {
         match path.route {
             Route::Index => Ok(version::paths(StatusCode::OK)),
             Route::Groups => discovery::groups(headers, pretty),
-            Route::Group => Ok(discovery::group(written(Offer::Document)?, pretty)),
-            Route::Resources => Ok(discovery::resources(written(Offer::Document)?, pretty)),
+            Route::Group(group) => Ok(discovery::group(group, written(Offer::Document)?, pretty)),
+            Route::Resources(group) => Ok(discovery::resources(
+                group,
+                written(Offer::Document)?,
+                pretty,
+            )),
             Route::OpenApi2 => Ok(openapi::v2(headers)),
             Route::OpenApi3 => Ok(openapi::v3(headers)),
-            Route::OpenApi3Version => Ok(openapi::v3_version(query, headers)),
+            Route::OpenApi3Version(group) => Ok(openapi::v3_version(group, query, headers)),
             Route::Version => Ok(version::version()),
             Route::Metrics => Ok(self.metrics.answer().await),
             Route::Check(probe, name) => self.readiness.check(probe, name),
-            Route::Metric { namespace, metric } => {
-                let place = (namespace, metric);
+            Route::Metric {
+                group,
+                namespace,
+                metric,
+            } => {
+                let place = (group, namespace, metric);
                 let format = written(Offer::Metrics);
-                let options = list_options(query);
+                let options = list_options(query, group);
                 let options = options.or_else(|why| format.clone().and(Err(why)))?;
                 let selector = &options.selector;
                 if let Some(delegate) = self.owners.backend(&self.table, place, selector) {
                     self.knows()?;
+                    let place = (namespace, metric);
                     return self.owners.ask(&delegate, place, request).await;
                 }
                 let format = format?;
                 self.turns()?;
-                external_metrics::get(&self.table, place, selector, format, pretty, || {
-                    self.owners.asked()
-                })
+                let asked = || self.owners.asked(group);
+                external_metrics::get(&self.table, place, selector, format, pretty, asked)
             }
             Route::Explanation { namespace, name } => {
                 let found = self.questions.explain(namespace, name).await;
@@ -204,7 +212,7 @@ impl Api {
             }
             Route::Everywhere => {
                 let format = written(Offer::Metrics)?;
-                let query = list_options(query)?;
+                let query = list_options(query, Group::External)?;
                 self.turns()?;
                 external_metrics::everywhere(&self.table, &query.selector, format, pretty)
             }
@@ -238,14 +246,15 @@ impl Api {
     }
 }
 
-fn list_options(query: &str) -> Result<Query<'_>, Failure> {
+fn list_options(query: &str, group: Group) -> Result<Query<'_>, Failure> {
     let query = Query::parse(query)?;
     if query.watch {
-        let message = format!("watch is not supported on resources of kind \"*.{GROUP}\"");
+        let group = group.name();
+        let message = format!("watch is not supported on resources of kind \"*.{group}\"");
         let code = StatusCode::METHOD_NOT_ALLOWED;
         return Err(
             Failure::new(code, "MethodNotAllowed", message).with(Details {
-                group: GROUP.into(),
+                group: group.into(),
                 kind: "*".into(),
                 ..Details::default()
             }),

@@ -15,7 +15,7 @@ use crate::{
     selector::Selector,
     server::{
         answer::{external_metrics::PLACEHOLDER, failure::Failure},
-        request::route::{GROUP, VERSION},
+        request::route::{GROUP, Group, VERSION},
     },
 };
 
@@ -40,13 +40,14 @@ impl Owners {
     pub fn backend(
         &self,
         table: &Table,
-        (namespace, metric): (&str, &str),
+        (group, namespace, metric): (Group, &str, &str),
         selector: &str,
     ) -> Option<Arc<Delegate>> {
         // A dot or two would lead to another path there.
         let is_path = |word| matches!(word, "." | "..");
         let nobody = metric == PLACEHOLDER || is_path(metric) || is_path(namespace);
-        if nobody || self.delegation.is_empty() {
+        // The group of its own has lagscale's metrics alone.
+        if group == Group::Own || nobody || self.delegation.is_empty() {
             return None;
         }
         // A selector that can't be read is refused here.
@@ -115,9 +116,9 @@ impl Owners {
     }
 
     /// The end of a sentence about a metric that nobody has.
-    pub fn asked(&self) -> String {
+    pub fn asked(&self, group: Group) -> String {
         match self.delegation.names() {
-            names if names.is_empty() => String::new(),
+            names if names.is_empty() || group == Group::Own => String::new(),
             names => format!("; none of its backends ({names}) takes it"),
         }
     }

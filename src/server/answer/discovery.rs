@@ -1,4 +1,4 @@
-//! Discovery: the group, its version and the one resource, in the old documents and in the aggregated one
+//! Discovery: the groups, their version and the one resource, in the old documents and in the aggregated one
 //! (KEP-3352), whose absence makes `kubectl api-resources` show nothing.
 
 use std::sync::LazyLock;
@@ -12,18 +12,14 @@ use crate::server::{
     answer::failure::Failure,
     answer::reply::{object, set},
     request::accept::{self, Format, Offer},
-    request::route::{GROUP, VERSION},
+    request::route::{Group, VERSION},
 };
 
 const V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const V2BETA1: &str = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
 
-fn group_version() -> String {
-    format!("{GROUP}/{VERSION}")
-}
-
-fn version() -> Value {
-    json!({"groupVersion": group_version(), "version": VERSION})
+fn version(group: Group) -> Value {
+    json!({"groupVersion": group.version(), "version": VERSION})
 }
 
 /// `/apis`: the aggregated document where it is asked for, else the list of groups.
@@ -41,15 +37,18 @@ pub(in crate::server) fn groups(headers: &HeaderMap, pretty: bool) -> Result<Res
     }
     let format = accept::negotiate(headers, Offer::Document)
         .map_err(|why| Failure::unacceptable(why, Offer::Document))?;
-    let mut group = group_document();
-    group["serverAddressByClientCIDRs"] = json!([]);
-    let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]});
+    let groups = Group::ALL.map(|group| {
+        let mut group = group_document(group);
+        group["serverAddressByClientCIDRs"] = json!([]);
+        group
+    });
+    let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups});
     Ok(object(StatusCode::OK, &list, format, pretty))
 }
 
 /// `/apis/external.metrics.k8s.io`.
-pub(in crate::server) fn group(format: Format, pretty: bool) -> Response {
-    let mut group = group_document();
+pub(in crate::server) fn group(group: Group, format: Format, pretty: bool) -> Response {
+    let mut group = group_document(group);
     group["kind"] = "APIGroup".into();
     group["apiVersion"] = "v1".into();
     object(StatusCode::OK, &group, format, pretty)
@@ -57,9 +56,9 @@ pub(in crate::server) fn group(format: Format, pretty: bool) -> Response {
 
 /// `/apis/external.metrics.k8s.io/v1beta1`: one placeholder stands for all metrics. Listing thousands makes each
 /// kubectl call slow (kubernetes#98801); further verbs would make garbage collection and namespace deletion walk it.
-pub(in crate::server) fn resources(format: Format, pretty: bool) -> Response {
+pub(in crate::server) fn resources(group: Group, format: Format, pretty: bool) -> Response {
     let list = json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(),
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group.version(),
         "resources": [{
             "name": "externalmetrics", "singularName": "", "namespaced": true,
             "kind": "ExternalMetricValueList", "verbs": ["get"],
@@ -68,8 +67,8 @@ pub(in crate::server) fn resources(format: Format, pretty: bool) -> Response {
     object(StatusCode::OK, &list, format, pretty)
 }
 
-fn group_document() -> Value {
-    json!({"name": GROUP, "versions": [version()], "preferredVersion": version()})
+fn group_document(group: Group) -> Value {
+    json!({"name": group.name(), "versions": [version(group)], "preferredVersion": version(group)})
 }
 
 static AGGREGATED: [LazyLock<Document>; 2] = [
@@ -78,20 +77,24 @@ static AGGREGATED: [LazyLock<Document>; 2] = [
 ];
 
 fn aggregated(version: &str) -> Document {
-    Document::new(&json!({
-        "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {},
-        "items": [{
-            "metadata": {"name": GROUP, "creationTimestamp": null},
+    let groups = Group::ALL.map(|group| {
+        let name = group.name();
+        json!({
+            "metadata": {"name": name, "creationTimestamp": null},
             "versions": [{
                 "version": VERSION,
                 "resources": [{
                     "resource": "externalmetrics",
-                    "responseKind": {"group": GROUP, "version": VERSION, "kind": "ExternalMetricValueList"},
+                    "responseKind": {"group": name, "version": VERSION, "kind": "ExternalMetricValueList"},
                     "scope": "Namespaced", "singularResource": "externalmetric", "verbs": ["get"],
                 }],
                 "freshness": "Current",
             }],
-        }],
+        })
+    });
+    Document::new(&json!({
+        "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {},
+        "items": groups,
     }))
 }
 

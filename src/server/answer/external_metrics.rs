@@ -16,11 +16,10 @@ use crate::{
         answer::protobuf,
         answer::reply::{object, protobuf_reply},
         request::accept::Format,
+        request::route::Group,
     },
 };
 
-/// Group and version, as objects carry them.
-pub(in crate::server) const GROUP_VERSION: &str = "external.metrics.k8s.io/v1beta1";
 /// The one resource that discovery names. `kubectl get externalmetrics` lists what there is; it has no value of its own,
 /// since an HPA would take the sum over everybody's metrics for a number.
 pub(in crate::server) const PLACEHOLDER: &str = "externalmetrics";
@@ -40,7 +39,7 @@ struct Empty {}
 /// Answers a GET of `metric` in `namespace`. `asked` says who else was asked, where nobody has such a metric.
 pub(in crate::server) fn get(
     table: &Table,
-    (namespace, metric): (&str, &str),
+    (group, namespace, metric): (Group, &str, &str),
     selector: &str,
     format: Format,
     pretty: bool,
@@ -97,12 +96,12 @@ pub(in crate::server) fn get(
     if format == Format::Protobuf {
         return Ok(protobuf_reply(
             StatusCode::OK,
-            protobuf::list(GROUP_VERSION, &items),
+            protobuf::list(group.version(), &items),
         ));
     }
     let list = List {
         kind: "ExternalMetricValueList",
-        api_version: GROUP_VERSION,
+        api_version: group.version(),
         metadata: Empty {},
         items: &items,
     };

@@ -12,12 +12,12 @@ use crate::server::{
     answer::reply::set,
     request::accept,
     request::query,
-    request::route::{GROUP, VERSION},
+    request::route::{Group, VERSION},
 };
 
-/// Where the v3 document of our version is.
-fn v3_path() -> String {
-    format!("apis/{GROUP}/{VERSION}")
+/// Where the v3 document of a group's version is.
+fn v3_path(group: Group) -> String {
+    format!("apis/{}", group.version())
 }
 
 fn info() -> Value {
@@ -27,22 +27,38 @@ fn info() -> Value {
 static V2: LazyLock<Document> = LazyLock::new(|| {
     Document::new(&json!({
         "swagger": "2.0", "info": info(),
-        "paths": paths("#/definitions/", false),
+        "paths": paths(&Group::ALL, "#/definitions/", false),
         "definitions": schemas("#/definitions/"),
     }))
 });
-static V3_VERSION: LazyLock<Document> = LazyLock::new(|| {
+static V3_VERSIONS: [LazyLock<Document>; 2] = [
+    LazyLock::new(|| of_version(Group::External)),
+    LazyLock::new(|| of_version(Group::Own)),
+];
+static V3: LazyLock<Document> = LazyLock::new(|| {
+    let paths = Group::ALL.map(|group| {
+        let path = v3_path(group);
+        let url = format!("/openapi/v3/{path}?hash={}", v3_document(group).hash);
+        (path, json!({"serverRelativeURL": url}))
+    });
+    let paths: serde_json::Map<_, _> = paths.into_iter().collect();
+    Document::new(&json!({"paths": paths}))
+});
+
+fn of_version(group: Group) -> Document {
     Document::new(&json!({
         "openapi": "3.0.0", "info": info(),
-        "paths": paths("#/components/schemas/", true),
+        "paths": paths(&[group], "#/components/schemas/", true),
         "components": {"schemas": schemas("#/components/schemas/")},
     }))
-});
-static V3: LazyLock<Document> = LazyLock::new(|| {
-    let path = v3_path();
-    let url = format!("/openapi/v3/{path}?hash={}", V3_VERSION.hash);
-    Document::new(&json!({"paths": {path: {"serverRelativeURL": url}}}))
-});
+}
+
+fn v3_document(group: Group) -> &'static Document {
+    match group {
+        Group::External => &V3_VERSIONS[0],
+        Group::Own => &V3_VERSIONS[1],
+    }
+}
 
 /// `/openapi/v2`; only JSON, and 406 without a body to whoever can't read it, as the reference does.
 pub(in crate::server) fn v2(headers: &HeaderMap) -> Response {
@@ -62,9 +78,10 @@ pub(in crate::server) fn v3(headers: &HeaderMap) -> Response {
 
 /// `/openapi/v3/apis/external.metrics.k8s.io/v1beta1`; whatever hash was asked for, since a redirect would be refused. Under
 /// its own hash it never changes.
-pub(in crate::server) fn v3_version(query: &str, headers: &HeaderMap) -> Response {
-    let mut reply = V3_VERSION.reply("application/json", headers);
-    if query::first(query, "hash").is_some_and(|h| *h == *V3_VERSION.hash) {
+pub(in crate::server) fn v3_version(group: Group, query: &str, headers: &HeaderMap) -> Response {
+    let document = v3_document(group);
+    let mut reply = document.reply("application/json", headers);
+    if query::first(query, "hash").is_some_and(|h| *h == *document.hash) {
         let for_a_year = "public, immutable, max-age=31536000";
         set(&mut reply, header::CACHE_CONTROL, for_a_year);
     }
@@ -74,7 +91,7 @@ pub(in crate::server) fn v3_version(query: &str, headers: &HeaderMap) -> Respons
 const LIST: &str = "io.k8s.metrics.pkg.apis.external_metrics.v1beta1.ExternalMetricValueList";
 const VALUE: &str = "io.k8s.metrics.pkg.apis.external_metrics.v1beta1.ExternalMetricValue";
 
-fn paths(schemas: &str, v3: bool) -> Value {
+fn paths(groups: &[Group], schemas: &str, v3: bool) -> Value {
     let parameter = |name: &str, place: &str, about: &str| {
         let mut parameter = json!({"name": name, "in": place, "description": about});
         if place == "path" {
@@ -96,7 +113,6 @@ fn paths(schemas: &str, v3: bool) -> Value {
     }
     let mut operation = json!({
         "description": "the values of an external metric",
-        "operationId": "listExternalMetricsV1beta1NamespacedExternalMetric",
         "parameters": [
             parameter("namespace", "path", "the namespace of the ScaledObject or LagMetric"),
             parameter("metric", "path", "the metric's name, such as s0-kafka-orders, or the name of a LagMetric"),
@@ -107,12 +123,23 @@ fn paths(schemas: &str, v3: bool) -> Value {
     if !v3 {
         operation["produces"] = json!(["application/json"]);
     }
-    let path = format!("/{}/namespaces/{{namespace}}/{{metric}}", v3_path());
-    json!({path: {"get": operation}})
+    let of = |group: &Group| {
+        let mut operation = operation.clone();
+        operation["operationId"] = match group {
+            Group::External => "listExternalMetricsV1beta1NamespacedExternalMetric",
+            Group::Own => "listExternalMetricsLagscaleIoV1beta1NamespacedExternalMetric",
+        }
+        .into();
+        let path = format!("/{}/namespaces/{{namespace}}/{{metric}}", v3_path(*group));
+        (path, json!({"get": operation}))
+    };
+    Value::Object(groups.iter().map(of).collect())
 }
 
 fn schemas(prefix: &str) -> Value {
     let text = || json!({"type": "string"});
+    let kind = |group: Group| json!({"group": group.name(), "version": VERSION, "kind": "ExternalMetricValueList"});
+    let kinds = Group::ALL.map(kind);
     json!({
         LIST: {
             "description": "the values of an external metric",
@@ -121,7 +148,7 @@ fn schemas(prefix: &str) -> Value {
                 "apiVersion": text(), "kind": text(), "metadata": {"type": "object"},
                 "items": {"type": "array", "items": {"$ref": format!("{prefix}{VALUE}")}},
             },
-            "x-kubernetes-group-version-kind": [{"group": GROUP, "version": VERSION, "kind": "ExternalMetricValueList"}],
+            "x-kubernetes-group-version-kind": kinds,
         },
         VALUE: {
             "description": "one value of an external metric",

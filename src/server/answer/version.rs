@@ -4,11 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::server::{
-    answer::reply::object,
-    request::accept::Format,
-    request::route::{GROUP, VERSION},
-};
+use crate::server::{answer::reply::object, request::accept::Format, request::route::Group};
 
 /// `version.Info` of apimachinery. Major and minor are those of the Kubernetes API whose behaviour is served.
 pub(in crate::server) fn version() -> Response {
@@ -24,9 +20,19 @@ pub(in crate::server) fn version() -> Response {
 
 /// The list of paths; with 404 where another path was asked for.
 pub(in crate::server) fn paths(code: StatusCode) -> Response {
-    let paths = json!({"paths": [
-        "/apis", format!("/apis/{GROUP}"), format!("/apis/{GROUP}/{VERSION}"),
-        "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",
-    ]});
-    object(code, &paths, Format::Json, true)
+    let mut paths = vec!["/apis".to_owned()];
+    for group in Group::ALL {
+        paths.push(format!("/apis/{}", group.name()));
+        paths.push(format!("/apis/{}", group.version()));
+    }
+    let others = [
+        "/healthz",
+        "/livez",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ];
+    paths.extend(others.map(str::to_owned));
+    object(code, &json!({"paths": paths}), Format::Json, true)
 }

@@ -154,8 +154,12 @@ impl Authorizer {
         let mut digest = Digest::default();
         user.digest(&mut digest);
         digest.text(asked.verb);
+        let group = asked.path.place.map_or(GROUP, |place| place.group.name());
+        digest.text(group);
         let ask = async {
-            let status = self.review(standing, everything(user, asked.verb)).await;
+            let status = self
+                .review(standing, everything(user, asked.verb, group))
+                .await;
             status.map(|status| status.allowed)
         };
         self.widely.try_get_with(digest.end(), ask).await
@@ -215,10 +219,10 @@ fn about(user: &User) -> SubjectAccessReviewSpec {
 }
 
 /// Every metric of every namespace.
-fn everything(user: &User, verb: &str) -> SubjectAccessReviewSpec {
+fn everything(user: &User, verb: &str, group: &str) -> SubjectAccessReviewSpec {
     SubjectAccessReviewSpec {
         resource_attributes: Some(ResourceAttributes {
-            group: some(GROUP),
+            group: some(group),
             version: some(VERSION),
             resource: some("*"),
             verb: some(verb),
@@ -233,7 +237,7 @@ fn spec(user: &User, asked: &Attributes<'_>) -> SubjectAccessReviewSpec {
     let verb = some(asked.verb);
     if let Some(found) = asked.path.place {
         spec.resource_attributes = Some(ResourceAttributes {
-            group: some(GROUP),
+            group: some(found.group.name()),
             version: some(VERSION),
             namespace: some(found.namespace),
             resource: some(found.resource),
@@ -298,23 +302,23 @@ fn escaped(text: &str) -> String {
 fn forbidden(user: &User, asked: &Attributes<'_>, reason: &str) -> Failure {
     let (user, verb) = (escaped(&user.name), asked.verb);
     let (mut message, details) = if let Some(found) = asked.path.place {
-        let resource = found.resource;
+        let (resource, group) = (found.resource, found.group.name());
         let place = if found.namespace.is_empty() {
             "at the cluster scope".into()
         } else {
             format!("in the namespace \"{}\"", found.namespace)
         };
         let object = if found.name.is_empty() {
-            format!("{resource}.{GROUP}")
+            format!("{resource}.{group}")
         } else {
-            format!("{resource}.{GROUP} {:?}", found.name)
+            format!("{resource}.{group} {:?}", found.name)
         };
         let message = format!(
-            "{object} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{GROUP}\" {place}"
+            "{object} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {place}"
         );
         let details = Details {
             name: found.name.into(),
-            group: GROUP.into(),
+            group: group.into(),
             kind: resource.into(),
             ..Details::default()
         };

@@ -13,6 +13,45 @@ pub const VERSION: &str = "v1beta1";
 /// The name of an APIService for it; Kubernetes allows no other.
 pub const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
 
+/// The group of lagscale's own: its metrics alone, under an APIService that nobody contests.
+pub const OWN_GROUP: &str = "external.metrics.lagscale.io";
+/// The name of an APIService for that.
+pub const OWN_API_SERVICE: &str = "v1beta1.external.metrics.lagscale.io";
+
+/// A group that is served here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Group {
+    /// Kubernetes', which a cluster has one server of.
+    External,
+    /// lagscale's own.
+    Own,
+}
+
+impl Group {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::External, Self::Own];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::External => GROUP,
+            Self::Own => OWN_GROUP,
+        }
+    }
+
+    /// Group and version, as objects carry them.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::External => "external.metrics.k8s.io/v1beta1",
+            Self::Own => "external.metrics.lagscale.io/v1beta1",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.name() == name)
+    }
+}
+
 /// A path of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Route<'a> {
@@ -25,11 +64,15 @@ pub(in crate::server) enum Route<'a> {
     /// `/apis`: the groups.
     Groups,
     /// `/apis/external.metrics.k8s.io`.
-    Group,
+    Group(Group),
     /// `/apis/external.metrics.k8s.io/v1beta1`.
-    Resources,
+    Resources(Group),
     /// The values of one metric in one namespace.
-    Metric { namespace: &'a str, metric: &'a str },
+    Metric {
+        group: Group,
+        namespace: &'a str,
+        metric: &'a str,
+    },
     /// Why a ScaledObject has the replicas it has.
     Explanation { namespace: &'a str, name: &'a str },
     /// The metrics of all namespaces, for a person.
@@ -38,8 +81,8 @@ pub(in crate::server) enum Route<'a> {
     OpenApi2,
     /// `/openapi/v3`: where the documents are.
     OpenApi3,
-    /// The document of our version.
-    OpenApi3Version,
+    /// The document of a group's version.
+    OpenApi3Version(Group),
     /// `/version`.
     Version,
     /// `/metrics`, as kube-apiserver and metrics-server have it: for who may.
@@ -62,6 +105,7 @@ pub enum Probe {
 /// The place where an object of our version would be: namespace, resource and name, each empty where the path has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Place<'a> {
+    pub group: Group,
     pub namespace: &'a str,
     pub resource: &'a str,
     pub name: &'a str,
@@ -114,26 +158,14 @@ fn route<'a>(text: &'a str, words: &[&'a str]) -> Route<'a> {
         ["healthz" | "livez", check] => Route::Check(Probe::Live, check),
         ["readyz", check] => Route::Check(Probe::Ready, check),
         ["apis"] => Route::Groups,
-        ["apis", GROUP] => Route::Group,
-        ["apis", GROUP, VERSION] => Route::Resources,
-        ["apis", GROUP, VERSION, "externalmetrics"] => Route::Everywhere,
-        ["apis", GROUP, VERSION, "namespaces", namespace, metric]
-            if !namespace.is_empty() && !metric.is_empty() =>
-        {
-            Route::Metric { namespace, metric }
+        ["apis", group, ref rest @ ..] => {
+            Group::of(group).map_or(Route::Unknown, |group| of_group(group, rest))
         }
-        [
-            "apis",
-            GROUP,
-            VERSION,
-            "namespaces",
-            namespace,
-            "scaledobjects",
-            name,
-        ] if !namespace.is_empty() && !name.is_empty() => Route::Explanation { namespace, name },
         ["openapi", "v2"] => Route::OpenApi2,
         ["openapi", "v3"] => Route::OpenApi3,
-        ["openapi", "v3", "apis", GROUP, VERSION] => Route::OpenApi3Version,
+        ["openapi", "v3", "apis", group, VERSION] => {
+            Group::of(group).map_or(Route::Unknown, Route::OpenApi3Version)
+        }
         ["version"] => Route::Version,
         ["metrics"] => Route::Metrics,
         [_] | [_, _] => {
@@ -149,38 +181,60 @@ fn route<'a>(text: &'a str, words: &[&'a str]) -> Route<'a> {
     }
 }
 
+/// The words behind a group.
+fn of_group<'a>(group: Group, words: &[&'a str]) -> Route<'a> {
+    match *words {
+        [] => Route::Group(group),
+        [VERSION] => Route::Resources(group),
+        [VERSION, "externalmetrics"] => Route::Everywhere,
+        [VERSION, "namespaces", namespace, metric]
+            if !namespace.is_empty() && !metric.is_empty() =>
+        {
+            Route::Metric {
+                group,
+                namespace,
+                metric,
+            }
+        }
+        [VERSION, "namespaces", namespace, "scaledobjects", name]
+            if !namespace.is_empty() && !name.is_empty() =>
+        {
+            Route::Explanation { namespace, name }
+        }
+        _ => Route::Unknown,
+    }
+}
+
 fn place<'a>(words: &[&'a str]) -> Option<Place<'a>> {
+    let ["apis", group, VERSION, ref words @ ..] = *words else {
+        return None;
+    };
+    let group = Group::of(group)?;
     let of = |namespace, resource, rest: &[&'a str]| {
         let name = rest.first().copied().unwrap_or_default();
         Some(Place {
+            group,
             namespace,
             resource,
             name,
         })
     };
     match *words {
-        [
-            "apis",
-            GROUP,
-            VERSION,
-            "namespaces",
-            namespace,
-            resource,
-            ref rest @ ..,
-        ] => of(namespace, resource, rest),
-        ["apis", GROUP, VERSION, "namespaces", ref rest @ ..] => of("", "namespaces", rest),
-        ["apis", GROUP, VERSION, resource, ref rest @ ..] => of("", resource, rest),
-        _ => None,
+        ["namespaces", namespace, resource, ref rest @ ..] => of(namespace, resource, rest),
+        ["namespaces", ref rest @ ..] => of("", "namespaces", rest),
+        [resource, ref rest @ ..] => of("", resource, rest),
+        [] => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Hook, Path, Place, Probe, Route, decode};
+    use super::{Group, Hook, OWN_GROUP, Path, Place, Probe, Route, decode};
 
     #[test]
     fn a_path_is_decoded_before_it_is_read_and_may_end_in_a_slash() {
         let metric = Route::Metric {
+            group: Group::External,
             namespace: "shop",
             metric: "s0-kafka-a b",
         };
@@ -188,7 +242,9 @@ mod tests {
         for (path, route) in [
             (format!("{base}/namespaces/shop/s0-kafka-a%20b"), metric),
             (format!("{base}/namespaces/shop/s0%2Dkafka-a%20b/"), metric),
-            (base.into(), Route::Resources),
+            (base.into(), Route::Resources(Group::External)),
+            (format!("/apis/{OWN_GROUP}"), Route::Group(Group::Own)),
+            ("/apis/apps".into(), Route::Unknown),
             ("/apis/".into(), Route::Groups),
             ("/readyz".into(), Route::Health(Probe::Ready)),
             ("/readyz/ping".into(), Route::Check(Probe::Ready, "ping")),
@@ -242,6 +298,7 @@ mod tests {
             ("/openapi/v2".into(), None),
         ] {
             let resource = resource.map(|(namespace, resource, name)| Place {
+                group: Group::External,
                 namespace,
                 resource,
                 name,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use lagscale::server::API_SERVICE;
+use lagscale::server::{API_SERVICE, OWN_API_SERVICE};
 use serde_json::{Value, json};
 
 use crate::{Bed, Lagscale, bed::base64};
@@ -22,6 +22,8 @@ impl Bed {
         self.must(&wait.split(' ').collect::<Vec<_>>()).await;
         let port = self.balancer.address().port();
         self.register(API_SERVICE, ("lagscale", "lagscale"), port)
+            .await;
+        self.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
             .await;
         self.webhooks(manifests, port).await;
     }
