@@ -5,7 +5,10 @@ use std::fmt::Write;
 use clap::Args;
 use kube::Client;
 
-use super::{Done, Output};
+use super::{
+    Done, Output,
+    answers::{Answered, answers},
+};
 use crate::{
     scaling::Explanation,
     server::{GROUP, VERSION},
@@ -19,8 +22,11 @@ pub struct ExplainArgs {
     /// The namespace; that of the kubeconfig's context where it is not set.
     #[arg(long, short)]
     pub namespace: Option<String>,
-    /// The ScaledObject.
+    /// The ScaledObject; with --hpa the HPA.
     pub name: String,
+    /// Who answers each external metric of an HPA, lagscale or another server, and what they say.
+    #[arg(long)]
+    pub hpa: bool,
     /// Text or JSON.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
@@ -31,6 +37,14 @@ pub async fn explain(args: &ExplainArgs) -> Done {
     let client = super::cluster().await?;
     let namespace = args.namespace.as_deref();
     let namespace = namespace.unwrap_or_else(|| client.default_namespace());
+    if args.hpa {
+        let found = answers(&client, namespace, &args.name).await?;
+        super::say(&match args.output {
+            Output::Json => super::json(&found)?,
+            Output::Table => told(&found),
+        })?;
+        return Ok(true);
+    }
     let found = ask(&client, namespace, &args.name).await?;
     super::say(&written(&found, args.output)?)?;
     Ok(true)
@@ -47,6 +61,20 @@ async fn ask(client: &Client, namespace: &str, name: &str) -> Result<Explanation
         ),
         error => api_error(&error),
     })
+}
+
+fn told(found: &[Answered]) -> String {
+    let mut text = String::new();
+    for Answered {
+        metric, by, answer, ..
+    } in found
+    {
+        let _ = writeln!(text, "{metric}: {by} answers {answer}");
+    }
+    if text.is_empty() {
+        text.push_str("it has no external metric\n");
+    }
+    text
 }
 
 fn written(found: &Explanation, output: Output) -> Result<String, String> {

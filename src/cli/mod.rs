@@ -1,6 +1,7 @@
 //! The commands of the binary besides running: looking at groups and records from a terminal, saying why, checking, and printing what
 //! an installation needs.
 
+mod answers;
 mod brokers;
 mod certs;
 mod check;

@@ -78,6 +78,12 @@ impl Delegate {
         })
     }
 
+    /// The backend's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.backend.name
+    }
+
     /// Asks the backend; `via` is the name by which a request that comes back is known.
     pub(super) async fn ask(
         &self,

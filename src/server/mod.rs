@@ -13,6 +13,7 @@ mod request;
 mod tls;
 pub mod webhooks;
 
+pub use answer::delegated::BACKEND_HEADER;
 pub use answer::health::Readiness;
 pub use certificate::{PairError, PemPair, Source};
 pub use guest::Limits;

@@ -76,6 +76,13 @@ async fn both_answer_for_their_own(town: &Town) {
     for name in ["theirs", "ours", "clock"] {
         town.scales(name).await;
     }
+    for (name, who) in [("theirs", "backend predecessor"), ("ours", "lagscale")] {
+        let said = town.explained(name).await;
+        assert_eq!(said, format!("{KAFKA}: {who} answers 25\n"));
+    }
+    let found = "ok    metrics that are not lagscale's own: backend predecessor answers";
+    let said = town.checked().await;
+    assert!(said.lines().any(|line| line == found), "{said}");
     let rows = town.kubectl(&["get", "externalmetrics"]).await;
     assert!(
         rows.contains("ScaledObject/ours") && !rows.contains("theirs"),
@@ -104,6 +111,9 @@ async fn an_object_is_moved_and_moved_back(town: &Town) {
 async fn a_frozen_keda_harms_its_own_objects_only(town: &Town) {
     let (theirs, ours) = (metric(KAFKA, "theirs"), metric(KAFKA, "ours"));
     town.keda.processes[1].freeze();
+    let said = town.checked().await;
+    let found = "FAIL  metrics that are not lagscale's own: backend predecessor ";
+    assert!(said.lines().any(|line| line.starts_with(found)), "{said}");
     let refused = town.try_value(&theirs).await.unwrap_err();
     assert!(
         refused.contains("backend predecessor (Service keda/keda-metrics-apiserver)"),

@@ -11,7 +11,7 @@ use kube::{
     api::{Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use lagscale::resources::ScaledObject;
+use lagscale::{resources::ScaledObject, server::OWN_API_SERVICE};
 use serde_json::{Value, json};
 
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -60,7 +60,9 @@ impl Town {
             let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
             bed.control_plane.kubectl(&apply).await.unwrap();
         }
-        bed.service("lagscale", "lagscale").await;
+        let port = bed.balancer.address().port();
+        bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
+            .await;
         let args = [
             "--take-apiservice",
             "--watch-label-selector=lagscale.io/owner",
@@ -167,6 +169,27 @@ impl Town {
         config.cluster_url = format!("https://{}", self.keda.address()).parse().unwrap();
         config.accept_invalid_certs = true;
         answer(&Client::try_from(config).unwrap(), path, accept).await
+    }
+
+    /// The words of `lagscale explain --hpa` about the HPA of an object.
+    pub async fn explained(&self, name: &str) -> String {
+        let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
+            .args(["explain", "--hpa", "--namespace", NAMESPACE])
+            .arg(format!("keda-hpa-{name}"))
+            .env("KUBECONFIG", self.bed.control_plane.kubeconfig())
+            .output();
+        let done = done.await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// The lines of `lagscale check`, whatever it finds.
+    pub async fn checked(&self) -> String {
+        let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
+            .arg("check")
+            .env("KUBECONFIG", self.bed.control_plane.kubeconfig())
+            .output();
+        String::from_utf8(done.await.unwrap().stdout).unwrap()
     }
 
     /// Runs the uninstaller; returns what it says.

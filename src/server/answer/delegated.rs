@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderValue, StatusCode, header, request::Parts};
 use kube::runtime::reflector::{ObjectRef, Store};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -18,6 +18,9 @@ use crate::{
         request::route::{GROUP, Group, VERSION},
     },
 };
+
+/// The header of an answer that is a backend's: its name.
+pub const BACKEND_HEADER: &str = "x-lagscale-backend";
 
 /// Letters that are not themselves in a word of a path.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -100,6 +103,7 @@ impl Owners {
             headers: &request.headers,
         };
         let answer = self.delegation.ask(delegate, passed).await;
+        let backend = HeaderValue::from_str(delegate.name());
         let answer = answer.map_err(|trouble| {
             let reason = match trouble.code {
                 StatusCode::GATEWAY_TIMEOUT => "Timeout",
@@ -112,6 +116,9 @@ impl Owners {
         *reply.status_mut() = answer.code;
         let headers = reply.headers_mut();
         headers.insert(header::CONTENT_TYPE, answer.content_type);
+        if let Ok(backend) = backend {
+            headers.insert(BACKEND_HEADER, backend);
+        }
         Ok(reply)
     }
 
