@@ -45,6 +45,8 @@ async fn cluster() -> Result<kube::Client, String> {
     let mut config = kube::Config::infer().await.map_err(|e| none(&e))?;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_secs(15));
+    // A person waits: an answer such as 503 is told, and not asked for again and again.
+    config.default_retry = false;
     api_client::client(config).map_err(|e| none(&e))
 }
 
