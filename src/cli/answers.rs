@@ -61,6 +61,12 @@ async fn answered(
     };
     // Its own group has lagscale's metrics alone.
     let own = ask(client, &path(OWN_GROUP)).await?;
+    if own.is_of_kube_apiserver() {
+        return Err(format!(
+            "nobody answers for {OWN_GROUP}: {}; `lagscale check` says more",
+            own.said
+        ));
+    }
     let (by, answer) = if own.code == 404 {
         let shared = ask(client, &path(GROUP)).await?;
         (shared.by(), shared.said)
@@ -79,10 +85,17 @@ async fn answered(
 pub(super) struct Reply {
     code: u16,
     headers: HeaderMap,
+    /// It is a list or a Status.
+    is_object: bool,
     pub(super) said: String,
 }
 
 impl Reply {
+    /// Whether lagscale was not reached: kube-apiserver says so without a Status.
+    fn is_of_kube_apiserver(&self) -> bool {
+        self.code >= 500 && !self.is_object
+    }
+
     /// The backend whose answer it is.
     pub(super) fn backend(&self) -> Option<&str> {
         self.headers.get(BACKEND_HEADER)?.to_str().ok()
@@ -125,6 +138,7 @@ pub(super) async fn ask(client: &Client, path: &str) -> Result<Reply, String> {
     Ok(Reply {
         code: head.status.as_u16(),
         headers: head.headers,
+        is_object: found.is_object(),
         said,
     })
 }

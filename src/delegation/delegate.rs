@@ -51,7 +51,7 @@ pub struct Trouble {
 /// A question as it is passed on.
 #[derive(Clone, Copy, Debug)]
 pub struct Passed<'a> {
-    /// Path and query, as they came.
+    /// Path and query.
     pub target: &'a str,
     /// The headers that it came with.
     pub headers: &'a HeaderMap,

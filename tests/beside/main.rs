@@ -20,7 +20,7 @@ use kube::{
 };
 use lagscale::{delegation::predecessor, server::API_SERVICE};
 use serde_json::json;
-use town::{KAFKA, PATIENCE, Town, metric};
+use town::{KAFKA, MARKET, NAMESPACE, PATIENCE, Town, metric};
 use watched::Watched;
 
 /// The steps share one town, each in the state that the one before has left.
@@ -32,6 +32,7 @@ async fn objects_move_from_keda_to_lagscale_and_back_under_one_api_service_that_
     let mut town = Town::start().await;
     the_api_service_is_taken_and_its_predecessor_noted(&town).await;
     both_answer_for_their_own(&town).await;
+    another_lagscale_is_asked_for_its_own(&mut town).await;
     an_object_is_moved_and_moved_back(&town).await;
     a_frozen_keda_harms_its_own_objects_only(&town).await;
     a_keda_that_writes_its_ca_is_named_and_its_ca_noted(&town).await;
@@ -77,17 +78,25 @@ async fn both_answer_for_their_own(town: &Town) {
         town.scales(name).await;
     }
     for (name, who) in [("theirs", "backend predecessor"), ("ours", "lagscale")] {
-        let said = town.explained(name).await;
-        assert_eq!(said, format!("{KAFKA}: {who} answers 25\n"));
+        let told = format!("{KAFKA}: {who} answers 25\n");
+        town.is_explained(NAMESPACE, name, &told).await;
     }
     let found = "ok    metrics that are not lagscale's own: backend predecessor answers";
-    let said = town.checked().await;
-    assert!(said.lines().any(|line| line == found), "{said}");
+    town.is_checked(found).await;
     let rows = town.kubectl(&["get", "externalmetrics"]).await;
     assert!(
         rows.contains("ScaledObject/ours") && !rows.contains("theirs"),
         "{rows}"
     );
+}
+
+async fn another_lagscale_is_asked_for_its_own(town: &mut Town) {
+    town.another.child.must_live();
+    town.scales_in(MARKET, "stall").await;
+    let path = metric(KAFKA, "stall").replace(NAMESPACE, MARKET);
+    town.value(&path, "25").await;
+    let told = format!("{KAFKA}: backend another answers 25\n");
+    town.is_explained(MARKET, "stall", &told).await;
 }
 
 async fn an_object_is_moved_and_moved_back(town: &Town) {
@@ -111,9 +120,8 @@ async fn an_object_is_moved_and_moved_back(town: &Town) {
 async fn a_frozen_keda_harms_its_own_objects_only(town: &Town) {
     let (theirs, ours) = (metric(KAFKA, "theirs"), metric(KAFKA, "ours"));
     town.keda.processes[1].freeze();
-    let said = town.checked().await;
     let found = "FAIL  metrics that are not lagscale's own: backend predecessor ";
-    assert!(said.lines().any(|line| line.starts_with(found)), "{said}");
+    town.is_checked(found).await;
     let refused = town.try_value(&theirs).await.unwrap_err();
     assert!(
         refused.contains("backend predecessor (Service keda/keda-metrics-apiserver)"),

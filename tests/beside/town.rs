@@ -1,7 +1,7 @@
 //! A bed with a real KEDA that leaves objects with the label of lagscale's alone, a lagscale that handles those and has taken the
 //! APIService, and three workloads.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bed::{Bed, BedOptions, Keda, KedaOptions, Lagscale, wait};
 use http::Request;
@@ -17,13 +17,17 @@ use serde_json::{Value, json};
 pub const PATIENCE: Duration = Duration::from_secs(180);
 /// The metric of both Kafka objects.
 pub const KAFKA: &str = "s0-kafka-orders";
-const NAMESPACE: &str = "town";
+pub const NAMESPACE: &str = "town";
+/// The namespace of the other lagscale's object.
+pub const MARKET: &str = "market";
 const OWNER: &str = "lagscale.io/owner";
 
 pub struct Town {
     pub bed: Bed,
     pub keda: Keda,
     pub lagscale: Lagscale,
+    /// The lagscale of two other namespaces, which the first one asks.
+    pub another: Lagscale,
 }
 
 impl Town {
@@ -36,7 +40,9 @@ impl Town {
                 ..KedaOptions::default()
             })
             .await;
-        bed.create_namespace(NAMESPACE).await;
+        for namespace in [NAMESPACE, MARKET, "harbour"] {
+            bed.create_namespace(namespace).await;
+        }
         bed.kafka.create_topic("orders", 5).await;
         for partition in 0..5 {
             bed.kafka.produce("orders", partition, 10).await;
@@ -54,6 +60,13 @@ impl Town {
             bed.apply(&[workload(name), scaled_object(name, trigger)])
                 .await;
         }
+        let mut stall = scaled_object("stall", &kafka);
+        stall["metadata"]["labels"] = json!({OWNER: "another"});
+        let mut objects = [workload("stall"), stall];
+        for object in &mut objects {
+            object["metadata"]["namespace"] = MARKET.into();
+        }
+        bed.apply(&objects).await;
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
         for file in ["crds.yaml", "rbac.yaml"] {
             let path = manifests.join("base").join(file).display().to_string();
@@ -63,17 +76,33 @@ impl Town {
         let port = bed.balancer.address().port();
         bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
             .await;
+        bed.apply(&lease_of("another")).await;
+        let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
+        let args = [
+            "--namespace=market,harbour",
+            "--watch-label-selector=lagscale.io/owner=another",
+            "--leader-election-id=another",
+            "--pod-namespace=lagscale",
+            "--service-name=another",
+        ];
+        let another = bed.another_lagscale(binary, &args, &BTreeMap::new());
+        let backends = json!([{
+            "name": "another", "match": {"namespaces": [MARKET, "harbour"]},
+            "service": {"namespace": "lagscale", "name": "another", "port": another.address.port()},
+            "caBundle": bed.control_plane.serving_ca.pem,
+        }]);
         let args = [
             "--take-apiservice",
-            "--watch-label-selector=lagscale.io/owner",
-            "--service-addresses=keda-metrics-apiserver.keda=127.0.0.1",
+            "--watch-label-selector=lagscale.io/owner=lagscale",
+            "--service-addresses=keda-metrics-apiserver.keda=127.0.0.1,another.lagscale=127.0.0.1",
+            &format!("--backends={backends}"),
         ];
-        let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
         let lagscale = bed.registering_lagscale(binary, &args);
         Self {
             bed,
             keda,
             lagscale,
+            another,
         }
     }
 
@@ -136,7 +165,11 @@ impl Town {
 
     /// Waits until the HPA of the object says that it has its metric.
     pub async fn scales(&self, name: &str) {
-        let api: Api<HorizontalPodAutoscaler> = self.api();
+        self.scales_in(NAMESPACE, name).await;
+    }
+
+    pub async fn scales_in(&self, namespace: &str, name: &str) {
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.bed.client(), namespace);
         wait::until(
             &format!("the HPA of {name} to scale"),
             PATIENCE,
@@ -171,25 +204,34 @@ impl Town {
         answer(&Client::try_from(config).unwrap(), path, accept).await
     }
 
-    /// The words of `lagscale explain --hpa` about the HPA of an object.
-    pub async fn explained(&self, name: &str) -> String {
+    /// Waits until `lagscale explain --hpa` says this of the HPA of an object.
+    pub async fn is_explained(&self, namespace: &str, name: &str, told: &str) {
+        let hpa = format!("keda-hpa-{name}");
+        let args = ["explain", "--hpa", "--namespace", namespace, &hpa];
+        wait::until(told, PATIENCE, async || {
+            let said = self.says(&args).await;
+            (said == told).then_some(()).ok_or(said)
+        })
+        .await;
+    }
+
+    /// Waits until a line of `lagscale check` begins so.
+    pub async fn is_checked(&self, line: &str) {
+        wait::until(line, PATIENCE, async || {
+            let said = self.says(&["check"]).await;
+            let found = said.lines().any(|l| l.starts_with(line));
+            found.then_some(()).ok_or(said)
+        })
+        .await;
+    }
+
+    async fn says(&self, args: &[&str]) -> String {
         let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
-            .args(["explain", "--hpa", "--namespace", NAMESPACE])
-            .arg(format!("keda-hpa-{name}"))
+            .args(args)
             .env("KUBECONFIG", self.bed.control_plane.kubeconfig())
             .output();
         let done = done.await.unwrap();
-        assert!(done.status.success(), "{done:?}");
-        String::from_utf8(done.stdout).unwrap()
-    }
-
-    /// The lines of `lagscale check`, whatever it finds.
-    pub async fn checked(&self) -> String {
-        let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
-            .arg("check")
-            .env("KUBECONFIG", self.bed.control_plane.kubeconfig())
-            .output();
-        String::from_utf8(done.await.unwrap().stdout).unwrap()
+        String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
     }
 
     /// Runs the uninstaller; returns what it says.
@@ -236,6 +278,26 @@ async fn answer(client: &Client, path: &str, accept: &str) -> (String, Vec<u8>) 
     }
     // The value comes before the timestamp's digits, which are the only ones that differ in length and content.
     (kind, body.into_iter().take(100).collect())
+}
+
+/// The right to a Lease of another name, which no installation of one lagscale needs.
+fn lease_of(name: &str) -> [Value; 2] {
+    let metadata = json!({"name": name, "namespace": "lagscale"});
+    let group = "rbac.authorization.k8s.io";
+    [
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
+            "rules": [{
+                "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [name],
+                "verbs": ["get", "update"],
+            }],
+        }),
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "lagscale", "namespace": "lagscale"}],
+        }),
+    ]
 }
 
 fn workload(name: &str) -> Value {

@@ -119,3 +119,81 @@ impl Workload {
         is_news
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn plan(spec: &Value) -> Plan {
+        let mut object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "app", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": []},
+        });
+        for (key, value) in spec.as_object().unwrap() {
+            object["spec"][key] = value.clone();
+        }
+        Plan::new(
+            Arc::new(serde_json::from_value(object).unwrap()),
+            Vec::new(),
+        )
+    }
+
+    fn looked_at(replicas: i32) -> Workload {
+        let mut workload = Workload::default();
+        let mut outcome = Outcome {
+            target: Some(Ok(Target {
+                gvkr: crate::resources::GroupVersionKindResource::default(),
+                replicas,
+                ready: None,
+            })),
+            ..Outcome::default()
+        };
+        assert!(workload.settle(&mut outcome), "the first look is news");
+        workload
+    }
+
+    fn hpa(current: i32) -> HorizontalPodAutoscaler {
+        serde_json::from_value(json!({"status": {"currentReplicas": current}, "metadata": {}}))
+            .unwrap()
+    }
+
+    #[test]
+    fn what_the_hpa_counts_goes_before_a_look_where_the_last_step_is_not_ours() {
+        let workload = looked_at(3);
+        let awake = plan(&json!({"minReplicaCount": 2}));
+        for (current, replicas) in [(5, 5), (2, 2), (1, 3), (0, 3)] {
+            let found = workload.replicas(&awake, Some(&hpa(current)));
+            assert_eq!(found, Some(replicas), "{current}");
+        }
+        let sleeps = plan(&json!({"minReplicaCount": 0}));
+        assert_eq!(workload.replicas(&sleeps, Some(&hpa(5))), Some(3));
+        assert_eq!(Workload::default().replicas(&awake, Some(&hpa(5))), None);
+    }
+
+    #[test]
+    fn the_first_look_is_remembered_and_a_step_is_known_without_another() {
+        let mut workload = looked_at(3);
+        let mut stepped = Outcome {
+            replicas: Some(7),
+            ..Outcome::default()
+        };
+        assert!(!workload.settle(&mut stepped));
+        assert_eq!(workload.found().map(|t| t.replicas), Some(7));
+        assert_eq!(workload.first_seen(), Some(3));
+        let mut lost = Outcome {
+            target: Some(Err("no Deployment app".into())),
+            ..Outcome::default()
+        };
+        assert!(workload.settle(&mut lost));
+        assert_eq!(
+            workload.error().map(String::as_str),
+            Some("no Deployment app")
+        );
+        assert!(workload.was_looked_at() && workload.found().is_none());
+    }
+}

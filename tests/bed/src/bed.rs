@@ -264,6 +264,18 @@ impl Bed {
         args: &[&str],
         env: &BTreeMap<String, String>,
     ) -> Lagscale {
+        let lagscale = self.another_lagscale(binary, args, env);
+        self.balancer.add(lagscale.address, lagscale.plain);
+        lagscale
+    }
+
+    /// Starts one process of lagscale that nobody but who knows its address asks, as `another.lagscale.svc`.
+    pub fn another_lagscale(
+        &self,
+        binary: &Path,
+        args: &[&str],
+        env: &BTreeMap<String, String>,
+    ) -> Lagscale {
         let dir = self.dir();
         let names = [
             "lagscale",
@@ -271,6 +283,7 @@ impl Bed {
             "lagscale.lagscale.svc",
             "lagscale.lagscale.svc.cluster.local",
             "localhost",
+            "another.lagscale.svc",
         ];
         if !dir.join("serving.crt").exists() {
             self.control_plane
@@ -295,7 +308,9 @@ impl Bed {
     pub fn registering_lagscale(&self, binary: &Path, args: &[&str]) -> Lagscale {
         let port = format!("--service-port={}", self.balancer.address().port());
         let args = [args, &[port.as_str(), "--pod-namespace=lagscale"]].concat();
-        self.process(binary, &args, &BTreeMap::new())
+        let lagscale = self.process(binary, &args, &BTreeMap::new());
+        self.balancer.add(lagscale.address, lagscale.plain);
+        lagscale
     }
 
     fn process(&self, binary: &Path, args: &[&str], env: &BTreeMap<String, String>) -> Lagscale {
@@ -316,7 +331,6 @@ impl Bed {
             command.arg("--shutdown-delay=0s");
         }
         let child = Child::spawn(&name, &mut command, &dir.join(format!("{name}.log")));
-        self.balancer.add(address, plain);
         Lagscale {
             child,
             address,
