@@ -109,7 +109,7 @@ impl Reply {
             .next()
     }
 
-    /// Who answered it: a backend of lagscale's, which is in a header, or, in an error of lagscale's, in its text.
+    /// The server that answered it: a backend of lagscale's is named in a header, or, in an error of lagscale's, in its text.
     fn by(&self) -> String {
         match self.backend().or_else(|| self.troubled()) {
             Some(name) => format!("backend {name}"),

@@ -24,7 +24,7 @@ pub struct ExplainArgs {
     pub namespace: Option<String>,
     /// The ScaledObject; with --hpa the HPA.
     pub name: String,
-    /// Who answers each external metric of an HPA, lagscale or another server, and what they say.
+    /// The server that answers each external metric of an HPA, lagscale or another one, and what it says.
     #[arg(long)]
     pub hpa: bool,
     /// Text or JSON.
