@@ -3,6 +3,7 @@
 //! The library is the binary's rooms, open to its tests and examples; ARCHITECTURE.md draws how data goes through them.
 #![warn(missing_docs)]
 
+mod account_token;
 mod api_client;
 pub mod args;
 mod backoff;

@@ -62,7 +62,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     };
     let election = rules::election(args.election, namespace.clone(), scope.clone())?;
     // A policy that is refused ends the process before it stands for anything.
-    let rules = rules::credentials(&scope, args.credentials)?;
+    let credentials = rules::credentials(&scope, args.credentials)?;
     let (lead, handing_over) =
         controller::stand(&client, election, pulse.clone(), stopping.clone());
     let table = Arc::new(Table::default());
@@ -80,7 +80,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
         scope: scope.clone(),
-        rules,
+        rules: credentials,
         settings: Settings {
             max_sample_age: args.max_sample_age,
             tolerance_milli: args.hpa_tolerance.0,

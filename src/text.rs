@@ -27,6 +27,15 @@ pub fn shown(text: &str, most: usize) -> String {
     shown
 }
 
+/// Whether it is a label of DNS (RFC 1123), as names of namespaces, Services and the like are.
+#[must_use]
+pub fn is_dns_label(text: &str) -> bool {
+    let letters = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    letters && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 /// An error of a Kubernetes client as a sentence: what the API server said, or why it said nothing. The client's own text shows
 /// the whole `Status` as Rust prints it.
 #[must_use]

@@ -85,6 +85,7 @@ pub(super) fn hours(text: &str) -> Result<Duration, String> {
     let found = span(text, HOUR..=6 * HOUR);
     found.ok_or_else(|| "expected a duration such as 1h30m, 1h to 6h".into())
 }
+
 /// `name.namespace=address`.
 pub(super) fn service_address(text: &str) -> Result<(String, IpAddr), String> {
     let found = text.split_once('=');

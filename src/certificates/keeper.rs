@@ -28,15 +28,13 @@ pub struct Keeping {
 /// ask here.
 pub async fn keep(client: Client, keeping: Keeping, mut lead: Lead, registered: IntGauge) {
     let every = EVERY.min(keeping.spans.overlap / 4);
-    let mut keeper = Keeper {
-        client,
-        keeping,
-        claimed: None,
-    };
+    let keeper = Keeper { client, keeping };
+    // When the APIService was last taken back from somebody who goes on to write into it.
+    let mut claimed = None;
     let mut said = Said::default();
     loop {
         if lead.is_elected() {
-            let looked = tokio::time::timeout(PATIENCE, keeper.look(&lead)).await;
+            let looked = tokio::time::timeout(PATIENCE, keeper.look(&lead, &mut claimed)).await;
             let looked = looked.unwrap_or_else(|_| Err("the API server does not answer".into()));
             registered.set(looked.is_ok().into());
             match looked {
@@ -60,18 +58,16 @@ pub async fn keep(client: Client, keeping: Keeping, mut lead: Lead, registered: 
 struct Keeper {
     client: Client,
     keeping: Keeping,
-    /// When the APIService was last taken back from somebody who goes on to write into it.
-    claimed: Option<Instant>,
 }
 
 impl Keeper {
     /// One look, and at most one step.
-    async fn look(&mut self, lead: &Lead) -> Result<(), String> {
+    async fn look(&self, lead: &Lead, claimed: &mut Option<Instant>) -> Result<(), String> {
         let Registration {
             namespace, service, ..
-        } = self.keeping.registration.clone();
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
-        let name = &self.keeping.secret.clone();
+        } = &self.keeping.registration;
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let name = &self.keeping.secret;
         let found = api
             .get_opt(name)
             .await
@@ -81,9 +77,9 @@ impl Keeper {
         // The current bundle is published first: the next step may rely only on CAs that clients already have.
         let mut told = Ok(());
         if found.is_some() {
-            told = self.tell(&kept, lead).await;
+            told = self.tell(&kept, lead, claimed).await;
         }
-        let names = names(&service, &namespace);
+        let names = names(service, namespace);
         let next = kept.next(&names, told.is_ok(), self.keeping.spans, SystemTime::now());
         let next = next.map_err(|e| format!("making a certificate: {e}"))?;
         if let Some((next, step)) = next {
@@ -97,7 +93,7 @@ impl Keeper {
             };
             tracing::info!(namespace, secret = name, "{what}");
             kept = next;
-            told = self.tell(&kept, lead).await;
+            told = self.tell(&kept, lead, claimed).await;
         }
         told
     }
@@ -133,7 +129,12 @@ impl Keeper {
     }
 
     /// Beside a KEDA that is alive nobody is led here.
-    async fn tell(&mut self, kept: &Kept, lead: &Lead) -> Result<(), String> {
+    async fn tell(
+        &self,
+        kept: &Kept,
+        lead: &Lead,
+        claimed: &mut Option<Instant>,
+    ) -> Result<(), String> {
         let registration = &self.keeping.registration;
         registration.webhooks(&self.client, kept).await?;
         registration.own_api_service(&self.client, kept).await?;
@@ -143,8 +144,6 @@ impl Keeper {
                 lead.keda()
             ));
         }
-        registration
-            .api_service(&self.client, kept, &mut self.claimed)
-            .await
+        registration.api_service(&self.client, kept, claimed).await
     }
 }

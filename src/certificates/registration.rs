@@ -14,7 +14,7 @@ use kube::{Api, Client, ResourceExt, api::PostParams, core::ObjectMeta};
 
 use super::Kept;
 use crate::{
-    delegation::predecessor,
+    delegation::{certificates, predecessor},
     scaling::FIELD_MANAGER,
     server::{API_SERVICE, GROUP, OWN_API_SERVICE, OWN_GROUP, VERSION, webhooks::Hook},
     text::api_error,
@@ -241,15 +241,6 @@ fn contest(found: &mut APIService, bundle: &str) -> Option<String> {
          Until then it is written back once a minute",
         predecessor::CA_INJECTION
     ))
-}
-
-fn certificates(pem: &str) -> Vec<String> {
-    let blocks = pem.split_inclusive("-----END CERTIFICATE-----");
-    let blocks =
-        blocks.filter_map(|block| Some(block.split_once("-----BEGIN CERTIFICATE-----")?.1));
-    blocks
-        .map(|block| block.split_whitespace().collect())
-        .collect()
 }
 
 /// The field manager that wrote the CA last.

@@ -91,7 +91,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Whether lagscale was not reached: kube-apiserver says so without a Status.
+    /// `true` where kube-apiserver itself answers, since it could not reach lagscale: it says so without a Status.
     fn is_of_kube_apiserver(&self) -> bool {
         self.code >= 500 && !self.is_object
     }

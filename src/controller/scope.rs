@@ -42,14 +42,14 @@ impl Labels {
         Some(self.text.as_str()).filter(|text| !text.is_empty())
     }
 
-    /// Whether an object with these labels is in it.
+    /// `true` for the labels of an object that the selector takes.
     #[must_use]
     pub fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
         let value = |key: &str| labels.and_then(|l| l.get(key)).map(String::as_str);
         self.selector.matches(value)
     }
 
-    /// Whether no object can be in both.
+    /// `true` where no object can match both selectors.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
         self.selector.excludes(&other.selector)
@@ -67,13 +67,13 @@ impl Scope {
         names
     }
 
-    /// Whether only a part of the cluster's objects is handled here by their labels.
+    /// `true` where labels decide which objects are handled here.
     #[must_use]
     pub fn is_by_label(&self) -> bool {
         self.objects.asked().is_some()
     }
 
-    /// Whether no object can be handled here and by `other`, who goes by labels only where `by_labels` says that it can.
+    /// `true` where no object can be in both scopes. The selectors count only with `by_labels`: a KEDA before 2.21 does not read its own.
     #[must_use]
     pub fn excludes(&self, other: &Self, by_labels: bool) -> bool {
         let (ours, others) = (&self.namespaces, &other.namespaces);

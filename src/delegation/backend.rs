@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Deserialize;
 
-use crate::selector::Selector;
+use crate::{selector::Selector, text::is_dns_label};
 
 /// The variable that names the backends.
 const VARIABLE: &str = "LAGSCALE_BACKENDS";
@@ -185,7 +186,7 @@ fn backend(entry: Entry) -> Result<Backend, String> {
         ("service.namespace", &service.namespace),
         ("service.name", &service.name),
     ] {
-        if !is_label(text) {
+        if !is_dns_label(text) {
             return Err(format!(
                 "{field}: {text:?} is not a DNS label: lower-case letters, digits and dashes"
             ));
@@ -224,19 +225,10 @@ fn backend(entry: Entry) -> Result<Backend, String> {
 }
 
 /// The certificates of a PEM text, in DER; what is none is left out.
-pub(super) fn certificates(pem: &str) -> Vec<Vec<u8>> {
-    let blocks = pem::parse_many(pem).unwrap_or_default().into_iter();
-    let certificates = blocks.filter(|block| block.tag() == "CERTIFICATE");
-    certificates.map(pem::Pem::into_contents).collect()
-}
-
-/// RFC 1123's label.
-fn is_label(text: &str) -> bool {
-    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=63).contains(&text.len())
-        && text.chars().all(letters)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+#[must_use]
+pub fn certificates(pem: &str) -> Vec<Vec<u8>> {
+    let found = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten();
+    found.map(|certificate| certificate.to_vec()).collect()
 }
 
 #[cfg(test)]

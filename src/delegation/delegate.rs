@@ -42,7 +42,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Trouble {
-    /// The status to answer with, above 500.
+    /// The status to answer with: 502, 503 or 504.
     pub code: StatusCode,
     /// A sentence that names the backend.
     pub text: String,

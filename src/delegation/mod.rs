@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, header};
 use kube::Client;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-pub use backend::{Backend, Question, ServiceRef, Trust, backends};
+pub use backend::{Backend, Question, ServiceRef, Trust, backends, certificates};
 pub use delegate::{Answer, Delegate, Passed, Trouble};
 use token::Tokens;
 

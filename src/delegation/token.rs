@@ -6,15 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::ServiceAccount,
-};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client, api::PostParams};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use crate::text::api_error;
+use crate::{account_token, text::api_error};
 
 /// Life of a token; the API server may shorten it.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -79,15 +76,8 @@ impl Tokens {
         let Self {
             namespace, account, ..
         } = self;
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                // Its default audience: those servers review tokens without one.
-                audiences: Vec::new(),
-                expiration_seconds: Some(i64::try_from(LIFE.as_secs()).unwrap_or(i64::MAX)),
-                ..TokenRequestSpec::default()
-            },
-            ..TokenRequest::default()
-        };
+        // Its default audience: those servers review tokens without one.
+        let request = account_token::request(None, LIFE);
         let asked = Instant::now();
         let params = PostParams::default();
         let made = self
@@ -99,13 +89,11 @@ impl Tokens {
                 api_error(&e)
             )
         })?;
+        let life = account_token::granted(&made, LIFE);
         let status = made.status.ok_or("the API server gave no token")?;
-        let granted = made.spec.expiration_seconds.unwrap_or_default();
-        let life = u64::try_from(granted).map_or(LIFE, Duration::from_secs);
         Ok(Kept {
             token: Arc::new(status.token.into()),
-            // With a fifth of its life left, as kubelets do.
-            renewed_at: asked + life * 4 / 5,
+            renewed_at: asked + account_token::renewed_after(life),
             ends: asked + life,
         })
     }

@@ -8,6 +8,7 @@
 
 mod allocations;
 mod authorization;
+mod backends;
 mod connections;
 mod delegation;
 mod discovery;

@@ -1,5 +1,5 @@
 //! lagscale beside a real KEDA 2.21.0: one APIService that lagscale has taken, objects of both, moved by a label and moved back, and the
-//! APIService given back at the end. What only a faulty backend shows is in `tests/api/delegation.rs`.
+//! APIService given back at the end. What only a faulty backend shows is in `tests/api/backends.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::{ConfigMap, Secret, ServiceAccount},
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::{
     Api, Client,
     api::PostParams,
@@ -18,6 +15,7 @@ use super::{
     values::Values,
 };
 use crate::{
+    account_token,
     controller::{deadline::within, resolve::Template, write::target},
     text::api_error,
 };
@@ -134,14 +132,7 @@ async fn token(client: &Client, account: &Name, rules: &CredentialRules) -> Resu
     let (life, audience) = (rules.token_life, rules.tokens.audience(account)?);
     let (namespace, name) = account;
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            audiences: audience.into_iter().map(str::to_owned).collect(),
-            expiration_seconds: Some(i64::try_from(life.as_secs()).unwrap_or(i64::MAX)),
-            ..TokenRequestSpec::default()
-        },
-        ..TokenRequest::default()
-    };
+    let request = account_token::request(audience, life);
     let params = PostParams::default();
     let made = match api.create_token_request(name, &params, &request).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => {
@@ -150,17 +141,16 @@ async fn token(client: &Client, account: &Name, rules: &CredentialRules) -> Resu
         }
         made => made.map_err(|e| api_error(&e))?,
     };
+    let granted = account_token::granted(&made, life);
     let status = made.status.ok_or("the API server gave no token")?;
-    // The API server may shorten it. Renewed with a fifth of its life left, as kubelets do.
-    let granted = made.spec.expiration_seconds.unwrap_or_default();
-    let granted = u64::try_from(granted).map_or(life, Duration::from_secs);
+    let renewed_after = account_token::renewed_after(granted);
     Ok(Fetch::Brought {
         version: status.expiration_timestamp.0.to_string(),
         content: Content::Values(Values::of([(
             "token".to_owned(),
             status.token.into_bytes(),
         )])),
-        again: Some((granted * 4 / 5).max(ACCOUNT_AGAIN)),
+        again: Some(renewed_after.max(ACCOUNT_AGAIN)),
     })
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::text::is_dns_label;
+
 /// The variable that names the audiences.
 const VARIABLE: &str = "KEDA_SERVICE_ACCOUNT_TOKEN_AUDIENCES";
 
@@ -74,7 +76,7 @@ impl TokenPolicy {
                 ));
             }
         }
-        if !is_label(&namespace) || name.len() > 253 || !name.split('.').all(is_label) {
+        if !is_dns_label(&namespace) || name.len() > 253 || !name.split('.').all(is_dns_label) {
             return Err(format!(
                 "{VARIABLE} entries require valid, exact Kubernetes namespace and service account names; wildcards are not supported"
             ));
@@ -113,12 +115,4 @@ fn entries(text: &str) -> Result<Vec<Entry>, String> {
     let found: Option<Vec<Entry>> =
         serde_saphyr::from_str(text).map_err(|error| format!("invalid {VARIABLE}: {error}"))?;
     found.ok_or_else(|| format!("{VARIABLE} must be an array, not null"))
-}
-
-/// RFC 1123's label.
-fn is_label(text: &str) -> bool {
-    let letters = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    letters && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-')
 }

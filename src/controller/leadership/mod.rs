@@ -75,7 +75,7 @@ impl Lead {
         self.is_elected() && self.keda.borrow().lets_write()
     }
 
-    /// Whether a KEDA operator handles other objects of this cluster.
+    /// `true` while a KEDA operator handles other objects of this cluster.
     #[must_use]
     pub fn shares(&self) -> bool {
         matches!(*self.keda.borrow(), Keda::Apart { .. })

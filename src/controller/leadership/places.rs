@@ -117,7 +117,7 @@ async fn of_webhooks(client: &Client) -> Result<BTreeSet<String>, Error> {
     Ok(services.map(|service| service.namespace).collect())
 }
 
-/// Whether this operator can't have any object of `scope`: what its Deployment says of namespaces and labels excludes them all.
+/// `true` where the operator's Deployment proves, by its namespaces or labels, that no object of `scope` is the operator's.
 fn is_apart(deployment: &Deployment, scope: &Scope) -> bool {
     let Some(operator) = keda_operator(deployment) else {
         return false;
@@ -140,7 +140,7 @@ fn is_apart(deployment: &Deployment, scope: &Scope) -> bool {
     whole && scope.excludes(&other, reads_labels(deployment, operator))
 }
 
-/// Whether this KEDA is one that reads `WATCH_LABEL_SELECTOR`, which 2.21 was the first to do.
+/// `true` for KEDA 2.21 or later, which reads `WATCH_LABEL_SELECTOR`.
 fn reads_labels(deployment: &Deployment, operator: &Container) -> bool {
     let image = operator.image.as_deref().unwrap_or_default();
     let tag = image

@@ -24,7 +24,7 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    /// Whether somebody has looked, whatever was found.
+    /// `true` once a look has ended, also one that found nothing.
     pub(super) fn was_looked_at(&self) -> bool {
         self.target.is_some()
     }
@@ -44,7 +44,7 @@ impl Workload {
         self.first_seen
     }
 
-    /// Whether its ready pods are to be counted.
+    /// `true` where a look has to count its ready pods.
     pub(super) fn counts_pods(&self) -> bool {
         self.counts_pods
     }
@@ -81,7 +81,7 @@ impl Workload {
         }
     }
 
-    /// Whether it is to be looked at now, by `pace`; when it is next due goes into `due`.
+    /// `true` where `pace` wants a look now. The time of the next look is added to `due`.
     pub(super) fn look(
         &mut self,
         plan: &Plan,

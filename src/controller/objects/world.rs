@@ -41,7 +41,7 @@ pub(in crate::controller) struct World<'a> {
     pub(in crate::controller) contents: &'a dyn Contents,
     /// Whether this replica writes.
     pub(in crate::controller) leads: bool,
-    /// Whether somebody else handles other objects of the same namespaces, so that what several objects may use is not lagscale's alone.
+    /// `true` where another controller handles other objects: an authentication may then be used by objects of both.
     pub(in crate::controller) shares: bool,
     pub(in crate::controller) now: Moment,
 }

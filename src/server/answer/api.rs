@@ -16,10 +16,11 @@ use prometheus::{HistogramVec, IntCounterVec};
 use crate::{
     controller::Questions,
     scaling::table::Table,
+    selector::Selector,
     server::{
         answer::delegated::Owners,
         answer::discovery,
-        answer::external_metrics,
+        answer::external_metrics::{self, PLACEHOLDER},
         answer::failure::{Details, Failure},
         answer::health::Readiness,
         answer::openapi,
@@ -190,16 +191,24 @@ impl Api {
                 let format = written(Offer::Metrics);
                 let options = list_options(query, group);
                 let options = options.or_else(|why| format.clone().and(Err(why)))?;
-                let selector = &options.selector;
-                if let Some(delegate) = self.owners.backend(&self.table, place, selector) {
+                let selector = Selector::parse(&options.selector);
+                let entries = self.table.find(namespace, metric);
+                let readable = selector.as_ref().ok();
+                let backend = readable.and_then(|s| self.owners.backend(&entries, place, s));
+                if let Some(delegate) = backend {
                     self.knows()?;
                     let place = (namespace, metric);
                     return self.owners.ask(&delegate, place, request).await;
                 }
                 let format = format?;
                 self.turns()?;
+                let selector = selector.map_err(|e| Failure::bad_request(e.to_string()))?;
+                if metric == PLACEHOLDER {
+                    let table = &self.table;
+                    return external_metrics::list(table, namespace, &selector, format, pretty);
+                }
                 let asked = || self.owners.asked(group);
-                external_metrics::get(&self.table, place, selector, format, pretty, asked)
+                external_metrics::get(&entries, place, &selector, format, pretty, asked)
             }
             Route::Explanation { namespace, name } => {
                 let found = self.questions.explain(namespace, name).await;

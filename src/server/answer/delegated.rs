@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::{
     delegation::{Delegate, Delegation, Passed, Question},
     resources::{ScaledObject, names::SCALED_OBJECT},
-    scaling::table::{Owner, Table},
+    scaling::table::{Entry, Owner},
     selector::Selector,
     server::{
         answer::{external_metrics::PLACEHOLDER, failure::Failure},
@@ -39,12 +39,12 @@ pub(in crate::server) struct Owners {
 
 impl Owners {
     /// The backend whose `metric` in `namespace` is; `None` where it is answered here: a metric of a ScaledObject or LagMetric of
-    /// ours, and what no backend takes.
+    /// ours, and what no backend takes. `entries` are those of the table under that name.
     pub fn backend(
         &self,
-        table: &Table,
+        entries: &[Entry],
         (group, namespace, metric): (Group, &str, &str),
-        selector: &str,
+        selector: &Selector,
     ) -> Option<Arc<Delegate>> {
         // A dot or two would lead to another path there.
         let is_path = |word| matches!(word, "." | "..");
@@ -53,8 +53,6 @@ impl Owners {
         if group == Group::Own || nobody || self.delegation.is_empty() {
             return None;
         }
-        // A selector that can't be read is refused here.
-        let selector = &Selector::parse(selector).ok()?;
         let object = selector.pinned(SCALED_OBJECT);
         let ours = |entry: &Owner| match entry {
             Owner::ScaledObject(name) => object == Some(name),
@@ -64,7 +62,6 @@ impl Owners {
             let object = ObjectRef::new(name).within(namespace);
             self.objects.get(&object).is_some()
         };
-        let entries = table.find(namespace, metric);
         if entries.iter().any(|e| ours(&e.owner)) || object.is_some_and(known) {
             return None;
         }

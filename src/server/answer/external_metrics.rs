@@ -36,32 +36,31 @@ struct List<'a> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// Answers a GET of `metric` in `namespace`. `asked` says who else was asked, where nobody has such a metric.
-pub(in crate::server) fn get(
+/// Answers a GET of the placeholder: every metric of `namespace`, as a table.
+pub(in crate::server) fn list(
     table: &Table,
+    namespace: &str,
+    selector: &Selector,
+    format: Format,
+    pretty: bool,
+) -> Result<Response, Failure> {
+    let Format::Table(version) = format else {
+        return Err(Failure::not_found(
+            "externalmetrics has no values: kubectl get externalmetrics lists what there is, and each metric is asked for by its own name",
+        ));
+    };
+    Ok(rows(table, Some(namespace), selector, version, pretty))
+}
+
+/// Answers a GET of `metric` in `namespace`, of which the table has `entries`. `asked` says who else was asked, where nobody has such a metric.
+pub(in crate::server) fn get(
+    entries: &[Entry],
     (group, namespace, metric): (Group, &str, &str),
-    selector: &str,
+    selector: &Selector,
     format: Format,
     pretty: bool,
     asked: impl Fn() -> String,
 ) -> Result<Response, Failure> {
-    let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
-    if metric == PLACEHOLDER {
-        if let Format::Table(version) = format {
-            let listed = table.list(Some(namespace));
-            let fits = |entry: &Entry| matches(&selector, entry);
-            let listed = listed.iter().filter(|(_, entry)| fits(entry));
-            return Ok(kubectl_table::reply(
-                version,
-                listed.map(|(n, e)| (&**n, e)),
-                pretty,
-            ));
-        }
-        return Err(Failure::not_found(
-            "externalmetrics has no values: kubectl get externalmetrics lists what there is, and each metric is asked for by its own name",
-        ));
-    }
-    let entries = table.find(namespace, metric);
     let Some(first) = entries.first() else {
         return Err(Failure::not_found(format!(
             "no matching metrics found for {metric}: no ScaledObject and no LagMetric in namespace {namespace} has a metric of this name{}",
@@ -74,7 +73,7 @@ pub(in crate::server) fn get(
             "scaledObject name is not specified: the label selector has to hold {SCALED_OBJECT}=<name of the ScaledObject>"
         )));
     }
-    let fitting = entries.iter().filter(|entry| matches(&selector, entry));
+    let fitting = entries.iter().filter(|entry| matches(selector, entry));
     if let Format::Table(version) = format {
         return Ok(kubectl_table::reply(
             version,
@@ -119,13 +118,20 @@ pub(in crate::server) fn everywhere(
         return Err(Failure::no_route());
     };
     let selector = Selector::parse(selector).map_err(|e| Failure::bad_request(e.to_string()))?;
-    let listed = table.list(None);
-    let listed = listed.iter().filter(|(_, entry)| matches(&selector, entry));
-    Ok(kubectl_table::reply(
-        version,
-        listed.map(|(n, e)| (&**n, e)),
-        pretty,
-    ))
+    Ok(rows(table, None, &selector, version, pretty))
+}
+
+/// The metrics of one namespace or of all that fit, as rows.
+fn rows(
+    table: &Table,
+    namespace: Option<&str>,
+    selector: &Selector,
+    version: &'static str,
+    pretty: bool,
+) -> Response {
+    let listed = table.list(namespace);
+    let listed = listed.iter().filter(|(_, entry)| matches(selector, entry));
+    kubectl_table::reply(version, listed.map(|(n, e)| (&**n, e)), pretty)
 }
 
 fn matches(selector: &Selector, entry: &Entry) -> bool {
