@@ -7,21 +7,23 @@ use std::{
     time::Duration,
 };
 
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::reflector::Store,
-};
+use kube::{Api, Client, Resource, ResourceExt, runtime::reflector::Store};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::{deadline::within, leadership::Lead, scope::Scope, stores::Stores};
+use super::{
+    leadership::Lead,
+    scope::Scope,
+    stores::Stores,
+    write::{StatusChange, Writers, patch_status},
+};
 use crate::{
     resources::{
         ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication,
         TriggerAuthenticationStatus,
     },
     scaling::limits,
+    telemetry::Counts,
     text::api_error,
 };
 
@@ -38,15 +40,16 @@ type Written = BTreeMap<String, String>;
 
 /// Keeps the lists for as long as what it returns lives, and only where all users are known: nobody else handles objects that may use an
 /// authentication, and of the cluster's kind every namespace is watched.
-pub(super) fn keep(client: &Client, stores: &Stores, scope: &Scope, lead: Lead) -> JoinSet<()> {
+pub(super) fn keep(writers: &Writers, stores: &Stores, scope: &Scope) -> JoinSet<()> {
     let mut task = JoinSet::new();
     if scope.is_by_label() {
         return task;
     }
     let every = scope.namespaces.is_empty();
     let keeper = Keeper {
-        client: client.clone(),
-        lead,
+        client: writers.client.clone(),
+        lead: writers.lead.clone(),
+        counts: writers.counts.clone(),
         objects: stores.scaled_objects.clone(),
         authentications: stores.authentications.clone(),
         cluster: every.then(|| stores.cluster_authentications.clone()),
@@ -58,6 +61,7 @@ pub(super) fn keep(client: &Client, stores: &Stores, scope: &Scope, lead: Lead) 
 struct Keeper {
     client: Client,
     lead: Lead,
+    counts: Counts,
     objects: Store<ScaledObject>,
     authentications: Store<TriggerAuthentication>,
     cluster: Option<Store<ClusterTriggerAuthentication>>,
@@ -78,12 +82,12 @@ impl Keeper {
                 let namespace = found.namespace().unwrap_or_default();
                 let api = Api::namespaced(self.client.clone(), &namespace);
                 let news = news(&*found, found.status.as_ref(), &users, &before);
-                written.extend(tell(api, &*found, news, &self.lead).await);
+                written.extend(tell(api, &*found, news, (&self.lead, &self.counts)).await);
             }
             for found in self.cluster.iter().flat_map(Store::state) {
                 let api = Api::all(self.client.clone());
                 let news = news(&*found, found.status.as_ref(), &users, &before);
-                written.extend(tell(api, &*found, news, &self.lead).await);
+                written.extend(tell(api, &*found, news, (&self.lead, &self.counts)).await);
             }
         }
     }
@@ -148,7 +152,7 @@ async fn tell<K>(
     api: Api<K>,
     authentication: &K,
     news: News,
-    lead: &Lead,
+    (lead, counts): (&Lead, &Counts),
 ) -> Option<(String, String)>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -160,16 +164,21 @@ where
         News::Due(list) => list,
     };
     let _turn = lead.turn().await?;
-    let users = (!list.is_empty()).then_some(&list);
-    let patch = Patch::Merge(serde_json::json!({"status": {"scaledobjects": users}}));
-    let (name, params) = (authentication.name_any(), PatchParams::default());
-    let patched = within(async {
-        let patched = api.patch_status(&name, &params, &patch).await;
-        patched.map_err(|e| api_error(&e))
-    });
-    let Err(error) = patched.await else {
+    let users = |list: Option<&String>| TriggerAuthenticationStatus {
+        scaledobjects: list.cloned(),
+        scaledjobs: None,
+    };
+    let change = StatusChange {
+        // The live list may be another by now: it goes where there is to be none.
+        before: Some(&users(Some(&list))),
+        next: &users(Some(&list).filter(|list| !list.is_empty())),
+        over: None,
+    };
+    let patched = patch_status(&api, authentication, change, counts).await;
+    let Err(error) = patched else {
         return Some((uid, list));
     };
+    let (error, name) = (api_error(&error), authentication.name_any());
     tracing::warn!(error, name, "telling who uses an authentication");
     None
 }
@@ -246,13 +255,15 @@ mod tests {
             std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(body)))
         });
         let (client, lead) = (Client::new(answer, "shop"), Lead::until(until));
+        let counts = Counts::new(&prometheus::Registry::new()).unwrap();
         let found: TriggerAuthentication =
             serde_json::from_value(json!({"metadata": {"name": "a", "uid": "u"}, "spec": {}}))
                 .unwrap();
         let api = || Api::<TriggerAuthentication>::namespaced(client.clone(), "shop");
         let mut written = Vec::new();
         for list in ["x", "y"] {
-            written.push(tell(api(), &found, News::Due(list.into()), &lead).await);
+            let due = News::Due(list.into());
+            written.push(tell(api(), &found, due, (&lead, &counts)).await);
         }
         assert_eq!(written, [Some(("u".into(), "x".into())), None]);
         assert_eq!(patches.load(std::sync::atomic::Ordering::Relaxed), 1);

@@ -152,12 +152,8 @@ impl Controller {
         }
         tracing::info!("watches are synced");
         let mut lead = self.writers.lead.clone();
-        let _statuses = authentication_status::keep(
-            &self.writers.client,
-            &self.watches.stores,
-            &self.scope,
-            lead.clone(),
-        );
+        let _statuses =
+            authentication_status::keep(&self.writers, &self.watches.stores, &self.scope);
         let mut wrote = lead.holds();
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -239,7 +235,7 @@ impl Controller {
                 self.spawn(async { Change::Worked(work.await.into()) });
             }
             Task::WriteStatus(write) => {
-                let write = write_status(client, lead, *write);
+                let write = write_status(self.writers.clone(), *write);
                 self.spawn(async { Change::StatusWritten(write.await) });
             }
             Task::End(object) => {

@@ -30,6 +30,8 @@ pub(super) struct LagMetricRecord {
 pub(in crate::controller) struct StatusWrite {
     pub(in crate::controller) key: ObjectKey,
     pub(in crate::controller) metric: Arc<LagMetric>,
+    /// The status before, as far as it is known.
+    pub(in crate::controller) known: LagMetricStatus,
     pub(in crate::controller) status: LagMetricStatus,
 }
 
@@ -91,11 +93,13 @@ impl LagMetricRecord {
         if !lag_metric::is_worth_a_write(known, &next, age) {
             return None;
         }
+        let known = known.clone();
         self.writing = true;
         self.written = Some((next.clone(), now.at));
         Some(StatusWrite {
             key: key.clone(),
             metric: self.metric.clone(),
+            known,
             status: next,
         })
     }

@@ -8,17 +8,20 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{events::EventRecorder, target};
+use super::{
+    events::EventRecorder,
+    status::{StatusChange, patch_status},
+    target,
+};
 use crate::{
     controller::{
         deadline::bounded,
         leadership::Lead,
         objects::{HpaWrite, ObjectKey, Outcome, Step, Work},
     },
-    resources::{ScaledObject, ScaledObjectStatus},
+    resources::ScaledObject,
     scaling::{FIELD_MANAGER, Plan, step_error, step_event},
     telemetry::Counts,
     text::api_error,
@@ -104,9 +107,13 @@ async fn write(writers: &Writers, work: Work, mut outcome: Outcome) -> Outcome {
     }
     // Before what it tells of: who takes over goes on from it, with what the workload had and when it was active.
     if let Some(status) = work.status.filter(|_| may()) {
-        let written = write_status(client, plan, &status, known.filter(|_| !work.confirmed)).await;
-        counts.wrote("scaledobjects/status", &written);
-        match written {
+        let api = Api::<ScaledObject>::namespaced(client.clone(), &plan.namespace);
+        let change = StatusChange {
+            before: plan.object.status.as_ref(),
+            next: &status,
+            over: known.filter(|_| !work.confirmed),
+        };
+        match patch_status(&api, &*plan.object, change, counts).await {
             Ok(stored) => {
                 outcome.version = stored.as_ref().and_then(ResourceExt::resource_version);
                 outcome.status = stored.and_then(|object| object.status);
@@ -272,36 +279,4 @@ pub(in crate::controller) async fn delete_hpa(
     }
     tracing::info!(namespace = %plan.namespace, name, "HPA deleted");
     Ok(())
-}
-
-/// The object as it is then; nothing where it is gone. With a `version`, over no other than that.
-async fn write_status(
-    client: &Client,
-    plan: &Plan,
-    status: &ScaledObjectStatus,
-    version: Option<String>,
-) -> Result<Option<ScaledObject>, kube::Error> {
-    let api: Api<ScaledObject> = Api::namespaced(client.clone(), &plan.namespace);
-    let mut next = serde_json::json!({ "status": status });
-    name_what_goes(&serde_json::json!(plan.object.status), &mut next["status"]);
-    if let Some(version) = version {
-        next["metadata"] = serde_json::json!({ "resourceVersion": version });
-    }
-    let params = PatchParams::default();
-    match bounded(api.patch_status(&plan.name, &params, &Patch::Merge(next))).await {
-        // Deleted meanwhile.
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-        result => result.map(Some),
-    }
-}
-
-/// A merge leaves what it does not name: what is to go is named with null.
-fn name_what_goes(live: &Value, next: &mut Value) {
-    for (key, live) in live.as_object().into_iter().flatten() {
-        match next.get_mut(key) {
-            None => next[key] = Value::Null,
-            Some(next) if next.is_object() => name_what_goes(live, next),
-            Some(_) => {}
-        }
-    }
 }

@@ -34,18 +34,11 @@ impl Stage {
                 gone.then(|| self.carry_out(Task::Record(object, event)))?
             }
             Task::Work(key, work) => {
-                let writers = Writers {
-                    events: EventRecorder::new(client.clone()),
-                    places: Places::default(),
-                    client,
-                    lead,
-                    counts: self.counts.clone(),
-                };
-                let work = apply(writers, key, *work);
+                let work = apply(self.writers(), key, *work);
                 self.run(async { Change::Worked(work.await.into()) })
             }
             Task::WriteStatus(write) => {
-                let write = write_status(client, lead, *write);
+                let write = write_status(self.writers(), *write);
                 self.run(async { Change::StatusWritten(write.await) })
             }
             Task::End(object) => {
@@ -60,6 +53,16 @@ impl Stage {
                 let release = release(kube::Api::all(client), held, lead);
                 self.run(async { Change::Released(release.await) })
             }
+        }
+    }
+
+    fn writers(&self) -> Writers {
+        Writers {
+            events: EventRecorder::new(self.client.clone()),
+            places: Places::default(),
+            client: self.client.clone(),
+            lead: Lead::until(self.lead.subscribe()),
+            counts: self.counts.clone(),
         }
     }
 
