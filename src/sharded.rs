@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 
 const PARTS: usize = 1024;
 
-type Part<V> = ArcSwap<HashMap<Box<str>, V>>;
+type Part<V> = ArcSwap<HashMap<Arc<str>, V>>;
 
 /// By text keys.
 pub struct Sharded<V> {

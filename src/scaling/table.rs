@@ -1,7 +1,7 @@
 //! The table that the external metrics API reads: every value or error was decided before anybody asks. A change
-//! of one object costs the same however many there are, and a reader never waits for a writer.
+//! of one object and the answer to one question cost the same however many there are, and a reader never waits for a writer.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -45,53 +45,89 @@ pub enum Outcome {
     Withheld(Arc<str>),
 }
 
-/// All metrics, by namespace and lower-case name.
+/// All metrics. An object's entry has a place of its own, since the groups of one topic all have metrics of one name.
 #[derive(Default)]
 pub struct Table {
-    metrics: Sharded<Arc<[Entry]>>,
+    /// By namespace, lower-case name and `ScaledObject`; the topics of a `LagMetric` are together, by no object.
+    entries: Sharded<Arc<[Entry]>>,
+    /// How many `ScaledObject`s have a metric of the name, by namespace and lower-case name.
+    objects: Sharded<usize>,
+}
+
+/// The answer to who has a metric of a name.
+#[derive(Debug, PartialEq)]
+pub enum Found {
+    /// Nobody.
+    Nobody,
+    /// `ScaledObject`s: the entry of the one that was named, if it is among them.
+    ScaledObjects(Arc<[Entry]>),
+    /// A `LagMetric`: an entry for each topic.
+    LagMetric(Arc<[Entry]>),
+}
+
+impl Found {
+    /// The entries; none where nobody has such a metric, or not the object that was named.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        match self {
+            Self::Nobody => &[],
+            Self::ScaledObjects(entries) | Self::LagMetric(entries) => entries,
+        }
+    }
 }
 
 impl Table {
     /// Replaces what an object in `namespace` serves: `before` by `after`. Only one task may write.
     pub fn replace(&self, namespace: &str, before: &[Entry], after: &[Entry]) {
-        let names = |entries: &[Entry]| -> Vec<String> {
-            entries.iter().map(|e| e.metric.to_lowercase()).collect()
+        let places = |entries: &[Entry]| -> Vec<(String, Option<Arc<str>>)> {
+            entries.iter().map(|e| place(namespace, e)).collect()
         };
-        let mut names = [names(before), names(after)].concat();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let is_it = |e: &&Entry| e.metric.to_lowercase() == name;
-            let (old, new): (Vec<_>, Vec<_>) = (
-                before.iter().filter(is_it).collect(),
-                after.iter().filter(is_it).collect(),
-            );
-            if old == new {
+        let (old, new) = (places(before), places(after));
+        let mut all: Vec<_> = old.iter().chain(&new).collect();
+        all.sort_unstable();
+        all.dedup();
+        for at in all {
+            let there = |entries: &[Entry], places: &[_]| -> Vec<Entry> {
+                let pairs = entries.iter().zip(places);
+                let there = pairs.filter(|(_, place)| *place == at);
+                there.map(|(entry, _)| entry.clone()).collect()
+            };
+            let (was, is) = (there(before, &old), there(after, &new));
+            if was == is {
                 continue;
             }
-            let key = key(namespace, &name);
-            let known = self.metrics.get(&key).unwrap_or_default();
-            let owners: HashSet<&Owner> = old.iter().chain(&new).map(|e| &e.owner).collect();
-            let others = known.iter().filter(|e| !owners.contains(&e.owner));
-            let entries: Arc<[Entry]> = others.chain(new).cloned().collect();
-            self.metrics
-                .set(&key, Some(entries).filter(|e| !e.is_empty()));
+            let (name, object) = at;
+            if object.is_some() {
+                let count = self.objects.get(name).unwrap_or_default();
+                let count = match (was.is_empty(), is.is_empty()) {
+                    (true, false) => count + 1,
+                    (false, true) => count.saturating_sub(1),
+                    _ => count,
+                };
+                self.objects.set(name, Some(count).filter(|n| *n > 0));
+            }
+            let entries = Some(is.into()).filter(|e: &Arc<[Entry]>| !e.is_empty());
+            self.entries.set(&key(name, object.as_deref()), entries);
         }
     }
 
-    /// The entries of this name in this namespace, whatever the case of `metric`; empty where nobody has such a metric.
+    /// The metrics of this name in this namespace, whatever the case of `metric`; of `ScaledObject`s that of `object`.
     #[must_use]
-    pub fn find(&self, namespace: &str, metric: &str) -> Arc<[Entry]> {
-        self.metrics
-            .get(&key(namespace, metric))
-            .unwrap_or_default()
+    pub fn find(&self, namespace: &str, metric: &str, object: Option<&str>) -> Found {
+        let name = name(namespace, metric);
+        let of = |object| self.entries.get(&key(&name, object));
+        if self.objects.get(&name).is_some() {
+            let named = object.and_then(|object| of(Some(object)));
+            return Found::ScaledObjects(named.unwrap_or_default());
+        }
+        of(None).map_or(Found::Nobody, Found::LagMetric)
     }
 
     /// Every entry with its namespace, of one namespace or of all; in no order.
     #[must_use]
     pub fn list(&self, namespace: Option<&str>) -> Vec<(Box<str>, Entry)> {
         let mut listed = Vec::new();
-        self.metrics.visit(|key, entries| {
+        self.entries.visit(|key, entries| {
             let (of, _) = key.split_once('\0').unwrap_or((key, ""));
             if namespace.is_none_or(|namespace| namespace == of) {
                 listed.extend(entries.iter().map(|e| (of.into(), e.clone())));
@@ -101,9 +137,22 @@ impl Table {
     }
 }
 
+fn place(namespace: &str, entry: &Entry) -> (String, Option<Arc<str>>) {
+    let object = match &entry.owner {
+        Owner::ScaledObject(object) => Some(object.clone()),
+        Owner::Topic(_) => None,
+    };
+    (name(namespace, &entry.metric), object)
+}
+
 /// No namespace holds a zero byte.
-fn key(namespace: &str, metric: &str) -> String {
+fn name(namespace: &str, metric: &str) -> String {
     format!("{namespace}\0{}", metric.to_lowercase())
+}
+
+/// No object has an empty name, and none holds a zero byte.
+fn key(name: &str, object: Option<&str>) -> String {
+    format!("{name}\0{}", object.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -128,16 +177,19 @@ mod tests {
         table.replace("shop", &[], std::slice::from_ref(&a));
         table.replace("shop", &[], std::slice::from_ref(&b));
         table.replace("other", &[], &[entry("s0-kafka-t", "a", 9)]);
-        assert_eq!(*table.find("shop", "s0-KAFKA-t"), [a.clone(), b.clone()]);
+        let found = |object| table.find("shop", "s0-KAFKA-t", object);
+        let one = |entry: &Entry| Found::ScaledObjects([entry.clone()].into());
+        let none = || Found::ScaledObjects([].into());
+        assert_eq!((found(Some("a")), found(Some("b"))), (one(&a), one(&b)));
+        assert_eq!((found(Some("c")), found(None)), (none(), none()));
         let later = entry("S0-Kafka-t", "a", 5);
         table.replace("shop", &[a], std::slice::from_ref(&later));
-        assert_eq!(
-            *table.find("shop", "s0-kafka-t"),
-            [b.clone(), later.clone()]
-        );
+        assert_eq!((found(Some("a")), found(Some("b"))), (one(&later), one(&b)));
         table.replace("shop", &[later], &[]);
-        assert_eq!(*table.find("shop", "s0-kafka-t"), [b]);
-        assert!(table.find("shop", "s1-kafka-t").is_empty());
+        assert_eq!((found(Some("a")), found(Some("b"))), (none(), one(&b)));
+        assert_eq!(table.find("shop", "s1-kafka-t", Some("b")), Found::Nobody);
+        table.replace("shop", &[b], &[]);
+        assert_eq!(found(Some("b")), Found::Nobody);
     }
 
     #[test]
@@ -151,11 +203,12 @@ mod tests {
             [topic("a", 1), topic("b", 2)],
             [topic("b", 3), topic("c", 4)],
         );
+        let found = || table.find("shop", "orders", None);
         table.replace("shop", &[], &first);
-        assert_eq!(*table.find("shop", "orders"), first);
+        assert_eq!(found(), Found::LagMetric(first.clone().into()));
         table.replace("shop", &first, &second);
-        assert_eq!(*table.find("shop", "orders"), second);
+        assert_eq!(found(), Found::LagMetric(second.clone().into()));
         table.replace("shop", &second, &[]);
-        assert!(table.find("shop", "orders").is_empty());
+        assert_eq!(found(), Found::Nobody);
     }
 }

@@ -15,6 +15,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 
 use crate::{
     controller::Questions,
+    resources::names::SCALED_OBJECT,
     scaling::table::Table,
     selector::Selector,
     server::{
@@ -192,9 +193,10 @@ impl Api {
                 let options = list_options(query, group);
                 let options = options.or_else(|why| format.clone().and(Err(why)))?;
                 let selector = Selector::parse(&options.selector);
-                let entries = self.table.find(namespace, metric);
                 let readable = selector.as_ref().ok();
-                let backend = readable.and_then(|s| self.owners.backend(&entries, place, s));
+                let named = readable.and_then(|s| s.pinned(SCALED_OBJECT));
+                let found = self.table.find(namespace, metric, named);
+                let backend = readable.and_then(|s| self.owners.backend(&found, place, s));
                 if let Some(delegate) = backend {
                     self.knows()?;
                     let place = (namespace, metric);
@@ -208,7 +210,7 @@ impl Api {
                     return external_metrics::list(table, namespace, &selector, format, pretty);
                 }
                 let asked = || self.owners.asked(group);
-                external_metrics::get(&entries, place, &selector, format, pretty, asked)
+                external_metrics::get(&found, place, &selector, format, pretty, asked)
             }
             Route::Explanation { namespace, name } => {
                 let found = self.questions.explain(namespace, name).await;

@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::{
     delegation::{Delegate, Delegation, Passed, Question},
     resources::{ScaledObject, names::SCALED_OBJECT},
-    scaling::table::{Entry, Owner},
+    scaling::table::Found,
     selector::Selector,
     server::{
         answer::{external_metrics::PLACEHOLDER, failure::Failure},
@@ -39,10 +39,10 @@ pub(in crate::server) struct Owners {
 
 impl Owners {
     /// The backend whose `metric` in `namespace` is; `None` where it is answered here: a metric of a ScaledObject or LagMetric of
-    /// ours, and what no backend takes. `entries` are those of the table under that name.
+    /// ours, and what no backend takes. `found` is what the table has of that name and of the object that `selector` names.
     pub fn backend(
         &self,
-        entries: &[Entry],
+        found: &Found,
         (group, namespace, metric): (Group, &str, &str),
         selector: &Selector,
     ) -> Option<Arc<Delegate>> {
@@ -54,15 +54,16 @@ impl Owners {
             return None;
         }
         let object = selector.pinned(SCALED_OBJECT);
-        let ours = |entry: &Owner| match entry {
-            Owner::ScaledObject(name) => object == Some(name),
-            Owner::Topic(_) => object.is_none(),
+        let ours = match found {
+            Found::Nobody => false,
+            Found::ScaledObjects(named) => !named.is_empty(),
+            Found::LagMetric(_) => object.is_none(),
         };
         let known = |name| {
             let object = ObjectRef::new(name).within(namespace);
             self.objects.get(&object).is_some()
         };
-        if entries.iter().any(|e| ours(&e.owner)) || object.is_some_and(known) {
+        if ours || object.is_some_and(known) {
             return None;
         }
         self.delegation.first(&Question {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     quantity::format_milli,
     resources::names::SCALED_OBJECT,
-    scaling::table::{Entry, MAX_MILLI, Outcome, Owner, Table},
+    scaling::table::{Entry, Found, MAX_MILLI, Outcome, Owner, Table},
     selector::Selector,
     server::{
         answer::failure::Failure,
@@ -52,27 +52,30 @@ pub(in crate::server) fn list(
     Ok(rows(table, Some(namespace), selector, version, pretty))
 }
 
-/// Answers a GET of `metric` in `namespace`, of which the table has `entries`. `asked` says who else was asked, where nobody has such a metric.
+/// Answers a GET of `metric` in `namespace`, of which the table has `found`. `asked` says who else was asked, where nobody has such a metric.
 pub(in crate::server) fn get(
-    entries: &[Entry],
+    found: &Found,
     (group, namespace, metric): (Group, &str, &str),
     selector: &Selector,
     format: Format,
     pretty: bool,
     asked: impl Fn() -> String,
 ) -> Result<Response, Failure> {
-    let Some(first) = entries.first() else {
-        return Err(Failure::not_found(format!(
-            "no matching metrics found for {metric}: no ScaledObject and no LagMetric in namespace {namespace} has a metric of this name{}",
-            asked()
-        )));
+    let entries = match found {
+        Found::Nobody => {
+            return Err(Failure::not_found(format!(
+                "no matching metrics found for {metric}: no ScaledObject and no LagMetric in namespace {namespace} has a metric of this name{}",
+                asked()
+            )));
+        }
+        // Two objects may have metrics of one name: a sum over them would be nobody's number.
+        Found::ScaledObjects(_) if selector.pinned(SCALED_OBJECT).is_none() => {
+            return Err(Failure::bad_request(format!(
+                "scaledObject name is not specified: the label selector has to hold {SCALED_OBJECT}=<name of the ScaledObject>"
+            )));
+        }
+        Found::ScaledObjects(entries) | Found::LagMetric(entries) => entries,
     };
-    // Two objects may have metrics of one name: a sum over them would be nobody's number.
-    if matches!(first.owner, Owner::ScaledObject(_)) && selector.pinned(SCALED_OBJECT).is_none() {
-        return Err(Failure::bad_request(format!(
-            "scaledObject name is not specified: the label selector has to hold {SCALED_OBJECT}=<name of the ScaledObject>"
-        )));
-    }
     let fitting = entries.iter().filter(|entry| matches(selector, entry));
     if let Format::Table(version) = format {
         return Ok(kubectl_table::reply(
@@ -84,7 +87,7 @@ pub(in crate::server) fn get(
     let items = fitting.map(item).collect::<Result<Vec<_>, _>>()?;
     if items.is_empty() {
         return Err(Failure::not_found(match selector.pinned(SCALED_OBJECT) {
-            Some(owner) if matches!(first.owner, Owner::ScaledObject(_)) => format!(
+            Some(owner) if matches!(found, Found::ScaledObjects(_)) => format!(
                 "no matching metrics found for {metric}: ScaledObject {owner} in namespace {namespace} has no such metric that fits the label selector"
             ),
             _ => format!(

@@ -223,13 +223,17 @@ impl Rig {
             owner,
             outcome,
         };
-        let known = self.table.find(namespace, metric);
-        let before: Vec<Entry> = known
-            .iter()
-            .filter(|e| e.owner == entry.owner)
-            .cloned()
-            .collect();
-        self.table.replace(namespace, &before, &[entry]);
+        let object = match &entry.owner {
+            Owner::ScaledObject(name) => Some(&**name),
+            Owner::Topic(_) => None,
+        };
+        let known = self.table.find(namespace, metric, object);
+        // What an object serves under a name is replaced whole.
+        let before = known.entries();
+        let others = before.iter().filter(|e| e.owner != entry.owner).cloned();
+        let mut after: Vec<Entry> = others.collect();
+        after.push(entry);
+        self.table.replace(namespace, before, &after);
     }
 }
 

@@ -121,7 +121,8 @@ fn another_specification_is_served_and_told_at_once() {
     let mut other = lag_metric(&json!(["t", "missing"]));
     other["metadata"]["generation"] = json!(2);
     stage.put(LAG_METRICS, other);
-    assert_eq!(stage.table.find("shop", "orders").len(), 2);
+    let found = stage.table.find("shop", "orders", None);
+    assert_eq!(found.entries().len(), 2);
     stage.after(5);
     assert_eq!(status(&stage)["observedGeneration"], 2);
 }

@@ -34,6 +34,12 @@ impl Stage {
     }
 
     fn sample_of(&mut self, is_read: impl Fn(&str) -> bool) {
+        let changes = self.readings(is_read);
+        self.settle(changes);
+    }
+
+    /// The snapshots that tell of another reading of some groups.
+    pub fn readings(&mut self, is_read: impl Fn(&str) -> bool) -> Vec<Change> {
         self.reads += 1;
         let known: Vec<_> = self
             .asked
@@ -57,8 +63,7 @@ impl Stage {
                 Change::Snapshot(key, snapshot.into())
             })
         });
-        let changes = changes.collect();
-        self.settle(changes);
+        changes.collect()
     }
 
     /// Nothing could be read of any group, for this reason.

@@ -12,8 +12,9 @@ use crate::{
 impl Stage {
     /// The value that the API serves of a metric, in whole records, or why it is withheld; `None` where there is no such metric.
     pub fn served(&self, metric: &str) -> Option<Result<i64, String>> {
-        let entries = self.table.find("shop", metric);
-        Some(match &entries.first()?.outcome {
+        let mut listed = self.table.list(Some("shop")).into_iter();
+        let (_, entry) = listed.find(|(_, entry)| *entry.metric == *metric)?;
+        Some(match &entry.outcome {
             Answer::Value { milli, .. } => Ok(milli / 1000),
             Answer::Withheld(why) => Err(why.to_string()),
         })
