@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     resources::{ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication},
-    scaling::keep_managed,
+    scaling::{keep_managed, keep_telling},
     telemetry::Counts,
     text::{shown, watch_error},
 };
@@ -139,10 +139,7 @@ impl Watched for ClusterTriggerAuthentication {}
 impl Watched for HorizontalPodAutoscaler {
     fn shrink(&mut self) {
         keep_managed(self);
-        // The readings that the HPA controller saw, a kilobyte that nobody reads.
-        if let Some(status) = &mut self.status {
-            status.current_metrics = None;
-        }
+        keep_telling(self);
     }
 }
 

@@ -1,8 +1,33 @@
 //! A live HPA, as far as it counts.
 
-use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
+use k8s_openapi::api::autoscaling::v2::{
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerCondition, HorizontalPodAutoscalerSpec,
+};
 
 use crate::quantity;
+
+/// The condition of an HPA that counts: whether it has a number of every metric.
+const SCALING_ACTIVE: &str = "ScalingActive";
+
+/// Whether a condition of an HPA says what holds it, or what limits it.
+#[must_use]
+pub fn holds(condition: &HorizontalPodAutoscalerCondition) -> bool {
+    match (condition.type_.as_str(), condition.status.as_str()) {
+        ("ScalingLimited", "True") | (SCALING_ACTIVE | "AbleToScale", "False") => true,
+        ("AbleToScale", "True") => condition.reason.as_deref() == Some("ScaleDownStabilized"),
+        _ => false,
+    }
+}
+
+/// Takes off an HPA's status what nobody reads: the readings that its controller saw, and conditions that hold nothing. They are two
+/// kilobytes of each.
+pub fn keep_telling(hpa: &mut HorizontalPodAutoscaler) {
+    if let Some(status) = &mut hpa.status {
+        status.current_metrics = None;
+        let conditions = status.conditions.iter_mut();
+        conditions.for_each(|all| all.retain(|c| c.type_ == SCALING_ACTIVE || holds(c)));
+    }
+}
 
 /// The part of a live HPA that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +58,7 @@ impl Live {
 
 fn scaling_active(hpa: &HorizontalPodAutoscaler) -> Option<(String, String, String)> {
     let mut conditions = hpa.status.as_ref()?.conditions.iter().flatten();
-    let found = conditions.find(|c| c.type_ == "ScalingActive")?;
+    let found = conditions.find(|c| c.type_ == SCALING_ACTIVE)?;
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     Some((
         found.status.clone(),

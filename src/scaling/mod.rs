@@ -17,7 +17,7 @@ pub use decision::{
 };
 pub use explain::{Account, ExplainedTrigger, Explanation, explain};
 pub use formula::{Formula, FormulaError};
-pub use live::{Live, tolerance};
+pub use live::{Live, holds, keep_telling, tolerance};
 pub use plan::{
     External, KafkaSource, Plan, PlannedTrigger, SHORTEST_SAMPLE, Source, checks, hpa_name,
     lag_metric, limits,

@@ -1,11 +1,11 @@
 //! The plain port: Prometheus metrics and health for those who cannot speak TLS. It answers nothing secret. A connection lasts
 //! half a minute at most, and whoever has been there longest makes room for a newcomer, so that a probe always has its turn.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, response::Response, routing::get};
+use axum::{Router, body::Body, extract::State, response::Response, routing::get};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_LENGTH};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -94,7 +94,7 @@ type Shared = (Arc<Metrics>, Readiness);
 pub struct Metrics {
     exposition: Exposition,
     /// The last text, dropped when it is old: it may have megabytes.
-    last: Arc<Mutex<Option<Bytes>>>,
+    last: Arc<Mutex<Option<Arc<[Bytes]>>>>,
 }
 
 impl Metrics {
@@ -110,21 +110,27 @@ impl Metrics {
     /// The metrics, a second old at most. Answers under way share their text.
     pub async fn answer(&self) -> Response {
         let mut last = self.last.lock().await;
-        let body = if let Some(body) = &*last {
-            body.clone()
+        let blocks = if let Some(blocks) = &*last {
+            blocks.clone()
         } else {
-            let body: Bytes = match self.exposition.text() {
-                Ok(text) => text.into(),
+            let blocks: Arc<[Bytes]> = match self.exposition.texts() {
+                Ok(texts) => texts.into(),
                 Err(error) => return text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             };
-            *last = Some(body.clone());
+            *last = Some(blocks.clone());
             let last = self.last.clone();
             tokio::spawn(async move {
                 sleep(GATHERED).await;
                 *last.lock().await = None;
             });
-            body
+            blocks
         };
-        with_type(StatusCode::OK, "text/plain; version=0.0.4", body)
+        let length = blocks.iter().map(Bytes::len).sum::<usize>();
+        let each = (0..blocks.len()).map(move |n| Ok::<_, Infallible>(blocks[n].clone()));
+        let body = Body::from_stream(futures::stream::iter(each));
+        let mut reply = with_type(StatusCode::OK, "text/plain; version=0.0.4", body);
+        let headers = reply.headers_mut();
+        headers.insert(CONTENT_LENGTH, length.into());
+        reply
     }
 }

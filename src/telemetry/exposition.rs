@@ -1,5 +1,6 @@
 //! Everything that `/metrics` shows: counters that are registered, and families made at a scrape.
 
+use bytes::Bytes;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::families::Filled;
@@ -38,18 +39,15 @@ impl Exposition {
         self.sources.push(Box::new(source));
     }
 
-    /// The text of all families.
+    /// The text of all families, in blocks: with thousands of objects it has megabytes.
     ///
     /// # Errors
     /// A registered collector gave a family that can't be written.
-    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        for source in &self.sources {
-            for family in source.expose().texts() {
-                text.extend_from_slice(family.as_bytes());
-            }
-        }
-        Ok(text)
+    pub fn texts(&self) -> Result<Vec<Bytes>, prometheus::Error> {
+        let mut registered = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut registered)?;
+        let made = self.sources.iter().flat_map(|s| s.expose().texts());
+        let texts = [registered.into()].into_iter().chain(made.map(Bytes::from));
+        Ok(texts.collect())
     }
 }

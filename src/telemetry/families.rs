@@ -1,5 +1,5 @@
-//! Families written at each scrape from what is known then, so that no series outlives its object. Series become text at once:
-//! as values of the library each label is two strings, and a scrape would be the largest moment of the process.
+//! Families written at each scrape from what is known then, so that no series outlives its object. Series become text at once, in
+//! blocks: as values of the library each label is two strings, and a scrape would be the largest moment of the process.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -47,14 +47,43 @@ impl Family {
     }
 }
 
+/// Text that grows without being copied: a block that has this many bytes is followed by another.
+const BLOCK: usize = 32 << 10;
+/// Room for the line that begins when a block is all but full.
+const LINE: usize = 1 << 10;
+
+/// The full blocks, and the one that the next line goes to.
+struct Blocks {
+    full: Vec<String>,
+    open: String,
+}
+
+impl Blocks {
+    fn begin(head: String) -> Self {
+        Self {
+            full: Vec::new(),
+            open: head,
+        }
+    }
+
+    fn open(&mut self) -> &mut String {
+        if self.open.len() >= BLOCK {
+            let next = String::with_capacity(BLOCK + LINE);
+            self.full.push(std::mem::replace(&mut self.open, next));
+        }
+        &mut self.open
+    }
+}
+
 /// Families as Prometheus' text format 0.0.4 has them. A family without series is left out.
 #[derive(Default)]
-pub struct Filled(BTreeMap<&'static str, String>);
+pub struct Filled(BTreeMap<&'static str, Blocks>);
 
 impl Filled {
     /// One more series of `family`, with a value for each of its labels.
     pub(super) fn add(&mut self, family: &Family, labels: &[&str], value: f64) {
-        let text = self.0.entry(family.name).or_insert_with(|| family.head());
+        let begin = || Blocks::begin(family.head());
+        let text = self.0.entry(family.name).or_insert_with(begin).open();
         text.push_str(family.name);
         for (place, (name, value)) in family.labels.iter().zip(labels).enumerate() {
             text.push_str(if place == 0 { "{" } else { "," });
@@ -68,9 +97,10 @@ impl Filled {
         let _ = writeln!(text, "{end} {value}");
     }
 
-    /// The text of all families, by name.
+    /// The text of all families, by name, in blocks.
     pub(super) fn texts(self) -> impl Iterator<Item = String> {
-        self.0.into_values()
+        let blocks = self.0.into_values();
+        blocks.flat_map(|b| b.full.into_iter().chain([b.open]))
     }
 }
 
@@ -118,6 +148,23 @@ mod tests {
         };
         let ours: String = filled.texts().collect();
         assert_eq!(sorted(&ours), sorted(&String::from_utf8(theirs).unwrap()));
+    }
+
+    #[test]
+    fn a_large_family_is_in_blocks_of_whole_lines() {
+        let family = Family::gauge("lag", &["group"], "Lag.");
+        let mut filled = Filled::default();
+        for group in 0..10_000 {
+            filled.add(&family, &[&format!("group {group}")], 1.0);
+        }
+        let blocks: Vec<String> = filled.texts().collect();
+        assert!(blocks.len() > 5, "{}", blocks.len());
+        assert!(
+            blocks
+                .iter()
+                .all(|b| b.ends_with('\n') && b.capacity() <= 2 * BLOCK)
+        );
+        assert_eq!(blocks.concat().lines().count(), 10_002);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one way a status is written, for every kind: in the request's deadline, over no other object of the same name, and with
+//! Status writes have one way, for every kind: in the request's deadline, over no other object of the same name, and with
 //! all that goes named, since a merge patch leaves what it does not name.
 
 use std::fmt::Debug;

@@ -5,7 +5,7 @@ use std::{fmt::Write, sync::Arc};
 use super::{Account, ExplainedTrigger, STABILIZATION_SECONDS};
 use crate::{
     lag::Moment,
-    scaling::{Activity, KafkaSource, Metric, Move, Source},
+    scaling::{Activity, KafkaSource, Metric, Move, Source, holds},
     triggers::{Kafka, MetricType},
 };
 
@@ -187,20 +187,11 @@ pub(super) fn hpa(account: &Account<'_>) -> Vec<String> {
     let conditions = status
         .into_iter()
         .flat_map(|s| s.conditions.iter().flatten());
-    for condition in conditions {
+    let holding = conditions.filter(|condition| holds(condition));
+    said.extend(holding.map(|condition| {
         let message = condition.message.as_deref().unwrap_or_default();
-        match (condition.type_.as_str(), condition.status.as_str()) {
-            ("ScalingLimited", "True") | ("ScalingActive" | "AbleToScale", "False") => {
-                said.push(format!("the HPA says: {message}"));
-            }
-            ("AbleToScale", "True")
-                if condition.reason.as_deref() == Some("ScaleDownStabilized") =>
-            {
-                said.push(format!("the HPA says: {message}"));
-            }
-            _ => {}
-        }
-    }
+        format!("the HPA says: {message}")
+    }));
     said
 }
 

@@ -228,7 +228,7 @@ impl Rig {
             Owner::Topic(_) => None,
         };
         let known = self.table.find(namespace, metric, object);
-        // What an object serves under a name is replaced whole.
+        // All that an object serves under a name is replaced.
         let before = known.entries();
         let others = before.iter().filter(|e| e.owner != entry.owner).cloned();
         let mut after: Vec<Entry> = others.collect();
