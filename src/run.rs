@@ -68,14 +68,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let table = Arc::new(Table::default());
     let samples = Arc::new(Samples::default());
     let registry = Registry::new();
-    let mut exposition = Exposition::new(registry.clone());
-    exposition.add(Collector::new(samples.clone(), args.metrics_per_partition));
-    for names in args.metrics_names {
-        exposition.add(Compatible::new(samples.clone(), names));
-    }
-    registry.register(Box::new(
-        prometheus::process_collector::ProcessCollector::for_self(),
-    ))?;
+    let shown = (args.metrics_per_partition, args.metrics_names);
+    let exposition = exposition(&registry, &samples, shown)?;
     registry.register(Box::new(Leading::new(lead.clone(), pulse.clone())?))?;
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
@@ -96,8 +90,10 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     });
     let others = rules::delegation(args.delegation, &namespace, &args.serving.service_name)?;
     let delegation = Delegation::new(client.clone(), others, &registry)?;
-    // Whom the APIService led to before is found by itself.
-    tokio::spawn(delegation.clone().follow(client.clone(), API_SERVICE));
+    if !lead.is_shadow() {
+        // Whom the APIService led to before is found by itself.
+        tokio::spawn(delegation.clone().follow(client.clone(), API_SERVICE));
+    }
     let (objects, hpas) = controller.stores();
     let questions = controller.questions();
     let (told_path, secret_path) = watch::channel(None);
@@ -118,6 +114,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             warns_of_unmatched: args.check_unexpected_scalers_params,
         },
         secret_path,
+        shadow: lead.is_shadow(),
         questions,
         delegation,
         pulse,
@@ -143,6 +140,23 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     end.send_replace(true);
     let _ = tokio::join!(controlling, serving, plain, handing_over);
     Ok(())
+}
+
+/// Everything that `/metrics` shows but the counters of the rooms: those register themselves.
+fn exposition(
+    registry: &Registry,
+    samples: &Arc<Samples>,
+    (per_partition, others): (bool, Vec<telemetry::Names>),
+) -> Result<Exposition, prometheus::Error> {
+    let mut exposition = Exposition::new(registry.clone());
+    exposition.add(Collector::new(samples.clone(), per_partition));
+    for names in others {
+        exposition.add(Compatible::new(samples.clone(), names));
+    }
+    registry.register(Box::new(
+        prometheus::process_collector::ProcessCollector::for_self(),
+    ))?;
+    Ok(exposition)
 }
 
 /// Serves /metrics and health over plain HTTP, where that is asked for.

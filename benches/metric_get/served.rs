@@ -41,6 +41,7 @@ pub async fn run(folder: &Path, cluster: &str) {
             warns_of_unmatched: true,
         },
         secret_path: watch::channel(None).1,
+        shadow: false,
         questions: Questions::unanswered(),
         delegation: nobody_else.unwrap(),
         pulse: lagscale::pulse::Pulse::default(),

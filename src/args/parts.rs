@@ -171,4 +171,13 @@ pub struct ElectionArgs {
     /// Write although a KEDA operator is alive: two controllers on the same objects.
     #[arg(long, env = "LAGSCALE_WRITE_BESIDE_KEDA", value_parser = FalseyValueParser::new())]
     pub write_beside_keda: bool,
+    /// Write nothing and answer no HPA: poll, evaluate and explain every object, and hold what lagscale would say against what its HPA was
+    /// told by the server that is there. `lagscale check --shadow` shows it.
+    #[arg(
+        long,
+        env = "LAGSCALE_SHADOW",
+        value_parser = FalseyValueParser::new(),
+        conflicts_with_all = ["write_beside_keda", "take_apiservice"]
+    )]
+    pub shadow: bool,
 }

@@ -128,7 +128,7 @@ impl Keeper {
             .map_err(|e| format!("Secret {name}: {}", api_error(&e)))
     }
 
-    /// Beside a KEDA that is alive nobody is led here.
+    /// Beside a KEDA that is alive nobody is led here, and to a shadow only those who ask for it by its own group.
     async fn tell(
         &self,
         kept: &Kept,
@@ -136,8 +136,11 @@ impl Keeper {
         claimed: &mut Option<Instant>,
     ) -> Result<(), String> {
         let registration = &self.keeping.registration;
-        registration.webhooks(&self.client, kept).await?;
         registration.own_api_service(&self.client, kept).await?;
+        if lead.is_shadow() {
+            return Ok(());
+        }
+        registration.webhooks(&self.client, kept).await?;
         if !lead.holds() {
             return Err(format!(
                 "the APIService is left alone, a KEDA operator is {}",

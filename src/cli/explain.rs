@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     scaling::Explanation,
-    server::{GROUP, VERSION},
+    server::{GROUP, OWN_GROUP, VERSION},
     text::api_error,
 };
 
@@ -45,18 +45,30 @@ pub async fn explain(args: &ExplainArgs) -> Done {
         })?;
         return Ok(true);
     }
-    let found = ask(&client, namespace, &args.name).await?;
+    let found = match ask(&client, GROUP, namespace, &args.name).await {
+        Ok(found) => found,
+        // Another server has that group, and lagscale only looks.
+        Err(error) => ask(&client, OWN_GROUP, namespace, &args.name)
+            .await
+            .map_err(|_| error)?,
+    };
     super::say(&written(&found, args.output)?)?;
     Ok(true)
 }
 
-async fn ask(client: &Client, namespace: &str, name: &str) -> Result<Explanation, String> {
-    let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/scaledobjects/{name}");
+/// The explanation of a ScaledObject, asked under one of lagscale's groups.
+pub(super) async fn ask(
+    client: &Client,
+    group: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Explanation, String> {
+    let path = format!("/apis/{group}/{VERSION}/namespaces/{namespace}/scaledobjects/{name}");
     let request = http::Request::get(path).body(Vec::new());
     let answer = client.request(request.map_err(|e| e.to_string())?).await;
     answer.map_err(|error| match error {
         kube::Error::Api(status) if status.code == 503 => format!(
-            "nobody answers for {GROUP}: {}; `lagscale check` says more",
+            "nobody answers for {group}: {}; `lagscale check` says more",
             status.message
         ),
         error => api_error(&error),
@@ -93,6 +105,16 @@ fn written(found: &Explanation, output: Output) -> Result<String, String> {
     let mut text = format!("{namespace}/{name}: {target} has {replicas} replicas\n\nbecause\n");
     for sentence in &found.because {
         let _ = writeln!(text, "- {sentence}");
+    }
+    for compared in &found.shadow {
+        let none = || "nothing".to_owned();
+        let (hpa, own) = (compared.hpa.clone(), compared.own.clone());
+        let (hpa, own) = (hpa.unwrap_or_else(none), own.unwrap_or_else(none));
+        let _ = writeln!(
+            text,
+            "- the HPA has {hpa} for {}, lagscale would tell it {own}",
+            compared.metric
+        );
     }
     if !found.would_change.is_empty() {
         text.push_str("\nwhat would change it\n");

@@ -109,7 +109,7 @@ impl Controller {
             counts: counts.clone(),
         };
         Self {
-            watches: Watches::start(&client, &scope, &report, &counts),
+            watches: Watches::start(&client, &scope, lead.is_shadow(), (&report, &counts)),
             scope,
             credentials: Credentials::new(client.clone(), rules, news_in),
             manager: Manager::new(timing, snapshots_in).on(budgets),
@@ -276,6 +276,7 @@ fn world<'a>(
         contents: credentials,
         leads: writers.lead.holds(),
         shares: writers.lead.shares() || scope.is_by_label(),
+        shadow: writers.lead.is_shadow(),
         now: Moment::now(),
     }
 }

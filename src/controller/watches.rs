@@ -45,13 +45,14 @@ impl Watches {
     pub(super) fn start(
         client: &Client,
         scope: &Scope,
-        changes: &mpsc::UnboundedSender<Change>,
-        counts: &Counts,
+        shadow: bool,
+        (changes, counts): (&mpsc::UnboundedSender<Change>, &Counts),
     ) -> Self {
         let mut tasks = JoinSet::new();
         let all = || Wanted {
             apis: vec![(String::new(), Api::all(client.clone()))],
             labels: scope.authentications.asked(),
+            shrink: Watched::shrink,
         };
         let (unknown, lag_metrics_unknown) = watch::channel(false);
         let (nowhere, _) = watch::channel(false);
@@ -85,7 +86,15 @@ impl Watches {
                 &mut tasks,
             ),
             hpas: reflect(
-                wanted(client, scope, None),
+                Wanted {
+                    // A shadow compares with what the HPA controller was told.
+                    shrink: if shadow {
+                        keep_managed
+                    } else {
+                        Watched::shrink
+                    },
+                    ..wanted(client, scope, None)
+                },
                 Change::Hpa,
                 (changes, counts),
                 &nowhere,
@@ -149,18 +158,24 @@ struct Wanted<'a, K> {
     apis: Vec<(String, Api<Guarded<K>>)>,
     /// A selector, if only some are wanted.
     labels: Option<&'a str>,
+    /// Takes off what nobody reads.
+    shrink: fn(&mut K),
 }
 
 fn wanted<'a, K>(client: &Client, scope: &Scope, labels: Option<&'a str>) -> Wanted<'a, K>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Watched + Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
     let one = |name: &String| (name.clone(), Api::namespaced(client.clone(), name));
     let mut apis: Vec<_> = scope.namespaces.iter().map(one).collect();
     if apis.is_empty() {
         apis.push((String::new(), Api::all(client.clone())));
     }
-    Wanted { apis, labels }
+    Wanted {
+        apis,
+        labels,
+        shrink: Watched::shrink,
+    }
 }
 
 fn reflect<K>(
@@ -189,7 +204,7 @@ where
         let (known, counts) = (store.clone(), counts.clone());
         let readable = move |event| readable(event, &known, &counts);
         let events = events.filter_map(move |event| ready(event.map(&readable).transpose()));
-        (namespace, events.modify(Watched::shrink).boxed())
+        (namespace, events.modify(wanted.shrink).boxed())
     });
     let mut parts: Vec<_> = parts.collect();
     let events = match parts.len() {

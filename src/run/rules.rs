@@ -90,6 +90,7 @@ pub(super) fn election(
         identity: format!("{name}_{:032x}", fastrand::u128(..)),
         terms,
         beside_keda: args.write_beside_keda,
+        shadow: args.shadow,
         keda: KedaRules {
             namespaces: args.keda_namespace,
             lease: set(args.keda_lease),

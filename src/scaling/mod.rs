@@ -7,6 +7,7 @@ mod formula;
 mod live;
 mod plan;
 mod reading;
+mod shadow;
 mod signal;
 pub mod table;
 
@@ -28,6 +29,7 @@ pub use reading::{
     Bound, Readout, Recalled, complete, follow, forgets, read, remember, remembered_partitions,
     remembered_topics,
 };
+pub use shadow::{Compared, Shadow};
 pub use signal::{
     Composite, Cut, Due, Evaluation, Memory, Metric, Settings, Surroundings, Value, evaluate, even,
     from_milli, signal,

@@ -66,6 +66,8 @@ pub struct Parts {
     pub neighbours: Neighbours,
     /// By which kube-apiserver alone knows the webhooks.
     pub secret_path: SecretPath,
+    /// Nobody's HPA is answered: another server is asked by them.
+    pub shadow: bool,
     /// Where the controller is asked to explain a ScaledObject.
     pub questions: Questions,
     /// The other servers of external metrics, which answer for what is not ours.
@@ -159,6 +161,7 @@ impl Server {
                 objects: parts.neighbours.objects.clone(),
             },
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours, parts.secret_path),
+            shadow: parts.shadow,
             questions: parts.questions,
             authorizer: Authorizer::new(parts.client, gate),
             readiness: readiness.clone(),

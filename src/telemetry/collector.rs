@@ -8,7 +8,7 @@ use super::{
     offsets::by_topic,
     samples::{ObjectSample, Samples, Told},
 };
-use crate::kafka::Traffic;
+use crate::{kafka::Traffic, scaling::from_milli};
 
 const METRIC: &[&str] = &["namespace", "scaledObject", "metric", "group", "topic"];
 const TOPIC: &[&str] = &["cluster", "group", "topic"];
@@ -18,7 +18,7 @@ const PARTITION: &[&str] = &["cluster", "group", "topic", "partition"];
 type OfMetric = (Family, fn(&Told<'_>) -> Option<f64>);
 
 #[allow(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
-const OF_METRICS: [OfMetric; 6] = [
+const OF_METRICS: [OfMetric; 8] = [
     (
         Family::gauge(
             "lagscale_lag_records",
@@ -66,6 +66,22 @@ const OF_METRICS: [OfMetric; 6] = [
             "maxReplicas wanted for the HPA.",
         ),
         |t| Some(f64::from(t.object.max)),
+    ),
+    (
+        Family::gauge(
+            "lagscale_shadow_hpa_records",
+            METRIC,
+            "The value that the HPA has from another server, over all pods; only with --shadow.",
+        ),
+        |t| t.metric.shadow?.0.map(from_milli),
+    ),
+    (
+        Family::gauge(
+            "lagscale_shadow_differs",
+            METRIC,
+            "1 while that is none that lagscale would have told in the two minutes before; only with --shadow.",
+        ),
+        |t| Some(flag(t.metric.shadow?.1)),
     ),
 ];
 const TOPIC_LAG: Family = Family::gauge(

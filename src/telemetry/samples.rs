@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    scaling::{Evaluation, Plan, PlannedTrigger, from_milli},
+    scaling::{Evaluation, Plan, PlannedTrigger, Shadow, from_milli},
     sharded::Sharded,
     snapshot::{ClusterKey, GroupSnapshot},
     triggers::Kafka,
@@ -32,6 +32,8 @@ pub struct MetricSample {
     pub(super) value: Option<(i64, f64, Instant)>,
     pub(super) active: bool,
     pub(super) partial: bool,
+    /// The HPA's own value and whether it differs, where lagscale is a shadow.
+    pub(super) shadow: Option<(Option<i64>, bool)>,
     /// Sample intervals in which it was withheld, since the process began to look at it.
     pub(super) errors: u64,
     counted: Option<Instant>,
@@ -47,10 +49,10 @@ pub(super) struct Told<'a> {
 }
 
 impl ObjectSample {
-    /// The sample of an evaluated object; `before` is its last sample, `group` finds the snapshot of a trigger's group.
+    /// The sample of an evaluated object, of a shadow with what its HPA was told; `before` is its last sample, `group` finds the snapshot of a trigger's group.
     pub fn of(
         plan: &Arc<Plan>,
-        evaluation: &Evaluation,
+        (evaluation, shadow): (&Evaluation, Option<&Shadow>),
         before: Option<&Self>,
         group: impl Fn(&ClusterKey, &Kafka) -> Option<Arc<GroupSnapshot>>,
     ) -> Self {
@@ -65,6 +67,7 @@ impl ObjectSample {
                 value: value.map(|v| (v.lag, from_milli(v.served_milli), v.at.at)),
                 active: metric.active,
                 partial: metric.partial.is_some(),
+                shadow: shadow.and_then(|shadow| shadow.of(&metric.name)),
                 errors: last.map_or(0, |l| l.errors),
                 counted: last.and_then(|l| l.counted),
             };

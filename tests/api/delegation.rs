@@ -218,3 +218,16 @@ async fn nobody_without_the_right_is_passed_on() {
     }
     assert!(other.asked().is_empty());
 }
+
+#[tokio::test]
+async fn a_shadow_answers_no_hpa_and_whoever_asks_for_it_by_its_own_group() {
+    let rig = Rig::shadow().await;
+    let proxy = rig.front_proxy().await;
+    rig.value("shop", "s0-kafka-orders", "orders", 5_000);
+    let path = orders();
+    let refused = asked(&proxy, &path, &[]).await;
+    assert_eq!(refused.code, 503);
+    assert!(message(&refused).contains("this lagscale is a shadow"));
+    let own = path.replace("external.metrics.k8s.io", "external.metrics.lagscale.io");
+    assert_eq!(asked(&proxy, &own, &[]).await.code, 200);
+}

@@ -7,6 +7,7 @@
     reason = "test code in functions without #[test]"
 )]
 
+mod shadow;
 mod town;
 mod watched;
 

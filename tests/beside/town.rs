@@ -14,6 +14,8 @@ use kube::{
 use lagscale::{resources::ScaledObject, server::OWN_API_SERVICE};
 use serde_json::{Value, json};
 
+use crate::shadow::a_shadow_looks;
+
 pub const PATIENCE: Duration = Duration::from_secs(180);
 /// The metric of both Kafka objects.
 pub const KAFKA: &str = "s0-kafka-orders";
@@ -57,8 +59,12 @@ impl Town {
             "timezone": "UTC", "start": "0 0 * * *", "end": "59 23 * * *", "desiredReplicas": "2",
         }});
         for (name, trigger) in [("theirs", &kafka), ("ours", &kafka), ("clock", &cron)] {
-            bed.apply(&[workload(name), scaled_object(name, trigger)])
-                .await;
+            let mut object = scaled_object(name, trigger);
+            if name == "theirs" {
+                // More than there are partitions.
+                object["spec"]["maxReplicaCount"] = 8.into();
+            }
+            bed.apply(&[workload(name), object]).await;
         }
         let mut stall = scaled_object("stall", &kafka);
         stall["metadata"]["labels"] = json!({OWNER: "another"});
@@ -76,6 +82,7 @@ impl Town {
         let port = bed.balancer.address().port();
         bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
             .await;
+        a_shadow_looks(&bed, &keda).await;
         bed.apply(&lease_of("another")).await;
         let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
         let args = [
@@ -226,12 +233,7 @@ impl Town {
     }
 
     async fn says(&self, args: &[&str]) -> String {
-        let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
-            .args(args)
-            .env("KUBECONFIG", self.bed.control_plane.kubeconfig())
-            .output();
-        let done = done.await.unwrap();
-        String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+        says(&self.bed, args).await
     }
 
     /// Runs the uninstaller; returns what it says.
@@ -252,6 +254,16 @@ impl Town {
         assert!(done.status.success(), "{said}{error}");
         said
     }
+}
+
+/// Runs a command of lagscale's; returns what it says.
+pub async fn says(bed: &Bed, args: &[&str]) -> String {
+    let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
+        .args(args)
+        .env("KUBECONFIG", bed.control_plane.kubeconfig())
+        .output();
+    let done = done.await.unwrap();
+    String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
 }
 
 /// The path of an object's metric, as its HPA asks for it.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bed::parts;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Labels that the chart puts on everything it makes.
 const LABELS: [&str; 5] = [
@@ -126,6 +126,20 @@ fn without_values_it_makes_what_the_manifests_make() {
 fn with_cert_manager_it_makes_what_that_overlay_makes() {
     let chart = by_name(rendered(&["--set=certificates.certManager.enabled=true"]).unwrap());
     same(&chart, &kustomized("overlays/cert-manager"));
+}
+
+#[test]
+fn a_shadow_is_what_that_overlay_makes_and_may_write_nothing_of_others() {
+    let chart = by_name(rendered(&["--set=shadow=true"]).unwrap());
+    same(&chart, &kustomized("overlays/shadow"));
+    let of_cluster = chart.iter().filter(|(_, o)| o["kind"] == "ClusterRole");
+    let rules = of_cluster.flat_map(|(_, o)| o["rules"].as_array().unwrap());
+    for rule in rules {
+        let writes = |verb: &Value| !["get", "list", "watch"].contains(&verb.as_str().unwrap());
+        let own = rule["resourceNames"] == json!(["v1beta1.external.metrics.lagscale.io"]);
+        let verbs = rule["verbs"].as_array().unwrap();
+        assert!(own || !verbs.iter().any(writes), "{rule}");
+    }
 }
 
 #[test]

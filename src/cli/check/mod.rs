@@ -4,6 +4,7 @@ mod installation;
 mod keda;
 mod objects;
 mod rights;
+mod shadow;
 mod switch;
 
 use std::fmt::{Debug, Write};
@@ -31,6 +32,10 @@ pub struct CheckArgs {
     /// Before KEDA is replaced: what would not be served here, and what its uninstall would take along.
     #[arg(long)]
     pub before_switch: bool,
+    /// Where a lagscale that runs with --shadow would tell an HPA something else than it is told now, and why; exit code 1 where a value
+    /// differs.
+    #[arg(long, conflicts_with = "before_switch")]
+    pub shadow: bool,
     /// Lines or JSON.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
@@ -92,6 +97,11 @@ impl Finding {
 /// Runs it.
 pub async fn check(args: &CheckArgs) -> Done {
     let client = super::cluster().await?;
+    if args.shadow {
+        let found = shadow::look(&client).await?;
+        super::say(&found.written(args.output)?)?;
+        return Ok(found.agrees());
+    }
     let version = client.apiserver_version().await;
     let version =
         version.map_err(|e| format!("the API server does not answer: {}", api_error(&e)))?;

@@ -94,12 +94,22 @@ impl Election {
             ..
         } = &self.rules;
         match (led, until.is_some()) {
-            (false, true) => tracing::info!(
-                namespace,
-                lease = name,
-                identity,
-                "elected: this replica writes"
-            ),
+            (false, true) if self.rules.shadow => {
+                tracing::info!(
+                    namespace,
+                    lease = name,
+                    identity,
+                    "elected: a shadow, which writes nothing but its certificate"
+                );
+            }
+            (false, true) => {
+                tracing::info!(
+                    namespace,
+                    lease = name,
+                    identity,
+                    "elected: this replica writes"
+                );
+            }
             (true, false) => {
                 tracing::warn!(
                     namespace,

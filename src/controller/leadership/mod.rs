@@ -40,6 +40,8 @@ pub struct ElectionRules {
     pub beside_keda: bool,
     /// Which KEDA operator counts.
     pub keda: KedaRules,
+    /// Nothing is written but what lagscale itself is reached by.
+    pub shadow: bool,
 }
 
 /// Whether this process may write now.
@@ -52,6 +54,7 @@ pub struct Lead {
     /// How old the engine's last turn may be.
     longest_turn: Duration,
     keda: watch::Receiver<Keda>,
+    shadow: bool,
     /// Held to read by each writer, and to write by a handover.
     writers: Arc<RwLock<()>>,
 }
@@ -65,6 +68,7 @@ impl Lead {
             pulse: Pulse::default(),
             longest_turn: Duration::from_secs(10),
             keda: watch::channel(Keda::Ignored).1,
+            shadow: false,
             writers: Arc::default(),
         }
     }
@@ -72,7 +76,13 @@ impl Lead {
     /// Whether a write may begin.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.is_elected() && self.keda.borrow().lets_write()
+        !self.shadow && self.is_elected() && self.keda.borrow().lets_write()
+    }
+
+    /// Whether this process only looks: it never holds, and its values are held against those of another server.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.shadow
     }
 
     /// `true` while a KEDA operator handles other objects of this cluster.
@@ -130,9 +140,10 @@ pub fn stand(
         pulse: pulse.clone(),
         longest_turn: rules.terms.renew,
         keda,
+        shadow: rules.shadow,
         writers: writers.clone(),
     };
-    if rules.beside_keda {
+    if rules.beside_keda || rules.shadow {
         seen.send_replace(Keda::Ignored);
     } else {
         let (me, keda) = (rules.identity.clone(), rules.keda.clone());
@@ -145,6 +156,17 @@ pub fn stand(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_shadow_that_is_elected_writes_nothing() {
+        let later = Instant::now() + Duration::from_secs(3_600);
+        let (_elected, until) = watch::channel(Some(later));
+        let mut lead = Lead::until(until);
+        assert!(lead.holds());
+        lead.shadow = true;
+        assert!(lead.is_elected() && !lead.holds());
+        assert!(lead.turn().await.is_none());
+    }
 
     /// The other replica takes over meanwhile.
     #[tokio::test]

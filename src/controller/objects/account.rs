@@ -31,5 +31,9 @@ pub(super) fn explanation(
         step: &step,
         tolerance_milli: settings.tolerance_milli,
     };
-    explain(&account, now)
+    let shadow = object.shadow.as_ref();
+    Explanation {
+        shadow: shadow.map_or_else(Vec::new, |shadow| shadow.compared(now.at)),
+        ..explain(&account, now)
+    }
 }

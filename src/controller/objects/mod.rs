@@ -343,9 +343,15 @@ impl Objects {
             Record::ScaledObject(object) => {
                 let foreign = foreign(&plan, live.as_deref());
                 let served = entries(&plan, &evaluation, &foreign, now.wall);
+                if world.shadow {
+                    let shadow = object.shadow.get_or_insert_default();
+                    shadow.note(&served, live.as_deref(), now.at);
+                }
                 self.published
                     .serve(key, &mut object.planned.entries, served);
-                self.published.show(key, &plan, &evaluation, snapshots);
+                let shadow = object.shadow.as_deref();
+                let told = (&evaluation, shadow);
+                self.published.show(key, &plan, told, snapshots);
                 let former = object.former_hpas.first(&object.planned.plan, hpa);
                 let work = object.work(&Round {
                     evaluation: &evaluation,

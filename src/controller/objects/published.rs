@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::keys::{Kind, ObjectKey};
 use crate::{
     scaling::{
-        Evaluation, Plan,
+        Evaluation, Plan, Shadow,
         table::{Entry, Table},
     },
     snapshot::Snapshots,
@@ -32,13 +32,14 @@ impl Published {
         &self,
         key: &ObjectKey,
         plan: &Arc<Plan>,
-        evaluation: &Evaluation,
+        (evaluation, shadow): (&Evaluation, Option<&Shadow>),
         snapshots: &Snapshots,
     ) {
         let place = place(key);
         let before = self.samples.get(&place);
         let group = |cluster: &_, kafka: &Kafka| snapshots.group(cluster, &kafka.group).cloned();
-        let sample = ObjectSample::of(plan, evaluation, before.as_deref(), group);
+        let told = (evaluation, shadow);
+        let sample = ObjectSample::of(plan, told, before.as_deref(), group);
         self.samples.set(&place, Some(sample.into()));
         self.counts.evaluated(outcome_of(plan, evaluation));
     }

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     lag::Moment,
     scaling::{
-        Activity, Due, Evaluation, Health, Live, Move, Plan, Surroundings, conditions, floor,
-        foreign, keeps_awake, next_move, owns, sleeps_at,
+        Activity, Due, Evaluation, Health, Live, Move, Plan, Shadow, Surroundings, conditions,
+        floor, foreign, keeps_awake, next_move, owns, sleeps_at,
     },
 };
 
@@ -45,6 +45,8 @@ pub(super) struct ScaledObjectRecord {
     pub(super) active_before: bool,
     pub(super) former_hpas: FormerHpas,
     labels: Labels,
+    /// Its metrics beside what its HPA was told; for a shadow alone.
+    pub(super) shadow: Option<Box<Shadow>>,
 }
 
 impl ScaledObjectRecord {
@@ -65,6 +67,7 @@ impl ScaledObjectRecord {
             active_before: false,
             former_hpas: FormerHpas::default(),
             labels: Labels::default(),
+            shadow: None,
         }
     }
 

@@ -43,6 +43,8 @@ pub(in crate::controller) struct World<'a> {
     pub(in crate::controller) leads: bool,
     /// `true` where another controller handles other objects: an authentication may then be used by objects of both.
     pub(in crate::controller) shares: bool,
+    /// Whether what would be served is held against what HPAs were told by another server.
+    pub(in crate::controller) shadow: bool,
     pub(in crate::controller) now: Moment,
 }
 

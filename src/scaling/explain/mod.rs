@@ -6,7 +6,7 @@ mod sentences;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use serde::{Deserialize, Serialize};
 
-use super::{Activity, Evaluation, Memory, Move, Plan, Surroundings};
+use super::{Activity, Compared, Evaluation, Memory, Move, Plan, Surroundings};
 use crate::lag::Moment;
 use sentences::{bounds, hpa, step, trigger, would_change};
 
@@ -41,6 +41,9 @@ pub struct Explanation {
     pub because: Vec<String>,
     /// The changes that would change them.
     pub would_change: Vec<String>,
+    /// Its metrics beside what its HPA was told by another server, where lagscale only looks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<Compared>,
 }
 
 /// One trigger of it.

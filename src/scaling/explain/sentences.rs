@@ -153,8 +153,14 @@ pub(super) fn bounds(account: &Account<'_>) -> Option<String> {
         ..
     } = account;
     if evaluation.max < plan.max {
+        let is_of_partitions = plan.triggers.iter().any(|t| t.kafka().is_some());
+        let why = if is_of_partitions {
+            "more consumers than partitions would have nothing to do"
+        } else {
+            "no trigger ever asks for more"
+        };
         return Some(format!(
-            "maxReplicas is {}, not {}: more consumers than partitions would have nothing to do",
+            "maxReplicas is {}, not {}: {why}",
             evaluation.max, plan.max
         ));
     }

@@ -33,7 +33,7 @@ use crate::{
         request::identity::{Authenticator, Peer, Refused},
         request::query::{self, Query},
         request::reviews::Unanswered,
-        request::route::{self, Group, Path, Route},
+        request::route::{self, Group, OWN_GROUP, Path, Route},
         webhooks::{Hook, Webhooks},
     },
 };
@@ -49,6 +49,7 @@ pub(in crate::server) struct Api {
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
     pub webhooks: Webhooks,
+    pub shadow: bool,
     pub questions: Questions,
     pub owners: Owners,
     pub requests: IntCounterVec,
@@ -188,6 +189,9 @@ impl Api {
                 namespace,
                 metric,
             } => {
+                if self.shadow && group == Group::External {
+                    return Err(shadow());
+                }
                 let place = (group, namespace, metric);
                 let format = written(Offer::Metrics);
                 let options = list_options(query, group);
@@ -255,6 +259,15 @@ impl Api {
         let code = StatusCode::SERVICE_UNAVAILABLE;
         Err(Failure::new(code, "ServiceUnavailable", said))
     }
+}
+
+/// The answer of a lagscale that only looks.
+fn shadow() -> Failure {
+    let said = format!(
+        "this lagscale is a shadow (--shadow), which answers no HPA; its values are served under {OWN_GROUP}"
+    );
+    let code = StatusCode::SERVICE_UNAVAILABLE;
+    Failure::new(code, "ServiceUnavailable", said)
 }
 
 fn list_options(query: &str, group: Group) -> Result<Query<'_>, Failure> {

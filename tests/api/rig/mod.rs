@@ -69,42 +69,73 @@ pub struct Rig {
     pub served: JoinHandle<()>,
 }
 
+/// The difference of a rig from others.
+#[derive(Default)]
+struct Setting<'a> {
+    limits: Limits,
+    others: &'a [Value],
+    shadow: bool,
+}
+
 impl Rig {
     /// A server that is ready, which trusts [`Rig::proxies`] with the common name `front-proxy-client`.
     pub async fn start() -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);
-        Self::begun(proxies, clients, Some(data), Limits::default(), &[]).await
+        let setting = Setting::default();
+        Self::begun(proxies, clients, Some(data), setting).await
+    }
+
+    /// A server that answers no HPA.
+    pub async fn shadow() -> Self {
+        let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
+        let data = published(&proxies, &clients);
+        let setting = Setting {
+            shadow: true,
+            ..Setting::default()
+        };
+        Self::begun(proxies, clients, Some(data), setting).await
     }
 
     /// A server with these backends, all of them on this machine.
     pub async fn delegating(backends: &[Value]) -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);
-        let limits = Limits::default();
-        Self::begun(proxies, clients, Some(data), limits, backends).await
+        let setting = Setting {
+            others: backends,
+            ..Setting::default()
+        };
+        Self::begun(proxies, clients, Some(data), setting).await
     }
 
     /// A rig with other limits.
     pub async fn limited(limits: Limits) -> Self {
         let (proxies, clients) = (Ca::new("proxies"), Ca::new("clients"));
         let data = published(&proxies, &clients);
-        Self::begun(proxies, clients, Some(data), limits, &[]).await
+        let setting = Setting {
+            limits,
+            ..Setting::default()
+        };
+        Self::begun(proxies, clients, Some(data), setting).await
     }
 
     /// A server of a cluster that publishes this, ready or not.
     pub async fn start_with(data: Option<BTreeMap<String, String>>) -> Self {
-        let limits = Limits::default();
-        Self::begun(Ca::new("proxies"), Ca::new("clients"), data, limits, &[]).await
+        let setting = Setting::default();
+        Self::begun(Ca::new("proxies"), Ca::new("clients"), data, setting).await
     }
 
     async fn begun(
         proxies: Ca,
         clients: Ca,
         data: Option<BTreeMap<String, String>>,
-        limits: Limits,
-        others: &[Value],
+        setting: Setting<'_>,
     ) -> Self {
+        let Setting {
+            limits,
+            others,
+            shadow,
+        } = setting;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let serving = Ca::new("serving");
         let is_published = data.is_some();
@@ -144,6 +175,7 @@ impl Rig {
                 warns_of_unmatched: true,
             },
             secret_path,
+            shadow,
             questions: Questions::unanswered(),
             delegation: Delegation::new(cluster.client(), rules, &registry).unwrap(),
             pulse: pulse.clone(),

@@ -7,6 +7,7 @@ mod finalizers;
 mod index;
 mod lag_metrics;
 mod lives;
+mod shadow;
 mod sleep;
 mod stage;
 mod status;

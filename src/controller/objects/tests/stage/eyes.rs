@@ -79,6 +79,7 @@ impl Stage {
             stores: &self.stores,
             contents: &self.held,
             leads: self.leads,
+            shadow: self.shadow,
             now: self.now,
         }
     }

@@ -82,6 +82,8 @@ pub struct Stage {
     leads: bool,
     /// Somebody else handles other objects.
     pub shares: bool,
+    /// It only looks.
+    pub shadow: bool,
     /// Clusters that are asked, with their groups, and whether they are dialled.
     pub asked: BTreeMap<ClusterKey, (BTreeSet<String>, bool)>,
     /// The references that are followed.
@@ -135,6 +137,7 @@ impl Stage {
             runtime,
             lead,
             shares: false,
+            shadow: false,
             leads: true,
             asked: BTreeMap::new(),
             followed: BTreeSet::new(),
@@ -286,6 +289,7 @@ impl Stage {
                 contents: &self.held,
                 leads: self.leads,
                 shares: self.shares,
+                shadow: self.shadow,
                 now: self.now,
             };
             let tasks = self.objects.apply(std::mem::take(&mut changes), world);
