@@ -2,11 +2,13 @@
 // Printer columns share their type, which the lint takes for a repetition.
 #![allow(clippy::duplicated_attributes)]
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AuthenticationRef, Condition};
+use super::{AuthenticationRef, Condition, Remembered};
 
 /// Serves the lag of a consumer group as an external metric: one item per topic, labelled `topic`.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -106,4 +108,8 @@ pub struct LagMetricStatus {
     /// `Ready`: every topic has a value. `Partial`: some of it stands on older readings, or lost commits or records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// Where the group stood, by the name of a trigger on each topic, once it had not moved for a minute: a workload that its HPA scales to zero
+    /// leaves a group without members, whose commits brokers forget.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub remembered: BTreeMap<String, Remembered>,
 }

@@ -25,6 +25,7 @@ mod lag_metrics;
 mod leadership;
 mod load;
 mod metrics;
+mod native_sleep;
 mod objects;
 mod options;
 mod overlays;
@@ -45,7 +46,7 @@ mod writes;
 
 use std::{sync::Arc, time::Instant};
 
-use bed::BedOptions;
+use bed::{BedOptions, ControlPlaneOptions};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::{runtime::Runtime, sync::OnceCell};
 use world::{World, Yard};
@@ -72,7 +73,16 @@ impl Shared {
                     "--metrics-per-partition",
                     authentication::AUDIENCES,
                 ];
-                let start = || World::start(BedOptions::default(), &args);
+                let control_plane = ControlPlaneOptions {
+                    // On by default from Kubernetes 1.37 on.
+                    feature_gates: Some("HPAScaleToZero=true".into()),
+                    ..ControlPlaneOptions::default()
+                };
+                let options = BedOptions {
+                    control_plane,
+                    ..BedOptions::default()
+                };
+                let start = || World::start(options, &args);
                 scenario(shared.world.get_or_init(start).await).await;
             });
         })
@@ -165,6 +175,7 @@ fn main() {
         lag::trials,
         lag_metrics::trials,
         metrics::trials,
+        native_sleep::trials,
         objects::trials,
         ownership::trials,
         story::trials,

@@ -7,11 +7,12 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{keys::ObjectKey, planned::Planned};
+use super::{keys::ObjectKey, planned::Planned, stillness::Stillness};
 use crate::{
     lag::Moment,
     resources::{LagMetric, LagMetricStatus},
-    scaling::{Due, Evaluation, lag_metric, table::Entry},
+    scaling::{Due, Evaluation, lag_metric, remember, table::Entry},
+    snapshot::Snapshots,
 };
 
 /// A status that could not be written is tried again after this. A first one waits as long for an answer.
@@ -24,6 +25,7 @@ pub(super) struct LagMetricRecord {
     written: Option<(LagMetricStatus, Instant)>,
     writing: bool,
     retry_at: Option<Instant>,
+    stillness: Stillness,
 }
 
 /// A status that is to be written.
@@ -50,6 +52,7 @@ impl LagMetricRecord {
             written: None,
             writing: false,
             retry_at: None,
+            stillness: Stillness::default(),
         }
     }
 
@@ -75,7 +78,7 @@ impl LagMetricRecord {
     fn write(
         &mut self,
         key: &ObjectKey,
-        evaluation: &Evaluation,
+        (evaluation, snapshots): (&Evaluation, &Snapshots),
         now: Moment,
     ) -> Option<StatusWrite> {
         let due = self.retry_at.is_none_or(|at| now.at >= at);
@@ -84,12 +87,15 @@ impl LagMetricRecord {
             return None;
         }
         let (plan, memory) = (&self.planned.plan, &self.planned.memory);
-        let next = lag_metric::status(&self.metric, plan, evaluation, memory);
         let stored = self.metric.status.clone().unwrap_or_default();
+        let stands = evaluation.is_read().then(|| remember(plan, snapshots));
+        let stands = stands.and_then(|stands| self.stillness.note(stands, now.at).cloned());
         let (known, age) = match &self.written {
             Some((written, at)) => (written, Some(now.at.saturating_duration_since(*at))),
             None => (&stored, age_of(&stored, now.wall)),
         };
+        let remembered = stands.unwrap_or_else(|| known.remembered.clone());
+        let next = lag_metric::status(&self.metric, plan, evaluation, (memory, remembered));
         if !lag_metric::is_worth_a_write(known, &next, age) {
             return None;
         }
@@ -108,16 +114,18 @@ impl LagMetricRecord {
     pub(super) fn work(
         &mut self,
         key: &ObjectKey,
-        evaluation: &Evaluation,
+        (evaluation, snapshots): (&Evaluation, &Snapshots),
         leads: bool,
         now: Moment,
     ) -> Option<StatusWrite> {
-        let write = leads.then(|| self.write(key, evaluation, now)).flatten();
+        let known = (evaluation, snapshots);
+        let write = leads.then(|| self.write(key, known, now)).flatten();
         let mut due = Due::after(now);
         due.at(evaluation.due);
         due.at(self.retry_at);
         let written = self.written.as_ref();
         due.at(written.map(|(_, at)| *at + lag_metric::NUMBERS));
+        due.at(self.stillness.due().filter(|at| *at > now.at));
         self.planned.rest_until(due.next(), now.at);
         write
     }

@@ -23,6 +23,7 @@ mod round;
 mod scaled_object;
 mod status;
 mod status_writes;
+mod stillness;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -337,7 +338,7 @@ impl Objects {
                 let served = metric.entries(&evaluation);
                 self.published
                     .serve(key, &mut metric.planned.entries, served);
-                let write = metric.work(key, &evaluation, world.leads, now);
+                let write = metric.work(key, (&evaluation, snapshots), world.leads, now);
                 write.map(|write| Task::WriteStatus(write.into()))
             }
             Record::ScaledObject(object) => {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::{
     quantity::format_milli,
     resources::{
-        Condition, LagMetric, LagMetricSpec, LagMetricStatus, ScaledObject, ScaledObjectSpec,
-        Trigger,
+        Condition, LagMetric, LagMetricSpec, LagMetricStatus, Remembered, ScaledObject,
+        ScaledObjectSpec, ScaledObjectStatus, Trigger,
     },
     scaling::{
         Evaluation, Memory, Plan,
@@ -31,7 +31,10 @@ pub fn as_object(metric: &LagMetric) -> ScaledObject {
             triggers: spec.topics.iter().map(|t| trigger(spec, t)).collect(),
             ..ScaledObjectSpec::default()
         },
-        status: None,
+        status: metric.status.as_ref().map(|status| ScaledObjectStatus {
+            remembered: status.remembered.clone(),
+            ..ScaledObjectStatus::default()
+        }),
     }
 }
 
@@ -119,13 +122,13 @@ fn lag(plan: &Plan, evaluation: &Evaluation, index: usize) -> Result<(i64, Times
     }
 }
 
-/// The status that it is to have.
+/// The status that it is to have. `remembered` is where its group stood when it had not moved for a while.
 #[must_use]
 pub fn status(
     metric: &LagMetric,
     plan: &Plan,
     evaluation: &Evaluation,
-    memory: &Memory,
+    (memory, remembered): (&Memory, BTreeMap<String, Remembered>),
 ) -> LagMetricStatus {
     let topics = || metric.spec.topics.iter().enumerate();
     let lags: Vec<_> = topics()
@@ -147,6 +150,7 @@ pub fn status(
         partitions: partitions.sum(),
         last_read_time: oldest.map(|at| at.to_string()),
         conditions: vec![ready(plan, &lags), partial(metric, evaluation)],
+        remembered,
     }
 }
 
@@ -200,5 +204,6 @@ pub fn is_worth_a_write(
     );
     let words = known.conditions != next.conditions;
     says(known) != says(next)
+        || known.remembered != next.remembered
         || (known_numbers != next_numbers || words) && written.is_none_or(|age| age >= NUMBERS)
 }

@@ -104,6 +104,34 @@ fn a_restart_in_quiet_times_writes_nothing() {
     assert!(stage.writes().is_empty());
 }
 
+/// Where the group stands as the status has it: the words of topic `t` behind its id.
+fn remembered(stage: &Stage) -> Option<String> {
+    let text = status(stage)["remembered"]["s0-kafka-t"]["topics"]["t"]
+        .as_str()?
+        .to_owned();
+    Some(text.split_once(' ')?.1.to_owned())
+}
+
+#[test]
+fn where_a_group_stands_is_remembered_once_it_has_not_moved_for_a_minute() {
+    let mut stage = stage();
+    stage.read(&[(5, 5)]);
+    stage.after(50);
+    stage.read(&[(6, 6)]);
+    stage.after(50);
+    assert_eq!(remembered(&stage), None, "it moves");
+    stage.after(20);
+    assert_eq!(remembered(&stage).as_deref(), Some("6"));
+    stage.writes();
+    stage.after(600);
+    assert!(stage.writes().is_empty(), "nothing new is to be remembered");
+    stage.read(&[(7, 9)]);
+    stage.after(50);
+    assert_eq!(remembered(&stage).as_deref(), Some("6"));
+    stage.after(20);
+    assert_eq!(remembered(&stage).as_deref(), Some("7"));
+}
+
 #[test]
 fn its_deletion_takes_the_metric_and_the_demand() {
     let mut stage = stage();
