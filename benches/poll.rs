@@ -1,5 +1,6 @@
 //! Cost of a steady tick: `cargo bench --bench poll`. One JSON line per case; the fake cluster runs in a process of its
-//! own, and so does each case, so that its memory is its own. `-- 3000` runs the cases whose name contains that.
+//! own, and so does each case, so that its memory is its own. `-- 3000` runs the cases whose name contains that, `-- growth` what
+//! doubles with which size.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +12,8 @@
 mod case;
 #[path = "poll/fake.rs"]
 mod fake;
+#[path = "poll/growth.rs"]
+mod growth;
 #[path = "poll/real.rs"]
 mod real;
 
@@ -18,43 +21,42 @@ use std::process::Command;
 
 use case::Case;
 
-const CASES: [Case; 3] = [
-    Case {
-        name: "10000-groups",
-        groups: 10_000,
-        credentials: 1,
-    },
-    Case {
-        name: "3000-groups",
-        groups: 3_000,
-        credentials: 1,
-    },
-    Case {
-        name: "100-credentials",
-        groups: 10_000,
-        credentials: 100,
-    },
+const CASES: [(&str, Case); 3] = [
+    ("10000-groups", sized(10_000, 1)),
+    ("3000-groups", sized(3_000, 1)),
+    ("100-credentials", sized(10_000, 100)),
 ];
 const REAL: &str = "1000-groups-on-real-brokers";
+const GROWTH: &str = "growth";
+
+const fn sized(groups: usize, credentials: usize) -> Case {
+    Case {
+        groups,
+        partitions: 10,
+        brokers: 12,
+        credentials,
+    }
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["fake", groups, logins] => fake::run(groups.parse().unwrap(), *logins == "logins"),
-        ["case", name] => match CASES.iter().find(|c| c.name == *name) {
-            Some(case) => case.run(),
-            None => real::run(),
-        },
+        ["fake", numbers @ ..] => fake::run(Case::of(numbers)),
+        ["case", numbers @ ..] => Case::of(numbers).run(),
         others => {
             let wanted = |name: &str| {
                 let mut filters = others.iter().filter(|a| !a.starts_with('-')).peekable();
                 filters.peek().is_none() || filters.any(|f| name.contains(*f))
             };
-            let names = CASES.iter().map(|c| c.name).chain([REAL]);
-            for name in names.filter(|n| wanted(n)) {
-                let status = itself().args(["case", name]).status().unwrap();
-                assert!(status.success(), "{name}: {status}");
+            for (_, case) in CASES.iter().filter(|(name, _)| wanted(name)) {
+                println!("{}", case.apart());
+            }
+            if wanted(REAL) {
+                real::run();
+            }
+            if wanted(GROWTH) {
+                growth::run();
             }
         }
     }

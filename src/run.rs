@@ -78,6 +78,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         settings: Settings {
             max_sample_age: args.max_sample_age,
             tolerance_milli: args.hpa_tolerance.0,
+            ready_follows_outages: args.ready_follows_outages,
         },
         timing: Timing::default(),
         budgets: Budgets::with_lanes(descriptors / 2),

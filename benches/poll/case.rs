@@ -1,4 +1,4 @@
-//! One case: so many groups of one topic with ten partitions each, spread over so many credentials.
+//! One case: so many groups of one topic each, of so many partitions on so many brokers, spread over so many credentials.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,28 +19,68 @@ use lagscale::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::fake::{BROKERS, Fake, PARTITIONS, group, topic};
+use crate::{
+    fake::{Fake, group, topic},
+    itself,
+};
 
 const EVERY: Duration = Duration::from_secs(2);
 const TICKS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A size.
+#[derive(Clone, Copy)]
 pub struct Case {
-    pub name: &'static str,
     pub groups: usize,
+    /// Partitions of the topic that each group reads.
+    pub partitions: usize,
+    pub brokers: usize,
     pub credentials: usize,
 }
 
 pub type Snapshots = mpsc::UnboundedReceiver<(ClusterKey, Arc<Snapshot>)>;
 
 impl Case {
+    /// The numbers as arguments of a process.
+    pub fn words(&self) -> [String; 4] {
+        let Self {
+            groups,
+            partitions,
+            brokers,
+            credentials,
+        } = self;
+        [groups, partitions, brokers, credentials].map(ToString::to_string)
+    }
+
+    /// From such arguments.
+    pub fn of(words: &[&str]) -> Self {
+        let numbers: Vec<usize> = words.iter().map(|word| word.parse().unwrap()).collect();
+        let [groups, partitions, brokers, credentials] = numbers[..] else {
+            panic!("four numbers, not {words:?}");
+        };
+        Self {
+            groups,
+            partitions,
+            brokers,
+            credentials,
+        }
+    }
+
+    /// The line of it, measured in a process of its own.
+    pub fn apart(&self) -> Value {
+        let done = itself().arg("case").args(self.words()).output().unwrap();
+        let (said, error) = (done.stdout, String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{:?}: {error}", self.words());
+        serde_json::from_slice(&said).unwrap()
+    }
+
     pub fn run(&self) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         println!("{}", runtime.block_on(self.measure()));
     }
 
     async fn measure(&self) -> Value {
-        let mut fake = Fake::start(self.groups, self.credentials > 1);
+        let mut fake = Fake::start(self);
         let (sender, mut snapshots) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
         let bootstrap: Arc<[Address]> = [Address::new("127.0.0.1", fake.ports[0])].into();
@@ -57,7 +97,7 @@ impl Case {
         }
         // The engine holds the last snapshot of each cluster, and so does this.
         let mut held = HashMap::new();
-        let pairs = self.groups * usize::try_from(PARTITIONS).unwrap();
+        let pairs = self.groups * self.partitions;
         read(&mut snapshots, &mut held, pairs).await;
         tick(&mut snapshots, &mut held, self.credentials).await;
         fake.report();
@@ -74,11 +114,12 @@ impl Case {
         let each = |key: &str| sum(key) / TICKS as u64;
         let last = |key: &str| reports.last().and_then(|r| r[key].as_u64()).unwrap_or(0);
         json!({
-            "bench": "poll", "groups": self.groups, "pairs": pairs, "brokers": BROKERS,
+            "bench": "poll", "groups": self.groups, "pairs": pairs, "brokers": self.brokers,
             "credentials": self.credentials, "tick_s": rounded(ticks[TICKS / 2]),
             "tick_max_s": rounded(ticks[TICKS - 1]),
             "gap_p50_ms": last("gap_p50_us") / 1_000, "gap_p99_ms": last("gap_p99_us") / 1_000,
-            "requests_per_broker": each("requests") / u64::from(BROKERS.unsigned_abs()),
+            "requests_per_broker": each("requests") / u64::try_from(self.brokers).unwrap(),
+            "requests": each("requests"),
             "bytes_in": each("bytes_out"), "bytes_out": each("bytes_in"),
             "cpu_s": rounded(cpu), "rss_mb": rss_mb(),
         })

@@ -7,10 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::itself;
-
-pub const BROKERS: i32 = 12;
-pub const PARTITIONS: i32 = 10;
+use crate::{case::Case, itself};
 
 pub fn topic(number: usize) -> String {
     format!("orders-of-shop-{number:05}")
@@ -21,19 +18,20 @@ pub fn group(number: usize) -> String {
 }
 
 /// Serves until its input ends.
-pub fn run(groups: usize, logins: bool) {
+pub fn run(case: Case) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let kafka = runtime.block_on(FakeKafka::start(BROKERS));
+    let [brokers, count] = [case.brokers, case.partitions].map(|n| i32::try_from(n).unwrap());
+    let kafka = runtime.block_on(FakeKafka::start(brokers));
     {
         let mut state = kafka.state();
         state.log = None;
-        state.session = logins.then_some(Duration::ZERO);
+        state.session = (case.credentials > 1).then_some(Duration::ZERO);
     }
-    for (number, place) in (0..groups).zip((0..BROKERS).cycle()) {
+    for (number, place) in (0..case.groups).zip((0..brokers).cycle()) {
         let (topic, group) = (topic(number), group(number));
-        let partitions = (0..PARTITIONS).map(|id| ((place + id) % BROKERS, 1_000));
+        let partitions = (0..count).map(|id| ((place + id) % brokers, 1_000));
         kafka.topic(&topic, &partitions.collect::<Vec<_>>());
-        let commits = (0..PARTITIONS).map(|id| (topic.as_str(), id, 900));
+        let commits = (0..count).map(|id| (topic.as_str(), id, 900));
         kafka.group(&group, place, &commits.collect::<Vec<_>>());
         kafka.state().readers.insert(topic, vec![group]);
     }
@@ -73,10 +71,10 @@ pub struct Fake {
 }
 
 impl Fake {
-    pub fn start(groups: usize, logins: bool) -> Self {
-        let logins = if logins { "logins" } else { "open" };
+    pub fn start(case: &Case) -> Self {
         let mut child = itself()
-            .args(["fake", &groups.to_string(), logins])
+            .arg("fake")
+            .args(case.words())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

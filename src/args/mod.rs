@@ -128,6 +128,10 @@ pub struct RunArgs {
     /// Seconds without a reading after which a value is withheld, 10 (two sample intervals) to 3600.
     #[arg(long, env = "LAGSCALE_MAX_SAMPLE_AGE", default_value = "20", value_parser = seconds)]
     pub max_sample_age: Duration,
+    /// Ready=False, TriggerError in an outage too, from the moment a value is withheld. Without it an outage, which passes by itself, is told by
+    /// the conditions KafkaReachable and HPAActive, and Ready says what a person has to change.
+    #[arg(long, env = "LAGSCALE_READY_FOLLOWS_OUTAGES", value_parser = FalseyValueParser::new())]
+    pub ready_follows_outages: bool,
     /// How long it serves on after SIGTERM, no longer ready, until the endpoints that lead here are gone; with ten seconds for
     /// what is under way then it has to fit into the pod's terminationGracePeriodSeconds. SIGINT, or a second signal, does
     /// not wait.

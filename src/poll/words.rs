@@ -13,7 +13,7 @@ const LISTING: &str = "error listing consumer group offsets";
 pub(super) fn topic_trouble(name: &str, code: ResponseError) -> Trouble {
     match code {
         ResponseError::UnknownTopicOrPartition => {
-            Trouble::passing(format!("{DESCRIBING}: topic {name} does not exist"))
+            Trouble::missing(format!("{DESCRIBING}: topic {name} does not exist"))
         }
         ResponseError::TopicAuthorizationFailed => Trouble::configuration(format!(
             "{DESCRIBING}: topic {name}: not authorized (or it does not exist); the user needs Describe on it"

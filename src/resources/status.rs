@@ -63,6 +63,14 @@ pub struct ScaledObjectStatus {
     pub remembered: BTreeMap<String, Remembered>,
 }
 
+impl ScaledObjectStatus {
+    /// The condition of this type.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == kind)
+    }
+}
+
 /// Where one consumer group stood.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -154,8 +154,10 @@ pub enum Looked {
 pub struct Trouble {
     /// Names broker or Kafka object, and the cause.
     pub text: Arc<str>,
-    /// Nobody but a person mends it: wrong password, wrong CA, missing permission, no such topic.
+    /// Nobody but a person mends it: wrong password, wrong CA, missing permission.
     pub configuration: bool,
+    /// A topic that does not exist: it is looked for as if it might come, and a person is told that it does not.
+    pub missing: bool,
 }
 
 impl Trouble {
@@ -165,7 +167,23 @@ impl Trouble {
         Self {
             text: text.into(),
             configuration: false,
+            missing: false,
         }
+    }
+
+    /// A topic that does not exist.
+    #[must_use]
+    pub fn missing(text: impl Into<Arc<str>>) -> Self {
+        Self {
+            missing: true,
+            ..Self::passing(text)
+        }
+    }
+
+    /// Whether it lasts until a person changes something.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        self.configuration || self.missing
     }
 
     /// Trouble that a person must mend.
@@ -174,6 +192,7 @@ impl Trouble {
         Self {
             text: text.into(),
             configuration: true,
+            missing: false,
         }
     }
 }
@@ -184,6 +203,7 @@ impl From<&Error> for Trouble {
             text: error.to_string().into(),
             configuration: error.cause.is_configuration()
                 && !matches!(error.cause, Cause::WantsSasl | Cause::NotTls),
+            missing: false,
         }
     }
 }

@@ -168,8 +168,12 @@ impl Stage {
         }
         assert!(fresh > 0, "a value that is still fresh is served");
         assert!(withheld > 0, "a value that is too old is withheld");
-        let said = scene.condition("app", "Ready", "False", &broker).await;
+        let said = scene
+            .condition("app", "KafkaReachable", "False", &broker)
+            .await;
         eprintln!("in the outage: {said}");
+        // An outage passes by itself: nobody has to change the object.
+        scene.condition("app", "Ready", "True", &broker).await;
         scene
             .reaches(&self.other, i32::try_from(replicas).unwrap())
             .await;
@@ -180,6 +184,7 @@ impl Stage {
 
     async fn recovered(&self) {
         let scene = self.scene();
+        scene.condition("app", "KafkaReachable", "True", "").await;
         scene.condition("app", "Ready", "True", "").await;
         scene.value_is("app", &self.metric(), "50").await;
         scene
@@ -212,7 +217,7 @@ async fn faults() {
     let broker = stage.world.bed.kafka.bootstrap();
     let said = stage
         .scene()
-        .condition("app", "Ready", "False", &broker)
+        .condition("app", "KafkaReachable", "False", &broker)
         .await;
     eprintln!("started while Kafka is down: {said}");
     let hpa = stage.scene().hpa("app").await.unwrap().spec.unwrap();

@@ -123,7 +123,7 @@ async fn writes(yard: &Yard) {
     let begin = fleet.gate.writes().len();
     fleet.kafka.freeze(0);
     fleet.withheld(true).await;
-    fleet.all("Ready", "False").await;
+    fleet.all("KafkaReachable", "False").await;
     fleet.hpas_are_told().await;
     // The cause has its last word when a dial was tried in vain.
     fleet.quiet(6).await;
@@ -137,7 +137,7 @@ async fn writes(yard: &Yard) {
     let begin = fleet.gate.writes().len();
     fleet.kafka.thaw(0);
     fleet.withheld(false).await;
-    fleet.all("Ready", "True").await;
+    fleet.all("KafkaReachable", "True").await;
     fleet.every_hpa_reads().await;
     fleet.hpas_are_told().await;
     fleet.quiet(2).await;

@@ -217,6 +217,7 @@ impl Watched {
         let settings = Settings {
             max_sample_age: PATIENCE,
             tolerance_milli: 100,
+            ready_follows_outages: false,
         };
         let around = Surroundings::default();
         evaluate(

@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use fixture::{Bench, live, ready};
+use fixture::{Bench, SETTINGS, live, ready, told};
 use lagscale::{
-    scaling::{Activity, Move, next_move},
+    scaling::{Activity, Move, Settings, next_move},
     snapshot::{Slot, Trouble},
 };
 use serde_json::json;
@@ -159,6 +159,49 @@ fn a_person_reads_what_is_wrong_and_that_a_part_is_missing() {
         message.ends_with("s0-kafka-t: kafka:9092: no answer"),
         "{message}"
     );
+}
+
+#[test]
+fn ready_says_what_a_person_has_to_change_and_an_outage_has_a_condition_of_its_own() {
+    let settings = Settings {
+        ready_follows_outages: false,
+        ..SETTINGS
+    };
+    let missing = Trouble::missing("topic t does not exist");
+    let refused = Trouble::configuration("login refused");
+    let outage = Trouble::passing("kafka:9092: no answer");
+    let cases = [
+        (
+            outage,
+            ("True", "ScaledObjectReady"),
+            ("False", "Unreachable"),
+        ),
+        (
+            missing,
+            ("False", "TriggerError"),
+            ("Unknown", "Misconfigured"),
+        ),
+        (
+            refused,
+            ("False", "TriggerError"),
+            ("Unknown", "Misconfigured"),
+        ),
+    ];
+    for (trouble, ready, reachable) in cases {
+        let mut bench = Bench::new(&json!({}));
+        bench.read(&[(0, 1)]);
+        bench.evaluate();
+        bench.change(0, |slot| slot.trouble = Some(trouble.clone()));
+        bench.after(60);
+        let all = told(&mut bench, settings);
+        let found = |kind: &str| {
+            let found = all.iter().find(|c| c.kind == kind).unwrap();
+            (found.status.clone(), found.reason.clone())
+        };
+        let owned = |(status, reason): (&str, &str)| (status.to_owned(), reason.to_owned());
+        assert_eq!(found("Ready"), owned(ready), "{trouble:?}");
+        assert_eq!(found("KafkaReachable"), owned(reachable), "{trouble:?}");
+    }
 }
 
 #[test]

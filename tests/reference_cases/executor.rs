@@ -57,7 +57,8 @@ pub fn executor(row: &Row) -> Outcome {
         ..Health::default()
     };
     let hpa = hpa(row);
-    let all = conditions(plan, &evaluation, &activity, &step, &health, hpa.as_ref());
+    let (hpa, settings) = (hpa.as_ref(), fixture::SETTINGS);
+    let all = conditions(plan, &evaluation, &activity, &step, &health, hpa, settings);
     said(expected, &all, row["situation"].is_string())
 }
 

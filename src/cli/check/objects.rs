@@ -43,10 +43,14 @@ async fn lag_metrics(client: &Client) -> Vec<Finding> {
     of_conditions(what, told.collect())
 }
 
-/// Their `Ready` condition has broker and cause: reachability, logins and ACLs are told there.
+/// Their conditions `Ready` and, in an outage, `KafkaReachable` have broker and cause: reachability, logins and ACLs are told there.
 fn of_conditions(what: &str, told: Vec<(String, &[Condition])>) -> Vec<Finding> {
     let count = told.len();
-    let ready = |conditions: &[Condition]| conditions.iter().find(|c| c.kind == "Ready").cloned();
+    let ready = |conditions: &[Condition]| {
+        let outage = |c: &&Condition| c.kind == "KafkaReachable" && c.status == "False";
+        let ready = || conditions.iter().find(|c| c.kind == "Ready");
+        conditions.iter().find(outage).or_else(ready).cloned()
+    };
     let bad = told
         .into_iter()
         .filter_map(|(name, conditions)| match ready(conditions) {

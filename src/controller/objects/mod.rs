@@ -360,6 +360,7 @@ impl Objects {
                     hpa: live.as_deref(),
                     former: former.as_deref(),
                     leads: world.leads,
+                    settings: self.settings,
                     now,
                 });
                 work.map(|work| Task::Work(key.clone(), work.into()))

@@ -2,7 +2,11 @@
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
-use crate::{lag::Moment, scaling::Evaluation, snapshot::Snapshots};
+use crate::{
+    lag::Moment,
+    scaling::{Evaluation, Settings},
+    snapshot::Snapshots,
+};
 
 /// Everything that one evaluation of an object is judged with.
 pub(super) struct Round<'a> {
@@ -14,6 +18,7 @@ pub(super) struct Round<'a> {
     pub(super) former: Option<&'a HorizontalPodAutoscaler>,
     /// Whether this replica writes.
     pub(super) leads: bool,
+    pub(super) settings: Settings,
     pub(super) now: Moment,
 }
 

@@ -170,8 +170,9 @@ impl ScaledObjectRecord {
         let status = if writes && self.may_tell(evaluation, now) {
             let health = self.health(hpa);
             let live = hpa.map(Live::of);
+            let (live, settings) = (live.as_ref(), round.settings);
             let conditions =
-                conditions(&plan, evaluation, &activity, &step, &health, live.as_ref());
+                conditions(&plan, evaluation, &activity, &step, &health, live, settings);
             let replicas = self.replicas(hpa);
             let remembered =
                 self.remembered(evaluation, round.snapshots, (step.to(), replicas), now.at);

@@ -2,8 +2,13 @@
 
 use crate::{
     resources::Condition,
-    scaling::{Activity, COMPOSITE, Evaluation, Live, Plan, decision::moves::Move},
-    snapshot::Trouble,
+    scaling::{
+        Activity, Evaluation, Live, Plan, Settings,
+        decision::{
+            moves::Move,
+            trouble::{Obstacle, before, cause, obstacle, reachable},
+        },
+    },
 };
 
 const READY: &str = "ScaledObject is defined correctly and is ready for scaling";
@@ -25,7 +30,7 @@ pub struct Health {
     pub pruned: bool,
 }
 
-/// Ready, Active, Fallback, Paused and, once it was observed, HPAActive; in KEDA's order.
+/// Ready, Active, Fallback, Paused and, once it was observed, HPAActive, in KEDA's order; then ours, whether Kafka can be read.
 #[must_use]
 pub fn conditions(
     plan: &Plan,
@@ -34,8 +39,9 @@ pub fn conditions(
     step: &Move,
     health: &Health,
     live: Option<&Live>,
+    settings: Settings,
 ) -> Vec<Condition> {
-    let ready = ready(plan, evaluation, activity, health);
+    let ready = ready(plan, evaluation, activity, health, settings);
     let checked = ready.reason != "ScaledObjectCheckFailed";
     let mut conditions = vec![
         ready,
@@ -44,13 +50,8 @@ pub fn conditions(
         paused(plan),
     ];
     conditions.extend(hpa_active(plan, live));
+    conditions.extend(reachable(plan, evaluation));
     conditions
-}
-
-/// A condition as the status has it.
-fn before<'a>(plan: &'a Plan, kind: &str) -> Option<&'a Condition> {
-    let status = plan.object.status.as_ref()?;
-    status.conditions.iter().find(|c| c.kind == kind)
 }
 
 /// The HPA's own word; while it says nothing, what it said before.
@@ -76,7 +77,13 @@ fn hpa_active(plan: &Plan, live: Option<&Live>) -> Option<Condition> {
     })
 }
 
-fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Health) -> Condition {
+fn ready(
+    plan: &Plan,
+    evaluation: &Evaluation,
+    activity: &Activity,
+    health: &Health,
+    settings: Settings,
+) -> Condition {
     let failed = |text: String| Condition::new("Ready", "False", "ScaledObjectCheckFailed", text);
     if let Some(text) = health.target.as_ref().or(plan.problem.as_ref()) {
         return failed(text.clone());
@@ -97,13 +104,21 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
     if !evaluation.answered {
         return Condition::new("Ready", "Unknown", "", "");
     }
-    if let Some(mut cause) = in_trouble(evaluation) {
+    if let Some(Obstacle {
+        mut cause,
+        needs_a_person,
+    }) = obstacle(plan, evaluation)
+    {
         // A missing part of an authentication may be why.
         if let Some(missing) = plan.triggers.iter().find_map(|t| t.notice.as_ref()) {
             cause = format!("{cause}; {missing}");
         }
         if plan.fallback().is_some() {
             let text = format!("{READY}; a fallback is asked for: {cause}");
+            return Condition::new("Ready", "True", "ScaledObjectReady", text);
+        }
+        if !needs_a_person && !settings.ready_follows_outages {
+            let text = format!("{READY}; the reading is withheld: {cause}");
             return Condition::new("Ready", "True", "ScaledObjectReady", text);
         }
         return if matches!(activity, Activity::Active(_)) {
@@ -134,20 +149,6 @@ fn ready(plan: &Plan, evaluation: &Evaluation, activity: &Activity, health: &Hea
         (None, None) => well.into(),
     };
     Condition::new("Ready", "True", "ScaledObjectReady", message)
-}
-
-/// The first metric that is withheld; and what only a person can mend is said at once, even while the last reading is still
-/// fresh enough to serve.
-fn in_trouble(evaluation: &Evaluation) -> Option<String> {
-    let metrics = || evaluation.metrics.iter();
-    let withheld = || metrics().find_map(|m| Some(cause(m, m.value.as_ref().err()?)));
-    let composite = || {
-        let error = evaluation.composite.as_ref()?.value.as_ref().err()?;
-        Some(format!("{COMPOSITE}: {}", error.text))
-    };
-    let refused =
-        || metrics().find_map(|m| Some(cause(m, m.partial.as_ref().filter(|t| t.configuration)?)));
-    withheld().or_else(composite).or_else(refused)
 }
 
 fn fallback(evaluation: &Evaluation) -> Condition {
@@ -182,10 +183,6 @@ fn paused(plan: &Plan) -> Condition {
         );
     }
     Condition::new("Paused", "False", "", "")
-}
-
-fn cause(metric: &crate::scaling::Metric, trouble: &Trouble) -> String {
-    format!("{}: {}", metric.name, trouble.text)
 }
 
 fn active(plan: &Plan, activity: &Activity, step: &Move, checked: bool) -> Condition {

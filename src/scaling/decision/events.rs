@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::trouble::REACHABLE;
 use crate::{
     resources::{Condition, ScaledObjectStatus},
     scaling::{Move, Plan},
@@ -90,7 +91,7 @@ pub fn step_error(step: &Move, error: &str) -> String {
 #[must_use]
 pub fn events(plan: &Plan, before: &ScaledObjectStatus, after: &ScaledObjectStatus) -> Vec<Event> {
     let mut events = Vec::new();
-    let [was, is] = [before, after].map(|status| condition(status, "Ready"));
+    let [was, is] = [before, after].map(|status| status.condition("Ready"));
     let said = |c: Option<&Condition>| c.map(|c| (c.status.clone(), c.reason.clone()));
     if said(was) != said(is)
         && let Some(is) = is
@@ -114,8 +115,24 @@ pub fn events(plan: &Plan, before: &ScaledObjectStatus, after: &ScaledObjectStat
             _ => {}
         }
     }
+    let [was, is] = [before, after].map(|status| status.condition(REACHABLE));
+    let fails = |c: Option<&Condition>| c.is_some_and(|c| c.status == "False");
+    let is_told = events
+        .iter()
+        .any(|event| event.reason == "KEDAScalerFailed");
+    match is {
+        Some(is) if is.status == "False" && !fails(was) && !is_told => {
+            events.push(Event::warning("KEDAScalerFailed", &*is.message));
+        }
+        Some(is) if is.status == "True" && fails(was) && events.is_empty() => {
+            events.push(Event::normal(REACHABLE, "the lag can be read again"));
+        }
+        _ => {}
+    }
     let turned = |kind: &str, to: bool| {
-        let holds = |status| condition(status, kind).is_some_and(|c| c.status == "True");
+        let holds = |status: &ScaledObjectStatus| {
+            status.condition(kind).is_some_and(|c| c.status == "True")
+        };
         holds(before) != to && holds(after) == to
     };
     for (kind, to, reason, note) in [
@@ -159,8 +176,4 @@ fn started(plan: &Plan) -> Vec<Event> {
         .chain(["Started scalers watch".into()])
         .map(|note| Event::normal("KEDAScalersStarted", note))
         .collect()
-}
-
-fn condition<'a>(status: &'a ScaledObjectStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|c| c.kind == kind)
 }

@@ -6,6 +6,7 @@ mod events;
 mod hpa;
 pub(super) mod moves;
 mod ownership;
+mod trouble;
 
 pub use conditions::{Health, conditions};
 pub use difference::{FIELD_MANAGER, difference, keep_managed};

@@ -89,7 +89,7 @@ fn withheld(name: &str, trouble: &Trouble) -> Composite {
     Composite {
         value: Err(Trouble {
             text: format!("{name}: {}", trouble.text).into(),
-            configuration: trouble.configuration,
+            ..trouble.clone()
         }),
         active: false,
     }

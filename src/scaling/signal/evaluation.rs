@@ -15,6 +15,8 @@ pub struct Settings {
     pub max_sample_age: Duration,
     /// The controller manager's `--horizontal-pod-autoscaler-tolerance`, in thousandths.
     pub tolerance_milli: i64,
+    /// Whether an outage, which passes by itself, makes an object not ready too.
+    pub ready_follows_outages: bool,
 }
 
 /// The surroundings of an object, as watched.

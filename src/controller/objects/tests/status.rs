@@ -97,13 +97,39 @@ fn an_outage_is_told_when_the_last_reading_is_too_old_to_be_served() {
     let mut stage = ready(&json!({}));
     stage.outage(REFUSED);
     stage.silence(5);
+    let (status, reason, text) = stage.condition("KafkaReachable");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Unreachable"));
+    assert!(text.contains(REFUSED), "{text}");
     let (status, reason, text) = stage.condition("Ready");
     assert_eq!(
         (status.as_str(), reason.as_str()),
-        ("False", "TriggerError")
+        ("True", "ScaledObjectReady"),
+        "it passes by itself"
     );
     assert!(text.contains(REFUSED), "{text}");
-    assert!(stage.events().contains(&"KEDAScalerFailed".to_owned()));
+    assert_eq!(stage.events(), ["KEDAScalerFailed"]);
+    stage.read(&[(0, 9); 4]);
+    assert_eq!(stage.condition("KafkaReachable").0, "True");
+    assert_eq!(stage.events(), ["KafkaReachable"]);
+}
+
+#[test]
+fn a_restart_in_an_outage_leaves_an_object_ready_that_was_read_before_and_one_that_never_was_is_not()
+ {
+    let mut stage = ready(&json!({}));
+    stage.outage(REFUSED);
+    stage.silence(30);
+    stage.restart(3);
+    stage.outage(REFUSED);
+    stage.silence(60);
+    assert_eq!(stage.condition("Ready").1, "ScaledObjectReady");
+    assert_eq!(stage.condition("KafkaReachable").1, "Unreachable");
+
+    let mut stage = Stage::with(&json!({}));
+    stage.outage(REFUSED);
+    stage.after(30);
+    assert_eq!(stage.condition("Ready").1, "TriggerError");
+    assert_eq!(stage.condition("KafkaReachable").1, "NeverRead");
 }
 
 #[test]
@@ -138,7 +164,7 @@ fn the_end_of_an_outage_is_told_at_once() {
     stage.events();
     stage.read(&[(0, 9); 4]);
     assert_eq!(stage.condition("Ready").0, "True");
-    assert_eq!(stage.events(), ["ScaledObjectReady"]);
+    assert_eq!(stage.events(), ["KafkaReachable"]);
 }
 
 #[test]

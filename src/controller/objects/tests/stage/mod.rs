@@ -313,6 +313,7 @@ fn objects(table: &Arc<Table>, samples: &Arc<Samples>, counts: &Counts) -> Objec
     let settings = Settings {
         max_sample_age: Duration::from_secs(60),
         tolerance_milli: 100,
+        ready_follows_outages: false,
     };
     let published = Published {
         table: table.clone(),

@@ -68,6 +68,7 @@ pub fn write(docs: &Path, lines: &[Value]) {
     );
     page.push_str("\n## Objects that nothing happens to\n");
     table(&mut page, lines, "objects", &QUIET);
+    growth(&mut page, lines);
     page.push_str("\n## At 1 000 objects\n");
     examined(&mut page, lines);
     page.push_str(HOW);
@@ -89,6 +90,34 @@ fn table(page: &mut String, lines: &[Value], first: &str, columns: &[(&str, &str
             cells.join(" | ")
         );
     }
+}
+
+/// The exponents of lagscale's costs between its largest sizes: 1 is linear, 0 flat.
+fn growth(page: &mut String, lines: &[Value]) {
+    let ours = || lines.iter().filter(|l| l["side"] == "lagscale");
+    let of = |objects: u64| ours().find(|l| l["objects"] == objects);
+    let Some((small, large)) = of(1_000).zip(of(10_000)) else {
+        return;
+    };
+    let exponent = |key: &str| {
+        let (small, large) = (small[key].as_f64()?, large[key].as_f64()?);
+        (small > 0.0).then(|| format!("{:.2}", (large / small).log10()))
+    };
+    let costs = [
+        ("rss_mb", "memory"),
+        ("cpu_s_per_min", "CPU"),
+        ("kafka_requests_per_s", "Kafka requests"),
+        ("all_hpas_s", "time until all HPAs exist"),
+    ];
+    let said = costs
+        .iter()
+        .filter_map(|(key, name)| Some(format!("{name} {}", exponent(key)?)));
+    let said: Vec<String> = said.collect();
+    let _ = writeln!(
+        page,
+        "\nFrom 1 000 to 10 000 objects lagscale grows with these powers of their number (1 is linear): {}.",
+        said.join(", ")
+    );
 }
 
 /// A row for each question, a column for each side that was examined.
