@@ -56,7 +56,7 @@ pub(super) async fn look(client: &Client) -> Result<Shadowed, String> {
             Err(error) if error.contains("is known here") => continue,
             Err(error) => return Err(error),
         };
-        if found.shadow.is_empty() && !found.triggers.is_empty() && all.objects == 0 {
+        if !is_compared(&found) {
             return Err(format!(
                 "the lagscale that answers for {OWN_GROUP} is no shadow: start one with --shadow"
             ));
@@ -67,6 +67,11 @@ pub(super) async fn look(client: &Client) -> Result<Shadowed, String> {
         all.differences.extend(differences);
     }
     Ok(all)
+}
+
+/// `true` where a shadow has told it: each metric that it serves is held against the HPA's. Objects of cpu or memory alone have none.
+fn is_compared(found: &Explanation) -> bool {
+    !found.shadow.is_empty() || found.triggers.iter().all(|t| t.metric.is_none())
 }
 
 fn differences(object: &str, found: &Explanation) -> Vec<Difference> {
@@ -109,7 +114,7 @@ fn sentence(found: &Explanation, begin: &str) -> String {
 }
 
 impl Shadowed {
-    /// Whether every value is the HPA's own; another `maxReplicas` is what lagscale is there for.
+    /// `true` where every value is the HPA's own; another `maxReplicas` is what lagscale is there for.
     pub(super) fn agrees(&self) -> bool {
         self.differences.iter().all(|d| d.seconds.is_none())
     }
@@ -182,6 +187,16 @@ mod tests {
              1 of 2 ScaledObjects: no difference\n"
         );
         assert!(!all.agrees());
+    }
+
+    #[test]
+    fn an_object_without_a_metric_to_compare_is_no_sign_of_a_lagscale_that_writes() {
+        let mut told = found();
+        assert!(is_compared(&told));
+        told.shadow.clear();
+        assert!(!is_compared(&told));
+        told.triggers[0].metric = None;
+        assert!(is_compared(&told));
     }
 
     #[test]
