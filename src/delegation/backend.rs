@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fmt};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Deserialize;
 
-use crate::{selector::Selector, text::is_dns_label};
+use super::matching::{Example, Matching, Question};
+use crate::text::is_dns_label;
 
 /// The variable that names the backends.
 const VARIABLE: &str = "LAGSCALE_BACKENDS";
@@ -46,29 +47,6 @@ pub struct Backend {
     /// How it is trusted.
     pub trust: Trust,
     matching: Matching,
-}
-
-/// The questions of a backend: all conditions hold. Without one, every question is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Matching {
-    /// The label selector names this key.
-    selector_key: Option<String>,
-    /// The metric's name begins so.
-    name_prefix: Option<String>,
-    /// The namespace is one of these.
-    namespaces: Option<BTreeSet<String>>,
-}
-
-/// A question that is not answered here.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The namespace.
-    pub namespace: &'a str,
-    /// The metric's name as it was asked for.
-    pub metric: &'a str,
-    /// Its label selector.
-    pub selector: &'a Selector,
 }
 
 #[derive(Deserialize)]
@@ -119,25 +97,16 @@ impl Backend {
         }
     }
 
+    /// A question that is its, unless one before it takes it.
+    #[must_use]
+    pub fn example(&self) -> Example {
+        self.matching.example()
+    }
+
     /// Whether `question` is its.
     #[must_use]
     pub fn takes(&self, question: &Question<'_>) -> bool {
-        let Matching {
-            selector_key,
-            name_prefix,
-            namespaces,
-        } = &self.matching;
-        let key = |key: &String| question.selector.names(key);
-        // Metrics are found whatever their case, as everywhere in this API.
-        let prefix = |prefix: &String| {
-            let name = question.metric.get(..prefix.len());
-            name.is_some_and(|name| name.eq_ignore_ascii_case(prefix))
-        };
-        selector_key.as_ref().is_none_or(key)
-            && name_prefix.as_ref().is_none_or(prefix)
-            && namespaces
-                .as_ref()
-                .is_none_or(|all| all.contains(question.namespace))
+        self.matching.takes(question)
     }
 }
 
@@ -234,6 +203,7 @@ pub fn certificates(pem: &str) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selector::Selector;
 
     const DATADOG: &str = r#"
 - name: datadog
@@ -268,6 +238,20 @@ mod tests {
         assert_eq!(first("shop", "s0-cron", ""), "adapter");
         assert_eq!(first("else", "s0-cron", keda), "adapter");
         assert_eq!(first("shop", "däta", ""), "adapter");
+    }
+
+    #[test]
+    fn each_backend_has_a_question_that_is_its_own() {
+        for backend in backends(DATADOG).unwrap() {
+            let Example {
+                namespace,
+                metric,
+                selector_key,
+            } = backend.example();
+            let selector = selector_key.unwrap_or_default();
+            let namespace = namespace.unwrap_or_else(|| "lagscale".into());
+            assert_eq!(first(&namespace, &metric, &selector), backend.name);
+        }
     }
 
     #[test]

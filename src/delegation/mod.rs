@@ -4,18 +4,26 @@
 mod backend;
 mod delegate;
 mod follow;
+mod listed;
+mod matching;
 pub mod predecessor;
 mod token;
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Instant,
+};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderMap, HeaderValue, header};
 use kube::Client;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-pub use backend::{Backend, Question, ServiceRef, Trust, backends, certificates};
+pub use backend::{Backend, ServiceRef, Trust, backends, certificates};
 pub use delegate::{Answer, Delegate, Passed, Trouble};
+pub use matching::{Example, Question};
 use token::Tokens;
 
 /// The name of whom the APIService led to before.
@@ -43,6 +51,7 @@ pub struct Rules {
 pub struct Delegation {
     named: Vec<Arc<Delegate>>,
     predecessor: ArcSwapOption<Delegate>,
+    listed: ArcSwap<BTreeSet<String>>,
     tokens: Tokens,
     via: HeaderValue,
     requests: IntCounterVec,
@@ -64,6 +73,7 @@ impl Delegation {
         Ok(Arc::new(Self {
             named: named.collect::<Result<_, String>>()?,
             predecessor: ArcSwapOption::empty(),
+            listed: ArcSwap::default(),
             tokens: Tokens::new(client, &rules.namespace, &rules.account),
             via,
             requests,

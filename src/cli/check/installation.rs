@@ -13,11 +13,11 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{super::answers::ask, Finding};
+use super::{Finding, backends};
 use crate::{
     certificates::{Owner, Registration},
     controller::{KEDA_LEASE, KedaRules, keda_leases},
-    server::{API_SERVICE, GROUP, VERSION},
+    server::API_SERVICE,
 };
 
 const CRDS: [&str; 4] = [
@@ -118,24 +118,8 @@ async fn api_service(client: &Client, namespace: &str) -> Vec<Finding> {
     }];
     let bundle = found.spec.and_then(|s| s.ca_bundle).unwrap_or_default();
     findings.push(ca(&String::from_utf8_lossy(&bundle.0)));
-    findings.extend(others(client, namespace).await);
+    findings.extend(backends::look(client, namespace).await);
     findings
-}
-
-/// The server that is asked for everything else, if there is one: a metric of this name is nobody's.
-async fn others(client: &Client, namespace: &str) -> Option<Finding> {
-    let what = "metrics that are not lagscale's own";
-    let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/lagscale-check");
-    let reply = match ask(client, &path).await {
-        Err(error) => return Some(Finding::warn(what, error, "look again")),
-        Ok(reply) => reply,
-    };
-    if let Some(name) = reply.backend() {
-        return Some(Finding::ok(what, format!("backend {name} answers")));
-    }
-    reply.troubled()?;
-    let fix = "is its Service there, and does its certificate fit? LAGSCALE_BACKENDS says whom lagscale asks, and the APIService's annotation lagscale.io/predecessor: take that off once the server is gone for good";
-    Some(Finding::warn(what, reply.said, fix))
 }
 
 /// How long what kube-apiserver trusts is good for.

@@ -40,19 +40,14 @@ const VARIABLES: [Setting; 10] = [
         "give lagscale's Deployment the same variable",
         Level::Warn,
     ),
-    (
-        "KEDA_SERVICE_ACCOUNT_TOKEN_AUDIENCES",
-        &[""],
-        SAME,
-        Level::Warn,
-    ),
+    (AUDIENCES, &[""], SAME, Level::Warn),
     (
         "KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY",
         &["", "1h"],
         SAME,
         Level::Warn,
     ),
-    ("KEDA_CLUSTER_OBJECT_NAMESPACE", &[""], SAME, Level::Warn),
+    (CLUSTER_OBJECTS, &[""], SAME, Level::Warn),
     (
         "KEDA_RESTRICT_SECRET_ACCESS",
         &["", "false"],
@@ -70,7 +65,7 @@ const VARIABLES: [Setting; 10] = [
 ];
 const FLAGS: [Setting; 3] = [
     (
-        "service-account-token-mode",
+        TOKEN_MODE,
         &["enforce-audience"],
         "give lagscale the same flag, or map the audiences of its accounts",
         Level::Warn,
@@ -90,6 +85,39 @@ const FLAGS: [Setting; 3] = [
 ];
 /// Where it is not set, KEDA takes its own namespace.
 const CLUSTER_OBJECTS: &str = "KEDA_CLUSTER_OBJECT_NAMESPACE";
+const AUDIENCES: &str = "KEDA_SERVICE_ACCOUNT_TOKEN_AUDIENCES";
+const TOKEN_MODE: &str = "service-account-token-mode";
+
+/// Settings of a KEDA about tokens of service accounts.
+pub(super) struct Tokens<'a> {
+    /// Its flag, empty where it is not set.
+    pub mode: &'a str,
+    /// The list of audiences as it is written.
+    pub audiences: &'a str,
+    /// Namespace of the accounts that a ClusterTriggerAuthentication names.
+    pub cluster_namespace: String,
+}
+
+impl<'a> Tokens<'a> {
+    /// The settings of this Deployment; `None` where it is no KEDA or its audiences come from elsewhere.
+    pub(super) fn of(deployment: &'a Deployment) -> Option<Self> {
+        let operator = keda_operator(deployment)?;
+        let audiences = match variable(operator, AUDIENCES) {
+            None => "",
+            Some(variable) if variable.value_from.is_some() => return None,
+            Some(variable) => variable.value.as_deref().unwrap_or_default(),
+        };
+        let namespace = variable(operator, CLUSTER_OBJECTS).and_then(|v| v.value.clone());
+        let namespace = namespace.filter(|n| !n.is_empty());
+        Some(Self {
+            mode: flag(operator, TOKEN_MODE).unwrap_or_default(),
+            audiences,
+            cluster_namespace: namespace
+                .or_else(|| deployment.namespace())
+                .unwrap_or_default(),
+        })
+    }
+}
 
 pub(super) async fn look(client: &Client) -> Vec<Finding> {
     match list::<Deployment>(client, "settings of KEDA", &ListParams::default()).await {

@@ -1,5 +1,7 @@
 //! `lagscale check`: whether an installation works, one line each, with what to do where it does not.
 
+mod authentications;
+mod backends;
 mod installation;
 mod keda;
 mod objects;

@@ -1,20 +1,15 @@
 //! Before KEDA is replaced: what would not be served here, and what its uninstall would take along.
 
-use std::collections::BTreeMap;
-
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams},
     core::GroupVersionKind,
 };
 
-use super::{Finding, full_name, list};
+use super::{Finding, authentications::Authentications, full_name, list};
 use crate::{
     certificates::RELEASE,
-    resources::{
-        ClusterTriggerAuthentication, ScaledObject, Trigger, TriggerAuthentication,
-        names::{ALLOW_PLAIN, ALLOW_UNSAFE_SSL},
-    },
+    resources::{ScaledObject, Trigger},
     server::webhooks::{Subject, Surroundings},
     triggers,
 };
@@ -95,33 +90,6 @@ async fn scaled_objects(client: &Client) -> Vec<Finding> {
     findings
 }
 
-#[derive(Default)]
-struct Authentications {
-    /// Unsupported features of each, by namespace, empty for the cluster's kind, and name.
-    unsupported: BTreeMap<(String, String), Vec<&'static str>>,
-    /// The ClusterTriggerAuthentications by name.
-    cluster: BTreeMap<String, ClusterTriggerAuthentication>,
-}
-
-impl Authentications {
-    async fn list(client: &Client) -> Self {
-        let mut known = Self::default();
-        let params = ListParams::default();
-        let own: Api<TriggerAuthentication> = Api::all(client.clone());
-        for found in own.list(&params).await.into_iter().flatten() {
-            let key = (found.namespace().unwrap_or_default(), found.name_any());
-            known.unsupported.insert(key, found.spec.unsupported());
-        }
-        let cluster: Api<ClusterTriggerAuthentication> = Api::all(client.clone());
-        for found in cluster.list(&params).await.into_iter().flatten() {
-            let key = (String::new(), found.name_any());
-            known.unsupported.insert(key, found.spec.0.unsupported());
-            known.cluster.insert(found.name_any(), found);
-        }
-        known
-    }
-}
-
 fn why_not(object: &ScaledObject, known: &Authentications) -> Vec<String> {
     let subject = Subject::ScaledObject(Box::new(object.clone()));
     let refused = subject.verdict(&Surroundings::default()).err();
@@ -151,46 +119,8 @@ fn of_trigger(trigger: &Trigger, namespace: &str, known: &Authentications) -> Ve
             why.push(format!("{field} {value} can't be connected with"));
         }
     }
-    if let Some(reference) = &trigger.authentication_ref {
-        let namespace = Some(namespace).filter(|_| !reference.is_cluster_wide());
-        let key = (
-            namespace.unwrap_or_default().to_owned(),
-            reference.name.clone(),
-        );
-        let unsupported = known.unsupported.get(&key).into_iter().flatten();
-        why.extend(
-            unsupported.map(|source| format!("{source} of {} is not supported", reference.name)),
-        );
-        let of_the_cluster = known.cluster.get(&reference.name);
-        let of_the_cluster = of_the_cluster.filter(|_| reference.is_cluster_wide());
-        why.extend(of_the_cluster.and_then(|found| weakened(trigger, found)));
-    }
+    why.extend(known.why_not(trigger, namespace));
     why
-}
-
-/// How a trigger weakens what a ClusterTriggerAuthentication guards, without its consent.
-fn weakened(trigger: &Trigger, found: &ClusterTriggerAuthentication) -> Option<String> {
-    let name = found.name_any();
-    let consents = |to: &str| found.annotations().get(to).is_some_and(|v| v == "true");
-    let says = |field: &str, value: &str| {
-        let written = trigger.metadata.get(field);
-        written.is_some_and(|written| written.trim() == value)
-    };
-    if says("unsafeSsl", "true") && !consents(ALLOW_UNSAFE_SSL) {
-        return Some(format!(
-            "unsafeSsl is true: set the annotation {ALLOW_UNSAFE_SSL} of ClusterTriggerAuthentication {name} to \"true\" if it is meant"
-        ));
-    }
-    let spec = &found.spec.0;
-    let targets = spec
-        .secret_target_ref
-        .iter()
-        .chain(&spec.config_map_target_ref);
-    let mut own = targets.filter(|t| matches!(t.parameter.as_str(), "tls" | "sasl"));
-    let clear = says("sasl", "plaintext") && !says("tls", "enable");
-    (clear && own.next().is_none() && !consents(ALLOW_PLAIN)).then(|| {
-        format!("sasl is plaintext without tls: set the annotation {ALLOW_PLAIN} of ClusterTriggerAuthentication {name} to \"true\" if it is meant")
-    })
 }
 
 #[cfg(test)]
@@ -236,60 +166,12 @@ mod tests {
         );
         let said = why(&object(kafka(json!({"lagThreshold": "x"}))), &known);
         assert!(said.contains("lagThreshold"), "{said}");
-        known
-            .unsupported
-            .insert(("shop".into(), "a".into()), vec!["hashiCorpVault"]);
+        let vault = json!({"hashiCorpVault": {}});
+        known.add("shop", "a", &serde_json::from_value(vault).unwrap());
         let said = why(&object(kafka(json!({}))), &known);
         assert!(
             said.contains("hashiCorpVault of a is not supported"),
             "{said}"
         );
-    }
-
-    #[test]
-    fn a_trigger_that_weakens_a_cluster_s_authentication_is_told_with_what_consents() {
-        let trigger = |fields: serde_json::Value| -> Trigger {
-            let reference = json!({"name": "c", "kind": "ClusterTriggerAuthentication"});
-            serde_json::from_value(
-                json!({"type": "kafka", "metadata": fields, "authenticationRef": reference}),
-            )
-            .unwrap()
-        };
-        let found = |annotations: serde_json::Value,
-                     parameters: &[&str]|
-         -> ClusterTriggerAuthentication {
-            let targets: Vec<_> = parameters
-                .iter()
-                .map(|p| json!({"parameter": p, "name": "s", "key": p}))
-                .collect();
-            serde_json::from_value(json!({
-                "metadata": {"name": "c", "annotations": annotations}, "spec": {"secretTargetRef": targets},
-            }))
-            .unwrap()
-        };
-        let clear = || trigger(json!({"sasl": "plaintext"}));
-        let anyone = || trigger(json!({"tls": "enable", "unsafeSsl": "true"}));
-        let bare = json!({});
-        for (trigger, found, told) in [
-            (clear(), found(bare.clone(), &["username"]), true),
-            (clear(), found(bare.clone(), &["username", "tls"]), false),
-            (clear(), found(json!({ALLOW_PLAIN: "true"}), &[]), false),
-            (
-                trigger(json!({"sasl": "plaintext", "tls": "enable"})),
-                found(bare.clone(), &[]),
-                false,
-            ),
-            (anyone(), found(bare.clone(), &["tls"]), true),
-            (
-                anyone(),
-                found(json!({ALLOW_UNSAFE_SSL: "true"}), &[]),
-                false,
-            ),
-        ] {
-            let mut known = Authentications::default();
-            known.cluster.insert("c".into(), found);
-            let why = of_trigger(&trigger, "shop", &known).join("; ");
-            assert_eq!(why.contains("annotation lagscale.io/allow-"), told, "{why}");
-        }
     }
 }
