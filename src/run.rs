@@ -16,16 +16,19 @@ use tokio::{
 
 use crate::{
     api_client,
-    args::{RunArgs, ServingArgs},
+    args::{ExternalScalerArgs, RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{self, Controller, Lead, Leading, Scope},
+    controller::{self, Controller, ExternalTriggers, Lead, Leading, Scope},
     delegation::Delegation,
     descriptors,
     kafka::Budgets,
     poll::Timing,
     pulse::Pulse,
     scaling::{Settings, table::Table},
-    server::{self, API_SERVICE, Limits, Server, Source, plain, webhooks::Neighbours},
+    server::{
+        self, API_SERVICE, ExternalScaler, ExternalScalerParts, Limits, Server, Source, plain,
+        webhooks::Neighbours,
+    },
     telemetry::{self, Collector, Compatible, Counts, Exposition, Samples},
 };
 
@@ -94,9 +97,10 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     if !lead.is_shadow() {
         // Whom the APIService led to before is found by itself.
         tokio::spawn(delegation.clone().follow(client.clone(), API_SERVICE));
+        tokio::spawn(delegation.clone().list(server::DISCOVERY));
     }
     let (objects, hpas) = controller.stores();
-    let questions = controller.questions();
+    let (questions, external) = (controller.questions(), controller.external());
     let (told_path, secret_path) = watch::channel(None);
     let source = serving(
         &client,
@@ -118,7 +122,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         shadow: lead.is_shadow(),
         questions,
         delegation,
-        pulse,
+        pulse: pulse.clone(),
         // An engine that stood still for so long serves nothing of before.
         longest_turn: args.max_sample_age / 2,
         polled,
@@ -129,6 +133,9 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let server = Server::bind(args.listen, source, parts, exposition).await?;
     tracing::info!(api = %server.local_addr()?, "listening");
     let plain = plain_port(args.metrics_listen.0, &server, ending.clone()).await?;
+    let asked = (external, (pulse, args.max_sample_age / 2));
+    let external =
+        external_scaler(args.external_scaler, &server, asked, (&registry, &ending)).await?;
     let controlling = tokio::spawn(controller.run(ending));
     let serving = on_a_thread_of_its_own(server)?;
     let delay = told_to_end(args.shutdown_delay).await?;
@@ -139,7 +146,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         told = told_to_end(Duration::ZERO) => drop(told?),
     }
     end.send_replace(true);
-    let _ = tokio::join!(controlling, serving, plain, handing_over);
+    let _ = tokio::join!(controlling, serving, plain, external, handing_over);
     Ok(())
 }
 
@@ -177,6 +184,38 @@ async fn plain_port(
         None => None,
     };
     Ok(tokio::spawn(OptionFuture::from(plain)))
+}
+
+/// Answers a KEDA that asks as of an external scaler, where that is asked for.
+async fn external_scaler(
+    args: ExternalScalerArgs,
+    server: &Server,
+    (triggers, pulse): (ExternalTriggers, (Pulse, Duration)),
+    (registry, ending): (&Registry, &watch::Receiver<bool>),
+) -> Result<JoinHandle<Option<()>>, Box<dyn Error>> {
+    let scaler = match (
+        args.external_scaler_listen.0,
+        args.external_scaler_client_ca_file,
+    ) {
+        (None, _) => None,
+        (Some(address), None) => {
+            return Err(format!("--external-scaler-listen={address} needs --external-scaler-client-ca-file: nobody could be told from KEDA without").into());
+        }
+        (Some(address), Some(client_ca)) => {
+            let parts = ExternalScalerParts {
+                address,
+                client_ca,
+                certificate: server.certificate(),
+                triggers,
+                pulse,
+                ending: ending.clone(),
+            };
+            let scaler = ExternalScaler::bind(parts, registry).await?;
+            tracing::info!(external_scaler = %scaler.local_addr()?, "listening");
+            Some(scaler.serve())
+        }
+    };
+    Ok(tokio::spawn(OptionFuture::from(scaler)))
 }
 
 /// Serves the API on one thread, whatever the engine and the polls have to do meanwhile.

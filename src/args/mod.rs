@@ -13,7 +13,7 @@ use crate::{
     telemetry::{Format, Names, Times, level},
 };
 
-pub use parts::{CredentialArgs, DelegationArgs, ElectionArgs, ServingArgs};
+pub use parts::{CredentialArgs, DelegationArgs, ElectionArgs, ExternalScalerArgs, ServingArgs};
 pub use values::{Place, Tolerance};
 use values::{address, delay, enabled, labels, seconds, tolerance};
 
@@ -122,6 +122,9 @@ pub struct RunArgs {
     /// Other servers, for what is not its own.
     #[command(flatten)]
     pub delegation: DelegationArgs,
+    /// A KEDA that asks.
+    #[command(flatten)]
+    pub external_scaler: ExternalScalerArgs,
     /// The HPA controller's --horizontal-pod-autoscaler-tolerance: what an HPA without a tolerance of its own has.
     #[arg(long, env = "LAGSCALE_HPA_TOLERANCE", default_value = "0.1", value_parser = tolerance)]
     pub hpa_tolerance: Tolerance,

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, builder::FalseyValueParser};
 
-use super::values::{delay, hours, lifetime, service_address};
+use super::values::{Place, address, delay, hours, lifetime, service_address};
 
 /// Flags about credentials.
 #[derive(Debug, Args)]
@@ -126,6 +126,25 @@ pub struct DelegationArgs {
         value_parser = service_address
     )]
     pub service_addresses: Vec<(String, IpAddr)>,
+}
+
+/// Flags about being asked by a KEDA.
+#[derive(Debug, Args)]
+pub struct ExternalScalerArgs {
+    /// Address where a KEDA may ask as of an external scaler (gRPC over mutual TLS), for triggers of types external and external-push and for
+    /// ScaledJobs; empty: nowhere.
+    #[arg(
+        long,
+        env = "LAGSCALE_EXTERNAL_SCALER_LISTEN",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = address
+    )]
+    pub external_scaler_listen: Place,
+    /// PEM file with the CA that KEDA's client certificate is of. Whoever has such a certificate may have any authentication used, so the CA should be
+    /// made for this alone.
+    #[arg(long, env = "LAGSCALE_EXTERNAL_SCALER_CLIENT_CA_FILE")]
+    pub external_scaler_client_ca_file: Option<PathBuf>,
 }
 
 /// Flags about leadership. The environment names are KEDA's.

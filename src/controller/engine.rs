@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     authentication_status,
     credentials::{CredentialRules, Credentials, News},
+    external::ExternalTriggers,
     leadership::Lead,
     objects::{Change, Objects, Published, Task, World},
     questions::{Question, Questions},
@@ -144,6 +145,12 @@ impl Controller {
         self.questions.0.clone()
     }
 
+    /// Where a KEDA asks about triggers of its own.
+    #[must_use]
+    pub fn external(&self) -> ExternalTriggers {
+        self.watches.stores.external.clone()
+    }
+
     /// Runs until `stop` turns true.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         tokio::select! {
@@ -166,6 +173,8 @@ impl Controller {
                 Some((key, snapshot)) = self.snapshots.recv() => changes.push(Change::Snapshot(key, snapshot)),
                 _ = beat.tick() => {
                     self.credentials.refresh();
+                    let forgotten = self.watches.stores.external.forget(Instant::now());
+                    changes.extend(forgotten.into_iter().map(Change::Object));
                     changes.push(Change::Beat);
                 }
                 () = lead.changed() => {}

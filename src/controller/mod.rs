@@ -4,6 +4,7 @@ mod authentication_status;
 mod credentials;
 mod deadline;
 mod engine;
+mod external;
 mod guarded;
 mod leadership;
 mod merged;
@@ -17,9 +18,11 @@ mod write;
 
 pub use credentials::{CredentialRules, TokenPolicy};
 pub use engine::{Controller, Parts};
+pub use external::{ExternalTrigger, ExternalTriggers, NotTaken, Readings};
 pub use leadership::{
     ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, flag, keda_leases,
     keda_operator, stand,
 };
+pub use objects::{ExternalReading, ExternalValue};
 pub use questions::Questions;
 pub use scope::{Labels, Scope};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::runtime::reflector::{ObjectRef, Store};
 
+use super::external::ExternalTriggers;
 use crate::resources::{
     ClusterTriggerAuthentication, LagMetric, ScaledObject, TriggerAuthentication,
 };
 
-/// One store of each kind.
+/// One store of each kind, and the triggers that a KEDA asks about.
 #[derive(Clone)]
 pub(super) struct Stores {
     pub(super) scaled_objects: Store<ScaledObject>,
@@ -17,6 +18,7 @@ pub(super) struct Stores {
     pub(super) authentications: Store<TriggerAuthentication>,
     pub(super) cluster_authentications: Store<ClusterTriggerAuthentication>,
     pub(super) hpas: Store<HorizontalPodAutoscaler>,
+    pub(super) external: ExternalTriggers,
 }
 
 impl Stores {

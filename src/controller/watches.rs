@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    external::ExternalTriggers,
     guarded::{Guarded, Unreadable},
     merged::merged,
     objects::{Change, NamespacedName, ObjectKey},
@@ -57,6 +58,7 @@ impl Watches {
         let (unknown, lag_metrics_unknown) = watch::channel(false);
         let (nowhere, _) = watch::channel(false);
         let stores = Stores {
+            external: ExternalTriggers::new(&scope.namespaces, changes.clone()),
             scaled_objects: reflect(
                 wanted(client, scope, scope.objects.asked()),
                 |(namespace, name)| Change::Object(ObjectKey::scaled_object(&namespace, &name)),

@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use kube::Client;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
+use rustls::server::ResolvesServerCert;
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
@@ -90,6 +91,7 @@ pub struct Parts {
 pub struct Server {
     listener: TcpListener,
     tls: TlsAcceptor,
+    certificate: Arc<dyn ResolvesServerCert>,
     router: Router,
     trust: Arc<ArcSwapOption<Trust>>,
     readiness: Readiness,
@@ -169,11 +171,13 @@ impl Server {
             requests,
             took,
         });
+        let certificate = serving.clone();
         tokio::spawn(serving.follow(source, read, provider));
         let router = Router::new().fallback(api::answer).with_state(state);
         Ok(Self {
             listener,
             tls,
+            certificate,
             router,
             trust: trusted,
             readiness,
@@ -192,6 +196,12 @@ impl Server {
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         self.metrics.clone()
+    }
+
+    /// The serving certificate, for handshakes elsewhere.
+    #[must_use]
+    pub fn certificate(&self) -> Arc<dyn ResolvesServerCert> {
+        self.certificate.clone()
     }
 
     /// The conditions of its readiness.

@@ -4,6 +4,7 @@
 mod answer;
 mod certificate;
 mod connection;
+mod external;
 pub mod fuzz;
 mod guest;
 mod listener;
@@ -16,7 +17,8 @@ pub mod webhooks;
 pub use answer::delegated::BACKEND_HEADER;
 pub use answer::health::Readiness;
 pub use certificate::{PairError, PemPair, Source};
+pub use external::{ExternalScaler, ExternalScalerError, ExternalScalerParts};
 pub use guest::Limits;
 pub use listener::{Parts, ServeError, Server};
 pub use metrics_port::{Metrics, plain};
-pub use request::route::{API_SERVICE, GROUP, OWN_API_SERVICE, OWN_GROUP, VERSION};
+pub use request::route::{API_SERVICE, DISCOVERY, GROUP, OWN_API_SERVICE, OWN_GROUP, VERSION};

@@ -1,12 +1,13 @@
 //! Faults of a backend: each is an error that names it, and nobody else's trouble.
 
 use futures::future::join_all;
+use lagscale::server::DISCOVERY;
 use serde_json::{Value, json};
 
 use crate::{
     delegation::{message, value},
     metric::{PROTOBUF, SHOP, asked, of, orders},
-    rig::{Backend, Given, Rig, given},
+    rig::{Backend, Given, MASTERS, Rig, given},
 };
 
 /// A backend of each fault, with a part of what is said of it.
@@ -194,4 +195,59 @@ async fn a_frozen_backend_holds_so_many_questions_and_refuses_the_rest_at_once()
     let (answers, ()) = tokio::join!(hanging, answered);
     let count = |code: u16| answers.iter().filter(|a| a.code == code).count();
     assert_eq!((count(504), count(503)), (64, 36));
+}
+
+#[tokio::test]
+async fn metrics_that_backends_list_are_listed_here_without_anybody_waiting_for_them() {
+    let listing = |names: &[&str]| {
+        let resources: Vec<_> = names
+            .iter()
+            .map(|n| json!({"name": n, "kind": "x", "verbs": ["get"]}))
+            .collect();
+        let list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "g", "resources": resources});
+        given(200, "application/json", list.to_string())
+    };
+    let long = "x".repeat(300);
+    let adapter = Backend::start("adapter", move |asked| {
+        assert_eq!(asked.target, DISCOVERY);
+        listing(&[
+            "queue_depth",
+            "externalmetrics",
+            "a/b",
+            "",
+            &long,
+            "http_requests",
+        ])
+    })
+    .await;
+    let keda = Backend::start("keda", move |_| listing(&["externalmetrics"])).await;
+    let frozen = Backend::start("frozen", |_| Given::Silence).await;
+    let many: Vec<String> = (0..3_000).map(|n| format!("m{n:04}")).collect();
+    let crowded = Backend::start("crowded", move |_| {
+        listing(&many.iter().map(String::as_str).collect::<Vec<_>>())
+    })
+    .await;
+    let rig = Rig::delegating(&[
+        adapter.entry(&json!({"namePrefix": "q"})),
+        keda.entry(&json!({"namePrefix": "k"})),
+        frozen.entry(&json!({"namePrefix": "f"})),
+        crowded.entry(&json!({})),
+    ])
+    .await;
+    let proxy = rig.front_proxy().await;
+    let listed = async |path: &str| -> Vec<String> {
+        let answer = proxy.get(path, &MASTERS).await.json();
+        let resources = answer["resources"].as_array().unwrap().iter();
+        resources
+            .map(|r| r["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(listed(DISCOVERY).await, ["externalmetrics"]);
+    rig.delegation.look(DISCOVERY).await;
+    let all = listed(DISCOVERY).await;
+    assert_eq!(all.len(), 3 + 1_000);
+    assert_eq!(all[..3], ["externalmetrics", "http_requests", "m0000"]);
+    assert_eq!(all.last().unwrap(), "queue_depth");
+    let own = "/apis/external.metrics.lagscale.io/v1beta1";
+    assert_eq!(listed(own).await, ["externalmetrics"]);
 }

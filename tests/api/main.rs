@@ -12,6 +12,7 @@ mod backends;
 mod connections;
 mod delegation;
 mod discovery;
+mod external_scaler;
 mod forms;
 mod hostile;
 mod identity;

@@ -77,6 +77,11 @@ impl Process {
         self.child.tell_to_end();
     }
 
+    /// Its log so far.
+    pub fn output(&self) -> String {
+        self.child.output()
+    }
+
     /// Its exit code.
     pub async fn ended(&mut self, deadline: Duration) -> Option<i32> {
         let child = &mut self.child;

@@ -1,5 +1,5 @@
 //! lagscale beside a real KEDA 2.21.0: one APIService that lagscale has taken, objects of both, moved by a label and moved back, and the
-//! APIService given back at the end. What only a faulty backend shows is in `tests/api/backends.rs`.
+//! APIService given back at the end; and docs/from-keda.md as a rehearsal. What only a faulty backend shows is in `tests/api/backends.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,36 +7,45 @@
     reason = "test code in functions without #[test]"
 )]
 
+mod external;
+mod rehearsal;
 mod shadow;
 mod town;
+mod twelve;
 mod watched;
 
 use std::time::Duration;
 
-use bed::wait;
+use bed::{Adapter, wait};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use lagscale::{delegation::predecessor, server::API_SERVICE};
+use lagscale::{
+    delegation::predecessor,
+    server::{API_SERVICE, DISCOVERY},
+};
 use serde_json::json;
 use town::{KAFKA, MARKET, NAMESPACE, PATIENCE, Town, metric};
 use watched::Watched;
 
+/// Both tests have a control plane, a Kafka and a KEDA of their own.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The steps share one town, each in the state that the one before has left.
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_move_from_keda_to_lagscale_and_back_under_one_api_service_that_is_given_back() {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .unwrap();
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut town = Town::start().await;
     the_api_service_is_taken_and_its_predecessor_noted(&town).await;
     both_answer_for_their_own(&town).await;
     another_lagscale_is_asked_for_its_own(&mut town).await;
+    a_second_adapter_answers_for_its_own(&mut town).await;
     an_object_is_moved_and_moved_back(&town).await;
     a_frozen_keda_harms_its_own_objects_only(&town).await;
-    a_keda_that_writes_its_ca_is_named_and_its_ca_noted(&town).await;
+    a_keda_that_writes_its_ca_is_named_and_its_ca_noted(&mut town).await;
     it_is_given_back(&mut town).await;
 }
 
@@ -84,6 +93,10 @@ async fn both_answer_for_their_own(town: &Town) {
     }
     let found = "ok    metrics that are not lagscale's own: backend predecessor answers";
     town.is_checked(found).await;
+    for name in ["another", "letters"] {
+        let answers = format!("ok    backend {name}: backend {name} answers");
+        town.is_checked(&answers).await;
+    }
     let rows = town.kubectl(&["get", "externalmetrics"]).await;
     assert!(
         rows.contains("ScaledObject/ours") && !rows.contains("theirs"),
@@ -100,9 +113,43 @@ async fn another_lagscale_is_asked_for_its_own(town: &mut Town) {
     town.is_explained(MARKET, "stall", &told).await;
 }
 
+/// As prometheus-adapter or Datadog beside KEDA: asked for what its names begin with, and its metrics are listed.
+async fn a_second_adapter_answers_for_its_own(town: &mut Town) {
+    town.adapter.child.must_live();
+    let path = format!("{DISCOVERY}/namespaces/{NAMESPACE}/{}", Adapter::METRIC);
+    town.value(&path, Adapter::VALUE).await;
+    let hpa = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "letters", "namespace": NAMESPACE},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "letters"},
+            "minReplicas": 1, "maxReplicas": 3,
+            "metrics": [{"type": "External", "external": {
+                "metric": {"name": Adapter::METRIC}, "target": {"type": "AverageValue", "averageValue": "21"},
+            }}],
+        },
+    });
+    town.bed.apply(&[town::workload("letters"), hpa]).await;
+    town.has_a_metric(NAMESPACE, "letters").await;
+    wait::until("its metrics to be listed", PATIENCE, async || {
+        let said = town.kubectl(&["get", "--raw", DISCOVERY]).await;
+        let listed = said.contains(&format!("\"name\":\"{}\"", Adapter::METRIC));
+        listed.then_some(()).ok_or(said)
+    })
+    .await;
+    // Frozen, it harms nobody, and is named.
+    town.adapter.child.freeze();
+    let refused = town.try_value(&path).await.unwrap_err();
+    let named = "backend letters (Service letters/letters)";
+    assert!(refused.contains(named), "{refused}");
+    town.value(&metric(KAFKA, "theirs"), "25").await;
+    town.adapter.child.thaw();
+    town.value(&path, Adapter::VALUE).await;
+}
+
 async fn an_object_is_moved_and_moved_back(town: &Town) {
     let path = metric(KAFKA, "theirs");
-    let watched = Watched::begin(town, "theirs").await;
+    let watched = Watched::begin(&town.bed, NAMESPACE).await;
     for _ in 0..10 {
         for ours in [true, false] {
             town.own("theirs", ours).await;
@@ -111,9 +158,11 @@ async fn an_object_is_moved_and_moved_back(town: &Town) {
         }
     }
     town.scales("theirs").await;
-    let (hpas, replicas) = watched.end();
+    let seen = watched.seen();
+    let hpas = &seen.hpas["keda-hpa-theirs"];
     assert_eq!(hpas.len(), 1, "the HPA is never made anew: {hpas:?}");
-    assert_eq!(replicas, [5].into(), "nothing is scaled by a move");
+    let replicas = &seen.replicas["theirs"];
+    assert_eq!(*replicas, [5].into(), "nothing is scaled by a move");
     let log = town.lagscale.child.output();
     assert!(!log.contains("ScaledObjectDeleted"), "{log}");
 }
@@ -134,41 +183,35 @@ async fn a_frozen_keda_harms_its_own_objects_only(town: &Town) {
     town.value(&theirs, "25").await;
 }
 
-async fn a_keda_that_writes_its_ca_is_named_and_its_ca_noted(town: &Town) {
-    let another = bed::Ca::new("another").pem;
-    let api: Api<APIService> = Api::all(town.bed.client());
-    let patch =
-        json!({"spec": {"caBundle": k8s_openapi::ByteString(another.clone().into_bytes())}});
-    let params = PatchParams {
-        field_manager: Some("keda".into()),
-        ..PatchParams::default()
-    };
+async fn a_keda_that_writes_its_ca_is_named_and_its_ca_noted(town: &mut Town) {
+    let ca_of = async |town: &Town| api_service(town).await.spec.unwrap().ca_bundle.unwrap().0;
     let before = api_service(town).await.metadata.annotations.unwrap();
-    api.patch(API_SERVICE, &params, &Patch::Merge(&patch))
-        .await
-        .unwrap();
-    wait::until("the CA to be written back", PATIENCE, async || {
-        let found = api_service(town).await.spec.unwrap().ca_bundle.unwrap();
-        let theirs = found.0 == another.as_bytes();
-        (!theirs).then_some(()).ok_or("it is another's")
-    })
-    .await;
+    let own = ca_of(town).await;
+    let another = town.keda.rotate(&town.bed).await;
+    for (whose, ca) in [("KEDA's", another.as_bytes()), ("lagscale's", &own)] {
+        wait::until(&format!("the CA to be {whose}"), PATIENCE, async || {
+            let found = ca_of(town).await;
+            (found == ca).then_some(()).ok_or("it is another's")
+        })
+        .await;
+    }
     let said = town.lagscale.child.output();
-    assert!(
-        said.contains("keda writes another CA into APIService"),
-        "{said}"
-    );
+    assert!(said.contains("writes another CA into APIService"), "{said}");
     assert!(said.contains("apiServicePatching.enabled=false"), "{said}");
     let noted = predecessor::backend(&api_service(town).await)
         .unwrap()
         .unwrap();
     assert_eq!(noted.trust, lagscale::delegation::Trust::Bundle(another));
+    town.keda.rotate_no_more().await;
     // The bed's KEDA serves by the CA that was noted before.
     let patch = json!({"metadata": {"annotations": before}});
-    api.patch(API_SERVICE, &params, &Patch::Merge(&patch))
+    let api: Api<APIService> = Api::all(town.bed.client());
+    api.patch(API_SERVICE, &PatchParams::default(), &Patch::Merge(&patch))
         .await
         .unwrap();
-    town.value(&metric(KAFKA, "theirs"), "25").await;
+    for name in ["theirs", "ours"] {
+        town.value(&metric(KAFKA, name), "25").await;
+    }
 }
 
 async fn it_is_given_back(town: &mut Town) {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use bed::{Bed, BedOptions, Keda, KedaOptions, Lagscale, wait};
+use bed::{Adapter, Bed, BedOptions, Keda, KedaOptions, Lagscale, wait};
 use http::Request;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
@@ -14,7 +14,7 @@ use kube::{
 use lagscale::{resources::ScaledObject, server::OWN_API_SERVICE};
 use serde_json::{Value, json};
 
-use crate::shadow::a_shadow_looks;
+use crate::{external::keda_asks_it_as_its_external_scaler, shadow::a_shadow_looks};
 
 pub const PATIENCE: Duration = Duration::from_secs(180);
 /// The metric of both Kafka objects.
@@ -30,6 +30,8 @@ pub struct Town {
     pub lagscale: Lagscale,
     /// The lagscale of two other namespaces, which the first one asks.
     pub another: Lagscale,
+    /// Another server of external metrics, for metrics whose names begin with `queue_`.
+    pub adapter: Adapter,
 }
 
 impl Town {
@@ -83,7 +85,8 @@ impl Town {
         bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
             .await;
         a_shadow_looks(&bed, &keda).await;
-        bed.apply(&lease_of("another")).await;
+        keda_asks_it_as_its_external_scaler(&bed).await;
+        bed.allow_lease("another").await;
         let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
         let args = [
             "--namespace=market,harbour",
@@ -93,15 +96,24 @@ impl Town {
             "--service-name=another",
         ];
         let another = bed.another_lagscale(binary, &args, &BTreeMap::new());
-        let backends = json!([{
-            "name": "another", "match": {"namespaces": [MARKET, "harbour"]},
-            "service": {"namespace": "lagscale", "name": "another", "port": another.address.port()},
-            "caBundle": bed.control_plane.serving_ca.pem,
-        }]);
+        let adapter = bed.adapter("letters").await;
+        let backends = json!([
+            {
+                "name": "another", "match": {"namespaces": [MARKET, "harbour"]},
+                "service": {"namespace": "lagscale", "name": "another", "port": another.address.port()},
+                "caBundle": bed.control_plane.serving_ca.pem,
+            },
+            {
+                "name": "letters", "match": {"namePrefix": "queue_"},
+                "service": {"namespace": "letters", "name": "letters", "port": adapter.address.port()},
+                "caBundle": bed.control_plane.serving_ca.pem,
+            },
+        ]);
+        bed.apply(&[deployment(&backends)]).await;
         let args = [
             "--take-apiservice",
             "--watch-label-selector=lagscale.io/owner=lagscale",
-            "--service-addresses=keda-metrics-apiserver.keda=127.0.0.1,another.lagscale=127.0.0.1",
+            "--service-addresses=keda-metrics-apiserver.keda=127.0.0.1,another.lagscale=127.0.0.1,letters.letters=127.0.0.1",
             &format!("--backends={backends}"),
         ];
         let lagscale = bed.registering_lagscale(binary, &args);
@@ -110,6 +122,7 @@ impl Town {
             keda,
             lagscale,
             another,
+            adapter,
         }
     }
 
@@ -151,14 +164,7 @@ impl Town {
     }
 
     pub async fn try_value(&self, path: &str) -> Result<String, String> {
-        let said = self
-            .bed
-            .control_plane
-            .kubectl(&["get", "--raw", path])
-            .await?;
-        let list: Value = serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))?;
-        let value = list["items"][0]["value"].as_str();
-        value.map(str::to_owned).ok_or(said)
+        value_of(&self.bed, path).await
     }
 
     /// Waits until the metric has this value.
@@ -176,22 +182,24 @@ impl Town {
     }
 
     pub async fn scales_in(&self, namespace: &str, name: &str) {
+        self.has_a_metric(namespace, &format!("keda-hpa-{name}"))
+            .await;
+    }
+
+    /// Waits until an HPA says that it has its metric.
+    pub async fn has_a_metric(&self, namespace: &str, hpa: &str) {
         let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.bed.client(), namespace);
-        wait::until(
-            &format!("the HPA of {name} to scale"),
-            PATIENCE,
-            async || {
-                let found = api.get(&format!("keda-hpa-{name}")).await;
-                let found = found.map_err(|e| e.to_string())?;
-                let status = serde_json::to_value(found.status).unwrap();
-                let all = status["conditions"].as_array().cloned().unwrap_or_default();
-                let active = all.into_iter().find(|c| c["type"] == "ScalingActive");
-                match active {
-                    Some(active) if active["status"] == "True" => Ok(()),
-                    other => Err(format!("{other:?}")),
-                }
-            },
-        )
+        wait::until(&format!("the HPA {hpa} to scale"), PATIENCE, async || {
+            let found = api.get(hpa).await;
+            let found = found.map_err(|e| e.to_string())?;
+            let status = serde_json::to_value(found.status).unwrap();
+            let all = status["conditions"].as_array().cloned().unwrap_or_default();
+            let active = all.into_iter().find(|c| c["type"] == "ScalingActive");
+            match active {
+                Some(active) if active["status"] == "True" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
         .await;
     }
 
@@ -256,6 +264,14 @@ impl Town {
     }
 }
 
+/// The value of a metric, asked through kube-apiserver.
+pub async fn value_of(bed: &Bed, path: &str) -> Result<String, String> {
+    let said = bed.control_plane.kubectl(&["get", "--raw", path]).await?;
+    let list: Value = serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))?;
+    let value = list["items"][0]["value"].as_str();
+    value.map(str::to_owned).ok_or(said)
+}
+
 /// Runs a command of lagscale's; returns what it says.
 pub async fn says(bed: &Bed, args: &[&str]) -> String {
     let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
@@ -292,27 +308,23 @@ async fn answer(client: &Client, path: &str, accept: &str) -> (String, Vec<u8>) 
     (kind, body.into_iter().take(100).collect())
 }
 
-/// The right to a Lease of another name, which no installation of one lagscale needs.
-fn lease_of(name: &str) -> [Value; 2] {
-    let metadata = json!({"name": name, "namespace": "lagscale"});
-    let group = "rbac.authorization.k8s.io";
-    [
-        json!({
-            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
-            "rules": [{
-                "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [name],
-                "verbs": ["get", "update"],
-            }],
-        }),
-        json!({
-            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": "lagscale", "namespace": "lagscale"}],
-        }),
-    ]
+/// The Deployment of lagscale, which runs nothing here: `check` reads in it whom lagscale asks.
+fn deployment(backends: &Value) -> Value {
+    let labels = json!({"app.kubernetes.io/name": "lagscale"});
+    let setting = json!({"name": "LAGSCALE_BACKENDS", "value": backends.to_string()});
+    let container = json!({"name": "lagscale", "image": "lagscale", "env": [setting]});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "lagscale", "namespace": "lagscale"},
+        "spec": {
+            "replicas": 0, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    })
 }
 
-fn workload(name: &str) -> Value {
+/// A Deployment of five pods that do nothing.
+pub fn workload(name: &str) -> Value {
     let labels = json!({"app": name});
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",

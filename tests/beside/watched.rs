@@ -1,50 +1,60 @@
-//! A watch on the HPA and the workload of one object: every uid and every number of replicas that there was meanwhile.
+//! A watch on every HPA and workload of a namespace: each uid and each number of replicas that there was meanwhile.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
+use bed::Bed;
 use futures::StreamExt;
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
 use kube::{
-    ResourceExt,
+    Api, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
 use tokio::task::JoinSet;
 
-use crate::town::Town;
-
-type Seen = Arc<Mutex<(BTreeSet<String>, BTreeSet<i32>)>>;
+/// The uids of HPAs and the numbers of replicas of workloads, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub hpas: BTreeMap<String, BTreeSet<String>>,
+    pub replicas: BTreeMap<String, BTreeSet<i32>>,
+}
 
 pub struct Watched {
-    seen: Seen,
+    seen: Arc<Mutex<Seen>>,
     _tasks: JoinSet<()>,
 }
 
 impl Watched {
     /// Begins to watch, and returns once it has seen both.
-    pub async fn begin(town: &Town, name: &str) -> Self {
-        let seen = Seen::default();
+    pub async fn begin(bed: &Bed, namespace: &str) -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
         let mut tasks = JoinSet::new();
-        let config =
-            |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let hpas = watcher(town.api(), config(&format!("keda-hpa-{name}")));
-        let workloads = watcher(town.api(), config(name));
-        let to = seen.clone();
+        let config = watcher::Config::default;
+        let hpas: Api<HorizontalPodAutoscaler> = Api::namespaced(bed.client(), namespace);
+        let workloads: Api<Deployment> = Api::namespaced(bed.client(), namespace);
+        let (to, hpas) = (seen.clone(), watcher(hpas, config()));
         tasks.spawn(hpas.default_backoff().touched_objects().for_each(
             move |hpa: watcher::Result<HorizontalPodAutoscaler>| {
                 if let Ok(hpa) = hpa {
-                    to.lock().unwrap().0.insert(hpa.uid().unwrap());
+                    let mut seen = to.lock().unwrap();
+                    let uids = seen.hpas.entry(hpa.name_any()).or_default();
+                    uids.insert(hpa.uid().unwrap());
                 }
                 std::future::ready(())
             },
         ));
-        let to = seen.clone();
+        let (to, workloads) = (seen.clone(), watcher(workloads, config()));
         tasks.spawn(workloads.default_backoff().touched_objects().for_each(
             move |workload: watcher::Result<Deployment>| {
-                if let Some(replicas) = workload.ok().and_then(|w| w.spec?.replicas) {
-                    to.lock().unwrap().1.insert(replicas);
+                let replicas = workload.ok().and_then(|w| {
+                    let replicas = w.spec.as_ref()?.replicas?;
+                    Some((w.name_any(), replicas))
+                });
+                if let Some((name, replicas)) = replicas {
+                    let mut seen = to.lock().unwrap();
+                    seen.replicas.entry(name).or_default().insert(replicas);
                 }
                 std::future::ready(())
             },
@@ -54,16 +64,16 @@ impl Watched {
             _tasks: tasks,
         };
         bed::wait::until("the watches to begin", crate::town::PATIENCE, async || {
-            let seen = watched.seen.lock().unwrap().clone();
-            let begun = !seen.0.is_empty() && !seen.1.is_empty();
+            let seen = watched.seen();
+            let begun = !seen.hpas.is_empty() && !seen.replicas.is_empty();
             begun.then_some(()).ok_or(seen)
         })
         .await;
         watched
     }
 
-    /// The uids of HPAs and the numbers of replicas that were seen.
-    pub fn end(self) -> (BTreeSet<String>, BTreeSet<i32>) {
+    /// Everything that was seen so far.
+    pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -143,6 +143,35 @@ fn a_shadow_is_what_that_overlay_makes_and_may_write_nothing_of_others() {
 }
 
 #[test]
+fn one_that_keda_asks_is_what_that_overlay_makes() {
+    let chart = rendered(&["--set=shadow=true", "--set=externalScaler.enabled=true"]);
+    same(
+        &by_name(chart.unwrap()),
+        &kustomized("overlays/external-scaler"),
+    );
+}
+
+#[test]
+fn beside_keda_it_makes_what_that_overlay_makes_and_takes_the_api_service() {
+    let args = [
+        "--set=apiService.enabled=false",
+        "--set=apiService.take=true",
+    ];
+    let mut chart = by_name(rendered(&args).unwrap());
+    let deployment = "\"Deployment\" \"lagscale\" \"lagscale\"";
+    let container =
+        &mut chart.get_mut(deployment).unwrap()["spec"]["template"]["spec"]["containers"][0];
+    let take = json!({"name": "LAGSCALE_TAKE_APISERVICE", "value": "true"});
+    let env = container["env"].as_array_mut().unwrap();
+    assert_eq!(
+        env.pop(),
+        Some(take),
+        "the overlay leaves that to whoever edits it"
+    );
+    same(&chart, &kustomized("overlays/beside-keda"));
+}
+
+#[test]
 fn watched_namespaces_get_the_bindings_and_the_webhooks_look_at_no_other() {
     let shared = [
         "--set=watchNamespace=shop\\, till",

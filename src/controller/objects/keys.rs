@@ -8,6 +8,8 @@ pub(in crate::controller) enum Kind {
     #[default]
     ScaledObject,
     LagMetric,
+    /// A trigger that a KEDA asks about.
+    External,
 }
 
 /// One object of these kinds.
@@ -30,6 +32,11 @@ impl ObjectKey {
     /// The key of a LagMetric.
     pub(in crate::controller) fn lag_metric(namespace: &str, name: &str) -> Self {
         Self::new(Kind::LagMetric, namespace, name)
+    }
+
+    /// The key of a trigger that a KEDA asks about.
+    pub(in crate::controller) fn external(namespace: &str, name: &str) -> Self {
+        Self::new(Kind::External, namespace, name)
     }
 
     fn new(kind: Kind, namespace: &str, name: &str) -> Self {

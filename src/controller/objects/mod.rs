@@ -6,6 +6,7 @@ mod changes;
 mod demand;
 mod dependents;
 mod entries;
+mod external;
 mod finalizers;
 mod former_hpas;
 mod hpa_writes;
@@ -50,6 +51,7 @@ use changes::Dirty;
 use demand::{Demand, Order};
 use dependents::{Authentication, Dependents, authentications};
 use entries::{entries, foreign};
+pub use external::{ExternalReading, ExternalValue};
 use finalizers::Finalizers;
 pub(super) use finalizers::is_held;
 use keys::Kind;
@@ -267,7 +269,7 @@ impl Objects {
             }
             btree_map::Entry::Vacant(new) => {
                 self.readiness.is_new(key);
-                new.insert(Record::new(plan, metric, world.now))
+                new.insert(Record::new(key.kind, plan, metric, world.now))
             }
         };
         record.planned_mut().origins = Some(origins);
@@ -326,7 +328,7 @@ impl Objects {
         let live = hpa(&plan.hpa_name);
         let around = match record {
             Record::ScaledObject(object) => object.surroundings(live.as_deref()),
-            Record::LagMetric(_) => Surroundings::default(),
+            Record::LagMetric(_) | Record::External(_) => Surroundings::default(),
         };
         let memory = &mut record.planned_mut().memory;
         let evaluation = evaluate(&plan, snapshots, &around, memory, self.settings, now);
@@ -334,6 +336,12 @@ impl Objects {
             self.readiness.is_polled(key);
         }
         let task = match record {
+            Record::External(planned) => {
+                let reading = ExternalReading::of(&plan, &evaluation);
+                world.stores.external.tell(key, reading);
+                external::rest(planned, &evaluation, now);
+                None
+            }
             Record::LagMetric(metric) => {
                 let served = metric.entries(&evaluation);
                 self.published

@@ -1,9 +1,11 @@
-//! The record of one object of either kind.
+//! The record of one object of any kind.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    keys::NamespacedName, lag_metric::LagMetricRecord, planned::Planned,
+    keys::{Kind, NamespacedName},
+    lag_metric::LagMetricRecord,
+    planned::Planned,
     scaled_object::ScaledObjectRecord,
 };
 use crate::{lag::Moment, resources::LagMetric, scaling::Plan};
@@ -12,13 +14,20 @@ use crate::{lag::Moment, resources::LagMetric, scaling::Plan};
 pub(super) enum Record {
     ScaledObject(Box<ScaledObjectRecord>),
     LagMetric(Box<LagMetricRecord>),
+    External(Box<Planned>),
 }
 
 impl Record {
     /// A new object; `metric` where it is a LagMetric.
-    pub(super) fn new(plan: Arc<Plan>, metric: Option<Arc<LagMetric>>, now: Moment) -> Self {
+    pub(super) fn new(
+        kind: Kind,
+        plan: Arc<Plan>,
+        metric: Option<Arc<LagMetric>>,
+        now: Moment,
+    ) -> Self {
         let planned = Planned::new(plan, now.at);
         match metric {
+            None if kind == Kind::External => Self::External(Box::new(planned)),
             None => Self::ScaledObject(Box::new(ScaledObjectRecord::new(planned, now.wall))),
             Some(metric) => Self::LagMetric(Box::new(LagMetricRecord::new(metric, planned))),
         }
@@ -28,6 +37,7 @@ impl Record {
         match self {
             Self::ScaledObject(object) => &object.planned,
             Self::LagMetric(metric) => &metric.planned,
+            Self::External(planned) => planned,
         }
     }
 
@@ -35,6 +45,7 @@ impl Record {
         match self {
             Self::ScaledObject(object) => &mut object.planned,
             Self::LagMetric(metric) => &mut metric.planned,
+            Self::External(planned) => planned,
         }
     }
 
@@ -42,6 +53,7 @@ impl Record {
     pub(super) fn adopt(&mut self, plan: Arc<Plan>, metric: Option<Arc<LagMetric>>) {
         match self {
             Self::ScaledObject(object) => object.adopt(plan),
+            Self::External(planned) => planned.plan = plan,
             Self::LagMetric(record) => {
                 record.planned.plan = plan;
                 if let Some(metric) = metric {
@@ -59,6 +71,7 @@ impl Record {
         match self {
             Self::ScaledObject(object) => object.take_over(now.wall),
             Self::LagMetric(metric) => metric.take_over(),
+            Self::External(_) => {}
         }
     }
 

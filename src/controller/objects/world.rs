@@ -61,7 +61,8 @@ impl World<'_> {
         let metrics = metrics.map(|m| place(&m.metadata));
         let objects = objects.map(|(namespace, name)| ObjectKey::scaled_object(&namespace, &name));
         let metrics = metrics.map(|(namespace, name)| ObjectKey::lag_metric(&namespace, &name));
-        objects.chain(metrics).collect()
+        let external = self.stores.external.keys();
+        objects.chain(metrics).chain(external).collect()
     }
 
     /// An object; a LagMetric with what it is as a ScaledObject.
@@ -71,6 +72,7 @@ impl World<'_> {
     ) -> (Option<Arc<LagMetric>>, Option<Arc<ScaledObject>>) {
         match key.kind {
             Kind::ScaledObject => (None, self.stores.scaled_object(&key.namespace, &key.name)),
+            Kind::External => (None, self.stores.external.object(key)),
             Kind::LagMetric => {
                 let metric = self.stores.lag_metric(&key.namespace, &key.name);
                 let object = metric.as_deref().map(as_object);

@@ -175,6 +175,7 @@ impl Api {
             Route::Group(group) => Ok(discovery::group(group, written(Offer::Document)?, pretty)),
             Route::Resources(group) => Ok(discovery::resources(
                 group,
+                &self.owners.delegation.listed(),
                 written(Offer::Document)?,
                 pretty,
             )),

@@ -1,7 +1,7 @@
 //! Discovery: the groups, their version and the one resource, in the old documents and in the aggregated one
 //! (KEP-3352), whose absence makes `kubectl api-resources` show nothing.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
@@ -55,14 +55,25 @@ pub(in crate::server) fn group(group: Group, format: Format, pretty: bool) -> Re
 }
 
 /// `/apis/external.metrics.k8s.io/v1beta1`: one placeholder stands for all metrics. Listing thousands makes each
-/// kubectl call slow (kubernetes#98801); further verbs would make garbage collection and namespace deletion walk it.
-pub(in crate::server) fn resources(group: Group, format: Format, pretty: bool) -> Response {
+/// kubectl call slow (kubernetes#98801); further verbs would make garbage collection and namespace deletion walk it. `others` are
+/// the metrics that backends list, for those who look for them here; kubectl itself reads the aggregated document, which has none.
+pub(in crate::server) fn resources(
+    group: Group,
+    others: &BTreeSet<String>,
+    format: Format,
+    pretty: bool,
+) -> Response {
+    let others = others.iter().filter(|_| group == Group::External);
+    let names = std::iter::once("externalmetrics").chain(others.map(String::as_str));
+    let resources = names.map(|name| {
+        json!({
+            "name": name, "singularName": "", "namespaced": true,
+            "kind": "ExternalMetricValueList", "verbs": ["get"],
+        })
+    });
     let list = json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group.version(),
-        "resources": [{
-            "name": "externalmetrics", "singularName": "", "namespaced": true,
-            "kind": "ExternalMetricValueList", "verbs": ["get"],
-        }],
+        "resources": resources.collect::<Vec<_>>(),
     });
     object(StatusCode::OK, &list, format, pretty)
 }

@@ -13,6 +13,9 @@ pub const VERSION: &str = "v1beta1";
 /// The name of an APIService for it; Kubernetes allows no other.
 pub const API_SERVICE: &str = "v1beta1.external.metrics.k8s.io";
 
+/// The path of its discovery.
+pub const DISCOVERY: &str = "/apis/external.metrics.k8s.io/v1beta1";
+
 /// The group of lagscale's own: its metrics alone, under an APIService that nobody contests.
 pub const OWN_GROUP: &str = "external.metrics.lagscale.io";
 /// The name of an APIService for that.

@@ -46,6 +46,8 @@ pub struct Rig {
     pub table: Arc<Table>,
     pub cluster: Cluster,
     pub registry: Registry,
+    /// The backends.
+    pub delegation: Arc<Delegation>,
     /// Fills the store of the ScaledObjects that are handled here.
     objects: Mutex<reflector::store::Writer<ScaledObject>>,
     /// Never beaten, unless by a test.
@@ -165,6 +167,7 @@ impl Rig {
             backends: backends(&json!(others).to_string()).unwrap(),
             addresses: here.collect(),
         };
+        let delegation = Delegation::new(cluster.client(), rules, &registry).unwrap();
         let parts = Parts {
             table: table.clone(),
             client: cluster.client(),
@@ -177,7 +180,7 @@ impl Rig {
             secret_path,
             shadow,
             questions: Questions::unanswered(),
-            delegation: Delegation::new(cluster.client(), rules, &registry).unwrap(),
+            delegation: delegation.clone(),
             pulse: pulse.clone(),
             longest_turn: Duration::from_secs(10),
             polled: polled_seen,
@@ -201,6 +204,7 @@ impl Rig {
             table,
             cluster,
             registry,
+            delegation,
             objects: Mutex::new(objects),
             pulse,
             path,

@@ -41,6 +41,27 @@ impl Bed {
         lagscale
     }
 
+    /// The right to a Lease of another name, which no installation of one lagscale needs.
+    pub async fn allow_lease(&self, name: &str) {
+        let metadata = json!({"name": name, "namespace": "lagscale"});
+        let group = "rbac.authorization.k8s.io";
+        self.apply(&[
+            json!({
+                "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
+                "rules": [{
+                    "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [name],
+                    "verbs": ["get", "update"],
+                }],
+            }),
+            json!({
+                "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
+                "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": "lagscale", "namespace": "lagscale"}],
+            }),
+        ])
+        .await;
+    }
+
     /// The webhooks of the manifests, towards `port`; namespaces with the label [`UNCHECKED`] are left out.
     async fn webhooks(&self, manifests: &Path, port: u16) {
         let text = std::fs::read_to_string(manifests.join("base/webhook.yaml"));

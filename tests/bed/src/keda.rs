@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use lagscale::server::API_SERVICE;
 use serde_json::{Value, json};
 
@@ -60,6 +62,7 @@ struct Setup {
     /// Logs and certificates.
     dir: PathBuf,
     health: SocketAddr,
+    metrics: SocketAddr,
     grpc: SocketAddr,
     metrics_server: SocketAddr,
     webhooks: SocketAddr,
@@ -88,14 +91,15 @@ impl Bed {
         let dir = self.dir().join(NAMESPACE);
         fs::create_dir_all(dir.join("certs")).expect("a folder");
         self.keda_certificates(&dir.join("certs"));
-        let [health, grpc, metrics_server, webhooks] =
-            [(); 4].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let [health, metrics, grpc, metrics_server, webhooks] =
+            [(); 5].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
         let setup = Setup {
             parts,
             options,
             kubeconfig: self.control_plane.kubeconfig().to_owned(),
             dir,
             health,
+            metrics,
             grpc,
             metrics_server,
             webhooks,
@@ -159,12 +163,74 @@ impl Keda {
         self.setup.metrics_server
     }
 
+    /// Where the operator is scraped.
+    pub fn metrics(&self) -> SocketAddr {
+        self.setup.metrics
+    }
+
     /// Kills all three and starts them again.
     pub fn restart(&mut self) {
         for process in &mut self.processes {
             process.kill();
         }
         self.processes = self.setup.launch();
+    }
+
+    /// Starts the operator anew, with certificate rotation: it makes a CA, and writes it into the APIService and its webhooks again and again. Returns the
+    /// CA.
+    pub async fn rotate(&mut self, bed: &Bed) -> String {
+        self.processes[0].terminate(PATIENCE);
+        let rotating = ["--enable-cert-rotation=true".to_owned()];
+        self.processes[0] = self.setup.operator(&rotating);
+        // With its certificate made it ends, for the kubelet to start it again.
+        let operator = &mut self.processes[0];
+        wait::until("KEDA's certificate", PATIENCE, async || {
+            operator.ended().ok_or("it runs")
+        })
+        .await;
+        self.processes[0] = self.setup.operator(&rotating);
+        self.ready().await;
+        let secrets: Api<Secret> = Api::namespaced(bed.client(), NAMESPACE);
+        let secret = secrets.get("kedaorg-certs").await.expect("KEDA's Secret");
+        let ca = secret.data.and_then(|mut data| data.remove("ca.crt"));
+        String::from_utf8(ca.expect("a CA").0).expect("PEM")
+    }
+
+    /// Starts the operator anew, without certificate rotation.
+    pub async fn rotate_no_more(&mut self) {
+        self.processes[0].terminate(PATIENCE);
+        self.processes[0] = self.setup.operator(&[]);
+        self.ready().await;
+    }
+
+    /// Ends it and takes away what the uninstall of its chart does, but for the CRDs, which the release was told to keep.
+    pub async fn uninstall(&mut self, bed: &Bed) {
+        for process in &mut self.processes {
+            process.terminate(PATIENCE);
+        }
+        for object in [
+            ["deployment", "keda-operator"],
+            ["service", METRICS_SERVER],
+            ["validatingwebhookconfiguration", "keda-admission"],
+            ["apiservice", API_SERVICE],
+        ] {
+            let delete = [&["delete", "-n", NAMESPACE], &object[..]].concat();
+            bed.must(&delete).await;
+        }
+    }
+
+    /// Installs it anew where its CRDs stayed, and returns when it serves; it handles everything.
+    pub async fn install_again(&mut self, bed: &Bed) {
+        let setup = &mut self.setup;
+        setup.options.label_selector = "";
+        let port = setup.metrics_server.port();
+        bed.register(API_SERVICE, (NAMESPACE, METRICS_SERVER), port)
+            .await;
+        bed.keda_webhooks(setup).await;
+        bed.keda_deployment(&setup.options).await;
+        self.processes = self.setup.launch();
+        self.ready().await;
+        bed.available(API_SERVICE).await;
     }
 
     /// Waits until the operator says that it is ready.
@@ -182,15 +248,12 @@ impl Keda {
 }
 
 impl Setup {
-    fn launch(&self) -> [Child; 3] {
-        let certs = self.dir.join("certs");
-        let file = |name: &str| certs.join(name).display().to_string();
-        let certs = format!("--cert-dir={}", certs.display());
-        let kubeconfig = self.kubeconfig.display();
+    /// The operator, with these flags more.
+    fn operator(&self, more: &[String]) -> Child {
         let mut operator = vec![
-            certs.clone(),
+            format!("--cert-dir={}", self.dir.join("certs").display()),
             "--zap-log-level=info".into(),
-            "--metrics-bind-address=0".into(),
+            format!("--metrics-bind-address={}", self.metrics),
             format!("--health-probe-bind-address={}", self.health),
             format!("--metrics-service-bind-address={}", self.grpc),
         ];
@@ -198,6 +261,15 @@ impl Setup {
             operator.push(format!("--kube-api-qps={qps}"));
             operator.push(format!("--kube-api-burst={}", qps * 3 / 2));
         }
+        operator.extend_from_slice(more);
+        self.spawn("operator", &self.parts.operator, &operator)
+    }
+
+    fn launch(&self) -> [Child; 3] {
+        let certs = self.dir.join("certs");
+        let file = |name: &str| certs.join(name).display().to_string();
+        let certs = format!("--cert-dir={}", certs.display());
+        let kubeconfig = self.kubeconfig.display();
         let metrics_server = vec![
             certs.clone(),
             "--zap-log-level=error".into(),
@@ -219,13 +291,12 @@ impl Setup {
             format!("--port={}", self.webhooks.port()),
         ];
         let KedaParts {
-            operator: operator_program,
             adapter,
             webhooks: webhooks_program,
             ..
         } = &self.parts;
         [
-            self.spawn("operator", operator_program, &operator),
+            self.operator(&[]),
             self.spawn("metrics-server", adapter, &metrics_server),
             self.spawn("webhooks", webhooks_program, &webhooks),
         ]

@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod accuracy;
+mod adapter;
 mod balancer;
 mod bed;
 mod control_plane;
@@ -42,6 +43,7 @@ pub mod wait;
 mod wire;
 mod workload;
 
+pub use adapter::Adapter;
 pub use balancer::Balancer;
 pub use bed::{Bed, BedOptions, Lagscale};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};

@@ -3,6 +3,7 @@
 mod api_server;
 mod costs;
 mod due;
+mod external;
 mod finalizers;
 mod index;
 mod lag_metrics;

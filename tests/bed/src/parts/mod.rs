@@ -12,7 +12,7 @@ use std::{
 
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 use tools::Module;
-pub use tools::{helm, promtool};
+pub use tools::{adapter, helm, promtool};
 
 const GO_MOD: &str = include_str!("../../control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../control-plane/go.sum");
@@ -129,6 +129,7 @@ fn built_control_plane() -> PathBuf {
         what: &format!("Kubernetes {KUBERNETES} and etcd"),
         go_mod: GO_MOD,
         go_sum: GO_SUM,
+        main: None,
         key: KUBERNETES,
         flags: &format!("{version}Version={KUBERNETES} {version}Major=1 {version}Minor=36"),
     };

@@ -20,6 +20,7 @@ pub fn helm() -> PathBuf {
         what: "helm",
         go_mod: include_str!("../../helm/go.mod"),
         go_sum: include_str!("../../helm/go.sum"),
+        main: None,
         key: &flags,
         flags: &flags,
     };
@@ -33,13 +34,28 @@ pub fn promtool() -> PathBuf {
         what: "promtool",
         go_mod: include_str!("../../promtool/go.mod"),
         go_sum: include_str!("../../promtool/go.sum"),
+        main: None,
         key: "",
         flags: "",
     };
     module.built().join("promtool")
 }
 
-/// A module of ours whose tools are programs of others.
+/// An adapter of external metrics on the library of most of them; the first build takes two minutes.
+pub fn adapter() -> PathBuf {
+    let module = Module {
+        name: "adapter",
+        what: "an adapter of external metrics",
+        go_mod: include_str!("../../adapter/go.mod"),
+        go_sum: include_str!("../../adapter/go.sum"),
+        main: Some(include_str!("../../adapter/main.go")),
+        key: "",
+        flags: "",
+    };
+    module.built().join("adapter")
+}
+
+/// A module of ours: a program, or tools that are programs of others.
 pub(super) struct Module<'a> {
     /// The name of its folder in the cache.
     pub name: &'a str,
@@ -47,6 +63,8 @@ pub(super) struct Module<'a> {
     pub what: &'a str,
     pub go_mod: &'a str,
     pub go_sum: &'a str,
+    /// The program's one file; `None`: the module's tools are built.
+    pub main: Option<&'a str>,
     /// Anything besides the module that makes another build.
     pub key: &'a str,
     /// The flags for the linker.
@@ -56,12 +74,20 @@ pub(super) struct Module<'a> {
 impl Module<'_> {
     /// The folder with its tools.
     pub fn built(&self) -> PathBuf {
-        let key = digest(&[self.go_mod, self.go_sum, self.key]);
+        let of_all = [self.go_mod, self.go_sum, self.key];
+        let key = digest(&[&of_all[..], self.main.as_slice()].concat());
         cached(&format!("{}-{key}", self.name), |dir| {
             require("go", &["version"], "Go 1.26 or newer");
             fs::write(dir.join("go.mod"), self.go_mod).expect("go.mod");
             fs::write(dir.join("go.sum"), self.go_sum).expect("go.sum");
-            go_build(self.what, dir, self.flags, &["tool".to_owned()]);
+            let packages = match self.main {
+                Some(main) => {
+                    fs::write(dir.join("main.go"), main).expect("main.go");
+                    "."
+                }
+                None => "tool",
+            };
+            go_build(self.what, dir, self.flags, &[packages.to_owned()]);
         })
     }
 }

@@ -38,6 +38,13 @@ impl Stage {
         self.settle(changes);
     }
 
+    /// Whether anybody wants this group read.
+    pub fn asks(&self, group: &str) -> bool {
+        self.asked
+            .values()
+            .any(|(groups, _)| groups.contains(group))
+    }
+
     /// The snapshots that tell of another reading of some groups.
     pub fn readings(&mut self, is_read: impl Fn(&str) -> bool) -> Vec<Change> {
         self.reads += 1;

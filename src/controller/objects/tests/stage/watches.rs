@@ -9,10 +9,12 @@ use kube::runtime::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::{AUTHENTICATIONS, CLUSTER_AUTHENTICATIONS, HPAS, LAG_METRICS, SCALED_OBJECTS, Stage};
 use crate::{
     controller::{
+        external::{ExternalTrigger, ExternalTriggers, Readings},
         objects::{Change, keys::ObjectKey},
         stores::Stores,
     },
@@ -25,6 +27,8 @@ pub(super) struct StoreWriters {
     authentications: Writer<TriggerAuthentication>,
     cluster_authentications: Writer<ClusterTriggerAuthentication>,
     hpas: Writer<HorizontalPodAutoscaler>,
+    /// The triggers that a KEDA has begun to ask about.
+    external: mpsc::UnboundedReceiver<Change>,
 }
 
 pub(super) fn stores() -> (Stores, StoreWriters) {
@@ -33,12 +37,14 @@ pub(super) fn stores() -> (Stores, StoreWriters) {
     let (authentications, authentication_writer) = reflector::store();
     let (cluster_authentications, cluster_authentication_writer) = reflector::store();
     let (hpas, hpa_writer) = reflector::store();
+    let (changes, external) = mpsc::unbounded_channel();
     let stores = Stores {
         scaled_objects,
         lag_metrics,
         authentications,
         cluster_authentications,
         hpas,
+        external: ExternalTriggers::new(&[], changes),
     };
     let writers = StoreWriters {
         scaled_objects: scaled_object_writer,
@@ -46,11 +52,32 @@ pub(super) fn stores() -> (Stores, StoreWriters) {
         authentications: authentication_writer,
         cluster_authentications: cluster_authentication_writer,
         hpas: hpa_writer,
+        external,
     };
     (stores, writers)
 }
 
 impl Stage {
+    /// A KEDA asks about a trigger of `app`.
+    pub fn ask(&mut self, metadata: &Value) -> Readings {
+        let trigger = ExternalTrigger {
+            namespace: "shop".into(),
+            object: "app".into(),
+            metadata: serde_json::from_value(metadata.clone()).unwrap(),
+        };
+        let readings = self.stores.external.ask(&trigger, self.now.at).unwrap();
+        if let Ok(change) = self.writers.external.try_recv() {
+            self.settle(vec![change]);
+        }
+        readings
+    }
+
+    /// Triggers that nobody has asked about for long enough are read no more.
+    pub fn forget(&mut self) {
+        let forgotten = self.stores.external.forget(self.now.at).into_iter();
+        self.settle(forgotten.map(Change::Object).collect());
+    }
+
     /// The watch says that a ScaledObject is gone, which is still there: its labels are not those that are watched any more.
     pub fn lose(&mut self, name: &str) {
         tell(&mut self.writers.scaled_objects, None, name);

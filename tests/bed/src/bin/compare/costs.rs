@@ -39,7 +39,7 @@ impl Costs {
         let api = bed.client().request_text(request("/metrics")).await;
         let api = api.expect("kube-apiserver's metrics");
         Self {
-            cpu: side.pids().into_iter().map(cpu_seconds).sum(),
+            cpu: cpu(side),
             kafka_requests: kafka.values().sum(),
             evaluations: match side {
                 Side::Keda(_) => kafka.get("OffsetFetch").copied().unwrap_or(0.0),
@@ -78,6 +78,11 @@ fn written(metrics: &str, resource: &str, subresource: Option<&str>) -> f64 {
     });
     let counts = counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     counts.sum()
+}
+
+/// User and system time of all processes, in seconds.
+pub fn cpu(side: &Side) -> f64 {
+    side.pids().into_iter().map(cpu_seconds).sum()
 }
 
 /// User and system time of a process so far.

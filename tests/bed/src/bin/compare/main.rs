@@ -12,6 +12,7 @@ mod latency;
 mod report;
 mod run;
 mod side;
+mod two;
 mod work;
 
 use std::{fs, path::PathBuf};
@@ -40,6 +41,9 @@ struct Args {
     /// Numbers of objects for KEDA with `--kube-api-qps=200`.
     #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "1000")]
     raised_sizes: Vec<usize>,
+    /// Two lagscales with so many objects each, printed and in no report; nothing else is measured.
+    #[arg(long, value_name = "OBJECTS")]
+    two: Option<usize>,
     /// The report is written anew from the lines of the last run.
     #[arg(long)]
     report_only: bool,
@@ -56,6 +60,13 @@ async fn main() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("no provider yet");
+    if let Some(objects) = args.two {
+        let binary = args.binary.clone().unwrap_or_else(shipped);
+        for line in two::play(&binary, objects).await {
+            println!("{line}");
+        }
+        return;
+    }
     let path = root().join("target/compare.json");
     if !args.report_only {
         let lines = measure(&args).await;

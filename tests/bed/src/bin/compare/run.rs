@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Between the last HPA and the measuring.
-const SETTLE: Duration = Duration::from_secs(45);
+pub const SETTLE: Duration = Duration::from_secs(45);
 /// Measured while nothing changes.
-const WINDOW: Duration = Duration::from_secs(60);
+pub const WINDOW: Duration = Duration::from_secs(60);
 /// Where the side is also asked, restarted and cut off from Kafka.
 const EXAMINED: usize = 1_000;
 /// Partitions of topics that no object reads, for a part of the examination.
@@ -127,9 +127,9 @@ impl Run {
         let namespace = self.namespace.clone();
         let direct = self.bed.control_plane.client_of(self.side.address()).await;
         let through = self.bed.client();
-        let series = latency::series(&direct, &namespace, objects).await;
+        let series = latency::series(&direct, &namespace, 0..objects).await;
         line.insert("get_direct".into(), series);
-        let series = latency::series(&through, &namespace, objects).await;
+        let series = latency::series(&through, &namespace, 0..objects).await;
         line.insert("get_through_apiserver".into(), series);
 
         say("a restart beside other partitions");
@@ -161,10 +161,10 @@ impl Run {
     }
 }
 
-fn round(value: f64) -> f64 {
+pub fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
-fn say(text: &str) {
+pub fn say(text: &str) {
     eprintln!("compare: {text}");
 }
