@@ -9,6 +9,7 @@
 )]
 
 mod case;
+mod dashboard;
 mod difference;
 mod schemas;
 mod turn;
@@ -26,10 +27,10 @@ async fn keda_and_lagscale_differ_over_forty_objects_by_the_listed_departures_on
     let cases = Cases::load();
     assert!(cases.objects.len() >= 40);
     let options = BedOptions::default();
-    let theirs = {
+    let (theirs, their_scrape) = {
         let bed = Bed::start(&options).await;
         let mut turn = Turn::play(&bed, Side::keda(&bed).await, &cases).await;
-        turn.settled().await
+        (turn.settled().await, turn.scrape().await)
     };
     let bed = Bed::start(&options).await;
     let mut turn = Turn::play(&bed, Side::lagscale(&bed).await, &cases).await;
@@ -39,4 +40,6 @@ async fn keda_and_lagscale_differ_over_forty_objects_by_the_listed_departures_on
         found.compared_with(&listed)
     })
     .await;
+    let faults = dashboard::faults(&their_scrape, &turn.scrape().await);
+    assert!(faults.is_empty(), "KEDA's dashboard: {faults:#?}");
 }

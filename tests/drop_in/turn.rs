@@ -39,7 +39,7 @@ impl Side {
     pub async fn lagscale(bed: &Bed) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
-        let start = |bed: &Bed| bed.lagscale(binary, &[], &BTreeMap::new());
+        let start = |bed: &Bed| bed.lagscale(binary, &["--metrics-names=keda"], &BTreeMap::new());
         Self::Lagscale(bed.installed(&root.join("manifests"), start).await)
     }
 
@@ -103,6 +103,15 @@ impl<'a> Turn<'a> {
                 .replace(&file, "FILE"),
         );
         self.applied.insert(format!("{} apply", case.name), said);
+    }
+
+    /// The side's own scrape.
+    pub async fn scrape(&self) -> String {
+        let address = match &self.side {
+            Side::Keda(keda) => keda.metrics(),
+            Side::Lagscale(lagscale) => lagscale.plain,
+        };
+        bed::get(&address.to_string(), "/metrics").await.1
     }
 
     /// Waits until nothing has changed for a while.
