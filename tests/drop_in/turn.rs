@@ -18,13 +18,13 @@ use crate::{
     difference::{Fields, Told},
 };
 
-const NAMESPACE: &str = "forty";
+pub const NAMESPACE: &str = "forty";
 const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const PARTITIONS: i32 = 5;
 const RECORDS: usize = 10;
 /// How long nothing may change before it counts as settled: KEDA's loops go by 2 s, the bed's HPAs by 2 s, and a resync by 15 s.
 const QUIET: Duration = Duration::from_secs(30);
-const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 pub enum Side {
     Keda(Box<Keda>),

@@ -50,6 +50,24 @@ pub async fn ask(kubeconfig: &Path, args: &[&str]) -> (i32, String, String) {
     )
 }
 
+/// The output of `kubectl lagscale ...`: the binary under the name that kubectl looks for.
+async fn as_plugin(world: &World, args: &[&str]) -> String {
+    let plane = &world.bed.control_plane;
+    let folder = world.bed.dir().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    let binary = env!("CARGO_BIN_EXE_lagscale");
+    std::os::unix::fs::symlink(binary, folder.join("kubectl-lagscale")).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let done = tokio::process::Command::new(plane.kubectl_path())
+        .arg("lagscale")
+        .args(args)
+        .env("KUBECONFIG", plane.kubeconfig())
+        .env("PATH", path)
+        .output();
+    let done = done.await.unwrap();
+    String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+}
+
 /// The standard output, as JSON.
 pub fn read(said: &str) -> Value {
     serde_json::from_str(said).unwrap_or_else(|e| panic!("{e}: {said}"))
@@ -231,6 +249,9 @@ async fn explain(world: &World) {
         ),
         (&json!(5), &json!(5))
     );
+    let (_, plain, _) = ask(admin, &["explain", "-n", namespace, "app"]).await;
+    let plugin = as_plugin(world, &["explain", "-n", namespace, "app"]).await;
+    assert_eq!(plugin.lines().next(), plain.lines().next(), "{plugin}");
     let (code, _, error) = ask(admin, &["explain", "-n", namespace, "nobody"]).await;
     assert_eq!(code, 1);
     assert!(error.contains("no ScaledObject nobody"), "{error}");

@@ -8,6 +8,7 @@ mod finalizers;
 mod index;
 mod lag_metrics;
 mod lives;
+mod outages;
 mod shadow;
 mod sleep;
 mod stage;

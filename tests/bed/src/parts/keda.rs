@@ -3,10 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use super::{cached, require, tools::go_build};
+use super::{
+    cached, require,
+    tools::{go_build, module},
+};
 
 const MODULE: &str = "github.com/kedacore/keda/v2";
 const PROGRAMS: [&str; 3] = ["operator", "adapter", "webhooks"];
@@ -106,22 +108,9 @@ fn sums(release: Release) -> String {
     format!("{MODULE} v{version} {module_sum}\n{MODULE} v{version}/go.mod {mod_sum}\n")
 }
 
-/// The folder of Go's module cache that holds the release, checked against our checksum.
+/// The folder of Go's module cache that holds the release.
 fn downloaded(release: Release) -> String {
-    let version = release.version;
-    let output = Command::new("go")
-        .args(["mod", "download", "-json", &format!("{MODULE}@v{version}")])
-        .output()
-        .expect("go runs");
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    assert_eq!(
-        found["Sum"].as_str(),
-        Some(release.module_sum),
-        "downloading KEDA {version}: {}{}",
-        found["Error"],
-        String::from_utf8_lossy(&output.stderr)
-    );
-    found["Dir"].as_str().unwrap_or_default().to_owned()
+    module(MODULE, release.version, release.module_sum)
 }
 
 /// Copies a folder without the write protection of Go's module cache.

@@ -1,5 +1,6 @@
 //! The real parts: found where the user has them, else built once from checked-in versions and kept outside `target`.
 
+mod argo;
 mod keda;
 mod tools;
 
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use argo::argo_health;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 use tools::Module;
 pub use tools::{adapter, helm, promtool};

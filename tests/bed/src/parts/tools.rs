@@ -92,6 +92,23 @@ impl Module<'_> {
     }
 }
 
+/// The folder of Go's module cache that holds a version of a module, checked against our checksum.
+pub(super) fn module(name: &str, version: &str, sum: &str) -> String {
+    let output = Command::new("go")
+        .args(["mod", "download", "-json", &format!("{name}@v{version}")])
+        .output()
+        .expect("go runs");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!(
+        found["Sum"].as_str(),
+        Some(sum),
+        "downloading {name} {version}: {}{}",
+        found["Error"],
+        String::from_utf8_lossy(&output.stderr)
+    );
+    found["Dir"].as_str().unwrap_or_default().to_owned()
+}
+
 /// Builds what `packages` name, by the module in `dir` and into it.
 pub(super) fn go_build(what: &str, dir: &Path, flags: &str, packages: &[String]) {
     run(
