@@ -52,7 +52,7 @@ pub enum Cause {
     Tls(String),
     /// TLS was ended over the certificate that we showed, or did not show.
     #[error("the broker wants another client certificate ({0}); check cert and key")]
-    ClientCertificate(String),
+    ClientCertificate(&'static str),
     /// Hung up on the first request after the version exchange.
     #[error(
         "the broker closed the connection on the first request; this port may want SASL (set sasl, username and password)"
@@ -178,18 +178,21 @@ impl Cause {
     /// The peer's word on our certificate; under TLS 1.3 it comes when the first answer is waited for.
     pub(super) fn of_alert(error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-        match error {
-            rustls::Error::AlertReceived(
-                alert @ (AlertDescription::CertificateRequired
-                | AlertDescription::BadCertificate
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA),
-            ) => Some(Self::ClientCertificate(format!("{alert:?}"))),
-            _ => None,
-        }
+        let rustls::Error::AlertReceived(alert) = error else {
+            return None;
+        };
+        // Their names in RFC 8446.
+        let name = match alert {
+            AlertDescription::CertificateRequired => "certificate_required",
+            AlertDescription::BadCertificate => "bad_certificate",
+            AlertDescription::UnsupportedCertificate => "unsupported_certificate",
+            AlertDescription::CertificateRevoked => "certificate_revoked",
+            AlertDescription::CertificateExpired => "certificate_expired",
+            AlertDescription::CertificateUnknown => "certificate_unknown",
+            AlertDescription::UnknownCA => "unknown_ca",
+            _ => return None,
+        };
+        Some(Self::ClientCertificate(name))
     }
 }
 

@@ -14,19 +14,25 @@ mod town;
 mod twelve;
 mod watched;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bed::{Adapter, wait};
+use futures::StreamExt;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{
     Api,
     api::{Patch, PatchParams},
+    runtime::{WatchStreamExt, watcher},
 };
 use lagscale::{
     delegation::predecessor,
     server::{API_SERVICE, DISCOVERY},
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 use town::{KAFKA, MARKET, NAMESPACE, PATIENCE, Town, metric};
 use watched::Watched;
 
@@ -183,18 +189,40 @@ async fn a_frozen_keda_harms_its_own_objects_only(town: &Town) {
     town.value(&theirs, "25").await;
 }
 
+type Cas = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Every CA that the APIService has from now on, for as long as the task lives.
+fn cas_of(town: &Town) -> (Cas, JoinSet<()>) {
+    let seen = Cas::default();
+    let api: Api<APIService> = Api::all(town.bed.client());
+    let config = watcher::Config::default().fields(&format!("metadata.name={API_SERVICE}"));
+    let versions = watcher(api, config).default_backoff().touched_objects();
+    let (to, mut watching) = (seen.clone(), JoinSet::new());
+    watching.spawn(
+        versions.for_each(move |version: watcher::Result<APIService>| {
+            let ca = version.ok().and_then(|v| v.spec?.ca_bundle);
+            to.lock().unwrap().extend(ca.map(|ca| ca.0));
+            std::future::ready(())
+        }),
+    );
+    (seen, watching)
+}
+
 async fn a_keda_that_writes_its_ca_is_named_and_its_ca_noted(town: &mut Town) {
     let ca_of = async |town: &Town| api_service(town).await.spec.unwrap().ca_bundle.unwrap().0;
     let before = api_service(town).await.metadata.annotations.unwrap();
     let own = ca_of(town).await;
+    // KEDA writes again at once: only a watch sees what stood in between.
+    let (seen, _watching) = cas_of(town);
     let another = town.keda.rotate(&town.bed).await;
-    for (whose, ca) in [("KEDA's", another.as_bytes()), ("lagscale's", &own)] {
-        wait::until(&format!("the CA to be {whose}"), PATIENCE, async || {
-            let found = ca_of(town).await;
-            (found == ca).then_some(()).ok_or("it is another's")
-        })
-        .await;
-    }
+    wait::until("lagscale's CA after KEDA's", PATIENCE, async || {
+        let seen = seen.lock().unwrap().clone();
+        let theirs = seen.iter().position(|ca| ca == another.as_bytes());
+        let back = theirs.is_some_and(|at| seen[at..].contains(&own));
+        back.then_some(())
+            .ok_or_else(|| format!("{} CAs, KEDA's at {theirs:?}", seen.len()))
+    })
+    .await;
     let said = town.lagscale.child.output();
     assert!(said.contains("writes another CA into APIService"), "{said}");
     assert!(said.contains("apiServicePatching.enabled=false"), "{said}");
@@ -203,6 +231,15 @@ async fn a_keda_that_writes_its_ca_is_named_and_its_ca_noted(town: &mut Town) {
         .unwrap();
     assert_eq!(noted.trust, lagscale::delegation::Trust::Bundle(another));
     town.keda.rotate_no_more().await;
+    wait::until(
+        "lagscale to write its CA back for good",
+        PATIENCE,
+        async || {
+            let found = ca_of(town).await;
+            (found == own).then_some(()).ok_or("it is another's")
+        },
+    )
+    .await;
     // The bed's KEDA serves by the CA that was noted before.
     let patch = json!({"metadata": {"annotations": before}});
     let api: Api<APIService> = Api::all(town.bed.client());

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Bytes of a question.
-const QUESTION: usize = 64 * 1024;
+const QUESTION: usize = 16 * 1024;
 /// For the first reading of a trigger.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Characters of a name that are repeated.
