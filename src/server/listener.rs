@@ -7,7 +7,7 @@ use axum::Router;
 use kube::Client;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
 use rustls::server::ResolvesServerCert;
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         answer::health::Readiness,
         certificate::{PairError, Serving, Source},
         connection::{Connection, Slots},
-        guest::{Guest, Limits},
+        guest::Limits,
         metrics_port::Metrics,
         places::Places,
         request::authorization::Authorizer,
@@ -212,44 +212,23 @@ impl Server {
 
     /// Serves until told to end, then lets the answers under way finish.
     pub async fn serve(self) {
-        let mut ending = self.ending.clone();
         let places = Places::new(self.limits.connections, self.limits.of_one_address);
         let slots = Slots::new(&self.limits);
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                _ = ending.wait_for(|ending| *ending) => break,
-            };
-            let (stream, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: others have to end first.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let guest = Arc::new(Guest::new(address.ip()));
-            let Some(place) = places.take(&guest) else {
-                continue;
-            };
+        let warn = |error: &_| tracing::warn!(%error, "cannot accept a connection");
+        let serve = |stream, guest| {
             let connection = Connection {
                 tls: self.tls.clone(),
                 router: self.router.clone(),
                 trust: self.trust.clone(),
                 slots: slots.clone(),
-                guest: guest.clone(),
+                guest,
                 limits: self.limits.clone(),
                 ending: self.ending.clone(),
             };
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = connection.serve(stream) => {}
-                    () = guest.sent_away() => {}
-                }
-                drop(place);
-            });
-        }
+            connection.serve(stream)
+        };
+        let ending = self.ending.clone();
+        places.welcome(&self.listener, ending, warn, serve).await;
         drop(self.listener);
         places.empty().await;
     }

@@ -21,7 +21,6 @@ use crate::{
     server::{
         answer::health::Readiness,
         answer::reply::{text, with_type},
-        guest::Guest,
         places::Places,
         request::route::Probe,
     },
@@ -43,7 +42,7 @@ pub async fn plain(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    mut ending: watch::Receiver<bool>,
+    ending: watch::Receiver<bool>,
 ) {
     let live =
         async |State((_, readiness)): State<Shared>| readiness.answer(Probe::Live, false, &[]);
@@ -59,33 +58,18 @@ pub async fn plain(
     let service = TowerToHyperService::new(router);
     let (most, of_one_address) = PLACES;
     let places = Places::new(most, of_one_address);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = ending.wait_for(|ending| *ending) => return,
-        };
-        let Ok((stream, address)) = accepted else {
-            sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let guest = Arc::new(Guest::new(address.ip()));
-        let Some(place) = places.take(&guest) else {
-            continue;
-        };
+    let serve = |stream, _| {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS)
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(stream), service.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                // A client that goes away in the middle, or does not read, is no event for anybody here.
-                _ = timeout(LIFE, connection) => {}
-                () = guest.sent_away() => {}
-            }
-            drop(place);
-        });
-    }
+        async {
+            // A client that goes away in the middle, or does not read, is no event for anybody here.
+            let _ = timeout(LIFE, connection).await;
+        }
+    };
+    places.welcome(&listener, ending, |_| {}, serve).await;
 }
 
 type Shared = (Arc<Metrics>, Readiness);

@@ -3,10 +3,16 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::sleep,
+};
 
 use crate::server::guest::{Guest, Standing};
 
@@ -71,6 +77,45 @@ impl Places {
             places: self.clone(),
             number,
         })
+    }
+
+    /// Accepts newcomers until serving ends: each that gets a place is served while it has it. What can't be accepted is told `unaccepted`.
+    pub async fn welcome<F>(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        mut ending: watch::Receiver<bool>,
+        unaccepted: impl Fn(&io::Error),
+        serve: impl Fn(TcpStream, Arc<Guest>) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = ending.wait_for(|ending| *ending) => return,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: others have to end first.
+                    unaccepted(&error);
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let guest = Arc::new(Guest::new(address.ip()));
+            let Some(place) = self.take(&guest) else {
+                continue;
+            };
+            let served = serve(stream, guest.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = served => {}
+                    () = guest.sent_away() => {}
+                }
+                drop(place);
+            });
+        }
     }
 
     /// Returns once everybody has gone.

@@ -180,7 +180,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it lasts until a person changes something.
+    /// `true` for what lasts until a person changes something.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         self.configuration || self.missing

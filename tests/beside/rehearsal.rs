@@ -13,7 +13,7 @@ use lagscale::server::{API_SERVICE, OWN_API_SERVICE};
 
 use crate::{
     ONE_AT_A_TIME,
-    town::{PATIENCE, says},
+    town::{PATIENCE, manifest, says},
     twelve::{self, Case, Kind, NAMESPACE, scaled_objects},
     watched::Watched,
 };
@@ -176,15 +176,12 @@ impl Hall<'_> {
 
     /// The CRDs and roles that lagscale is installed with.
     async fn rights(&self) {
-        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
         for file in [
             "base/crds.yaml",
             "base/rbac.yaml",
             "overlays/beside-keda/registration.yaml",
         ] {
-            let path = manifests.join(file).display().to_string();
-            let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
-            self.bed.control_plane.kubectl(&apply).await.unwrap();
+            manifest(self.bed, file).await;
         }
         let port = self.bed.balancer.address().port();
         let service = ("lagscale", "lagscale");

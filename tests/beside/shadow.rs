@@ -7,11 +7,11 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Api, ResourceExt, api::ListParams};
 use lagscale::resources::ScaledObject;
 
-use crate::town::{NAMESPACE, PATIENCE, says};
+use crate::town::{NAMESPACE, PATIENCE, manifest, says};
 
 /// It sees KEDA's own numbers, the bound that KEDA does not have, and a KEDA that fails; it writes nothing.
 pub async fn a_shadow_looks(bed: &Bed, keda: &Keda) {
-    rights(bed, "overlays/shadow/rights.yaml").await;
+    manifest(bed, "overlays/shadow/rights.yaml").await;
     let binary = Path::new(env!("CARGO_BIN_EXE_lagscale"));
     let mut shadow = bed.registering_lagscale(binary, &["--shadow"]);
     let clock = "town/clock   maxReplicas  5    2         -    maxReplicas is 2, not 5: no trigger ever asks for more";
@@ -29,15 +29,7 @@ pub async fn a_shadow_looks(bed: &Bed, keda: &Keda) {
     let log = shadow.child.output();
     assert!(log.contains("elected: a shadow"), "{log}");
     assert!(!log.contains("forbidden"), "{log}");
-    rights(bed, "base/rbac.yaml").await;
-}
-
-/// Roles of this name have these rights from now on.
-async fn rights(bed: &Bed, file: &str) {
-    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-    let path = manifests.join(file).display().to_string();
-    let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
-    bed.control_plane.kubectl(&apply).await.unwrap();
+    manifest(bed, "base/rbac.yaml").await;
 }
 
 async fn is_seen(bed: &Bed, parts: &[&str]) {

@@ -75,11 +75,8 @@ impl Town {
             object["metadata"]["namespace"] = MARKET.into();
         }
         bed.apply(&objects).await;
-        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-        for file in ["crds.yaml", "rbac.yaml"] {
-            let path = manifests.join("base").join(file).display().to_string();
-            let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
-            bed.control_plane.kubectl(&apply).await.unwrap();
+        for file in ["base/crds.yaml", "base/rbac.yaml"] {
+            manifest(&bed, file).await;
         }
         let port = bed.balancer.address().port();
         bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
@@ -262,6 +259,14 @@ impl Town {
         assert!(done.status.success(), "{said}{error}");
         said
     }
+}
+
+/// Applies a file of the manifests; roles have its rights from now on.
+pub async fn manifest(bed: &Bed, file: &str) {
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+    let path = manifests.join(file).display().to_string();
+    let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
+    bed.control_plane.kubectl(&apply).await.unwrap();
 }
 
 /// The value of a metric, asked through kube-apiserver.

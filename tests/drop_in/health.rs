@@ -17,11 +17,11 @@ use crate::turn::{NAMESPACE, PATIENCE};
 /// Argo CD's words by object.
 type Health = BTreeMap<String, String>;
 
-fn health(object: &Value) -> String {
+fn health(script: &str, object: &Value) -> String {
     let lua = Lua::new();
     let object = lua.to_value(object).unwrap();
     lua.globals().set("obj", object).unwrap();
-    let judged: Table = lua.load(argo_health()).eval().unwrap();
+    let judged: Table = lua.load(script).eval().unwrap();
     judged.get("status").unwrap()
 }
 
@@ -38,9 +38,10 @@ async fn objects(bed: &Bed) -> BTreeMap<String, Value> {
 }
 
 fn judged(objects: &BTreeMap<String, Value>) -> Health {
+    let script = argo_health();
     let each = objects
         .iter()
-        .map(|(name, object)| (name.clone(), health(object)));
+        .map(|(name, object)| (name.clone(), health(&script, object)));
     each.collect()
 }
 

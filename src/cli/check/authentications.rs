@@ -31,8 +31,8 @@ pub(super) struct Minting {
 }
 
 impl Minting {
-    /// The policy that a KEDA's Deployment sets, which is 2.21's default where it sets none, as KEDA 2.20 does; `None` where it is
-    /// no KEDA or its settings come from elsewhere.
+    /// The policy that the Deployment of a KEDA sets; 2.21's default where it sets none, since that is lagscale's. `None` for another Deployment, and
+    /// where its settings come from elsewhere.
     fn of(deployment: &Deployment) -> Option<Self> {
         let settings = super::keda::Tokens::of(deployment)?;
         Some(Self {

@@ -24,7 +24,7 @@ pub struct ExternalReading {
 pub struct ExternalValue {
     /// The lag, cut at what the partitions can use, in thousandths.
     pub milli: i64,
-    /// Whether the lag is above `activationLagThreshold`.
+    /// `true` while the lag is above `activationLagThreshold`.
     pub active: bool,
 }
 

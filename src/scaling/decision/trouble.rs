@@ -65,7 +65,7 @@ fn was_never_read(plan: &Plan, evaluation: &Evaluation) -> bool {
     evaluation.unread && !was_read
 }
 
-/// Whether the lag of every Kafka trigger can be read; there is none where no trigger asks Kafka.
+/// The condition that says if the lag of every Kafka trigger can be read; there is none where no trigger asks Kafka.
 pub(super) fn reachable(plan: &Plan, evaluation: &Evaluation) -> Option<Condition> {
     plan.kafka_sources().next()?;
     let said = |status, reason, text: &str| Some(Condition::new(REACHABLE, status, reason, text));

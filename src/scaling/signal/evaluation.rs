@@ -15,7 +15,7 @@ pub struct Settings {
     pub max_sample_age: Duration,
     /// The controller manager's `--horizontal-pod-autoscaler-tolerance`, in thousandths.
     pub tolerance_milli: i64,
-    /// Whether an outage, which passes by itself, makes an object not ready too.
+    /// `true` where an outage, which passes by itself, makes an object not ready too.
     pub ready_follows_outages: bool,
 }
 

@@ -18,7 +18,7 @@ pub struct ScaledObjectRef {
     pub scaler_metadata: BTreeMap<String, String>,
 }
 
-/// Whether there is work.
+/// The answer to a question for work.
 #[derive(Clone, PartialEq, Message)]
 pub struct IsActiveResponse {
     /// Above the activation threshold.

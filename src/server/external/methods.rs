@@ -90,7 +90,7 @@ where
     })
 }
 
-/// Whether there is work, now and whenever that changes.
+/// A stream that says if there is work, now and whenever that changes.
 fn streamed(methods: &Arc<Methods>) -> MethodRouter {
     let methods = methods.clone();
     post(move |request: Request| {

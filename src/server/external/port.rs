@@ -29,12 +29,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::methods::{self, Methods};
-use crate::{
-    controller::ExternalTriggers,
-    pulse::Pulse,
-    server::{guest::Guest, places::Places},
-    telemetry::Said,
-};
+use crate::{controller::ExternalTriggers, pulse::Pulse, server::places::Places, telemetry::Said};
 
 /// Connections at once, and of one address. A KEDA keeps one to each replica.
 const PLACES: (usize, usize) = (64, 16);
@@ -156,32 +151,16 @@ impl ExternalScaler {
 
     /// Serves until told to end.
     pub async fn serve(self) {
-        let mut ending = self.ending.clone();
         let places = Places::new(PLACES.0, PLACES.1);
         let service = TowerToHyperService::new(self.router);
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                _ = ending.wait_for(|ending| *ending) => break,
-            };
-            let Ok((stream, address)) = accepted else {
-                sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let guest = Arc::new(Guest::new(address.ip()));
-            let Some(place) = places.take(&guest) else {
-                continue;
-            };
+        let ending = self.ending.clone();
+        let connect = |stream, _| {
             let tls = TlsAcceptor::from(self.tls.config.load_full());
-            let connection = serve(stream, tls, service.clone(), self.ending.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = connection => {}
-                    () = guest.sent_away() => {}
-                }
-                drop(place);
-            });
-        }
+            serve(stream, tls, service.clone(), self.ending.clone())
+        };
+        places
+            .welcome(&self.listener, ending, |_| {}, connect)
+            .await;
         drop(self.listener);
         places.empty().await;
     }

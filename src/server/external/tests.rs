@@ -251,7 +251,7 @@ async fn no_more_triggers_are_read_than_there_are_places() {
         (code, said.as_str()),
         (Code::ResourceExhausted, "4096 triggers are read already")
     );
-    // Those that are there go on.
+    // The triggers that are read already go on.
     asked::<IsActiveResponse>(&router, "IsActive", &trigger("shop", &[("topic", "7")]))
         .await
         .unwrap();

@@ -38,7 +38,7 @@ impl Stage {
         self.settle(changes);
     }
 
-    /// Whether anybody wants this group read.
+    /// `true` while anybody wants this group read.
     pub fn asks(&self, group: &str) -> bool {
         self.asked
             .values()
