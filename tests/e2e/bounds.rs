@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use bed::Observer;
+use bed::{Observer, wait};
 use futures::future::join_all;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::PostParams;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::{Shared, scene::Scene, world::World};
+use crate::{
+    Shared,
+    scene::Scene,
+    world::{PATIENCE, World},
+};
 
 /// Longer than the bed's stabilization window and several HPA periods.
 const SETTLED: Duration = Duration::from_secs(15);
@@ -30,11 +34,22 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     ]
 }
 
-/// Ends at `bound`, stays there, and never was above it.
-async fn settles(scene: &Scene<'_>, observer: &Observer, bound: i32) {
+/// Ends at `bound` under an HPA with this maxReplicas, stays there, and never was above it.
+async fn settles(scene: &Scene<'_>, observer: &Observer, bound: i32, max: i32) {
+    // A workload that starts at its bound is there before its HPA is.
+    max_is(observer, max).await;
     scene.reaches(observer, bound).await;
     scene.keeps(observer, bound, SETTLED).await;
     done(observer, bound);
+}
+
+/// Waits for this maxReplicas of the observed HPA.
+pub async fn max_is(observer: &Observer, max: i32) {
+    wait::until("maxReplicas", PATIENCE, async || match observer.max() {
+        Some(found) if found == max => Ok(()),
+        other => Err(other),
+    })
+    .await;
 }
 
 fn done(observer: &Observer, bound: i32) {
@@ -60,8 +75,7 @@ async fn standing(world: &World) {
                 &json!({}),
             )
             .await;
-        settles(&scene, &observer, 5).await;
-        assert_eq!(observer.max(), Some(5));
+        settles(&scene, &observer, 5, 5).await;
     };
     let all = (26..=30).flat_map(|lag| [1, 2, 5].map(|start| one(lag, start)));
     join_all(all).await;
@@ -93,7 +107,7 @@ async fn climbing(world: &World) {
             // Two HPA periods: it looks at every step.
             tokio::time::sleep(Duration::from_secs(4)).await;
         }
-        settles(&scene, &observer, partitions).await;
+        settles(&scene, &observer, partitions, partitions).await;
     };
     let starts = [(12, 1), (12, 11), (12, 12), (64, 1), (64, 63), (64, 64)];
     join_all(starts.map(|(partitions, start)| one(partitions, start))).await;
@@ -103,16 +117,14 @@ async fn exactly_max(world: &World) {
     let scene = Scene::new(&world.bed, "exactly").await;
     let spec = json!({"maxReplicaCount": 20});
     let (_, observer) = scene.app((64, 2), 100, 19, &json!({}), &spec).await;
-    settles(&scene, &observer, 20).await;
-    assert_eq!(observer.max(), Some(20));
+    settles(&scene, &observer, 20, 20).await;
 }
 
 async fn minimum_above(world: &World) {
     let scene = Scene::new(&world.bed, "minimum").await;
     let spec = json!({"minReplicaCount": 8});
     let (_, observer) = scene.app((5, 100), 500, 1, &json!({}), &spec).await;
-    settles(&scene, &observer, 8).await;
-    assert_eq!(observer.max(), Some(8));
+    settles(&scene, &observer, 8, 8).await;
 }
 
 async fn two_triggers(world: &World) {
@@ -128,8 +140,7 @@ async fn two_triggers(world: &World) {
         scene.trigger(&large, "g", &json!({})),
     ];
     scene.scaled_object("app", &triggers, &json!({})).await;
-    settles(&scene, &observer, 5).await;
-    assert_eq!(observer.max(), Some(64));
+    settles(&scene, &observer, 5, 64).await;
     scene
         .value_is("app", &format!("s0-kafka-{small}"), "25")
         .await;
@@ -152,7 +163,7 @@ async fn beside_cpu(world: &World) {
     scene
         .scaled_object("app", &triggers, &json!({"maxReplicaCount": 8}))
         .await;
-    settles(&scene, &observer, 5).await;
+    settles(&scene, &observer, 5, 8).await;
     world.bed.pod_metrics.set_cpu(&scene.namespace, 100);
     scene.reaches(&observer, 8).await;
 }
@@ -184,8 +195,7 @@ async fn adopted(world: &World) {
     scene
         .scaled_object("app", &[scene.trigger(&topic, "g", &json!({}))], &json!({}))
         .await;
-    settles(&scene, &observer, 5).await;
-    assert_eq!(observer.max(), Some(5));
+    settles(&scene, &observer, 5, 5).await;
     let adopted = scene.hpa("app").await.unwrap();
     let owners = adopted.metadata.owner_references.unwrap_or_default();
     assert_eq!(owners[0].kind, "ScaledObject");
@@ -197,8 +207,7 @@ async fn partitions_added(world: &World) {
     scene.reaches(&observer, 5).await;
     done(&observer, 5);
     world.bed.kafka.add_partitions(&topic, 8).await;
-    settles(&scene, &observer, 8).await;
-    assert_eq!(observer.max(), Some(8));
+    settles(&scene, &observer, 8, 8).await;
 }
 
 async fn moving_bound(world: &World) {
@@ -225,7 +234,7 @@ async fn own_tolerance(world: &World) {
     let behavior = json!({"advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"tolerance": "0.2"}}}}});
     // Exactly what asks for twelve: eleven would be within the tolerance.
     let (_, observer) = scene.app((12, 100), 60, 11, &json!({}), &behavior).await;
-    settles(&scene, &observer, 12).await;
+    settles(&scene, &observer, 12, 12).await;
     let live = scene
         .hpa("app")
         .await

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     Shared,
+    bounds::max_is,
     scene::Scene,
     world::{PATIENCE, World},
 };
@@ -238,17 +239,10 @@ async fn partition_added(world: &World) {
     let (topic, observer) = scene.app((1, 10), 4, 1, &metadata, &spec).await;
     let metric = format!("s0-kafka-{topic}");
     counts(&scene, "app", &metric, 4).await;
-    let max = async |wanted: i32| {
-        wait::until("maxReplicas", PATIENCE, async || match observer.max() {
-            Some(max) if max == wanted => Ok(()),
-            other => Err(other),
-        })
-        .await;
-    };
-    max(1).await;
+    max_is(&observer, 1).await;
     world.bed.kafka.add_partitions(&topic, 2).await;
     world.bed.kafka.produce(&topic, 1, 6).await;
-    max(2).await;
+    max_is(&observer, 2).await;
     // A partition without a commit counts one under latest until its first record is seen; what came before is not known.
     world.bed.kafka.commit("g", &topic, &[(1, 0)]).await;
     counts(&scene, "app", &metric, 10).await;

@@ -148,7 +148,8 @@ fn main() {
         .install_default()
         .unwrap();
     let mut args = Arguments::from_args();
-    args.test_threads.get_or_insert(64);
+    // They mostly wait, but sixty that begin at once outlast each other's deadlines on two cores.
+    args.test_threads.get_or_insert(24);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

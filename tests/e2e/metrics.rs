@@ -160,7 +160,12 @@ async fn leave(world: &World) {
     let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
     let metric = format!("s0-kafka-{topic}");
     scene.value_is("app", &metric, "12").await;
-    assert!(text(world).await.contains(&scene.namespace));
+    // A text is served for a second.
+    wait::until("its series to come", PATIENCE, async || {
+        let found = text(world).await.contains(&scene.namespace);
+        found.then_some(()).ok_or("none")
+    })
+    .await;
     scene.delete("app").await;
     wait::until("its series to go", PATIENCE, async || {
         let said = text(world).await;

@@ -124,7 +124,7 @@ mod tests {
         };
         let mut roots = RootCertStore::empty();
         roots.add(certificate(ca)).unwrap();
-        let verifier = Verifier::anchored(roots, Vec::new(), Arc::new(provider)).unwrap();
+        let verifier = Verifier::anchored(Arc::new(roots), Vec::new(), Arc::new(provider)).unwrap();
         let (cert, name) = (
             CertificateDer::from(cert),
             ServerName::try_from("localhost").unwrap(),

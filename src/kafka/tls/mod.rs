@@ -3,6 +3,7 @@
 mod curves;
 mod error;
 mod key;
+mod roots;
 mod verify;
 
 use std::sync::Arc;
@@ -33,8 +34,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// The client's side of a handshake. The roots are read from the system at each call, so a rotated bundle counts.
-    /// Reads files, and may take a second for an encrypted key the first time.
+    /// The client's side of a handshake. A rotated bundle of the system counts within a minute.
+    /// May read files, and may take a second for an encrypted key the first time.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let provider = Arc::new(CryptoProvider {
             signature_verification_algorithms: algorithms(),
@@ -69,29 +70,21 @@ impl Tls {
         made.map_err(|e| Cause::Setting(e.to_string()))
     }
 
-    /// The system's roots, or Mozilla's where there is no system, as in an empty image; with the user's, and the user's alone.
-    fn roots(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
-        let mut roots = public(rustls_native_certs::load_native_certs().certs);
-        let own = match &self.ca {
-            Some(ca) => certificates("ca", ca)?,
-            None => Vec::new(),
+    /// The system's roots, with the user's, and the user's alone.
+    fn roots(&self) -> Result<(Arc<RootCertStore>, Vec<CertificateDer<'static>>), TlsError> {
+        let system = roots::system();
+        let Some(ca) = &self.ca else {
+            return Ok((system, Vec::new()));
         };
+        let own = certificates("ca", ca)?;
+        let mut roots = RootCertStore::clone(&system);
         for certificate in &own {
             roots
                 .add(certificate.clone())
                 .map_err(|_| TlsError::BadCertificate { parameter: "ca" })?;
         }
-        Ok((roots, own))
+        Ok((Arc::new(roots), own))
     }
-}
-
-fn public(system: Vec<CertificateDer<'static>>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(system);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    roots
 }
 
 fn certificates(
@@ -121,15 +114,6 @@ mod tests {
             tls.client_config().unwrap_err(),
             TlsError::NoCertificate { parameter: "ca" }
         );
-    }
-
-    #[test]
-    fn without_a_system_the_public_roots_are_trusted_and_with_one_it_decides() {
-        assert!(public(Vec::new()).len() > 50);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec!["us".to_owned()]).unwrap();
-        let own = params.self_signed(&key).unwrap().der().clone();
-        assert_eq!(public(vec![own]).len(), 1);
     }
 
     #[test]

@@ -48,12 +48,12 @@ impl Verifier {
 
     /// `roots` with the `anchors` among them, which are the user's own.
     pub(super) fn anchored(
-        roots: RootCertStore,
+        roots: Arc<RootCertStore>,
         anchors: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let algorithms = provider.signature_verification_algorithms;
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        let usual = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()
             .map_err(|_| TlsError::NoRoots)?;
         Ok(Self {
@@ -173,7 +173,8 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(configured.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Verifier::anchored(roots, vec![configured.clone()], provider).unwrap();
+        let verifier =
+            Verifier::anchored(Arc::new(roots), vec![configured.clone()], provider).unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         let result = verifier.verify_server_cert(presented, &[], &name, &[], now);
