@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Some(Command::Peek(args)) => waited(cli::peek(&args)),
         Some(Command::Check(args)) => waited(cli::check(&args)),
         Some(Command::Explain(args)) => waited(cli::explain(&args)),
+        Some(Command::Top(args)) => waited(cli::top(&args)),
         Some(Command::Crd) => cli::crds(),
         Some(Command::Certs(certs)) => cli::certs(&certs).map(|()| true),
         Some(Command::Completions(args)) => {

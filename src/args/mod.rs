@@ -43,6 +43,8 @@ pub enum Command {
     Check(cli::CheckArgs),
     /// Why a ScaledObject has the replicas it has, and what would change that.
     Explain(cli::ExplainArgs),
+    /// Every ScaledObject on one screen: what its HPA is told, its replicas, and what is the matter.
+    Top(cli::TopArgs),
     /// Print the custom resource definitions, generated from the types, as YAML.
     #[command(visible_alias = "crds")]
     Crd,

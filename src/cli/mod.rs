@@ -9,6 +9,7 @@ mod explain;
 mod lag;
 mod peek;
 mod properties;
+mod top;
 
 use std::{error::Error, fmt::Write as _, io::Write as _, time::Duration};
 
@@ -22,6 +23,7 @@ pub use explain::{ExplainArgs, explain};
 pub use lag::{LagArgs, lag};
 pub use peek::{PeekArgs, peek};
 pub use properties::Properties;
+pub use top::{TopArgs, top};
 
 use crate::{api_client, text};
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job};
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 
-use crate::town::{PATIENCE, value_of, workload};
+use crate::ground::{PATIENCE, value_of, workload};
 
 const NAMESPACE: &str = "managed";
 const TOPIC: &str = "parcels";

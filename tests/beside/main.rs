@@ -1,4 +1,4 @@
-//! lagscale beside a real KEDA 2.21.0: one APIService that lagscale has taken, objects of both, moved by a label and moved back, and the
+//! lagscale beside a real KEDA: one APIService that lagscale has taken, objects of both, moved by a label and moved back, and the
 //! APIService given back at the end; and docs/from-keda.md as a rehearsal. What only a faulty backend shows is in `tests/api/backends.rs`.
 #![allow(
     clippy::unwrap_used,
@@ -7,36 +7,30 @@
     reason = "test code in functions without #[test]"
 )]
 
+mod ca;
 mod external;
+mod ground;
+mod namespaces;
 mod rehearsal;
 mod shadow;
 mod town;
 mod twelve;
 mod watched;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bed::{Adapter, wait};
-use futures::StreamExt;
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-    runtime::{WatchStreamExt, watcher},
-};
+use ca::api_service;
+use ground::{KAFKA, NAMESPACE, PATIENCE, metric};
 use lagscale::{
     delegation::predecessor,
     server::{API_SERVICE, DISCOVERY},
 };
 use serde_json::json;
-use tokio::task::JoinSet;
-use town::{KAFKA, MARKET, NAMESPACE, PATIENCE, Town, metric};
+use town::{MARKET, Town};
 use watched::Watched;
 
-/// Both tests have a control plane, a Kafka and a KEDA of their own.
+/// All tests have a control plane, a Kafka and a KEDA of their own.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The steps share one town, each in the state that the one before has left.
@@ -55,21 +49,16 @@ async fn objects_move_from_keda_to_lagscale_and_back_under_one_api_service_that_
     it_is_given_back(&mut town).await;
 }
 
-async fn api_service(town: &Town) -> APIService {
-    let api: Api<APIService> = Api::all(town.bed.client());
-    api.get(API_SERVICE).await.unwrap()
-}
-
 async fn the_api_service_is_taken_and_its_predecessor_noted(town: &Town) {
     wait::until("the APIService to lead to lagscale", PATIENCE, async || {
-        let found = api_service(town).await;
+        let found = api_service(&town.bed).await;
         let service = found.spec.clone().unwrap().service.unwrap();
         let is_ours = service.namespace.as_deref() == Some("lagscale");
         is_ours.then_some(()).ok_or(service.namespace)
     })
     .await;
     town.bed.available(API_SERVICE).await;
-    let before = predecessor::backend(&api_service(town).await)
+    let before = predecessor::backend(&api_service(&town.bed).await)
         .unwrap()
         .unwrap();
     assert_eq!(before.service.namespace, "keda");
@@ -135,7 +124,7 @@ async fn a_second_adapter_answers_for_its_own(town: &mut Town) {
             }}],
         },
     });
-    town.bed.apply(&[town::workload("letters"), hpa]).await;
+    town.bed.apply(&[ground::workload("letters"), hpa]).await;
     town.has_a_metric(NAMESPACE, "letters").await;
     wait::until("its metrics to be listed", PATIENCE, async || {
         let said = town.kubectl(&["get", "--raw", DISCOVERY]).await;
@@ -189,63 +178,8 @@ async fn a_frozen_keda_harms_its_own_objects_only(town: &Town) {
     town.value(&theirs, "25").await;
 }
 
-type Cas = Arc<Mutex<Vec<Vec<u8>>>>;
-
-/// Every CA that the APIService has from now on, for as long as the task lives.
-fn cas_of(town: &Town) -> (Cas, JoinSet<()>) {
-    let seen = Cas::default();
-    let api: Api<APIService> = Api::all(town.bed.client());
-    let config = watcher::Config::default().fields(&format!("metadata.name={API_SERVICE}"));
-    let versions = watcher(api, config).default_backoff().touched_objects();
-    let (to, mut watching) = (seen.clone(), JoinSet::new());
-    watching.spawn(
-        versions.for_each(move |version: watcher::Result<APIService>| {
-            let ca = version.ok().and_then(|v| v.spec?.ca_bundle);
-            to.lock().unwrap().extend(ca.map(|ca| ca.0));
-            std::future::ready(())
-        }),
-    );
-    (seen, watching)
-}
-
 async fn a_keda_that_writes_its_ca_is_named_and_its_ca_noted(town: &mut Town) {
-    let ca_of = async |town: &Town| api_service(town).await.spec.unwrap().ca_bundle.unwrap().0;
-    let before = api_service(town).await.metadata.annotations.unwrap();
-    let own = ca_of(town).await;
-    // KEDA writes again at once: only a watch sees what stood in between.
-    let (seen, _watching) = cas_of(town);
-    let another = town.keda.rotate(&town.bed).await;
-    wait::until("lagscale's CA after KEDA's", PATIENCE, async || {
-        let seen = seen.lock().unwrap().clone();
-        let theirs = seen.iter().position(|ca| ca == another.as_bytes());
-        let back = theirs.is_some_and(|at| seen[at..].contains(&own));
-        back.then_some(())
-            .ok_or_else(|| format!("{} CAs, KEDA's at {theirs:?}", seen.len()))
-    })
-    .await;
-    let said = town.lagscale.child.output();
-    assert!(said.contains("writes another CA into APIService"), "{said}");
-    assert!(said.contains("apiServicePatching.enabled=false"), "{said}");
-    let noted = predecessor::backend(&api_service(town).await)
-        .unwrap()
-        .unwrap();
-    assert_eq!(noted.trust, lagscale::delegation::Trust::Bundle(another));
-    town.keda.rotate_no_more().await;
-    wait::until(
-        "lagscale to write its CA back for good",
-        PATIENCE,
-        async || {
-            let found = ca_of(town).await;
-            (found == own).then_some(()).ok_or("it is another's")
-        },
-    )
-    .await;
-    // The bed's KEDA serves by the CA that was noted before.
-    let patch = json!({"metadata": {"annotations": before}});
-    let api: Api<APIService> = Api::all(town.bed.client());
-    api.patch(API_SERVICE, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .unwrap();
+    ca::is_fought_for(&town.bed, &mut town.keda, &town.lagscale).await;
     for name in ["theirs", "ours"] {
         town.value(&metric(KAFKA, name), "25").await;
     }
@@ -255,14 +189,14 @@ async fn it_is_given_back(town: &mut Town) {
     let ours = metric(KAFKA, "ours");
     town.own("ours", false).await;
     town.is_handled("ours", false).await;
-    let said = town.uninstall().await;
+    let said = ground::uninstall(&town.bed).await;
     assert!(
         said.contains("leads to keda/keda-metrics-apiserver again"),
         "{said}"
     );
     town.lagscale.child.terminate(Duration::from_secs(30));
     town.bed.available(API_SERVICE).await;
-    let found = api_service(town).await;
+    let found = api_service(&town.bed).await;
     assert!(
         !found
             .metadata

@@ -5,15 +5,14 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use bed::{Bed, BedOptions, Keda, KedaOptions, Lagscale, wait};
 use k8s_openapi::{
-    api::{autoscaling::v2::HorizontalPodAutoscaler, batch::v1::Job},
-    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+    api::batch::v1::Job, kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kube::{Api, ResourceExt, api::ListParams};
 use lagscale::server::{API_SERVICE, OWN_API_SERVICE};
 
 use crate::{
     ONE_AT_A_TIME,
-    town::{PATIENCE, manifest, says},
+    ground::{PATIENCE, is_scaling_active, manifest, says},
     twelve::{self, Case, Kind, NAMESPACE, scaled_objects},
     watched::Watched,
 };
@@ -141,16 +140,7 @@ impl Hall<'_> {
     }
 
     async fn scaling_active(&self, case: &Case, wanted: &str) {
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.bed.client(), NAMESPACE);
-        let what = format!("ScalingActive of {} to be {wanted}", case.name);
-        wait::until(&what, PATIENCE, async || {
-            let found = api.get(&hpa(case)).await.map_err(|e| e.to_string())?;
-            let conditions = found.status.and_then(|s| s.conditions).unwrap_or_default();
-            let active = conditions.into_iter().find(|c| c.type_ == "ScalingActive");
-            let is = active.as_ref().is_some_and(|c| c.status == wanted);
-            is.then_some(()).ok_or_else(|| format!("{active:?}"))
-        })
-        .await;
+        is_scaling_active(self.bed, NAMESPACE, &hpa(case), wanted).await;
     }
 
     /// Waits until lagscale answers for an object, which it does for none of another's.

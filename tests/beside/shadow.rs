@@ -7,7 +7,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Api, ResourceExt, api::ListParams};
 use lagscale::resources::ScaledObject;
 
-use crate::town::{NAMESPACE, PATIENCE, manifest, says};
+use crate::ground::{NAMESPACE, PATIENCE, manifest, says};
 
 /// It sees KEDA's own numbers, the bound that KEDA does not have, and a KEDA that fails; it writes nothing.
 pub async fn a_shadow_looks(bed: &Bed, keda: &Keda) {

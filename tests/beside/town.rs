@@ -1,11 +1,10 @@
 //! A bed with a real KEDA that leaves objects with the label of lagscale's alone, a lagscale that handles those and has taken the
 //! APIService, and three workloads.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use bed::{Adapter, Bed, BedOptions, Keda, KedaOptions, Lagscale, wait};
 use http::Request;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{
     Api, Client, Config,
     api::{Patch, PatchParams},
@@ -14,12 +13,15 @@ use kube::{
 use lagscale::{resources::ScaledObject, server::OWN_API_SERVICE};
 use serde_json::{Value, json};
 
-use crate::{external::keda_asks_it_as_its_external_scaler, shadow::a_shadow_looks};
+use crate::{
+    external::keda_asks_it_as_its_external_scaler,
+    ground::{
+        NAMESPACE, PATIENCE, has_a_metric, manifest, orders, says, scaled_object, value_is,
+        value_of, workload,
+    },
+    shadow::a_shadow_looks,
+};
 
-pub const PATIENCE: Duration = Duration::from_secs(180);
-/// The metric of both Kafka objects.
-pub const KAFKA: &str = "s0-kafka-orders";
-pub const NAMESPACE: &str = "town";
 /// The namespace of the other lagscale's object.
 pub const MARKET: &str = "market";
 const OWNER: &str = "lagscale.io/owner";
@@ -47,16 +49,7 @@ impl Town {
         for namespace in [NAMESPACE, MARKET, "harbour"] {
             bed.create_namespace(namespace).await;
         }
-        bed.kafka.create_topic("orders", 5).await;
-        for partition in 0..5 {
-            bed.kafka.produce("orders", partition, 10).await;
-        }
-        let offsets: Vec<(i32, i64)> = (0..5).map(|p| (p, 5)).collect();
-        bed.kafka.commit("g", "orders", &offsets).await;
-        let bootstrap = bed.kafka.plaintext_bootstrap();
-        let kafka = json!({"type": "kafka", "metadata": {
-            "bootstrapServers": bootstrap, "consumerGroup": "g", "topic": "orders", "lagThreshold": "5",
-        }});
+        let kafka = orders(&bed).await;
         let cron = json!({"type": "cron", "metadata": {
             "timezone": "UTC", "start": "0 0 * * *", "end": "59 23 * * *", "desiredReplicas": "2",
         }});
@@ -166,11 +159,7 @@ impl Town {
 
     /// Waits until the metric has this value.
     pub async fn value(&self, path: &str, wanted: &str) {
-        wait::until(path, PATIENCE, async || match self.try_value(path).await {
-            Ok(value) if value == wanted => Ok(()),
-            other => Err(other),
-        })
-        .await;
+        value_is(&self.bed, path, wanted).await;
     }
 
     /// Waits until the HPA of the object says that it has its metric.
@@ -183,21 +172,8 @@ impl Town {
             .await;
     }
 
-    /// Waits until an HPA says that it has its metric.
     pub async fn has_a_metric(&self, namespace: &str, hpa: &str) {
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.bed.client(), namespace);
-        wait::until(&format!("the HPA {hpa} to scale"), PATIENCE, async || {
-            let found = api.get(hpa).await;
-            let found = found.map_err(|e| e.to_string())?;
-            let status = serde_json::to_value(found.status).unwrap();
-            let all = status["conditions"].as_array().cloned().unwrap_or_default();
-            let active = all.into_iter().find(|c| c["type"] == "ScalingActive");
-            match active {
-                Some(active) if active["status"] == "True" => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await;
+        has_a_metric(&self.bed, namespace, hpa).await;
     }
 
     /// Type and body of an answer that came through kube-apiserver.
@@ -240,58 +216,6 @@ impl Town {
     async fn says(&self, args: &[&str]) -> String {
         says(&self.bed, args).await
     }
-
-    /// Runs the uninstaller; returns what it says.
-    pub async fn uninstall(&self) -> String {
-        let plane = &self.bed.control_plane;
-        let folder = plane.kubectl_path().parent().unwrap().display().to_string();
-        let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let done = tokio::process::Command::new("sh")
-            .arg(root.join("manifests/uninstall.sh"))
-            .env("PATH", path)
-            .env("KUBECONFIG", plane.kubeconfig())
-            .output()
-            .await
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (said, error) = (text(&done.stdout), text(&done.stderr));
-        assert!(done.status.success(), "{said}{error}");
-        said
-    }
-}
-
-/// Applies a file of the manifests; roles have its rights from now on.
-pub async fn manifest(bed: &Bed, file: &str) {
-    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-    let path = manifests.join(file).display().to_string();
-    let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path];
-    bed.control_plane.kubectl(&apply).await.unwrap();
-}
-
-/// The value of a metric, asked through kube-apiserver.
-pub async fn value_of(bed: &Bed, path: &str) -> Result<String, String> {
-    let said = bed.control_plane.kubectl(&["get", "--raw", path]).await?;
-    let list: Value = serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))?;
-    let value = list["items"][0]["value"].as_str();
-    value.map(str::to_owned).ok_or(said)
-}
-
-/// Runs a command of lagscale's; returns what it says.
-pub async fn says(bed: &Bed, args: &[&str]) -> String {
-    let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_lagscale"))
-        .args(args)
-        .env("KUBECONFIG", bed.control_plane.kubeconfig())
-        .output();
-    let done = done.await.unwrap();
-    String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
-}
-
-/// The path of an object's metric, as its HPA asks for it.
-pub fn metric(metric: &str, object: &str) -> String {
-    format!(
-        "/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/{metric}?labelSelector=scaledobject.keda.sh%2Fname%3D{object}"
-    )
 }
 
 /// An answer without the moment at which it was asked for, which is in each.
@@ -324,30 +248,6 @@ fn deployment(backends: &Value) -> Value {
         "spec": {
             "replicas": 0, "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    })
-}
-
-/// A Deployment of five pods that do nothing.
-pub fn workload(name: &str) -> Value {
-    let labels = json!({"app": name});
-    json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 5, "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "idle"}]}},
-        },
-    })
-}
-
-fn scaled_object(name: &str, trigger: &Value) -> Value {
-    json!({
-        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "scaleTargetRef": {"name": name}, "minReplicaCount": 1, "maxReplicaCount": 5,
-            "pollingInterval": 2, "triggers": [trigger],
         },
     })
 }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use bed::{Bed, Kafka};
 use serde_json::{Value, json};
 
-use crate::town::workload;
+use crate::ground::workload;
 
 pub const NAMESPACE: &str = "rehearsal";
 const PARTITIONS: i32 = 5;

@@ -63,11 +63,15 @@ impl Watched {
             seen,
             _tasks: tasks,
         };
-        bed::wait::until("the watches to begin", crate::town::PATIENCE, async || {
-            let seen = watched.seen();
-            let begun = !seen.hpas.is_empty() && !seen.replicas.is_empty();
-            begun.then_some(()).ok_or(seen)
-        })
+        bed::wait::until(
+            "the watches to begin",
+            crate::ground::PATIENCE,
+            async || {
+                let seen = watched.seen();
+                let begun = !seen.hpas.is_empty() && !seen.replicas.is_empty();
+                begun.then_some(()).ok_or(seen)
+            },
+        )
         .await;
         watched
     }

@@ -252,9 +252,30 @@ async fn explain(world: &World) {
     let (_, plain, _) = ask(admin, &["explain", "-n", namespace, "app"]).await;
     let plugin = as_plugin(world, &["explain", "-n", namespace, "app"]).await;
     assert_eq!(plugin.lines().next(), plain.lines().next(), "{plugin}");
+    at_a_glance(admin, namespace).await;
     let (code, _, error) = ask(admin, &["explain", "-n", namespace, "nobody"]).await;
     assert_eq!(code, 1);
     assert!(error.contains("no ScaledObject nobody"), "{error}");
+}
+
+/// `top` is a table where nobody looks at a terminal.
+async fn at_a_glance(admin: &Path, namespace: &str) {
+    let (code, said, error) = ask(admin, &["top", "-n", namespace]).await;
+    assert_eq!(code, 0, "{error}");
+    let row: Vec<&str> = said.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(
+        row[..7],
+        [namespace, "app", "25", "5", "5", "True", "True"],
+        "{said}"
+    );
+    let (_, said, _) = ask(admin, &["top", "-o", "json"]).await;
+    let rows = read(&said);
+    let mut rows = rows.as_array().unwrap().iter();
+    let found = rows.find(|row| row["namespace"] == namespace).unwrap();
+    assert_eq!(
+        (&found["metrics"][0]["value"], &found["replicas"]),
+        (&json!("25"), &json!(5))
+    );
 }
 
 async fn check(world: &World) {

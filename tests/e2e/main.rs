@@ -159,7 +159,11 @@ fn main() {
         world: Arc::default(),
         yard: Arc::default(),
     };
+    // The longest begin first.
     let files = [
+        faults::trials,
+        install::trials,
+        story::trials,
         bounds::trials,
         brokers::trials,
         secrets::trials,
@@ -179,11 +183,8 @@ fn main() {
         native_sleep::trials,
         objects::trials,
         ownership::trials,
-        story::trials,
         transactions::trials,
         truth::trials,
-        faults::trials,
-        install::trials,
         options::trials,
     ];
     let trials = files.iter().flat_map(|file| file(&shared)).collect();

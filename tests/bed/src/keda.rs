@@ -33,8 +33,12 @@ pub struct KedaOptions {
     pub release: Release,
     /// `--kube-api-qps` of the operator, with half as much again as `--kube-api-burst`; its default is 20 and 30.
     pub kube_api_qps: Option<u32>,
-    /// `WATCH_LABEL_SELECTOR` of the operator; everything where it is empty.
+    /// `WATCH_LABEL_SELECTOR` of the operator; everything where it is empty. KEDA before 2.21 does not know it.
     pub label_selector: &'static str,
+    /// `WATCH_NAMESPACE` of all three, a list with commas; everything where it is empty.
+    pub namespaces: &'static str,
+    /// `--leader-elect` of the operator, as its manifests have it: it holds a Lease, for which a killed one's successor waits.
+    pub leader_elect: bool,
 }
 
 impl Default for KedaOptions {
@@ -43,6 +47,8 @@ impl Default for KedaOptions {
             release: parts::KEDA,
             kube_api_qps: None,
             label_selector: "",
+            namespaces: "",
+            leader_elect: false,
         }
     }
 }
@@ -77,7 +83,6 @@ impl Bed {
         for (flag, path) in [
             ("-k", "crd"),
             ("-f", "service_account/service_account.yaml"),
-            ("-f", "rbac/aggregate_cluster_roles.yaml"),
             ("-f", "rbac/role.yaml"),
             ("-f", "rbac/role_binding.yaml"),
             ("-f", "metrics-server/role.yaml"),
@@ -85,6 +90,12 @@ impl Bed {
         ] {
             let path = config(path);
             self.must(&["apply", "--server-side", flag, &path]).await;
+        }
+        // New in 2.21.
+        let aggregated = config("rbac/aggregate_cluster_roles.yaml");
+        if Path::new(&aggregated).exists() {
+            self.must(&["apply", "--server-side", "-f", &aggregated])
+                .await;
         }
         self.must(&["wait", "--for=condition=Established", "crd", "--all"])
             .await;
@@ -129,8 +140,9 @@ impl Bed {
     async fn keda_deployment(&self, options: &KedaOptions) {
         let labels = json!({"app": "keda-operator"});
         let selector = json!({"name": "WATCH_LABEL_SELECTOR", "value": options.label_selector});
+        let namespaces = json!({"name": "WATCH_NAMESPACE", "value": options.namespaces});
         let container = json!({
-            "name": "keda-operator", "image": format!("keda:{}", options.release.version), "env": [selector],
+            "name": "keda-operator", "image": format!("keda:{}", options.release.version), "env": [selector, namespaces],
         });
         self.apply(&[json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
@@ -233,6 +245,18 @@ impl Keda {
         bed.available(API_SERVICE).await;
     }
 
+    /// Starts it anew with another `WATCH_NAMESPACE`, also in its Deployment.
+    pub async fn watch(&mut self, bed: &Bed, namespaces: &'static str) {
+        self.setup.options.namespaces = namespaces;
+        bed.keda_deployment(&self.setup.options).await;
+        for process in &mut self.processes {
+            process.terminate(PATIENCE);
+        }
+        self.processes = self.setup.launch();
+        self.ready().await;
+        bed.available(API_SERVICE).await;
+    }
+
     /// Waits until the operator says that it is ready.
     pub async fn ready(&mut self) {
         let health = self.setup.health.to_string();
@@ -260,6 +284,9 @@ impl Setup {
         if let Some(qps) = self.options.kube_api_qps {
             operator.push(format!("--kube-api-qps={qps}"));
             operator.push(format!("--kube-api-burst={}", qps * 3 / 2));
+        }
+        if self.options.leader_elect {
+            operator.push("--leader-elect".into());
         }
         operator.extend_from_slice(more);
         self.spawn("operator", &self.parts.operator, &operator)
@@ -310,7 +337,7 @@ impl Setup {
             .env("POD_NAMESPACE", NAMESPACE)
             .env("KEDA_CLUSTER_OBJECT_NAMESPACE", NAMESPACE)
             .env("WATCH_LABEL_SELECTOR", self.options.label_selector)
-            .env("WATCH_NAMESPACE", "");
+            .env("WATCH_NAMESPACE", self.options.namespaces);
         Child::spawn(name, &mut command, &self.dir.join(format!("{name}.log")))
     }
 }

@@ -16,11 +16,21 @@ pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 use tools::Module;
 pub use tools::{adapter, helm, promtool};
 
-const GO_MOD: &str = include_str!("../../control-plane/go.mod");
-const GO_SUM: &str = include_str!("../../control-plane/go.sum");
 const POM: &str = include_str!("../../kafka/pom.xml");
 const PROGRAMS: &str = include_str!("../../kafka/programs.xml");
-const KUBERNETES: &str = "v1.36.3";
+/// The control planes that can be built: version, go.mod, go.sum. The first is the usual one.
+const KUBERNETES: [(&str, &str, &str); 2] = [
+    (
+        "1.36.3",
+        include_str!("../../control-plane/go.mod"),
+        include_str!("../../control-plane/go.sum"),
+    ),
+    (
+        "1.37.0",
+        include_str!("../../control-plane-1.37/go.mod"),
+        include_str!("../../control-plane-1.37/go.sum"),
+    ),
+];
 /// The Kafka that is used unless another version is named.
 pub const KAFKA: &str = "4.3.0";
 /// The last line that could still be upgraded from ZooKeeper.
@@ -41,7 +51,8 @@ pub struct ControlPlaneParts {
     pub kubectl: PathBuf,
 }
 
-/// Finds or builds the control plane; `KUBEBUILDER_ASSETS` is taken for what it holds.
+/// Finds or builds the control plane: `KUBEBUILDER_ASSETS` is taken for what it holds, and of those that are built `KUBERNETES` says
+/// which (1.36.3 or 1.37.0).
 pub fn control_plane() -> ControlPlaneParts {
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let theirs = |name: &str| {
@@ -125,15 +136,19 @@ fn fetch(what: &str, pom: &str, dir: &Path) {
 }
 
 fn built_control_plane() -> PathBuf {
-    let version = "-X k8s.io/component-base/version.git";
+    let wanted = std::env::var("KUBERNETES").unwrap_or_else(|_| KUBERNETES[0].0.to_owned());
+    let found = KUBERNETES.iter().find(|(version, ..)| *version == wanted);
+    let (version, go_mod, go_sum) = found.expect("KUBERNETES is 1.36.3 or 1.37.0");
+    let minor = version.split('.').nth(1).expect("a minor version");
+    let set = "-X k8s.io/component-base/version.git";
     let module = Module {
         name: "control-plane",
-        what: &format!("Kubernetes {KUBERNETES} and etcd"),
-        go_mod: GO_MOD,
-        go_sum: GO_SUM,
+        what: &format!("Kubernetes {version} and etcd"),
+        go_mod,
+        go_sum,
         main: None,
-        key: KUBERNETES,
-        flags: &format!("{version}Version={KUBERNETES} {version}Major=1 {version}Minor=36"),
+        key: &format!("v{version}"),
+        flags: &format!("{set}Version=v{version} {set}Major=1 {set}Minor={minor}"),
     };
     module.built()
 }
