@@ -60,9 +60,16 @@ pub async fn is_fought_for(bed: &Bed, keda: &mut Keda, lagscale: &Lagscale) {
             .ok_or_else(|| format!("{} CAs, KEDA's at {theirs:?}", seen.len()))
     })
     .await;
-    let said = lagscale.child.output();
-    assert!(said.contains("writes another CA into APIService"), "{said}");
-    assert!(said.contains("apiServicePatching.enabled=false"), "{said}");
+    let named = [
+        "writes another CA into APIService",
+        "apiServicePatching.enabled=false",
+    ];
+    wait::until("lagscale to say what ends it", PATIENCE, async || {
+        let said = lagscale.child.output();
+        let all = named.iter().all(|part| said.contains(part));
+        all.then_some(()).ok_or(said)
+    })
+    .await;
     let noted = predecessor::backend(&api_service(bed).await)
         .unwrap()
         .unwrap();
