@@ -265,7 +265,7 @@ async fn at_a_glance(admin: &Path, namespace: &str) {
     let row: Vec<&str> = said.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(
         row[..7],
-        [namespace, "app", "25", "5", "5", "True", "True"],
+        [namespace, "app", "27", "5", "5", "True", "True"],
         "{said}"
     );
     let (_, said, _) = ask(admin, &["top", "-o", "json"]).await;
@@ -274,7 +274,7 @@ async fn at_a_glance(admin: &Path, namespace: &str) {
     let found = rows.find(|row| row["namespace"] == namespace).unwrap();
     assert_eq!(
         (&found["metrics"][0]["value"], &found["replicas"]),
-        (&json!("25"), &json!(5))
+        (&json!("27"), &json!(5))
     );
 }
 
