@@ -38,7 +38,10 @@ pub async fn series(client: &Client, namespace: &str, objects: std::ops::Range<u
         // 7919 is prime: objects are met in an order that no cache likes.
         let n = objects.start + asked * 7919 % objects.len();
         let answer = served(client, namespace, n).await;
-        failed += usize::from(answer.is_err());
+        if let Err(error) = answer {
+            failed += 1;
+            eprintln!("{}: {error}", path(namespace, n));
+        }
         took.push(begin.elapsed());
     }
     quantiles(took, failed)
