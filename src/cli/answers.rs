@@ -62,10 +62,7 @@ async fn answered(
     // Its own group has lagscale's metrics alone.
     let own = ask(client, &path(OWN_GROUP)).await?;
     if own.is_of_kube_apiserver() {
-        return Err(format!(
-            "nobody answers for {OWN_GROUP}: {}; `lagscale check` says more",
-            own.said
-        ));
+        return Err(super::unanswered(OWN_GROUP, &own.said));
     }
     let (by, answer) = if own.code == 404 {
         let shared = ask(client, &path(GROUP)).await?;

@@ -67,10 +67,7 @@ pub(super) async fn ask(
     let request = http::Request::get(path).body(Vec::new());
     let answer = client.request(request.map_err(|e| e.to_string())?).await;
     answer.map_err(|error| match error {
-        kube::Error::Api(status) if status.code == 503 => format!(
-            "nobody answers for {group}: {}; `lagscale check` says more",
-            status.message
-        ),
+        kube::Error::Api(status) if status.code == 503 => super::unanswered(group, &status.message),
         error => api_error(&error),
     })
 }

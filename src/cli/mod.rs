@@ -75,6 +75,11 @@ pub fn crds() -> Done {
     Ok(true)
 }
 
+/// A group of the API that lagscale serves, and that nobody answers for.
+fn unanswered(group: &str, said: &str) -> String {
+    format!("nobody answers for {group}: {said}; `lagscale check` says more")
+}
+
 /// Columns as wide as their widest cell, two blanks apart.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();

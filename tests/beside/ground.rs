@@ -6,6 +6,7 @@ use std::{path::Path, time::Duration};
 use bed::{Bed, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Api;
+use lagscale::server::OWN_API_SERVICE;
 use serde_json::{Value, json};
 
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -46,6 +47,16 @@ pub async fn value_of(bed: &Bed, path: &str) -> Result<String, String> {
     let list: Value = serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))?;
     let value = list["items"][0]["value"].as_str();
     value.map(str::to_owned).ok_or(said)
+}
+
+/// The CRDs, the roles and the APIService of its own that every lagscale is installed with.
+pub async fn rights(bed: &Bed) {
+    for file in ["base/crds.yaml", "base/rbac.yaml"] {
+        manifest(bed, file).await;
+    }
+    let port = bed.balancer.address().port();
+    bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
+        .await;
 }
 
 /// Waits until the metric has this value.

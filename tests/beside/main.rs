@@ -125,7 +125,7 @@ async fn a_second_adapter_answers_for_its_own(town: &mut Town) {
         },
     });
     town.bed.apply(&[ground::workload("letters"), hpa]).await;
-    town.has_a_metric(NAMESPACE, "letters").await;
+    ground::has_a_metric(&town.bed, NAMESPACE, "letters").await;
     wait::until("its metrics to be listed", PATIENCE, async || {
         let said = town.kubectl(&["get", "--raw", DISCOVERY]).await;
         let listed = said.contains(&format!("\"name\":\"{}\"", Adapter::METRIC));

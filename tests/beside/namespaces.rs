@@ -6,13 +6,13 @@ use std::{path::Path, time::Duration};
 use bed::{Bed, BedOptions, Keda, KedaOptions, Lagscale, parts, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Api, ResourceExt};
-use lagscale::server::{API_SERVICE, OWN_API_SERVICE};
+use lagscale::server::API_SERVICE;
 
 use crate::{
     ONE_AT_A_TIME,
     ca::{self, api_service},
     ground::{
-        KAFKA, PATIENCE, has_a_metric, manifest, metric_in, orders, scaled_object, uninstall,
+        KAFKA, PATIENCE, has_a_metric, metric_in, orders, rights, scaled_object, uninstall,
         value_is, workload,
     },
 };
@@ -45,12 +45,7 @@ async fn a_namespace_moves_from_a_keda_of_some_namespaces_to_a_lagscale_of_other
     for namespace in ["harbour", "west"] {
         has_a_metric(&bed, namespace, "keda-hpa-app").await;
     }
-    for file in ["base/crds.yaml", "base/rbac.yaml"] {
-        manifest(&bed, file).await;
-    }
-    let port = bed.balancer.address().port();
-    bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
-        .await;
+    rights(&bed).await;
     let mut lagscale = lagscale(&bed, "east");
     all_scale(&bed).await;
     assert!(!is_written_by_lagscale(&bed, "harbour").await);

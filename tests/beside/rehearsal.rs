@@ -12,7 +12,7 @@ use lagscale::server::{API_SERVICE, OWN_API_SERVICE};
 
 use crate::{
     ONE_AT_A_TIME,
-    ground::{PATIENCE, is_scaling_active, manifest, says},
+    ground::{self, PATIENCE, is_scaling_active, manifest, says},
     twelve::{self, Case, Kind, NAMESPACE, scaled_objects},
     watched::Watched,
 };
@@ -164,18 +164,10 @@ impl Hall<'_> {
         }
     }
 
-    /// The CRDs and roles that lagscale is installed with.
+    /// The right to make the APIService, besides what every lagscale is installed with.
     async fn rights(&self) {
-        for file in [
-            "base/crds.yaml",
-            "base/rbac.yaml",
-            "overlays/beside-keda/registration.yaml",
-        ] {
-            manifest(self.bed, file).await;
-        }
-        let port = self.bed.balancer.address().port();
-        let service = ("lagscale", "lagscale");
-        self.bed.register(OWN_API_SERVICE, service, port).await;
+        ground::rights(self.bed).await;
+        manifest(self.bed, "overlays/beside-keda/registration.yaml").await;
     }
 
     async fn a_shadow_says_what_will_be_different(&self) {

@@ -10,14 +10,14 @@ use kube::{
     api::{Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use lagscale::{resources::ScaledObject, server::OWN_API_SERVICE};
+use lagscale::resources::ScaledObject;
 use serde_json::{Value, json};
 
 use crate::{
     external::keda_asks_it_as_its_external_scaler,
     ground::{
-        NAMESPACE, PATIENCE, has_a_metric, manifest, orders, says, scaled_object, value_is,
-        value_of, workload,
+        NAMESPACE, PATIENCE, has_a_metric, orders, rights, says, scaled_object, value_is, value_of,
+        workload,
     },
     shadow::a_shadow_looks,
 };
@@ -68,12 +68,7 @@ impl Town {
             object["metadata"]["namespace"] = MARKET.into();
         }
         bed.apply(&objects).await;
-        for file in ["base/crds.yaml", "base/rbac.yaml"] {
-            manifest(&bed, file).await;
-        }
-        let port = bed.balancer.address().port();
-        bed.register(OWN_API_SERVICE, ("lagscale", "lagscale"), port)
-            .await;
+        rights(&bed).await;
         a_shadow_looks(&bed, &keda).await;
         keda_asks_it_as_its_external_scaler(&bed).await;
         bed.allow_lease("another").await;
@@ -168,12 +163,7 @@ impl Town {
     }
 
     pub async fn scales_in(&self, namespace: &str, name: &str) {
-        self.has_a_metric(namespace, &format!("keda-hpa-{name}"))
-            .await;
-    }
-
-    pub async fn has_a_metric(&self, namespace: &str, hpa: &str) {
-        has_a_metric(&self.bed, namespace, hpa).await;
+        has_a_metric(&self.bed, namespace, &format!("keda-hpa-{name}")).await;
     }
 
     /// Type and body of an answer that came through kube-apiserver.

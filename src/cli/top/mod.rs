@@ -25,7 +25,7 @@ use self::{
     row::{Metric, Order, Row, metrics},
     screen::Screen,
 };
-use super::{Done, Output};
+use super::{Done, Output, unanswered};
 use crate::{
     resources::ScaledObject,
     server::{OWN_GROUP, VERSION},
@@ -111,10 +111,7 @@ impl Cluster {
         let request = http::Request::get(path).header(http::header::ACCEPT, table);
         let request = request.body(Vec::new()).map_err(|e| e.to_string())?;
         let answer = self.client.request(request).await;
-        let answer = answer.map_err(|error| {
-            let said = api_error(&error);
-            format!("nobody answers for {OWN_GROUP}: {said}; `lagscale check` says more")
-        })?;
+        let answer = answer.map_err(|e| unanswered(OWN_GROUP, &api_error(&e)))?;
         Ok(metrics(&answer))
     }
 
