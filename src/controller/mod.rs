@@ -20,8 +20,8 @@ pub use credentials::{CredentialRules, TokenPolicy};
 pub use engine::{Controller, Parts};
 pub use external::{ExternalTrigger, ExternalTriggers, NotTaken, Readings};
 pub use leadership::{
-    ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, flag, keda_leases,
-    keda_operator, stand,
+    ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, flag, keda_operator,
+    keda_places, stand, unelected_keda,
 };
 pub use objects::{ExternalReading, ExternalValue};
 pub use questions::Questions;

@@ -55,7 +55,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// Requests that may be under way.
 pub(super) struct Slots {
     proxies: Semaphore,
-    others: Semaphore,
+    known: Semaphore,
+    strangers: Semaphore,
 }
 
 /// A connection that was accepted.
@@ -73,7 +74,8 @@ impl Slots {
     pub fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             proxies: Semaphore::new(limits.requests),
-            others: Semaphore::new(limits.strangers),
+            known: Semaphore::new(limits.known),
+            strangers: Semaphore::new(limits.strangers),
         })
     }
 }
@@ -107,7 +109,8 @@ impl Connection {
                 let slots = match standing {
                     Standing::FrontProxy => Some(&slots.proxies),
                     _ if has_bounds_of_its_own(&request) => None,
-                    _ => Some(&slots.others),
+                    _ if peer.guest.standing() > Standing::Stranger => Some(&slots.known),
+                    _ => Some(&slots.strangers),
                 };
                 let Ok(_slot) = slots.map(Semaphore::try_acquire).transpose() else {
                     return Ok(too_many());

@@ -36,6 +36,8 @@ pub struct Limits {
     pub of_one_address: usize,
     /// Requests of verified front proxies at once.
     pub requests: usize,
+    /// Requests at once over connections on which a token or a certificate was allowed something.
+    pub known: usize,
     /// Requests of everybody else at once.
     pub strangers: usize,
 }
@@ -63,6 +65,7 @@ impl Default for Limits {
             connections: 1024,
             of_one_address: 64,
             requests: 2048,
+            known: 256,
             strangers: 256,
         }
     }

@@ -26,7 +26,7 @@ use crate::{
         places::Places,
         request::authorization::Authorizer,
         request::identity::Authenticator,
-        request::reviews::Gate,
+        request::reviews::Gates,
         request::tokens::Tokens,
         request::trust::{self, Trust},
         tls,
@@ -150,13 +150,13 @@ impl Server {
             stopping: parts.stopping,
         };
         let metrics = Arc::new(Metrics::new(exposition));
-        let gate = Arc::new(Gate::default());
+        let gates = Arc::new(Gates::default());
         let state = Arc::new(Api {
             table: parts.table,
             longest_turn: parts.longest_turn,
             authenticator: Authenticator {
                 trust: trusted.clone(),
-                tokens: Tokens::new(parts.client.clone(), gate.clone()),
+                tokens: Tokens::new(parts.client.clone(), gates.clone()),
             },
             owners: Owners {
                 delegation: parts.delegation,
@@ -165,7 +165,7 @@ impl Server {
             webhooks: Webhooks::new(parts.client.clone(), parts.neighbours, parts.secret_path),
             shadow: parts.shadow,
             questions: parts.questions,
-            authorizer: Authorizer::new(parts.client, gate),
+            authorizer: Authorizer::new(parts.client, gates),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
             requests,

@@ -132,6 +132,47 @@ async fn requests_of_strangers_take_no_slot_of_the_front_proxy_s() {
 }
 
 #[tokio::test]
+async fn requests_of_strangers_take_no_slot_of_a_connection_whose_token_was_allowed_something() {
+    let limits = Limits {
+        strangers: 4,
+        ..Limits::default()
+    };
+    let rig = Rig::limited(limits).await;
+    rig.cluster.on_token(|review| {
+        Reply::Status(json!({"authenticated": review["spec"]["token"] == "good", "user": {"username": "reader"}}))
+    });
+    let token = [("authorization", "Bearer good")];
+    let reader = rig.caller(None).await;
+    assert_eq!(reader.get(METRICS, &token).await.code, StatusCode::OK);
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        callers.push(rig.caller(None).await);
+    }
+    let parked = park(&rig, &callers);
+    wait::until("all to wait", PATIENCE, async || {
+        let asked = rig.cluster.access_reviews();
+        let parked = asked
+            .iter()
+            .filter(|review| review["spec"]["user"] == "system:anonymous");
+        let parked = parked.count();
+        (parked == 4).then_some(()).ok_or(parked)
+    })
+    .await;
+    let refused = rig.caller(None).await.get(METRICS, &token).await;
+    assert_eq!(
+        refused.code,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not seen yet"
+    );
+    for n in 0..8 {
+        let path = format!("{METRICS}/namespaces/shop/m{n}");
+        let answer = reader.get(&path, &token).await;
+        assert_eq!(answer.code, StatusCode::NOT_FOUND, "{answer:?}");
+    }
+    parked.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn hundreds_of_parked_reviews_hold_up_no_metric_and_further_ones_are_refused_at_once() {
     let rig = Rig::start().await;
     let proxy = rig.front_proxy().await;
@@ -219,6 +260,70 @@ async fn random_tokens_are_reviewed_so_many_at_a_time_and_the_rest_are_told_to_w
     let proxy = rig.front_proxy().await;
     let alice = proxy.get(METRICS, &[("x-remote-user", "alice")]).await;
     assert_ne!(alice.code, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// As another lagscale asks, or a Prometheus: by a token, metrics by the thousand.
+#[tokio::test]
+async fn a_flood_refuses_its_own_kind_and_nobody_who_has_shown_more() {
+    let rig = Rig::start().await;
+    let users = ["other-lagscale", "narrow", "narrow-2"];
+    rig.cluster.on_token(move |review| {
+        let user = review["spec"]["token"].as_str().unwrap();
+        Reply::Status(json!({"authenticated": users.contains(&user), "user": {"username": user}}))
+    });
+    rig.cluster.on_wide_access(|review| {
+        Reply::Status(json!({"allowed": review["spec"]["user"] == "other-lagscale"}))
+    });
+    let certified = rig
+        .caller(Some(&rig.clients.sign("alice", None, &[])))
+        .await;
+    let (proxy, plain) = (rig.front_proxy().await, rig.caller(None).await);
+    let mut nth = 0;
+    let mut ask = async |caller: &Caller, headers: &[(&str, &str)]| {
+        nth += 1;
+        let path = format!("{METRICS}/namespaces/shop/m{nth}");
+        caller.get(&path, headers).await
+    };
+    let bearer = |user: &str| format!("Bearer {user}");
+    let [wide, narrow, other] = users.map(bearer);
+    // Each token is seen once before the floods.
+    for token in [&wide, &narrow, &other] {
+        let answer = ask(&plain, &[("authorization", token)]).await;
+        assert_eq!(answer.code, StatusCode::NOT_FOUND, "{answer:?}");
+    }
+    for flood in ["random tokens", "no credential", "a narrow token"] {
+        let mut refused = 0;
+        for n in 0..2_000 {
+            let random = bearer(&n.to_string());
+            let answer = match flood {
+                "random tokens" => ask(&plain, &[("authorization", &random)]).await,
+                "no credential" => ask(&plain, &[]).await,
+                _ => ask(&plain, &[("authorization", &narrow)]).await,
+            };
+            refused += usize::from(answer.code == StatusCode::TOO_MANY_REQUESTS);
+        }
+        assert!(refused > 0, "{flood} met no bound");
+        for _ in 0..300 {
+            for answer in [
+                ask(&plain, &[("authorization", &wide)]).await,
+                ask(&certified, &[]).await,
+                ask(&proxy, &[("x-remote-user", "bob")]).await,
+            ] {
+                assert_eq!(answer.code, StatusCode::NOT_FOUND, "{flood}: {answer:?}");
+            }
+        }
+        let neighbour = ask(&plain, &[("authorization", &other)]).await;
+        if flood != "a narrow token" {
+            assert_eq!(
+                neighbour.code,
+                StatusCode::NOT_FOUND,
+                "{flood}: {neighbour:?}"
+            );
+        }
+    }
+    let wide = rig.cluster.wide_reviews().into_iter();
+    let wide = wide.filter(|review| review["spec"]["user"] == "other-lagscale");
+    assert!(wide.count() < 20, "one in ten seconds");
 }
 
 #[tokio::test]

@@ -7,12 +7,13 @@ use bed::{Bed, BedOptions, Keda, KedaOptions, Lagscale, parts, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Api, ResourceExt};
 use lagscale::server::API_SERVICE;
+use serde_json::json;
 
 use crate::{
     ONE_AT_A_TIME,
     ca::{self, api_service},
     ground::{
-        KAFKA, PATIENCE, has_a_metric, metric_in, orders, rights, scaled_object, uninstall,
+        KAFKA, PATIENCE, has_a_metric, metric_in, orders, rights, says, scaled_object, uninstall,
         value_is, workload,
     },
 };
@@ -49,6 +50,12 @@ async fn a_namespace_moves_from_a_keda_of_some_namespaces_to_a_lagscale_of_other
     let mut lagscale = lagscale(&bed, "east");
     all_scale(&bed).await;
     assert!(!is_written_by_lagscale(&bed, "harbour").await);
+    for (namespaces, is_in_the_way) in [("east", false), ("east,harbour", true)] {
+        deployed(&bed, namespaces).await;
+        let said = says(&bed, &["check"]).await;
+        let told = said.contains("FAIL  KEDA's operator: keda/");
+        assert_eq!(told, is_in_the_way, "{namespaces}: {said}");
+    }
     harbour_moves(&bed, &mut keda, &mut lagscale).await;
     all_scale(&bed).await;
     ca::is_fought_for(&bed, &mut keda, &lagscale).await;
@@ -71,6 +78,22 @@ fn lagscale(bed: &Bed, namespaces: &str) -> Lagscale {
         &namespaces,
     ];
     bed.registering_lagscale(binary, &args)
+}
+
+/// lagscale's Deployment, in which `check` reads how it is set. It runs nothing: on the bed lagscale is a process.
+async fn deployed(bed: &Bed, namespaces: &str) {
+    let labels = json!({"app": "lagscale"});
+    let watched = json!({"name": "WATCH_NAMESPACE", "value": namespaces});
+    let container = json!({"name": "lagscale", "image": "lagscale", "env": [watched]});
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "lagscale", "namespace": "lagscale"},
+        "spec": {
+            "replicas": 0, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    });
+    bed.apply(&[deployment]).await;
 }
 
 /// Waits until every object has its value through the APIService, and its HPA scales by it.

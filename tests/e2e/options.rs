@@ -10,11 +10,12 @@ use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v
 use kube::{Api, api::PostParams};
 use lagscale::resources::ScaledObject;
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::{
     Shared,
+    ask::ask,
     scene::Scene,
     world::{PATIENCE, World, leads, says, ticks},
 };
@@ -131,22 +132,10 @@ async fn beside_keda(world: &World) {
         "name": "vscaledobject.kb.io", "clientConfig": {"service": service}, "rules": [],
         "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore",
     });
-    let labels = json!({"app": "keda-operator"});
-    let container = json!({
-        "name": "keda-operator", "image": "keda", "command": ["/keda"],
-        "args": ["--leader-elect", "--leader-election-id=team.keda.sh"],
-    });
     world
         .bed
         .apply(&[
-            json!({
-                "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": "keda-operator", "namespace": namespace},
-                "spec": {
-                    "replicas": 0, "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-                },
-            }),
+            operator(&namespace, 0, &["--leader-elect", "--leader-election-id=team.keda.sh"]),
             json!({
                 "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
                 "metadata": {"name": "keda-admission"}, "webhooks": [webhook],
@@ -189,4 +178,44 @@ async fn beside_keda(world: &World) {
     renewing.abort();
     hpa(&scene).await;
     says(&world.lagscale, "lagscale_keda_alive 0").await;
+    beside_an_unelected_keda(world, &namespace).await;
+}
+
+/// A KEDA without `--leader-elect` holds no Lease: each of its pods may write.
+async fn beside_an_unelected_keda(world: &World, namespace: &str) {
+    let deploy = async |pods: u32| world.bed.apply(&[operator(namespace, pods, &[])]).await;
+    deploy(1).await;
+    says(&world.lagscale, "lagscale_keda_alive 1").await;
+    let told = format!(
+        "running: the Deployment {namespace}/keda-operator is without --leader-elect and has the pod keda-operator-"
+    );
+    says_in_log(world, &told).await;
+    let admin = world.bed.control_plane.kubeconfig();
+    let (code, said, _) = ask(admin, &["check"]).await;
+    let told = format!("FAIL  KEDA's operator: {namespace}/keda-operator-");
+    assert!(code == 1 && said.contains(&told), "{said}");
+    let scene = Scene::new(&world.bed, "unelected").await;
+    let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
+    scene
+        .value_is("app", &format!("s0-kafka-{topic}"), "12")
+        .await;
+    ticks(&world.lagscale, 2).await;
+    assert!(scene.hpa("app").await.is_none(), "beside a KEDA");
+    deploy(0).await;
+    hpa(&scene).await;
+    says(&world.lagscale, "lagscale_keda_alive 0").await;
+}
+
+/// The Deployment of KEDA's operator, whose pods run nothing.
+fn operator(namespace: &str, pods: u32, args: &[&str]) -> Value {
+    let labels = json!({"app": "keda-operator"});
+    let container = json!({"name": "keda-operator", "image": "keda", "args": args});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "keda-operator", "namespace": namespace},
+        "spec": {
+            "replicas": pods, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    })
 }

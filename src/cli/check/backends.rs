@@ -1,21 +1,18 @@
 //! The other servers of external metrics that lagscale asks: each is asked once, through kube-apiserver and lagscale as an HPA would.
 
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, Client};
+use kube::Client;
 
-use super::{super::answers::ask, Finding};
+use super::{super::answers::ask, Finding, own::Own};
 use crate::{
-    controller::flag,
     delegation::{Example, backends},
     server::{GROUP, VERSION},
 };
 
-const VARIABLE: &str = "LAGSCALE_BACKENDS";
 const FIX: &str = "is its Service there, and does its certificate fit? LAGSCALE_BACKENDS says whom lagscale asks, and the APIService's annotation lagscale.io/predecessor: take that off once the server is gone for good";
 
-pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
+pub(super) async fn look(client: &Client, namespace: &str, own: &Own) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (name, example) in named(client, namespace).await {
+    for (name, example) in named(own) {
         let what = format!("backend {name}");
         findings.extend(asked(client, &what, example, namespace).await);
     }
@@ -26,21 +23,12 @@ pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
 }
 
 /// The backends that lagscale's Deployment names, each with a question that is its.
-async fn named(client: &Client, namespace: &str) -> Vec<(String, Example)> {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let found = api.get_opt("lagscale").await.ok().flatten();
-    let text = found.as_ref().and_then(setting).unwrap_or_default();
+fn named(own: &Own) -> Vec<(String, Example)> {
+    let text = own.setting("backends", "LAGSCALE_BACKENDS");
+    let text = text.unwrap_or_default();
     // A list that can't be read ends the process, which `replicas` tells.
     let all = backends(text).unwrap_or_default();
     all.iter().map(|b| (b.name.clone(), b.example())).collect()
-}
-
-fn setting(deployment: &Deployment) -> Option<&str> {
-    let template = deployment.spec.as_ref()?.template.spec.as_ref()?;
-    let container = template.containers.iter().find(|c| c.name == "lagscale")?;
-    let mut variables = container.env.iter().flatten();
-    let variable = variables.find(|v| v.name == VARIABLE);
-    flag(container, "backends").or_else(|| variable?.value.as_deref())
 }
 
 async fn asked(client: &Client, what: &str, example: Example, own: &str) -> Option<Finding> {
@@ -66,30 +54,4 @@ async fn asked(client: &Client, what: &str, example: Example, own: &str) -> Opti
     }
     reply.troubled()?;
     Some(Finding::warn(what, reply.said, FIX))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_list_is_the_flag_s_before_the_variable_s() {
-        let deployment = |args: &[&str], env: &[(&str, &str)]| -> Deployment {
-            let env: Vec<_> = env
-                .iter()
-                .map(|(n, v)| json!({"name": n, "value": v}))
-                .collect();
-            let container = json!({"name": "lagscale", "args": args, "env": env});
-            serde_json::from_value(json!({
-                "spec": {"selector": {}, "template": {"spec": {"containers": [container]}}},
-            }))
-            .unwrap()
-        };
-        let env = [("OTHER", "a"), (VARIABLE, "b")];
-        assert_eq!(setting(&deployment(&[], &env)), Some("b"));
-        assert_eq!(setting(&deployment(&["--backends=c"], &env)), Some("c"));
-        assert_eq!(setting(&deployment(&[], &[])), None);
-    }
 }

@@ -2,21 +2,16 @@
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{
-        admissionregistration::v1::ValidatingWebhookConfiguration,
-        apps::v1::Deployment,
-        coordination::v1::{Lease, LeaseSpec},
-    },
+    api::{admissionregistration::v1::ValidatingWebhookConfiguration, coordination::v1::Lease},
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use kube::{Api, Client};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Finding, backends};
+use super::{Finding, backends, guard, own::Own};
 use crate::{
     certificates::{Owner, Registration},
-    controller::{KEDA_LEASE, KedaRules, keda_leases},
     server::API_SERVICE,
 };
 
@@ -30,12 +25,13 @@ const SOON_DAYS: i64 = 14;
 const APPLY: &str = "kubectl apply --server-side -k manifests";
 
 pub(super) async fn look(client: &Client, namespace: &str) -> Vec<Finding> {
+    let own = Own::read(client, namespace).await;
     let mut findings = crds(client).await;
-    findings.extend(api_service(client, namespace).await);
+    findings.extend(api_service(client, namespace, &own).await);
     findings.push(webhooks(client).await);
-    findings.push(replicas(client, namespace).await);
+    findings.push(replicas(namespace, &own));
     findings.push(leader(client, namespace).await);
-    findings.extend(keda(client).await);
+    findings.extend(guard::look(client, &own).await);
     findings
 }
 
@@ -72,7 +68,7 @@ async fn crds(client: &Client) -> Vec<Finding> {
     findings
 }
 
-async fn api_service(client: &Client, namespace: &str) -> Vec<Finding> {
+async fn api_service(client: &Client, namespace: &str, own: &Own) -> Vec<Finding> {
     let what = format!("APIService {API_SERVICE}");
     let api: Api<APIService> = Api::all(client.clone());
     let found = match api.get_opt(API_SERVICE).await {
@@ -118,7 +114,7 @@ async fn api_service(client: &Client, namespace: &str) -> Vec<Finding> {
     }];
     let bundle = found.spec.and_then(|s| s.ca_bundle).unwrap_or_default();
     findings.push(ca(&String::from_utf8_lossy(&bundle.0)));
-    findings.extend(backends::look(client, namespace).await);
+    findings.extend(backends::look(client, namespace, own).await);
     findings
 }
 
@@ -176,16 +172,16 @@ async fn webhooks(client: &Client) -> Finding {
     }
 }
 
-async fn replicas(client: &Client, namespace: &str) -> Finding {
+fn replicas(namespace: &str, own: &Own) -> Finding {
     let what = format!("Deployment {namespace}/lagscale");
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let found = match api.get_opt("lagscale").await {
-        Err(error) => return Finding::unseen(what, &error),
+    let found = match &own.0 {
+        Err(error) => return Finding::unseen(what, error),
         Ok(None) => return Finding::fail(what, "it is not there", APPLY),
         Ok(Some(found)) => found,
     };
-    let wanted = found.spec.and_then(|s| s.replicas).unwrap_or(1);
-    let ready = found.status.and_then(|s| s.ready_replicas).unwrap_or(0);
+    let wanted = found.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
+    let ready = found.status.as_ref().and_then(|s| s.ready_replicas);
+    let ready = ready.unwrap_or(0);
     let said = format!("{ready} of {wanted} replicas are ready");
     if ready == 0 {
         let fix =
@@ -198,12 +194,6 @@ async fn replicas(client: &Client, namespace: &str) -> Finding {
     Finding::ok(what, said)
 }
 
-/// Seconds since a lease was renewed, by this machine's clock.
-fn renewed(spec: &LeaseSpec) -> i64 {
-    let renewed = spec.renew_time.as_ref().map_or(0, |t| t.0.as_second());
-    Timestamp::now().as_second() - renewed
-}
-
 async fn leader(client: &Client, namespace: &str) -> Finding {
     let what = format!("Lease {namespace}/lagscale");
     let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
@@ -212,48 +202,11 @@ async fn leader(client: &Client, namespace: &str) -> Finding {
         Ok(found) => found.and_then(|l| l.spec).unwrap_or_default(),
     };
     let holder = spec.holder_identity.clone().unwrap_or_default();
-    let age = renewed(&spec);
+    let age = guard::renewed(&spec);
     if holder.is_empty() || age > i64::from(spec.lease_duration_seconds.unwrap_or(15)) {
         let fix =
             "nothing is written: may the ServiceAccount write leases, and is a replica ready?";
         return Finding::fail(what, "nobody leads", fix);
     }
     Finding::ok(what, format!("{holder} leads, renewed {age} s ago"))
-}
-
-async fn keda(client: &Client) -> Vec<Finding> {
-    let what = "KEDA's operator";
-    let places = match keda_leases(client, &KedaRules::default()).await {
-        Err(error) => return vec![Finding::unseen(what, &error)],
-        Ok(places) => places,
-    };
-    let api: Api<Lease> = Api::all(client.clone());
-    let leases = match api.list(&ListParams::default()).await {
-        Err(error) => return vec![Finding::unseen(what, &error)],
-        Ok(leases) => leases.items,
-    };
-    let findings = leases.into_iter().filter_map(|lease| {
-        let place = (lease.namespace().unwrap_or_default(), lease.name_any());
-        let spec = lease.spec.unwrap_or_default();
-        let holder = spec.holder_identity.clone().filter(|h| !h.is_empty())?;
-        if renewed(&spec) >= 60 {
-            return None;
-        }
-        let (namespace, lease) = &place;
-        if places.apart.contains(namespace) {
-            return None;
-        }
-        if places.leases.contains(&place) {
-            let found = format!("{namespace}/{holder} is alive: lagscale writes nothing beside it");
-            let fix = format!("kubectl scale deployment -n {namespace} keda-operator --replicas=0");
-            return Some(Finding::fail(what, found, fix));
-        }
-        let usual = lease == KEDA_LEASE;
-        usual.then(|| {
-            let found = format!("{holder} renews a Lease {namespace}/{lease}, where no KEDA is known to be");
-            let fix = "if it is a KEDA of the same objects, name its namespace by --keda-namespace; else nothing";
-            Finding::warn(what, found, fix)
-        })
-    });
-    findings.collect()
 }

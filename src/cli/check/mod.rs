@@ -2,9 +2,11 @@
 
 mod authentications;
 mod backends;
+mod guard;
 mod installation;
 mod keda;
 mod objects;
+mod own;
 mod rights;
 mod shadow;
 mod switch;

@@ -1,5 +1,5 @@
 //! Whether a KEDA operator is alive: two controllers on the same objects would undo each other's work for ever. It renews a
-//! Lease, which counts where a KEDA may be; one of the usual name elsewhere is only told of.
+//! Lease, or has pods where it runs without one; either counts where a KEDA may be. A Lease of the usual name elsewhere is only told of.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use super::{
     lease::Observed,
-    places::{self, KEDA_LEASE, KedaRules, Place, Places},
+    operator::KEDA_LEASE,
+    places::{self, KedaRules, Place, Places},
 };
 use crate::{controller::deadline::bounded, telemetry::Said, text::api_error};
 
@@ -50,9 +51,24 @@ pub enum Keda {
         /// The holder.
         holder: String,
     },
+    /// It holds no Lease, so each of its pods may write.
+    Unelected {
+        /// Where it is.
+        namespace: String,
+        /// Its Deployment.
+        deployment: String,
+        /// One of its pods.
+        pod: String,
+    },
 }
 
 impl Keda {
+    /// Whether one was seen that would write too.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::Alive { .. } | Self::Unelected { .. })
+    }
+
     /// Whether writing is in nobody's way.
     #[must_use]
     pub fn lets_write(&self) -> bool {
@@ -74,6 +90,16 @@ impl fmt::Display for Keda {
             } => {
                 write!(f, "running: {holder} renews the lease {namespace}/{lease}")
             }
+            Self::Unelected {
+                namespace,
+                deployment,
+                pod,
+            } => {
+                write!(
+                    f,
+                    "running: the Deployment {namespace}/{deployment} is without --leader-elect and has the pod {pod}"
+                )
+            }
         }
     }
 }
@@ -84,25 +110,37 @@ pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: wat
     let mut observed = BTreeMap::new();
     let mut places = Places::default();
     let (mut said, mut elsewhere) = (Said::default(), Said::default());
-    for turn in 0_u32.. {
-        if seen.is_closed() {
-            return;
-        }
+    let mut turn = 0;
+    while !seen.is_closed() {
         let looked = async {
-            if turn % SEARCH == 0 || places.leases.is_empty() && places.apart.is_empty() {
+            if turn == 0 || places.leases.is_empty() && places.apart.is_empty() {
                 places = places::find(&client, &rules).await?;
                 tell_elsewhere(&client, &places, &mut elsewhere).await;
             }
-            leases(&client, &places.leases).await
+            let leases = leases(&client, &places.leases).await?;
+            Ok((leases, places::unelected(&client, &places).await?))
         };
         match bounded(looked).await {
-            Ok(leases) => {
+            Ok((leases, unelected)) => {
                 said.forget();
-                let mut found = judge(&mut observed, leases, &me, Instant::now());
-                if found == Keda::Gone && !places.apart.is_empty() {
-                    let names: Vec<&str> = places.apart.iter().map(String::as_str).collect();
-                    let namespaces = names.join(", ");
-                    found = Keda::Apart { namespaces };
+                let found = judge(&mut observed, leases, &me, Instant::now());
+                let found = match (found, unelected) {
+                    (Keda::Gone, Some(((namespace, deployment), pod))) => Keda::Unelected {
+                        namespace,
+                        deployment,
+                        pod,
+                    },
+                    (Keda::Gone, None) if !places.apart.is_empty() => {
+                        let names: Vec<&str> = places.apart.iter().map(String::as_str).collect();
+                        let namespaces = names.join(", ");
+                        Keda::Apart { namespaces }
+                    }
+                    (found, _) => found,
+                };
+                // It may have moved, or been started anew without its Lease.
+                if !found.is_alive() && seen.borrow().is_alive() && turn > 0 {
+                    turn = 0;
+                    continue;
                 }
                 tell(&seen, found);
             }
@@ -116,6 +154,7 @@ pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: wat
                 complain(&mut said, &api_error(&error));
             }
         }
+        turn = (turn + 1) % SEARCH;
         tokio::time::sleep(EVERY).await;
     }
 }
@@ -160,7 +199,7 @@ fn complain(said: &mut Said, error: &str) {
     if said.is_news(error) {
         tracing::warn!(
             error,
-            "cannot see whether a KEDA operator is alive; until that was seen, nothing is written. Needed: get on leases.coordination.k8s.io named as KEDA's (--leader-election-id of its Deployment, or {KEDA_LEASE}), or --write-beside-keda"
+            "cannot see whether a KEDA operator is alive; until that was seen, nothing is written. Needed: get on leases.coordination.k8s.io named as KEDA's (--leader-election-id of its Deployment, or {KEDA_LEASE}), list on pods where that is without --leader-elect, or --write-beside-keda"
         );
     }
 }
@@ -195,7 +234,7 @@ fn tell(seen: &watch::Sender<Keda>, found: Keda) {
         return;
     }
     match &found {
-        Keda::Alive { .. } => tracing::warn!(
+        found if found.is_alive() => tracing::warn!(
             keda = %found,
             "nothing is written while a KEDA operator is alive: values are served, HPAs and replicas are its own. Scale its operator to 0, or part the objects: WATCH_LABEL_SELECTOR=lagscale.io/owner here and !lagscale.io/owner there (KEDA 2.21), or WATCH_NAMESPACE at both"
         ),

@@ -8,7 +8,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use super::{Keda, Lead};
+use super::Lead;
 use crate::pulse::Pulse;
 
 /// Asks at each scrape.
@@ -51,7 +51,7 @@ impl core::Collector for Leading {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let alive = matches!(self.lead.keda(), Keda::Alive { .. });
+        let alive = self.lead.keda().is_alive();
         self.leader.set(self.lead.is_elected().into());
         self.keda.set(alive.into());
         self.turn.set(self.pulse.age(Instant::now()).as_secs_f64());

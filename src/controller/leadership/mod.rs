@@ -5,6 +5,7 @@ mod election;
 mod keda;
 mod lease;
 mod metrics;
+mod operator;
 mod places;
 
 use std::{
@@ -21,7 +22,8 @@ use tokio::{
 pub use keda::Keda;
 pub use lease::Terms;
 pub use metrics::Leading;
-pub use places::{KEDA_LEASE, KedaRules, find as keda_leases, flag, keda_operator};
+pub use operator::{KEDA_LEASE, flag, keda_operator};
+pub use places::{KedaRules, find as keda_places, unelected as unelected_keda};
 
 use crate::pulse::Pulse;
 

@@ -32,7 +32,6 @@ use crate::{
         request::authorization::{Attributes, Authorizer},
         request::identity::{Authenticator, Peer, Refused},
         request::query::{self, Query},
-        request::reviews::Unanswered,
         request::route::{self, Group, OWN_GROUP, Path, Route},
         webhooks::{Hook, Webhooks},
     },
@@ -152,7 +151,7 @@ impl Api {
         let caller = self.authenticator.authenticate(peer, headers).await;
         let (user, standing) = caller.map_err(|refused| match refused {
             Refused::Unknown => Failure::unauthorized(),
-            Refused::Busy => Failure::busy(&Unanswered::Busy),
+            Refused::Busy(why) => Failure::busy(&why),
         })?;
         let asked = Attributes::of(&request.method, path, &request.uri);
         self.authorizer.allow((&user, standing), &asked).await?;

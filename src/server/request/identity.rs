@@ -52,12 +52,12 @@ struct Judgement {
 }
 
 /// Why nobody is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Refused {
     /// Some credential was shown and none was good.
     Unknown,
     /// Whose token it is can't be asked now: too many ask.
-    Busy,
+    Busy(Unanswered),
 }
 
 impl Peer {
@@ -176,8 +176,8 @@ impl Authenticator {
         }
         if let Some(token) = bearer(headers) {
             let user = self.tokens.user(token).await.map_err(|error| match error {
-                Unanswered::Busy => Refused::Busy,
                 Unanswered::Failed(_) => Refused::Unknown,
+                busy @ Unanswered::Busy(_) => Refused::Busy(busy),
             })?;
             let user = user.ok_or(Refused::Unknown)?;
             return Ok((authenticated(User::clone(&user)), Standing::Token));

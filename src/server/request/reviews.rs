@@ -1,5 +1,6 @@
-//! The common part of reviews of tokens and of access: a bounded time, a few attempts, and keys that hold nothing secret. Those
-//! for strangers have bounds of their own, so that nobody's random tokens make the API server refuse what we ask of it.
+//! The common part of reviews of tokens and of access: a bounded time, a few attempts, and keys that hold nothing secret. Reviews
+//! that a stranger or the holder of a token can cause by the thousand have bounds, so that the API server does not refuse
+//! lagscale's own requests for them.
 
 use std::{
     fmt::Debug,
@@ -15,13 +16,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{server::guest::Standing, text::api_error};
+use crate::text::api_error;
 
 /// As the reference asks: an attempt, and four more while the API server is in trouble.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Reviews for strangers: at once, in a second, and in a burst.
+/// Reviews that pass a gate: at once, in a second, and in a burst.
 const AT_ONCE: usize = 32;
 const A_SECOND: f64 = 100.0;
 const BURST: f64 = 200.0;
@@ -29,30 +30,47 @@ const BURST: f64 = 200.0;
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::server) enum Unanswered {
-    /// Strangers ask too much.
-    #[error("too many requests of callers that have not shown who they are")]
-    Busy,
+    /// So many of these callers ask, or so much.
+    #[error("too many requests of callers {0}")]
+    Busy(&'static str),
     /// The API server did not answer, or could not.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Where reviews for strangers pass.
-pub(in crate::server) struct Gate {
-    places: Semaphore,
-    bucket: Mutex<(f64, Instant)>,
+/// The gates of the server.
+pub(in crate::server) struct Gates {
+    /// For reviews of callers that have shown nothing, and of tokens that nobody vouched for a moment ago.
+    pub strangers: Gate,
+    /// For access reviews of callers whose token the API server knows: strangers use up none of their bounds.
+    pub tokens: Gate,
 }
 
-impl Default for Gate {
+impl Default for Gates {
     fn default() -> Self {
         Self {
-            places: Semaphore::new(AT_ONCE),
-            bucket: Mutex::new((BURST, Instant::now())),
+            strangers: Gate::of("that have not shown who they are"),
+            tokens: Gate::of("with tokens that don't allow every metric everywhere"),
         }
     }
 }
 
+/// The bounds on reviews of certain callers.
+pub(in crate::server) struct Gate {
+    callers: &'static str,
+    places: Semaphore,
+    bucket: Mutex<(f64, Instant)>,
+}
+
 impl Gate {
+    fn of(callers: &'static str) -> Self {
+        Self {
+            callers,
+            places: Semaphore::new(AT_ONCE),
+            bucket: Mutex::new((BURST, Instant::now())),
+        }
+    }
+
     /// Lets one pass, if there are not too many.
     fn pass(&self, now: Instant) -> Option<SemaphorePermit<'_>> {
         let place = self.places.try_acquire().ok()?;
@@ -66,24 +84,24 @@ impl Gate {
     }
 }
 
-/// Asks until there is an answer, or a refusal that another attempt would not change; ten seconds in all. For whoever has shown
-/// no certificate, once and through the gate.
+/// Asks until there is an answer, or a refusal that another attempt would not change; ten seconds in all. Where there is a gate,
+/// once and through it.
 pub(in crate::server) async fn reviewed<K>(
     reviews: &Api<K>,
     review: &K,
-    standing: Standing,
-    gate: &Gate,
+    gate: Option<&Gate>,
 ) -> Result<K, Unanswered>
 where
     K: Clone + DeserializeOwned + Serialize + Debug,
 {
-    let known = standing >= Standing::Certificate;
-    let _place = if known {
-        None
-    } else {
-        Some(gate.pass(Instant::now()).ok_or(Unanswered::Busy)?)
+    let _place = match gate {
+        Some(gate) => {
+            let place = gate.pass(Instant::now());
+            Some(place.ok_or(Unanswered::Busy(gate.callers))?)
+        }
+        None => None,
     };
-    let further = if known { ATTEMPTS - 1 } else { 0 };
+    let further = if gate.is_none() { ATTEMPTS - 1 } else { 0 };
     let params = PostParams::default();
     let attempts = async {
         let mut pause = FIRST_PAUSE;
@@ -142,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_then_so_many_a_second_and_never_more_than_a_few_at_once() {
-        let gate = Gate::default();
+        let gate = Gates::default().strangers;
         let begin = Instant::now();
         let passing = |seconds: f64, count: usize| {
             let now = begin + Duration::from_secs_f64(seconds);

@@ -143,6 +143,7 @@ impl Bed {
         let namespaces = json!({"name": "WATCH_NAMESPACE", "value": options.namespaces});
         let container = json!({
             "name": "keda-operator", "image": format!("keda:{}", options.release.version), "env": [selector, namespaces],
+            "args": options.leader_elect.then_some("--leader-elect").as_slice(),
         });
         self.apply(&[json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
