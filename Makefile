@@ -35,6 +35,7 @@ demo: bed
 	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
 
 compare: bed static
+	$(CARGO) build --profile bench --locked --examples
 	$(CARGO) run --profile bench --locked -q -p bed --bin compare
 
 test: bed static

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Api, Client, runtime::reflector::Store};
 use tokio::sync::{mpsc, watch};
@@ -240,36 +241,36 @@ impl Controller {
                 });
             }
             Task::Work(key, work) => {
-                let work = apply(self.writers.clone(), key, *work);
-                self.spawn(async { Change::Worked(work.await.into()) });
+                let work = apply(self.writers.clone(), key, work);
+                self.spawn(work.map(|outcome| Change::Worked(outcome.into())));
             }
             Task::WriteStatus(write) => {
-                let write = write_status(self.writers.clone(), *write);
-                self.spawn(async { Change::StatusWritten(write.await) });
+                let write = write_status(self.writers.clone(), write);
+                self.spawn(write.map(Change::StatusWritten));
             }
             Task::End(object) => {
-                let end = end((client, lead), object);
-                self.spawn(async { Change::Released(end.await) });
+                self.spawn(end((client, lead), object).map(Change::Released));
             }
             Task::Release(held) => {
                 let namespace = held.metadata.namespace.clone().unwrap_or_default();
                 let release = release(Api::namespaced(client, &namespace), held, lead);
-                self.spawn(async { Change::Released(release.await) });
+                self.spawn(release.map(Change::Released));
             }
             Task::ReleaseCluster(held) => {
                 let release = release(Api::all(client), held, lead);
-                self.spawn(async { Change::Released(release.await) });
+                self.spawn(release.map(Change::Released));
             }
         }
     }
 
-    /// Runs a task beside the engine; its report is a change.
+    /// Runs a task beside the engine; its report is a change. Mapped and not awaited in a further block, which would take the
+    /// room of the task twice.
     fn spawn(&self, task: impl Future<Output = Change> + Send + 'static) {
         let report = self.report.clone();
-        tokio::spawn(async move {
+        tokio::spawn(task.map(move |change| {
             // The engine is gone when nobody listens.
-            let _ = report.send(task.await);
-        });
+            let _ = report.send(change);
+        }));
     }
 }
 

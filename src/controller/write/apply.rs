@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     events::EventRecorder,
     status::{StatusChange, patch_status},
-    target,
+    target::{self, Target},
 };
 use crate::{
     controller::{
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone)]
 pub(in crate::controller) struct Places {
     looks: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
+    pub(super) writes: Arc<Semaphore>,
 }
 
 impl Default for Places {
@@ -55,28 +55,37 @@ pub(in crate::controller) struct Writers {
 }
 
 /// Does `work`. What waits for a place holds nothing but its work: the state of requests under way is many times larger.
-pub(in crate::controller) async fn apply(writers: Writers, key: ObjectKey, work: Work) -> Outcome {
+pub(in crate::controller) async fn apply(
+    writers: Writers,
+    key: ObjectKey,
+    work: Box<Work>,
+) -> Outcome {
     let places = &writers.places;
     let mut target = None;
     if work.look {
         // Never closed.
         let _place = places.looks.acquire().await;
         let read = target::read(&writers.client, &work.plan, work.count_pods);
-        target = Some(Box::pin(read).await);
+        target = Some(Box::new(Box::pin(read).await));
     }
     let _place = places.writes.acquire().await;
-    let outcome = Outcome {
-        key,
-        uid: work.plan.object.uid(),
-        tried_a_write: work.writes(),
-        target,
-        ..Outcome::default()
-    };
-    Box::pin(write(&writers, work, outcome)).await
+    Box::pin(write(&writers, key, target, work)).await
 }
 
 /// Makes the writes of `work`. A replica that does not lead any more leaves it undone, from one write to the next.
-async fn write(writers: &Writers, work: Work, mut outcome: Outcome) -> Outcome {
+async fn write(
+    writers: &Writers,
+    key: ObjectKey,
+    target: Option<Box<Result<Target, String>>>,
+    work: Box<Work>,
+) -> Outcome {
+    let mut outcome = Outcome {
+        key,
+        uid: work.plan.object.uid(),
+        tried_a_write: work.writes(),
+        target: target.map(|target| *target),
+        ..Outcome::default()
+    };
     let Writers {
         client,
         events,

@@ -11,11 +11,17 @@ use crate::{
     text::api_error,
 };
 
-/// Writes a status, if this replica still leads, and says what came of it.
+/// Writes a status, if this replica still leads, and says what came of it. It waits for a place as all writes do.
 pub(in crate::controller) async fn write_status(
     writers: Writers,
-    write: StatusWrite,
+    write: Box<StatusWrite>,
 ) -> StatusWritten {
+    // Never closed.
+    let _place = writers.places.writes.acquire().await;
+    Box::pin(written(&writers, *write)).await
+}
+
+async fn written(writers: &Writers, write: StatusWrite) -> StatusWritten {
     let StatusWrite {
         key,
         metric,
@@ -24,7 +30,7 @@ pub(in crate::controller) async fn write_status(
     } = write;
     let result = match writers.lead.turn().await {
         Some(_turn) => {
-            let api = Api::namespaced(writers.client, &key.namespace);
+            let api = Api::namespaced(writers.client.clone(), &key.namespace);
             let change = StatusChange {
                 before: Some(&known),
                 next: &status,

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use kafka_protocol::messages::{
-    ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest,
-    OffsetFetchRequest,
+    BrokerId, ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest,
+    ListOffsetsRequest, OffsetFetchRequest, TopicName,
+    list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
 };
 use rskafka::{
     client::{
@@ -137,6 +138,32 @@ group.protocol={protocol}
         let found = answer.topics.iter().filter(|t| *t.name.0 == *topic);
         let found = found.flat_map(|t| &t.partitions);
         Ok(found.map(|p| p.committed_offset).collect())
+    }
+
+    /// The log end offsets of a topic, partition by partition, where the first broker leads them all.
+    ///
+    /// # Errors
+    /// It does not now.
+    pub async fn ends(&self, topic: &str) -> Result<Vec<i64>, String> {
+        let found = self.described(topic).await?;
+        good(found.topics[0].error_code)?;
+        let partitions = found.topics[0].partitions.iter().map(|p| {
+            ListOffsetsPartition::default()
+                .with_partition_index(p.partition_index)
+                .with_timestamp(-1)
+        });
+        let asked = ListOffsetsTopic::default()
+            .with_name(TopicName(text(topic)))
+            .with_partitions(partitions.collect());
+        let request = ListOffsetsRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_topics(vec![asked]);
+        let answer = ask(&mut self.first_broker().await, &request, 5).await;
+        let answer = answer.map_err(|e| e.to_string())?;
+        let found = answer.topics.iter().flat_map(|t| &t.partitions);
+        found
+            .map(|p| good(p.error_code).map(|()| p.offset))
+            .collect()
     }
 
     /// The group as its coordinator lists and describes it.

@@ -62,21 +62,29 @@ impl Pump {
 
 /// The partitions of each consumer of a namespace whose last word is that it has some, such as `[0, 3]`.
 pub fn busy(bed: &Bed, namespace: &str) -> Vec<String> {
-    let Ok(logs) = std::fs::read_dir(bed.pod_logs()) else {
-        return Vec::new();
-    };
-    let prefix = format!("{namespace}_");
-    let ours = logs
-        .flatten()
-        .filter(|l| l.file_name().to_string_lossy().starts_with(&prefix));
-    let texts = ours.filter_map(|l| std::fs::read_to_string(l.path()).ok());
     let partitions = |text: String| {
         let said = |l: &&str| l.starts_with("assigned") || *l == "left" || *l == "fenced";
         let word = text.lines().rev().find(said)?;
         let (_, list) = word.strip_prefix("assigned ")?.split_once('[')?;
         (list != "]").then(|| format!("[{list}"))
     };
-    let mut busy: Vec<_> = texts.filter_map(partitions).collect();
+    let mut busy: Vec<_> = logs(bed, namespace).filter_map(partitions).collect();
     busy.sort();
     busy
+}
+
+/// How often the consumers of a namespace were given other partitions, all together.
+pub fn rebalances(bed: &Bed, namespace: &str) -> usize {
+    let given = |text: String| text.lines().filter(|l| l.starts_with("assigned")).count();
+    logs(bed, namespace).map(given).sum()
+}
+
+/// The logs of the pods of a namespace, also of those that are gone.
+fn logs(bed: &Bed, namespace: &str) -> impl Iterator<Item = String> {
+    let prefix = format!("{namespace}_");
+    let logs = std::fs::read_dir(bed.pod_logs()).into_iter().flatten();
+    let ours = logs
+        .flatten()
+        .filter(move |l| l.file_name().to_string_lossy().starts_with(&prefix));
+    ours.filter_map(|l| std::fs::read_to_string(l.path()).ok())
 }

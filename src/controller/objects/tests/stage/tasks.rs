@@ -34,11 +34,13 @@ impl Stage {
                 gone.then(|| self.carry_out(Task::Record(object, event)))?
             }
             Task::Work(key, work) => {
-                let work = apply(self.writers(), key, *work);
+                let work = apply(self.writers(), key, work);
+                // After a start one for each object may wait for its place.
+                assert!(size_of_val(&work) <= 1_024, "{} bytes", size_of_val(&work));
                 self.run(async { Change::Worked(work.await.into()) })
             }
             Task::WriteStatus(write) => {
-                let write = write_status(self.writers(), *write);
+                let write = write_status(self.writers(), write);
                 self.run(async { Change::StatusWritten(write.await) })
             }
             Task::End(object) => {

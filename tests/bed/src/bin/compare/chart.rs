@@ -28,7 +28,7 @@ const PANELS: [(&str, &str); 3] = [
 type Series = BTreeMap<String, Vec<(f64, f64)>>;
 
 /// Draws the lines of a run to `path`.
-pub fn draw(lines: &[Value], path: &Path) {
+pub fn draw(lines: &[&Value], path: &Path) {
     let root = SVGBackend::new(path, (1200, 420)).into_drawing_area();
     root.fill(&WHITE).expect("an SVG");
     let panels = root.split_evenly((1, PANELS.len()));

@@ -12,6 +12,7 @@ mod latency;
 mod report;
 mod run;
 mod side;
+mod story;
 mod two;
 mod work;
 
@@ -21,7 +22,10 @@ use bed::{KedaOptions, parts, shipped};
 use clap::Parser;
 use serde_json::Value;
 
-use crate::{run::Run, side::Kind};
+use crate::{
+    run::{EXAMINED, Run},
+    side::Kind,
+};
 
 /// Costs of KEDA and lagscale for the same work.
 #[derive(Parser)]
@@ -44,6 +48,12 @@ struct Args {
     /// Two lagscales with so many objects each, printed and in no report; nothing else is measured.
     #[arg(long, value_name = "OBJECTS")]
     two: Option<usize>,
+    /// Brokers in a further run with 1 000 objects, for KEDA with `--kube-api-qps=200` and for lagscale; 0: none.
+    #[arg(long, default_value_t = 12)]
+    brokers: usize,
+    /// The story is not played.
+    #[arg(long)]
+    skip_story: bool,
     /// The report is written anew from the lines of the last run.
     #[arg(long)]
     report_only: bool,
@@ -95,9 +105,21 @@ async fn measure(args: &Args) -> Vec<Value> {
         (Kind::Lagscale(binary), &args.sizes),
     ];
     let mut lines = Vec::new();
-    for (kind, sizes) in runs {
+    if !args.skip_story {
+        for kind in [&runs[0].0, &runs[2].0] {
+            lines.push(story::play(kind).await);
+        }
+    }
+    for (kind, sizes) in &runs {
         if !sizes.is_empty() {
-            Run::start(kind).await.play(sizes, &mut lines).await;
+            let run = Run::start(kind.clone(), 1).await;
+            run.play(sizes, &mut lines).await;
+        }
+    }
+    if args.brokers > 0 {
+        for kind in [&runs[1].0, &runs[2].0] {
+            let run = Run::start(kind.clone(), args.brokers).await;
+            run.play(&[EXAMINED], &mut lines).await;
         }
     }
     lines

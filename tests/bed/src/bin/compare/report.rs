@@ -23,24 +23,27 @@ const HOW: &str = "
   `--kube-api-qps=200 --kube-api-burst=300`. Its figures are the sum of its
   three processes. lagscale is the static binary that `make static` builds, with no flags.
 - **Bed**: etcd, kube-apiserver and kube-controller-manager 1.36 (HPA sync period 15 s, the default) and one Kafka 4.3 broker without
-  TLS; no kubelet, so that nothing but the two sides and the control plane uses the machine.
+  TLS, or twelve where it says so; no pods run but in the story, so that nothing but the side and the control plane uses the machine.
 - **Memory**: `VmRSS`. **CPU**: user and system time. **Kafka requests**: the broker's `RequestsPerSec` counters of client APIs.
   **Writes**: `apiserver_request_total` of ScaledObjects and of HPAs' specs. All over one quiet minute, 45 s after the last HPA.
 - **Evaluations**: lagscale counts its own; KEDA's cost an OffsetFetch each.
+- **The story**: as `make demo` plays it at its quick pace (100 records in 20 s, 2 s of work each, HPA sync period 3 s, window 15 s), with KEDA's
+  default limits; looked at once a second, lag as the broker tells it.
 - **GETs**: 500 by one client, one after the other, over all objects in turn.
 
 ## Repeat it
 
 ```
 make compare
-cargo run --profile bench -p bed --bin compare -- --keda-sizes 100 --raised-sizes --sizes 100   # a part, in minutes
+cargo run --profile bench -p bed --bin compare -- --keda-sizes 100 --raised-sizes --sizes 100 --brokers 0   # a part, in minutes
 ```
 
 The lines behind the tables are in `target/compare.json`.
 ";
 
 /// Quiet objects: the key of a line and the head of its column.
-const QUIET: [(&str, &str); 11] = [
+const QUIET: [(&str, &str); 12] = [
+    ("objects", "objects"),
     ("rss_mb", "memory, MB"),
     ("peak_mb", "at its highest, MB"),
     ("cpu_s_per_min", "CPU, s a minute"),
@@ -57,43 +60,64 @@ const QUIET: [(&str, &str); 11] = [
     ("hpas", "HPAs then"),
 ];
 
+/// Quiet objects on more than one broker.
+const MANY: [(&str, &str); 6] = [
+    ("brokers", "brokers"),
+    ("rss_mb", "memory, MB"),
+    ("cpu_s_per_min", "CPU, s a minute"),
+    ("broker_connections", "connections to the brokers"),
+    ("kafka_requests_per_s", "Kafka requests a second"),
+    ("all_hpas_s", "until all HPAs exist, s"),
+];
+/// The story.
+const STORY: [(&str, &str); 7] = [
+    ("highest_replicas", "highest replicas"),
+    ("rebalances", "times a consumer was given other partitions"),
+    ("over_target_s", "with more than 5 records a consumer, s"),
+    ("drained_s", "until no lag was left, s"),
+    ("over_s", "until one consumer was left, s"),
+    ("consumer_s", "consumer seconds"),
+    ("idle_consumer_s", "of these without a partition"),
+];
+
 /// Writes the page and its charts into `docs`.
 pub fn write(docs: &Path, lines: &[Value]) {
-    chart::draw(lines, &docs.join("compare.svg"));
+    let (story, lines): (Vec<_>, Vec<_>) = lines.iter().partition(|l| l["story"].is_object());
+    let (lines, many): (Vec<_>, Vec<_>) = lines.into_iter().partition(|l| l["brokers"] == 1);
     let mut page = HEAD.to_owned();
     let _ = writeln!(
         page,
         "\nMachine: {}.\n\n![memory, CPU and time until all HPAs exist](compare.svg)",
         machine()
     );
+    chart::draw(&lines, &docs.join("compare.svg"));
+    page.push_str("\n## The story: 100 records for five partitions\n");
+    table(&mut page, &story, "/story", &STORY);
     page.push_str("\n## Objects that nothing happens to\n");
-    table(&mut page, lines, "objects", &QUIET);
-    growth(&mut page, lines);
+    table(&mut page, &lines, "", &QUIET);
+    growth(&mut page, &lines);
     page.push_str("\n## At 1 000 objects\n");
-    examined(&mut page, lines);
+    examined(&mut page, &lines);
+    page.push_str("\n### With more brokers\n");
+    table(&mut page, &many, "", &MANY);
     page.push_str(HOW);
     fs::write(docs.join("compare.md"), page).expect("docs/compare.md");
 }
 
-/// A line of the table for each line of the run.
-fn table(page: &mut String, lines: &[Value], first: &str, columns: &[(&str, &str)]) {
+/// A line of the table for each line of the run, with what is under a JSON pointer in it.
+fn table(page: &mut String, lines: &[&Value], under: &str, columns: &[(&str, &str)]) {
     let heads: Vec<&str> = columns.iter().map(|(_, head)| *head).collect();
-    let _ = writeln!(page, "\n| | {first} | {} |", heads.join(" | "));
-    let _ = writeln!(page, "|---|{}", "---:|".repeat(columns.len() + 1));
+    let _ = writeln!(page, "\n| | {} |", heads.join(" | "));
+    let _ = writeln!(page, "|---|{}", "---:|".repeat(columns.len()));
     for line in lines {
-        let cells: Vec<String> = columns.iter().map(|(key, _)| cell(&line[*key])).collect();
-        let _ = writeln!(
-            page,
-            "| {} | {} | {} |",
-            name(line),
-            cell(&line[first]),
-            cells.join(" | ")
-        );
+        let found = line.pointer(under).unwrap_or(line);
+        let cells: Vec<String> = columns.iter().map(|(key, _)| cell(&found[*key])).collect();
+        let _ = writeln!(page, "| {} | {} |", name(line), cells.join(" | "));
     }
 }
 
 /// The exponents of lagscale's costs between its largest sizes: 1 is linear, 0 flat.
-fn growth(page: &mut String, lines: &[Value]) {
+fn growth(page: &mut String, lines: &[&Value]) {
     let ours = || lines.iter().filter(|l| l["side"] == "lagscale");
     let of = |objects: u64| ours().find(|l| l["objects"] == objects);
     let Some((small, large)) = of(1_000).zip(of(10_000)) else {
@@ -121,9 +145,10 @@ fn growth(page: &mut String, lines: &[Value]) {
 }
 
 /// A row for each question, a column for each side that was examined.
-fn examined(page: &mut String, lines: &[Value]) {
+fn examined(page: &mut String, lines: &[&Value]) {
     let sides: Vec<&Value> = lines
         .iter()
+        .copied()
         .filter(|l| l["get_direct"].is_object())
         .collect();
     let names: Vec<String> = sides.iter().map(|line| name(line)).collect();

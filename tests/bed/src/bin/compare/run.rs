@@ -18,7 +18,7 @@ pub const SETTLE: Duration = Duration::from_secs(45);
 /// Measured while nothing changes.
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// Where the side is also asked, restarted and cut off from Kafka.
-const EXAMINED: usize = 1_000;
+pub const EXAMINED: usize = 1_000;
 /// Partitions of topics that no object reads, for a part of the examination.
 const OTHER_PARTITIONS: usize = 6_000;
 /// From the freezing to the first question.
@@ -30,12 +30,13 @@ pub struct Run {
     bed: Bed,
     side: Side,
     namespace: String,
+    brokers: usize,
 }
 
 impl Run {
-    /// Starts a bed and the side.
-    pub async fn start(kind: Kind) -> Self {
-        say(&format!("{}: starting a bed", kind.keys()));
+    /// Starts a bed with so many brokers, and the side.
+    pub async fn start(kind: Kind, brokers: usize) -> Self {
+        say(&format!("{}: a bed with {brokers} brokers", kind.keys()));
         let bed = Bed::start(&BedOptions {
             control_plane: ControlPlaneOptions {
                 // The real default.
@@ -43,6 +44,7 @@ impl Run {
                 ..ControlPlaneOptions::default()
             },
             kafka: KafkaOptions {
+                brokers,
                 counted: true,
                 ..KafkaOptions::default()
             },
@@ -56,6 +58,7 @@ impl Run {
             bed,
             side,
             namespace,
+            brokers,
         }
     }
 
@@ -65,11 +68,12 @@ impl Run {
         for &size in sizes {
             let mut line = self.kind.keys().as_object().cloned().unwrap_or_default();
             line.insert("objects".into(), size.into());
+            line.insert("brokers".into(), self.brokers.into());
             let all = self.grow(made..size, &mut line).await;
             made = size;
             tokio::time::sleep(SETTLE).await;
             self.quiet(size, &mut line).await;
-            if size == EXAMINED && all {
+            if size == EXAMINED && all && self.brokers == 1 {
                 self.examine(size, &mut line).await;
             }
             let line = Value::Object(line);

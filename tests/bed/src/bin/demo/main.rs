@@ -5,9 +5,12 @@
 mod chart;
 mod story;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
-use bed::{Bed, BedOptions, ControlPlaneOptions};
+use bed::{
+    Bed, BedOptions, ControlPlaneOptions,
+    story::{QUICK, REAL, Times},
+};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -26,38 +29,11 @@ enum Pace {
     Real,
 }
 
-/// How fast things happen.
-struct Times {
-    hpa_sync: Duration,
-    stabilization: Duration,
-    /// A consumer's work on a record.
-    work: Duration,
-    records_per_second: u32,
-    /// Between two rows of the table.
-    row: Duration,
-    /// After which the story has failed.
-    deadline: Duration,
-}
-
 impl Pace {
-    fn times(self) -> Times {
+    const fn times(self) -> &'static Times {
         match self {
-            Self::Quick => Times {
-                hpa_sync: Duration::from_secs(3),
-                stabilization: Duration::from_secs(15),
-                work: Duration::from_secs(2),
-                records_per_second: 5,
-                row: Duration::from_secs(2),
-                deadline: Duration::from_secs(6 * 60),
-            },
-            Self::Real => Times {
-                hpa_sync: Duration::from_secs(15),
-                stabilization: Duration::from_secs(5 * 60),
-                work: Duration::from_secs(10),
-                records_per_second: 1,
-                row: Duration::from_secs(10),
-                deadline: Duration::from_secs(45 * 60),
-            },
+            Self::Quick => &QUICK,
+            Self::Real => &REAL,
         }
     }
 }
@@ -86,7 +62,7 @@ async fn main() -> ExitCode {
     })
     .await;
     tokio::select! {
-        told = story::play(&bed, &times, args.keep) => match told {
+        told = story::play(&bed, times, args.keep) => match told {
             Ok(line) => {
                 println!("{line}");
                 ExitCode::SUCCESS

@@ -1,26 +1,17 @@
 //! The story step by step, and what has to be true at its end.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    time::{Duration, Instant},
+use std::{collections::BTreeMap, time::Instant};
+
+use bed::{
+    Bed, Lagscale, Observer, Pump, busy,
+    story::{NAMESPACE, PARTITIONS, TOPIC, Times},
 };
-
-use bed::{Bed, Kafka, Lagscale, Observer, Pump, busy, consumer, example, wait};
 use lagscale::server::API_SERVICE;
-use serde_json::{Value, json};
 
-use crate::{Times, chart, root};
+use crate::{chart, root};
 
-const NAMESPACE: &str = "keda-kafka";
-const TOPIC: &str = "test-topic";
-const GROUP: &str = "test-consumer-group";
-const HPA: &str = "keda-hpa-kafka-scaledobject";
-const PARTITIONS: i32 = 5;
 /// Rows at rest before the story is over.
 const QUIET: u32 = 3;
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One moment of the story.
 pub struct Row {
@@ -44,27 +35,8 @@ pub async fn play(bed: &Bed, times: &Times, keep: bool) -> Result<String, String
     println!(
         "making topic {TOPIC} with {PARTITIONS} partitions, the consumers, and the story's objects ..."
     );
-    bed.kafka.create_topic(TOPIC, PARTITIONS).await;
-    bed.create_namespace(NAMESPACE).await;
-    bed.apply(&objects(&bed.kafka)?).await;
-    bed.apply(&[deployment(&here, bed, times)]).await;
-    let observer = Observer::start(&bed.client(), NAMESPACE, HPA, "consumer").await;
-    wait::until("kubectl get hpa to show 0/5 (avg)", PATIENCE, async || {
-        let target = target(bed).await?;
-        if target == "0/5 (avg)" {
-            Ok(())
-        } else {
-            Err(target)
-        }
-    })
-    .await;
-
-    let args = [
-        format!("--topic={TOPIC}"),
-        format!("--per-second={}", times.records_per_second),
-    ];
-    let log = bed.dir().join("pump.log");
-    let mut pump = Pump::start(&example(&here, "pump"), &bed.kafka, &args, &log).await;
+    let observer = bed.story(&here, times).await;
+    let mut pump = bed.story_pump(&here, times).await;
     if keep {
         by_hand(bed, &pump, &lagscale);
     }
@@ -116,7 +88,7 @@ async fn watch(
             replicas: observer.replicas().unwrap_or(0),
             busy: busy.len(),
         };
-        let target = target(bed).await.unwrap_or_else(|e| e);
+        let target = bed.story_target().await.unwrap_or_else(|e| e);
         println!(
             "{:>6.0}  {:>5}  {target:<18} {:>8}  {} {}",
             row.second,
@@ -180,53 +152,6 @@ async fn verdict(
             "story: partitions={PARTITIONS} peak={peak} final={end} highest-lag={highest} seconds={seconds} ok"
         )),
     }
-}
-
-/// The story's YAML with the local values put in.
-fn objects(kafka: &Kafka) -> Result<Vec<Value>, String> {
-    let path = root().join("manifests/samples/story.yaml");
-    let text = fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|e| e.to_string())?;
-    for object in &mut objects {
-        if object["kind"] == "Secret" {
-            let values = &mut object["stringData"];
-            values["username"] = Kafka::USER.into();
-            values["password"] = Kafka::PASSWORD.into();
-            values["ca"] = kafka.ca.pem.as_str().into();
-        } else if object["kind"] == "ScaledObject" {
-            let metadata = &mut object["spec"]["triggers"][0]["metadata"];
-            metadata["bootstrapServers"] = kafka.bootstrap().into();
-        }
-    }
-    Ok(objects)
-}
-
-fn deployment(here: &Path, bed: &Bed, times: &Times) -> Value {
-    let args = [
-        format!("--topic={TOPIC}"),
-        format!("--group={GROUP}"),
-        format!("--work-ms={}", times.work.as_millis()),
-    ];
-    let program = example(here, "consumer");
-    let container = consumer(&program, &bed.kafka, "keda-kafka-secrets", &args);
-    let labels = json!({"app": "consumer"});
-    // No replicas: they are the HPA's.
-    json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "consumer", "namespace": NAMESPACE},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    })
-}
-
-/// The TARGETS column of `kubectl get hpa`.
-async fn target(bed: &Bed) -> Result<String, String> {
-    let args = ["get", "hpa", "-n", NAMESPACE, HPA, "--no-headers"];
-    let line = bed.control_plane.kubectl(&args).await?;
-    let words: Vec<&str> = line.split_whitespace().collect();
-    Ok(words.get(2..4).unwrap_or_default().join(" "))
 }
 
 /// The true lag, as lagscale's own metrics tell it.
