@@ -13,7 +13,7 @@ SAMPLE_IMAGE ?= lagscale-sample:0.1.0
 DOCKER ?= docker
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help demo compare test quick lint fmt bed crds certs deny sbom fuzz corpora static static-path image sample-image
+.PHONY: help demo compare test quick lint fmt bed crds certs deny sbom fuzz corpora book static static-path image sample-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
@@ -28,6 +28,7 @@ help:
 	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
 	@echo "make corpora       the seeds of the fuzz targets anew, in tests/corpora"
 	@echo "make deny          licences, bans, sources and advisories of all dependencies (installs cargo-deny)"
+	@echo "make book          the pages of docs as a site, target/book (installs mdbook)"
 	@echo "make sbom          a CycloneDX bill of materials of the binary (installs cargo-cyclonedx)"
 
 demo: bed
@@ -42,7 +43,7 @@ test: bed static
 	$(CARGO) test --locked --workspace
 
 quick: lint
-	$(CARGO) test --locked --test rooms --test readme
+	$(CARGO) test --locked --test rooms --test readme --test docs
 	$(CARGO) test --locked --workspace --lib --bins --test answers --test api --test object --test model --test manifests --test poll --test reference_cases
 
 lint:
@@ -83,6 +84,11 @@ deny:
 	$(CARGO) deny --locked check bans licenses sources
 	@if $(CARGO) deny --locked fetch db; then $(CARGO) deny --locked check --disable-fetch advisories; \
 		else echo "advisories were not checked: their database could not be fetched"; fi
+
+# The pages of docs as a site; tests/docs.rs looks at their links and commands.
+book:
+	@mdbook --version > /dev/null 2>&1 || $(CARGO) install --locked mdbook
+	mdbook build
 
 # A CycloneDX bill of materials of the binary, target/sbom/lagscale.cdx.json.
 sbom:

@@ -8,6 +8,9 @@ use crate::text::shown;
 /// Characters of a message: a status has a limit, and a person too.
 const LONGEST: usize = 8_000;
 
+/// The condition that tells of an outage of a Kafka cluster, where KEDA has none.
+pub const KAFKA_REACHABLE: &str = "KafkaReachable";
+
 /// One condition of a status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {

@@ -12,7 +12,7 @@ pub use authentication::{
     ClusterTriggerAuthentication, ClusterTriggerAuthenticationSpec, EnvRef, TargetRef, TokenRef,
     TriggerAuthentication, TriggerAuthenticationSpec, TriggerAuthenticationStatus,
 };
-pub use conditions::Condition;
+pub use conditions::{Condition, KAFKA_REACHABLE};
 pub use lag_metric::{LagMetric, LagMetricSpec, LagMetricStatus};
 pub use scaled_object::{
     Advanced, AuthenticationRef, Fallback, HorizontalPodAutoscalerConfig, ScaleTarget,

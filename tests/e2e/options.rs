@@ -186,13 +186,12 @@ async fn beside_an_unelected_keda(world: &World, namespace: &str) {
     let deploy = async |pods: u32| world.bed.apply(&[operator(namespace, pods, &[])]).await;
     deploy(1).await;
     says(&world.lagscale, "lagscale_keda_alive 1").await;
-    let told = format!(
-        "running: the Deployment {namespace}/keda-operator is without --leader-elect and has the pod keda-operator-"
-    );
+    let told =
+        format!("running: the Deployment {namespace}/keda-operator is without --leader-elect");
     says_in_log(world, &told).await;
     let admin = world.bed.control_plane.kubeconfig();
     let (code, said, _) = ask(admin, &["check"]).await;
-    let told = format!("FAIL  KEDA's operator: {namespace}/keda-operator-");
+    let told = format!("FAIL  KEDA's operator: the Deployment {namespace}/keda-operator ");
     assert!(code == 1 && said.contains(&told), "{said}");
     let scene = Scene::new(&world.bed, "unelected").await;
     let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;

@@ -50,8 +50,8 @@ pub(super) async fn look(client: &Client, own: &Own) -> Vec<Finding> {
         })
     });
     let mut findings: Vec<Finding> = findings.collect();
-    findings.extend(unelected.map(|((namespace, deployment), pod)| {
-        let found = format!("{namespace}/{pod} may write, since the Deployment {deployment} is without --leader-elect");
+    findings.extend(unelected.map(|(namespace, deployment)| {
+        let found = format!("the Deployment {namespace}/{deployment} is without --leader-elect, and wants pods or has some");
         in_the_way(&namespace, &deployment, &found)
     }));
     findings

@@ -4,7 +4,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::{Client, api::ListParams};
 
 use super::{Finding, full_name, list};
-use crate::resources::{Condition, LagMetric, ScaledObject, names};
+use crate::resources::{Condition, KAFKA_REACHABLE, LagMetric, ScaledObject, names};
 
 /// Findings of one kind: more would hide the rest.
 const MOST: usize = 20;
@@ -47,7 +47,7 @@ async fn lag_metrics(client: &Client) -> Vec<Finding> {
 fn of_conditions(what: &str, told: Vec<(String, &[Condition])>) -> Vec<Finding> {
     let count = told.len();
     let ready = |conditions: &[Condition]| {
-        let outage = |c: &&Condition| c.kind == "KafkaReachable" && c.status == "False";
+        let outage = |c: &&Condition| c.kind == KAFKA_REACHABLE && c.status == "False";
         let ready = || conditions.iter().find(|c| c.kind == "Ready");
         conditions.iter().find(outage).or_else(ready).cloned()
     };

@@ -9,7 +9,11 @@ use kube::ResourceExt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{quantity::parse_milli, resources::ScaledObject, scaling::hpa_name};
+use crate::{
+    quantity::parse_milli,
+    resources::{KAFKA_REACHABLE, ScaledObject},
+    scaling::hpa_name,
+};
 
 /// The order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -130,7 +134,7 @@ fn state(object: &ScaledObject, metrics: &[Metric]) -> String {
     for (kind, wrong) in [
         ("Ready", "False"),
         ("Paused", "True"),
-        ("KafkaReachable", "False"),
+        (KAFKA_REACHABLE, "False"),
         ("Fallback", "True"),
     ] {
         let (status, message) = condition(object, kind);
@@ -248,7 +252,7 @@ mod tests {
         let wrong = |kind: &str, status: &str| json!({"type": kind, "status": status, "message": format!("about {kind}")});
         let mut all = vec![
             wrong("Fallback", "True"),
-            wrong("KafkaReachable", "False"),
+            wrong(KAFKA_REACHABLE, "False"),
             wrong("Paused", "True"),
             wrong("Ready", "False"),
         ];

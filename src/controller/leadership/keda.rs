@@ -57,8 +57,6 @@ pub enum Keda {
         namespace: String,
         /// Its Deployment.
         deployment: String,
-        /// One of its pods.
-        pod: String,
     },
 }
 
@@ -93,11 +91,10 @@ impl fmt::Display for Keda {
             Self::Unelected {
                 namespace,
                 deployment,
-                pod,
             } => {
                 write!(
                     f,
-                    "running: the Deployment {namespace}/{deployment} is without --leader-elect and has the pod {pod}"
+                    "running: the Deployment {namespace}/{deployment} is without --leader-elect, and wants pods or has some"
                 )
             }
         }
@@ -125,10 +122,9 @@ pub(super) async fn look(client: Client, me: String, rules: KedaRules, seen: wat
                 said.forget();
                 let found = judge(&mut observed, leases, &me, Instant::now());
                 let found = match (found, unelected) {
-                    (Keda::Gone, Some(((namespace, deployment), pod))) => Keda::Unelected {
+                    (Keda::Gone, Some((namespace, deployment))) => Keda::Unelected {
                         namespace,
                         deployment,
-                        pod,
                     },
                     (Keda::Gone, None) if !places.apart.is_empty() => {
                         let names: Vec<&str> = places.apart.iter().map(String::as_str).collect();

@@ -37,13 +37,22 @@ pub struct KedaRules {
 /// Namespace and name, of a Lease or a Deployment.
 pub type Place = (String, String);
 
+/// A Deployment of a KEDA that holds no Lease.
+#[derive(Debug)]
+pub struct Unelected {
+    /// The labels of its pods.
+    labels: Selector,
+    /// Where one goes, the next comes.
+    wants_pods: bool,
+}
+
 /// Where KEDAs may be.
 #[derive(Debug, Default)]
 pub struct Places {
     /// The Leases that a KEDA of the objects that are handled here would hold.
     pub leases: BTreeSet<Place>,
-    /// The Deployments of such KEDAs that hold no Lease, with the labels that select their pods.
-    pub unelected: BTreeMap<Place, Selector>,
+    /// The Deployments of such KEDAs that hold no Lease.
+    pub unelected: BTreeMap<Place, Unelected>,
     /// The namespaces of KEDAs that handle other objects, as their Deployments say.
     pub apart: BTreeSet<String>,
 }
@@ -78,9 +87,12 @@ pub async fn find(client: &Client, rules: &KedaRules) -> Result<Places, Error> {
         }
         let unelected = same.iter().filter(|d| !operator::elects(d));
         let unelected = unelected.filter_map(|deployment| {
-            let labels = deployment.spec.as_ref()?.selector.clone();
-            let place = (namespace.clone(), deployment.name_any());
-            Some((place, Selector::try_from(labels).ok()?))
+            let spec = deployment.spec.as_ref()?;
+            let unelected = Unelected {
+                labels: Selector::try_from(spec.selector.clone()).ok()?,
+                wants_pods: spec.replicas != Some(0),
+            };
+            Some(((namespace.clone(), deployment.name_any()), unelected))
         });
         places.unelected.extend(unelected);
         let mut leases: Vec<String> = match &rules.lease {
@@ -96,19 +108,24 @@ pub async fn find(client: &Client, rules: &KedaRules) -> Result<Places, Error> {
     Ok(places)
 }
 
-/// The Deployment of a KEDA that holds no Lease and has pods, which may write, and one of these.
+/// A Deployment of a KEDA that holds no Lease and wants pods, or still has some: each of them may write.
 ///
 /// # Errors
 ///
 /// The API server's.
-pub async fn unelected(client: &Client, places: &Places) -> Result<Option<(Place, String)>, Error> {
-    for (place, labels) in &places.unelected {
+pub async fn unelected(client: &Client, places: &Places) -> Result<Option<Place>, Error> {
+    for (place, found) in &places.unelected {
+        if found.wants_pods {
+            return Ok(Some(place.clone()));
+        }
         let api: Api<Pod> = Api::namespaced(client.clone(), &place.0);
         let unfinished = "status.phase!=Succeeded,status.phase!=Failed";
-        let params = ListParams::default().labels_from(labels).fields(unfinished);
-        let found = api.list_metadata(&params.limit(1)).await?;
-        if let Some(pod) = found.items.first() {
-            return Ok(Some((place.clone(), pod.name_any())));
+        let params = ListParams::default()
+            .labels_from(&found.labels)
+            .fields(unfinished);
+        let pods = api.list_metadata(&params.limit(1)).await?;
+        if !pods.items.is_empty() {
+            return Ok(Some(place.clone()));
         }
     }
     Ok(None)

@@ -223,12 +223,14 @@ impl ScaledObjectRecord {
         step
     }
 
-    /// The step that may be made now: what the workload had is told before it has something else.
+    /// The step that may be made now: what the workload had is told before it has something else. Where that is not restored, a
+    /// status that can't be written, or is not kept as it was written, holds up nothing.
     fn noted(&self, step: Move, is_told: bool) -> Move {
         let plan = &self.planned.plan;
         let status = plan.object.status.as_ref();
         let told = status.and_then(|s| s.original_replica_count);
-        let noted = !plan.restores() || told.is_some() || is_told;
+        let tried = self.statuses.confirmed() || self.statuses.failing();
+        let noted = told.is_some() || is_told || tried && !plan.restores();
         if noted { step } else { Move::Stay }
     }
 

@@ -32,12 +32,19 @@ pub(super) struct StatusWrites {
     words: u32,
     /// When a change that was not worth a write will be.
     words_due: Option<Instant>,
+    /// Whether a write has failed since one was done.
+    failing: bool,
 }
 
 impl StatusWrites {
     /// Whether this process wrote a status of it before. Where it did not, another may just have done so.
     pub(super) fn confirmed(&self) -> bool {
         self.confirmed
+    }
+
+    /// Whether a write has failed since one was done, as it may for long: a conflict is no failure.
+    pub(super) fn failing(&self) -> bool {
+        self.failing
     }
 
     /// Whether the watch has not come to our last write yet, as on a busy machine.
@@ -121,6 +128,7 @@ impl StatusWrites {
             self.version = version.parse().ok();
         }
         self.confirmed |= outcome.status.is_some();
+        self.failing = outcome.status.is_none() && (self.failing || outcome.failed);
         if outcome.conflict || outcome.failed {
             (self.written, self.written_at) = (None, None);
         }

@@ -143,9 +143,10 @@ async fn write(
         .status
         .as_ref()
         .and_then(|s| s.original_replica_count);
-    // A step that the status could not tell must not happen.
-    let untold = outcome.failed || outcome.conflict;
-    let unknown = plan.restores() && original.is_none() && untold;
+    // A step that the status could not tell must not happen: after it nobody knows any more what the workload had. A conflict
+    // is over in a moment; a status that can't be written may stay so, and then it matters only where that is restored.
+    let untold = outcome.conflict || plan.restores() && outcome.failed;
+    let unknown = original.is_none() && untold;
     // A new HPA finds its workload awake; one that goes is gone before its workload is scaled.
     let is_new = matches!(work.hpa, Some(HpaWrite::Create(_)));
     let hpa = work.hpa.as_ref();

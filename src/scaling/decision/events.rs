@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::trouble::REACHABLE;
 use crate::{
-    resources::{Condition, ScaledObjectStatus},
+    resources::{Condition, KAFKA_REACHABLE, ScaledObjectStatus},
     scaling::{Move, Plan},
 };
 
@@ -115,7 +114,7 @@ pub fn events(plan: &Plan, before: &ScaledObjectStatus, after: &ScaledObjectStat
             _ => {}
         }
     }
-    let [was, is] = [before, after].map(|status| status.condition(REACHABLE));
+    let [was, is] = [before, after].map(|status| status.condition(KAFKA_REACHABLE));
     let fails = |c: Option<&Condition>| c.is_some_and(|c| c.status == "False");
     let is_told = events
         .iter()
@@ -125,7 +124,7 @@ pub fn events(plan: &Plan, before: &ScaledObjectStatus, after: &ScaledObjectStat
             events.push(Event::warning("KEDAScalerFailed", &*is.message));
         }
         Some(is) if is.status == "True" && fails(was) && events.is_empty() => {
-            events.push(Event::normal(REACHABLE, "the lag can be read again"));
+            events.push(Event::normal(KAFKA_REACHABLE, "the lag can be read again"));
         }
         _ => {}
     }

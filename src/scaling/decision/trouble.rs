@@ -2,14 +2,12 @@
 //! condition of its own.
 
 use crate::{
-    resources::Condition,
+    resources::{Condition, KAFKA_REACHABLE},
     scaling::{COMPOSITE, Evaluation, Metric, Plan},
     snapshot::Trouble,
 };
 
-/// The condition that tells of an outage.
-pub(super) const REACHABLE: &str = "KafkaReachable";
-/// Its reasons: what was read before, or never yet.
+/// Reasons of its condition: what was read before, or never yet.
 const READ: &str = "Read";
 const UNREACHABLE: &str = "Unreachable";
 const NEVER_READ: &str = "NeverRead";
@@ -60,7 +58,7 @@ pub(super) fn before<'a>(plan: &'a Plan, kind: &str) -> Option<&'a Condition> {
 }
 
 fn was_never_read(plan: &Plan, evaluation: &Evaluation) -> bool {
-    let before = before(plan, REACHABLE);
+    let before = before(plan, KAFKA_REACHABLE);
     let was_read = before.is_some_and(|c| c.reason == READ || c.reason == UNREACHABLE);
     evaluation.unread && !was_read
 }
@@ -68,7 +66,8 @@ fn was_never_read(plan: &Plan, evaluation: &Evaluation) -> bool {
 /// The condition that says if the lag of every Kafka trigger can be read; there is none where no trigger asks Kafka.
 pub(super) fn reachable(plan: &Plan, evaluation: &Evaluation) -> Option<Condition> {
     plan.kafka_sources().next()?;
-    let said = |status, reason, text: &str| Some(Condition::new(REACHABLE, status, reason, text));
+    let said =
+        |status, reason, text: &str| Some(Condition::new(KAFKA_REACHABLE, status, reason, text));
     if !evaluation.answered {
         return said("Unknown", "", "");
     }

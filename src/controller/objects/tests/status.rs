@@ -225,6 +225,28 @@ fn a_conflict_is_no_failure_and_is_decided_anew() {
 }
 
 #[test]
+fn what_a_workload_had_at_first_is_told_before_it_is_scaled_though_somebody_else_was_faster() {
+    for restores in [false, true] {
+        let mut stage = Stage::new();
+        stage.state(|s| {
+            s.workloads.insert("app".into(), 0);
+            s.refusals
+                .insert("scaledobjects/app/status", (409, "another version"));
+        });
+        let spec =
+            json!({"minReplicaCount": 0, "advanced": {"restoreToOriginalReplicaCount": restores}});
+        stage.put(SCALED_OBJECTS, scaled_object("app", &spec));
+        stage.read(&[(0, 9); 4]);
+        stage.after(10);
+        assert_eq!(stage.replicas(), 0, "{restores}");
+        stage.state(|s| s.refusals.clear());
+        stage.after(10);
+        let told = stage.status()["originalReplicaCount"].clone();
+        assert_eq!((stage.replicas(), told), (1, json!(0)), "{restores}");
+    }
+}
+
+#[test]
 fn what_an_object_comes_to_after_a_change_is_told_with_its_cause() {
     let mut stage = ready(&json!({}));
     let broken = json!({"spec": {"triggers": [kafka(&json!({"lagThreshold": "-1"}))]}});
