@@ -54,7 +54,7 @@ fn links(page: &str) -> Vec<&str> {
     targets.filter(|t| !t.contains("://")).collect()
 }
 
-/// What stands between backquotes, and each line of a block of code, without its comment.
+/// Text between backquotes, and each line of a block of code, without its comment.
 fn code(page: &str) -> Vec<String> {
     let (mut found, mut is_block, mut prose) = (Vec::new(), false, String::new());
     for line in page.lines() {
