@@ -6,6 +6,7 @@ mod deadline;
 mod engine;
 mod external;
 mod guarded;
+mod kept;
 mod leadership;
 mod merged;
 mod objects;
@@ -21,7 +22,7 @@ pub use engine::{Controller, Parts};
 pub use external::{ExternalTrigger, ExternalTriggers, NotTaken, Readings};
 pub use leadership::{
     ElectionRules, KEDA_LEASE, Keda, KedaRules, Lead, Leading, Terms, flag, keda_operator,
-    keda_places, stand, unelected_keda,
+    keda_places, stand, unelected_keda, variable,
 };
 pub use objects::{ExternalReading, ExternalValue};
 pub use questions::Questions;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bed::wait;
 use http::StatusCode;
 use lagscale::server::Limits;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -85,21 +85,29 @@ async fn one_address_takes_no_place_of_another() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-/// Each waits for an access review that never ends.
-fn park(rig: &Rig, callers: &[Caller]) -> Vec<JoinHandle<()>> {
+/// Four callers without a credential, each waiting for an access review that never ends.
+async fn park(rig: &Rig) -> Vec<JoinHandle<()>> {
     rig.cluster
         .on_access(|review| match review["spec"]["user"].as_str() {
             Some("system:anonymous") => Reply::Silence,
             _ => Reply::Status(json!({"allowed": true})),
         });
-    let parked = callers.iter().enumerate().map(|(n, caller)| {
-        let caller = caller.clone();
-        tokio::spawn(async move {
+    let mut parked = Vec::new();
+    for n in 0..4 {
+        let caller = rig.caller(None).await;
+        parked.push(tokio::spawn(async move {
             let path = format!("/apis/parked-{n}");
             let _ = caller.send(http::Method::GET, &path, &[], "").await;
-        })
-    });
-    parked.collect()
+        }));
+    }
+    wait::until("all to wait", PATIENCE, async || {
+        let asked = rig.cluster.access_reviews();
+        let parked = |review: &&Value| review["spec"]["user"] == "system:anonymous";
+        let asked = asked.iter().filter(parked).count();
+        (asked == 4).then_some(()).ok_or(asked)
+    })
+    .await;
+    parked
 }
 
 #[tokio::test]
@@ -109,16 +117,7 @@ async fn requests_of_strangers_take_no_slot_of_the_front_proxy_s() {
         ..Limits::default()
     };
     let rig = Rig::limited(limits).await;
-    let mut callers = Vec::new();
-    for _ in 0..4 {
-        callers.push(rig.caller(None).await);
-    }
-    let parked = park(&rig, &callers);
-    wait::until("all to wait", PATIENCE, async || {
-        let asked = rig.cluster.access_reviews().len();
-        (asked == 4).then_some(()).ok_or(asked)
-    })
-    .await;
+    let parked = park(&rig).await;
     let another = rig.caller(None).await;
     let refused = another.get("/apis/more", &[]).await;
     assert_eq!(refused.code, StatusCode::SERVICE_UNAVAILABLE);
@@ -144,20 +143,7 @@ async fn requests_of_strangers_take_no_slot_of_a_connection_whose_token_was_allo
     let token = [("authorization", "Bearer good")];
     let reader = rig.caller(None).await;
     assert_eq!(reader.get(METRICS, &token).await.code, StatusCode::OK);
-    let mut callers = Vec::new();
-    for _ in 0..4 {
-        callers.push(rig.caller(None).await);
-    }
-    let parked = park(&rig, &callers);
-    wait::until("all to wait", PATIENCE, async || {
-        let asked = rig.cluster.access_reviews();
-        let parked = asked
-            .iter()
-            .filter(|review| review["spec"]["user"] == "system:anonymous");
-        let parked = parked.count();
-        (parked == 4).then_some(()).ok_or(parked)
-    })
-    .await;
+    let parked = park(&rig).await;
     let refused = rig.caller(None).await.get(METRICS, &token).await;
     assert_eq!(
         refused.code,

@@ -166,19 +166,25 @@ async fn beside_keda(world: &World) {
         .await;
     says(&world.lagscale, "lagscale_keda_alive 1").await;
     leads(&world.lagscale).await;
-    let scene = Scene::new(&world.bed, "beside").await;
-    let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
-    scene
-        .value_is("app", &format!("s0-kafka-{topic}"), "12")
-        .await;
-    ticks(&world.lagscale, 2).await;
-    assert!(scene.hpa("app").await.is_none(), "beside a KEDA");
+    let scene = served_and_not_scaled(world, "beside").await;
     let object = scene.api::<ScaledObject>().get("app").await.unwrap();
     assert_eq!(object.status.and_then(|s| s.hpa_name), None);
     renewing.abort();
     hpa(&scene).await;
     says(&world.lagscale, "lagscale_keda_alive 0").await;
     beside_an_unelected_keda(world, &namespace).await;
+}
+
+/// A scene with an object whose value is served and that gets no HPA.
+async fn served_and_not_scaled<'a>(world: &'a World, name: &str) -> Scene<'a> {
+    let scene = Scene::new(&world.bed, name).await;
+    let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
+    scene
+        .value_is("app", &format!("s0-kafka-{topic}"), "12")
+        .await;
+    ticks(&world.lagscale, 2).await;
+    assert!(scene.hpa("app").await.is_none(), "beside a KEDA");
+    scene
 }
 
 /// A KEDA without `--leader-elect` holds no Lease: each of its pods may write.
@@ -193,13 +199,7 @@ async fn beside_an_unelected_keda(world: &World, namespace: &str) {
     let (code, said, _) = ask(admin, &["check"]).await;
     let told = format!("FAIL  KEDA's operator: the Deployment {namespace}/keda-operator ");
     assert!(code == 1 && said.contains(&told), "{said}");
-    let scene = Scene::new(&world.bed, "unelected").await;
-    let (topic, _observer) = scene.app((5, 10), 12, 1, &json!({}), &json!({})).await;
-    scene
-        .value_is("app", &format!("s0-kafka-{topic}"), "12")
-        .await;
-    ticks(&world.lagscale, 2).await;
-    assert!(scene.hpa("app").await.is_none(), "beside a KEDA");
+    let scene = served_and_not_scaled(world, "unelected").await;
     deploy(0).await;
     hpa(&scene).await;
     says(&world.lagscale, "lagscale_keda_alive 0").await;

@@ -1,4 +1,4 @@
-//! Whether a KEDA's operator is alive beside which lagscale writes nothing.
+//! The findings about a KEDA's operator that is alive, beside which lagscale writes nothing.
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};

@@ -1,14 +1,11 @@
 //! Settings of the KEDA that is installed: those that lagscale needs too, and those that it does not have.
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Container, EnvVar},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::EnvVar};
 use kube::{Client, ResourceExt, api::ListParams};
 
 use super::{Finding, Level, full_name, list};
 use crate::{
-    controller::{flag, keda_operator},
+    controller::{flag, keda_operator, variable},
     text::shown,
 };
 
@@ -156,11 +153,6 @@ fn settings(deployment: &Deployment) -> Vec<Finding> {
         ));
     }
     findings
-}
-
-/// The last of that name counts.
-fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {
-    container.env.iter().flatten().rfind(|v| v.name == name)
 }
 
 /// The variable as it is told, unless its value is a usual one.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client, Error};
 
-use crate::controller::{KedaRules, Labels, Scope, flag};
+use crate::controller::{KedaRules, Labels, Scope, flag, variable};
 
 /// The Deployment `lagscale` of a namespace, if there is one.
 pub(super) struct Own(pub Result<Option<Deployment>, Error>);
@@ -19,9 +19,7 @@ impl Own {
         let spec = self.0.as_ref().ok()?.as_ref()?.spec.as_ref()?;
         let mut containers = spec.template.spec.as_ref()?.containers.iter();
         let container = containers.find(|c| c.name == "lagscale")?;
-        let mut variables = container.env.iter().flatten();
-        let variable = variables.find(|v| v.name == variable);
-        flag(container, name).or_else(|| variable?.value.as_deref())
+        flag(container, name).or_else(|| self::variable(container, variable)?.value.as_deref())
     }
 
     /// Which KEDA it writes nothing beside.

@@ -61,7 +61,7 @@ pub enum Keda {
 }
 
 impl Keda {
-    /// Whether one was seen that would write too.
+    /// `true` where one was seen that would write too.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         matches!(self, Self::Alive { .. } | Self::Unelected { .. })

@@ -22,7 +22,7 @@ use tokio::{
 pub use keda::Keda;
 pub use lease::Terms;
 pub use metrics::Leading;
-pub use operator::{KEDA_LEASE, flag, keda_operator};
+pub use operator::{KEDA_LEASE, flag, keda_operator, variable};
 pub use places::{KedaRules, find as keda_places, unelected as unelected_keda};
 
 use crate::pulse::Pulse;

@@ -1,6 +1,9 @@
 //! KEDA's operator as its Deployment describes it: the Lease that it holds, or that it holds none, and which objects it handles.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Container};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Container, EnvVar},
+};
 use kube::ResourceExt;
 
 use crate::{
@@ -19,8 +22,7 @@ pub(super) fn is_apart(deployment: &Deployment, scope: &Scope) -> bool {
         return false;
     };
     let variable = |name: &str| {
-        let mut all = operator.env.iter().flatten();
-        let found = all.find(|variable| variable.name == name)?;
+        let found = variable(operator, name)?;
         // A value from elsewhere is not known, so it may be any.
         found.value.clone().filter(|_| found.value_from.is_none())
     };
@@ -103,6 +105,12 @@ pub fn flag<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
         }
     }
     None
+}
+
+/// A variable that is written in a container; of several, the last one counts as for the kubelet.
+#[must_use]
+pub fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {
+    container.env.iter().flatten().rfind(|v| v.name == name)
 }
 
 fn words(container: &Container) -> impl Iterator<Item = &str> {

@@ -32,7 +32,7 @@ pub(super) struct StatusWrites {
     words: u32,
     /// When a change that was not worth a write will be.
     words_due: Option<Instant>,
-    /// Whether a write has failed since one was done.
+    /// `true` once a write has failed, until one is done.
     failing: bool,
 }
 
@@ -42,7 +42,7 @@ impl StatusWrites {
         self.confirmed
     }
 
-    /// Whether a write has failed since one was done, as it may for long: a conflict is no failure.
+    /// `true` once a write has failed, until one is done: that may be long. A conflict is no failure.
     pub(super) fn failing(&self) -> bool {
         self.failing
     }
