@@ -9,6 +9,10 @@ use lagscale::{
     run,
 };
 
+#[cfg(target_arch = "x86_64")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider()
         .install_default()
