@@ -27,7 +27,7 @@ pub struct ExplainArgs {
     /// The server that answers each external metric of an HPA, lagscale or another one, and what it says.
     #[arg(long)]
     pub hpa: bool,
-    /// Text or JSON.
+    /// Text, JSON or YAML.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -39,10 +39,8 @@ pub async fn explain(args: &ExplainArgs) -> Done {
     let namespace = namespace.unwrap_or_else(|| client.default_namespace());
     if args.hpa {
         let found = answers(&client, namespace, &args.name).await?;
-        super::say(&match args.output {
-            Output::Json => super::json(&found)?,
-            Output::Table => told(&found),
-        })?;
+        let data = args.output.data(&found);
+        super::say(&data.unwrap_or_else(|| Ok(told(&found)))?)?;
         return Ok(true);
     }
     let found = match ask(&client, GROUP, namespace, &args.name).await {
@@ -87,8 +85,8 @@ fn told(found: &[Answered]) -> String {
 }
 
 fn written(found: &Explanation, output: Output) -> Result<String, String> {
-    if output == Output::Json {
-        return super::json(found);
+    if let Some(data) = output.data(found) {
+        return data;
     }
     let Explanation {
         namespace,

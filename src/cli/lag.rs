@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     Done, Output,
     brokers::{Asked, Brokers, ClusterArgs, EVERY, Look},
+    output::table,
 };
 use crate::{lag::sum, triggers::Kafka};
 
@@ -35,7 +36,7 @@ pub struct LagArgs {
     /// Again and again, until it is interrupted.
     #[arg(long)]
     pub watch: bool,
-    /// Table or JSON.
+    /// Table, wide (with log start offsets and troubles), JSON or YAML.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -148,34 +149,41 @@ fn group<'a>(kafka: &'a Kafka, look: &'a Look) -> Group<'a> {
 }
 
 fn written(groups: &[Group<'_>], output: Output) -> Result<String, String> {
-    if output == Output::Json {
-        return super::json(groups);
+    if let Some(data) = output.data(groups) {
+        return data;
     }
-    let mut rows = vec![
-        [
-            "GROUP",
-            "TOPIC",
-            "PARTITION",
-            "CURRENT-OFFSET",
-            "LOG-END-OFFSET",
-            "LAG",
-        ]
-        .map(str::to_owned),
+    let mut head = vec![
+        "GROUP",
+        "TOPIC",
+        "PARTITION",
+        "CURRENT-OFFSET",
+        "LOG-END-OFFSET",
+        "LAG",
     ];
+    let wide = output == Output::Wide;
+    if wide {
+        head.extend(["LOG-START-OFFSET", "TROUBLE"]);
+    }
+    let mut rows = vec![Vec::from_iter(head.into_iter().map(str::to_owned))];
     let number = |n: Option<i64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
     for group in groups {
         rows.extend(group.partitions.iter().map(|p| {
-            [
+            let mut row = vec![
                 group.id.to_owned(),
                 p.topic.to_owned(),
                 p.id.to_string(),
                 number(p.committed_offset),
                 number(p.log_end_offset),
                 number(p.lag),
-            ]
+            ];
+            if wide {
+                let trouble = p.trouble.clone().unwrap_or_default();
+                row.extend([number(p.log_start_offset), trouble.replace('\n', " ")]);
+            }
+            row
         }));
     }
-    let mut text = super::table(&rows);
+    let mut text = table(&rows);
     for group in groups {
         let whole = if group.complete { "" } else { " at least" };
         let _ = writeln!(

@@ -45,7 +45,7 @@ pub struct PeekArgs {
     /// The record's value too: it may hold what is nobody's business.
     #[arg(long)]
     pub value: bool,
-    /// Text or JSON.
+    /// Text, JSON or YAML.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -187,8 +187,8 @@ fn written(
     if args.value {
         whole["value"] = shown(record.value.as_deref());
     }
-    if args.output == Output::Json {
-        return super::json(&whole);
+    if let Some(data) = args.output.data(&whole) {
+        return data;
     }
     let mut text = String::new();
     for (name, value) in whole.as_object().into_iter().flatten() {

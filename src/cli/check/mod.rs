@@ -145,8 +145,8 @@ fn crds(client: &Client) -> Api<DynamicObject> {
 }
 
 fn written(findings: &[Finding], output: Output) -> Result<String, String> {
-    if output == Output::Json {
-        return super::json(findings);
+    if let Some(data) = output.data(findings) {
+        return data;
     }
     let mut text = String::new();
     for finding in findings {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::list;
 use crate::{
-    cli::{Output, explain::ask, json},
+    cli::{Output, explain::ask},
     resources::ScaledObject,
     scaling::{Compared, Explanation},
     server::OWN_GROUP,
@@ -120,8 +120,8 @@ impl Shadowed {
     }
 
     pub(super) fn written(&self, output: Output) -> Result<String, String> {
-        if output == Output::Json {
-            return json(self);
+        if let Some(data) = output.data(self) {
+            return data;
         }
         let head = ["OBJECT", "WHAT", "HPA", "LAGSCALE", "FOR", "WHY"].map(str::to_owned);
         let none = || "-".to_owned();

@@ -47,10 +47,10 @@ pub struct TopArgs {
     /// The order: largest value first, most replicas first, or by namespace and name.
     #[arg(long, value_enum, default_value = "value")]
     pub sort_by: Order,
-    /// One table instead of a screen that goes on; also where the output is no terminal, and for JSON.
+    /// One table instead of a screen that goes on; also where the output is no terminal, and for JSON and YAML.
     #[arg(long)]
     pub once: bool,
-    /// Table or JSON.
+    /// Table, wide (with targets and the names of metrics), JSON or YAML.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -59,17 +59,16 @@ pub struct TopArgs {
 pub async fn top(args: &TopArgs) -> Done {
     let client = super::cluster().await?;
     let cluster = Cluster::watched(client, args.namespace.clone()).await?;
-    let live = args.output == Output::Table && !args.once && std::io::stdout().is_terminal();
+    let wide = args.output == Output::Wide;
+    let live = args.output.is_table() && !args.once && std::io::stdout().is_terminal();
     if !live {
         let metrics = cluster.metrics().await?;
         let rows = cluster.rows(&metrics, args.sort_by);
-        super::say(&match args.output {
-            Output::Json => super::json(&rows)?,
-            Output::Table => screen::text(&rows),
-        })?;
+        let data = args.output.data(&rows);
+        super::say(&data.unwrap_or_else(|| Ok(screen::text(&rows, wide)))?)?;
         return Ok(true);
     }
-    let mut screen = Screen::open()?;
+    let mut screen = Screen::open(wide)?;
     loop {
         let metrics = cluster.metrics().await;
         let found = metrics.as_deref().unwrap_or_default();

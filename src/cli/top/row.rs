@@ -32,6 +32,8 @@ pub enum Order {
 pub(super) struct Row {
     pub namespace: String,
     pub name: String,
+    /// The kind and name of its workload.
+    pub target: String,
     /// Its external metrics, as lagscale serves them.
     pub metrics: Vec<Metric>,
     /// The HPA's, which a paused object has not.
@@ -102,6 +104,8 @@ pub(super) fn rows(
             .remove(&(namespace.clone(), name.clone()))
             .unwrap_or_default();
         let hpa = hpas.get(&(object.namespace(), hpa_name(object)));
+        let target = &object.spec.scale_target_ref;
+        let kind = target.kind.as_deref().filter(|kind| !kind.is_empty());
         let status = hpa.and_then(|hpa| hpa.status.as_ref());
         let reads = metrics.iter().filter_map(|m| m.read);
         let oldest = reads.min().map(|at| now.duration_since(at).as_secs());
@@ -113,6 +117,7 @@ pub(super) fn rows(
             active: condition(object, "Active").0.to_owned(),
             read_seconds: oldest.map(|s| s.max(0)),
             state: state(object, &metrics),
+            target: format!("{}/{}", kind.unwrap_or("Deployment"), target.name),
             namespace,
             name,
             metrics,
@@ -234,7 +239,10 @@ mod tests {
             (&*orders.ready, &*orders.active, &*orders.state),
             ("True", "True", "")
         );
-        assert_eq!(orders.metrics.len(), 1);
+        assert_eq!(
+            (orders.metrics.len(), &*orders.target),
+            (1, "Deployment/orders")
+        );
         assert_eq!(
             (orders.metrics[0].value.as_deref(), orders.read_seconds),
             (Some("25"), Some(3))

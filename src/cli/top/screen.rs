@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::row::Row;
-use crate::{cli::table, text::shown};
+use crate::{cli::output::table, text::shown};
 
 /// Characters of a state in a table that nothing cuts to a terminal.
 const STATE: usize = 200;
@@ -21,24 +21,26 @@ const PLAIN: &str = "\x1b[0m";
 pub(super) struct Screen {
     to: Stdout,
     colours: bool,
+    wide: bool,
 }
 
 impl Screen {
-    pub fn open() -> io::Result<Self> {
+    pub fn open(wide: bool) -> io::Result<Self> {
         let mut to = io::stdout();
         // The other screen, without a cursor.
         to.write_all(b"\x1b[?1049h\x1b[?25l")?;
         // https://no-color.org
         let colours = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Ok(Self { to, colours })
+        Ok(Self { to, colours, wide })
     }
 
     /// Draws the rows, and above them why there are no values.
     pub fn draw(&mut self, rows: &[Row], trouble: Option<&str>) -> io::Result<()> {
         let size = rustix::termios::tcgetwinsize(&self.to)?;
         let size = (usize::from(size.ws_col), usize::from(size.ws_row));
-        self.to
-            .write_all(drawn(rows, trouble, size, self.colours).as_bytes())?;
+        let text = text(rows, self.wide);
+        let drawn = drawn(rows, &text, trouble, size, self.colours);
+        self.to.write_all(drawn.as_bytes())?;
         self.to.flush()
     }
 }
@@ -49,12 +51,12 @@ impl Drop for Screen {
     }
 }
 
-/// The table alone.
-pub(super) fn text(rows: &[Row]) -> String {
+/// The table alone; a wide one has further columns before the state, which is the longest.
+pub(super) fn text(rows: &[Row], wide: bool) -> String {
     if rows.is_empty() {
         return "no ScaledObjects\n".to_owned();
     }
-    let header = [
+    let mut header = vec![
         "NAMESPACE",
         "NAME",
         "VALUE",
@@ -63,14 +65,17 @@ pub(super) fn text(rows: &[Row]) -> String {
         "READY",
         "ACTIVE",
         "READ",
-        "STATE",
     ];
-    let mut cells = vec![header.map(str::to_owned)];
-    cells.extend(rows.iter().map(columns));
+    if wide {
+        header.extend(["TARGET", "METRICS"]);
+    }
+    header.push("STATE");
+    let mut cells = vec![Vec::from_iter(header.into_iter().map(str::to_owned))];
+    cells.extend(rows.iter().map(|row| columns(row, wide)));
     table(&cells)
 }
 
-fn columns(row: &Row) -> [String; 9] {
+fn columns(row: &Row, wide: bool) -> Vec<String> {
     let none = || "-".to_owned();
     let number = |n: Option<i32>| n.map_or_else(none, |n| n.to_string());
     let values = row.metrics.iter().map(|m| m.value.as_deref());
@@ -84,7 +89,7 @@ fn columns(row: &Row) -> [String; 9] {
     } else {
         values.join(",")
     };
-    [
+    let mut columns = vec![
         row.namespace.clone(),
         row.name.clone(),
         values,
@@ -93,8 +98,18 @@ fn columns(row: &Row) -> [String; 9] {
         row.ready.clone(),
         row.active.clone(),
         row.read_seconds.map_or_else(none, |s| format!("{s}s")),
-        one_line(&row.state),
-    ]
+    ];
+    if wide {
+        let names: Vec<&str> = row.metrics.iter().map(|m| &*m.name).collect();
+        let names = if names.is_empty() {
+            none()
+        } else {
+            names.join(",")
+        };
+        columns.extend([row.target.clone(), names]);
+    }
+    columns.push(one_line(&row.state));
+    columns
 }
 
 fn one_line(text: &str) -> String {
@@ -105,6 +120,7 @@ fn one_line(text: &str) -> String {
 /// All that is written for one screen of `size` columns and lines.
 fn drawn(
     rows: &[Row],
+    all: &str,
     trouble: Option<&str>,
     (width, height): (usize, usize),
     colours: bool,
@@ -113,7 +129,6 @@ fn drawn(
     if let Some(trouble) = trouble {
         lines.push((one_line(trouble), RED));
     }
-    let all = text(rows);
     let first = lines.len();
     for (n, line) in all.lines().enumerate() {
         let colour = match n.checked_sub(1).and_then(|n| rows.get(n)) {
@@ -169,6 +184,7 @@ mod tests {
         Row {
             namespace: "shop".into(),
             name: name.into(),
+            target: format!("Deployment/{name}"),
             metrics: vec![metric],
             replicas: Some(1),
             desired_replicas: Some(5),
@@ -180,12 +196,17 @@ mod tests {
         }
     }
 
+    fn screen(rows: &[Row], trouble: Option<&str>, size: (usize, usize), colours: bool) -> String {
+        drawn(rows, &text(rows, false), trouble, size, colours)
+    }
+
     #[test]
     fn a_row_says_what_the_hpa_is_told_and_where_it_goes() {
-        let said = text(&[
+        let rows = [
             row("orders", Some("25"), ""),
             row("mail", None, "two\nlines"),
-        ]);
+        ];
+        let said = text(&rows, false);
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(
             lines,
@@ -195,7 +216,19 @@ mod tests {
                 "shop       mail    <unknown>  1 -> 5    5    True   True    3s    two lines",
             ]
         );
-        assert_eq!(text(&[]), "no ScaledObjects\n");
+        let wide = text(&rows, true);
+        let lines: Vec<&str> = wide.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "NAMESPACE  NAME    VALUE      REPLICAS  MAX  READY  ACTIVE  READ  TARGET             METRICS          STATE",
+                "shop       orders  25         1 -> 5    5    True   True    3s    Deployment/orders  s0-kafka-orders",
+                "shop       mail    <unknown>  1 -> 5    5    True   True    3s    Deployment/mail    s0-kafka-orders  two lines",
+            ]
+        );
+        for wide in [false, true] {
+            assert_eq!(text(&[], wide), "no ScaledObjects\n");
+        }
     }
 
     #[test]
@@ -205,7 +238,7 @@ mod tests {
             .collect();
         for (width, height) in [(80, 24), (20, 3), (1, 1), (0, 0), (200, 60)] {
             for trouble in [None, Some("nobody answers")] {
-                let screen = drawn(&rows, trouble, (width, height), false);
+                let screen = screen(&rows, trouble, (width, height), false);
                 let body = screen.strip_prefix("\x1b[H").unwrap();
                 let body = body.strip_suffix("\x1b[J").unwrap();
                 let lines: Vec<&str> = body.split("\r\n").collect();
@@ -217,14 +250,15 @@ mod tests {
                 }
             }
         }
-        let screen = drawn(&rows, None, (80, 24), false);
+        let screen = screen(&rows, None, (80, 24), false);
         assert!(screen.contains("app21") && !screen.contains("app22"));
         assert!(screen.contains("and 28 more"), "{screen}");
     }
 
     #[test]
     fn what_an_object_is_called_never_moves_the_cursor() {
-        let screen = drawn(&[row("\x1b[2Jgone", Some("1"), "")], None, (80, 24), false);
+        let rows = [row("\x1b[2Jgone", Some("1"), "")];
+        let screen = screen(&rows, None, (80, 24), false);
         assert_eq!(screen.matches("\x1b[2J").count(), 0, "{screen}");
     }
 
@@ -237,7 +271,7 @@ mod tests {
         let mut asleep = row("c", Some("0"), "");
         asleep.replicas = Some(0);
         assert_eq!(colour(&asleep), DIM);
-        let with = drawn(&[red], None, (80, 24), true);
+        let with = screen(&[red], None, (80, 24), true);
         assert!(with.contains(RED) && with.contains(PLAIN));
     }
 }
