@@ -164,7 +164,7 @@ fn written(groups: &[Group<'_>], output: Output) -> Result<String, String> {
     if wide {
         head.extend(["LOG-START-OFFSET", "TROUBLE"]);
     }
-    let mut rows = vec![Vec::from_iter(head.into_iter().map(str::to_owned))];
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     let number = |n: Option<i64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
     for group in groups {
         rows.extend(group.partitions.iter().map(|p| {

@@ -70,7 +70,7 @@ pub(super) fn text(rows: &[Row], wide: bool) -> String {
         header.extend(["TARGET", "METRICS"]);
     }
     header.push("STATE");
-    let mut cells = vec![Vec::from_iter(header.into_iter().map(str::to_owned))];
+    let mut cells = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     cells.extend(rows.iter().map(|row| columns(row, wide)));
     table(&cells)
 }
