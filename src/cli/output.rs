@@ -40,8 +40,7 @@ fn json(value: &(impl Serialize + ?Sized)) -> Result<String, String> {
     Ok(text::in_json(&text) + "\n")
 }
 
-/// A document of its own, since `--watch` writes one after the other. Strings stay on one line, so that what a terminal would obey is
-/// escaped in YAML as it is in JSON.
+/// A document of its own, since `--watch` writes one after the other. By way of JSON, so that its fields are JSON's.
 fn yaml(value: &(impl Serialize + ?Sized)) -> Result<String, String> {
     let value = serde_json::to_value(value).map_err(|e| e.to_string())?;
     let text = serde_saphyr::to_string(&value).map_err(|e| e.to_string())?;
@@ -89,6 +88,7 @@ mod tests {
             "two\nlines",
             "#",
             "\u{1b}[2J",
+            "two\n\u{1b}[2J\u{9b}2J",
             "\u{9b}2J",
             "\u{7f}",
             "'\"",

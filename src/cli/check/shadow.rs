@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::list;
 use crate::{
-    cli::{Output, explain::ask},
+    cli::{Output, explain::ask, output::table},
     resources::ScaledObject,
     scaling::{Compared, Explanation},
     server::OWN_GROUP,
@@ -136,15 +136,11 @@ impl Shadowed {
                 d.why.clone(),
             ]
         }));
-        let widths: [usize; 5] =
-            std::array::from_fn(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0));
-        let mut text = String::new();
-        for row in rows.iter().filter(|_| !self.differences.is_empty()) {
-            for (cell, width) in row.iter().zip(widths) {
-                let _ = write!(text, "{cell:width$}  ");
-            }
-            let _ = writeln!(text, "{}", row[5]);
-        }
+        let mut text = if self.differences.is_empty() {
+            String::new()
+        } else {
+            table(&rows)
+        };
         let Self { objects, agree, .. } = self;
         let _ = writeln!(text, "{agree} of {objects} ScaledObjects: no difference");
         Ok(text)
