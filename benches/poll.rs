@@ -21,10 +21,17 @@ use std::process::Command;
 
 use case::Case;
 
-const CASES: [(&str, Case); 3] = [
+const CASES: [(&str, Case); 4] = [
     ("10000-groups", sized(10_000, 1)),
     ("3000-groups", sized(3_000, 1)),
     ("100-credentials", sized(10_000, 100)),
+    (
+        "100000-groups",
+        Case {
+            brokers: 30,
+            ..sized(100_000, 1)
+        },
+    ),
 ];
 const REAL: &str = "1000-groups-on-real-brokers";
 const GROWTH: &str = "growth";

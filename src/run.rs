@@ -20,9 +20,9 @@ use crate::{
     certificates::{self, Keeping, Registration, Spans},
     controller::{self, Controller, ExternalTriggers, Lead, Leading, Scope},
     delegation::Delegation,
-    descriptors,
     kafka::Budgets,
     poll::Timing,
+    process_limits,
     pulse::Pulse,
     scaling::{Settings, table::Table},
     server::{
@@ -46,7 +46,7 @@ pub fn run(args: RunArgs) -> Result<(), Box<dyn Error>> {
 }
 
 async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
-    let descriptors = descriptors::raise();
+    let descriptors = process_limits::raise_open_files();
     let config = Config::infer().await.map_err(|e| {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
     })?;
@@ -84,7 +84,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
             ready_follows_outages: args.ready_follows_outages,
         },
         timing: Timing::default(),
-        budgets: Budgets::with_lanes(descriptors / 2),
+        budgets: Budgets::within(descriptors / 2, process_limits::memory()),
         lead: lead.clone(),
         table: table.clone(),
         samples,

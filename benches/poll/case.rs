@@ -9,7 +9,7 @@ use std::{
 
 use lagscale::{
     kafka::{
-        Address, Security, Topics,
+        Address, Budgets, Security, Topics,
         sasl::{Mechanism, Sasl},
     },
     lag::Isolation,
@@ -24,9 +24,14 @@ use crate::{
     itself,
 };
 
-const EVERY: Duration = Duration::from_secs(2);
+/// The sample interval that objects have by default, for more groups than can be read in a shorter one.
+const LONG: Duration = Duration::from_secs(5);
+const SHORT: Duration = Duration::from_secs(2);
+const SHORT_UP_TO: usize = 10_000;
 const TICKS: usize = 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Memory that a million pairs fit in.
+const MEMORY: u64 = 1 << 30;
 
 /// A size.
 #[derive(Clone, Copy)]
@@ -83,6 +88,7 @@ impl Case {
         let mut fake = Fake::start(self);
         let (sender, mut snapshots) = mpsc::unbounded_channel();
         let mut manager = Manager::new(Timing::default(), sender);
+        manager = manager.on(Budgets::within(1_000, Some(MEMORY)));
         let bootstrap: Arc<[Address]> = [Address::new("127.0.0.1", fake.ports[0])].into();
         let securities = (0..self.credentials).map(|number| self.security(number));
         let securities: Vec<Security> = securities.collect();
@@ -92,13 +98,15 @@ impl Case {
                 bootstrap: bootstrap.clone(),
                 fingerprint: security.fingerprint(),
             };
-            let demand = demand(&topic(number));
+            let demand = demand(&topic(number), self.groups);
             manager.ask("", &key, &group(number).into(), demand, security, None);
         }
         // The engine holds the last snapshot of each cluster, and so does this.
         let mut held = HashMap::new();
         let pairs = self.groups * self.partitions;
+        let begun = Instant::now();
         read(&mut snapshots, &mut held, pairs).await;
+        let first = (begun.elapsed().as_secs_f64(), cpu_s());
         tick(&mut snapshots, &mut held, self.credentials).await;
         fake.report();
         let (cpu, mut ticks, mut reports) = (cpu_s(), Vec::new(), Vec::new());
@@ -115,7 +123,7 @@ impl Case {
         let last = |key: &str| reports.last().and_then(|r| r[key].as_u64()).unwrap_or(0);
         json!({
             "bench": "poll", "groups": self.groups, "pairs": pairs, "brokers": self.brokers,
-            "credentials": self.credentials, "tick_s": rounded(ticks[TICKS / 2]),
+            "credentials": self.credentials, "first_s": rounded(first.0), "first_cpu_s": rounded(first.1), "tick_s": rounded(ticks[TICKS / 2]),
             "tick_max_s": rounded(ticks[TICKS - 1]),
             "gap_p50_ms": last("gap_p50_us") / 1_000, "gap_p99_ms": last("gap_p99_us") / 1_000,
             "requests_per_broker": each("requests") / u64::try_from(self.brokers).unwrap(),
@@ -135,10 +143,11 @@ impl Case {
     }
 }
 
-/// One topic, read by whoever reads everything.
-pub fn demand(topic: &str) -> GroupDemand {
+/// One topic, for one of so many groups.
+pub fn demand(topic: &str, groups: usize) -> GroupDemand {
+    let every = if groups <= SHORT_UP_TO { SHORT } else { LONG };
     let topics = Topics::parse([topic].into_iter()).unwrap();
-    GroupDemand::new(&topics, Isolation::ReadUncommitted, EVERY)
+    GroupDemand::new(&topics, Isolation::ReadUncommitted, every)
 }
 
 /// Waits until so many pairs are there.

@@ -36,7 +36,7 @@ pub fn run() {
             "{}",
             json!({
                 "bench": "growth", "axis": axis, "cpu": exponent("cpu_s"), "memory": exponent("rss_mb"),
-                "requests": exponent("requests"), "tick": exponent("tick_s"), "lines": each,
+                "requests": exponent("requests"), "first_cpu": exponent("first_cpu_s"), "tick": exponent("tick_s"), "lines": each,
             })
         );
     }

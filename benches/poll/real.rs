@@ -68,7 +68,7 @@ async fn measure() -> Value {
     };
     for number in 0..GROUPS {
         let group: Arc<str> = format!("group-{number}").into();
-        let demand = demand(&topic(number));
+        let demand = demand(&topic(number), GROUPS);
         manager.ask("", &key, &group, demand, &security, None);
     }
     let pairs = GROUPS * usize::try_from(PARTITIONS).unwrap();

@@ -27,6 +27,8 @@ pub struct Amounts {
     pub pairs: usize,
 }
 
+/// The memory that the amounts are made for: the limit of the shipped Deployment.
+const MEMORY: u64 = 256 << 20;
 /// In all.
 const ALL: Amounts = Amounts {
     frames: (64 << 20) / SMALL,
@@ -100,11 +102,25 @@ impl Budgets {
         }
     }
 
-    /// The process's, where a process may have no more than `lanes` connections to brokers.
+    /// The process's, where a process may have no more than `lanes` connections to brokers and so many bytes of `memory`.
+    /// Pairs grow and shrink with the memory, since they are most of it.
     #[must_use]
-    pub fn with_lanes(lanes: usize) -> Self {
-        let lanes = ALL.lanes.min(lanes);
-        Self::new(Amounts { lanes, ..ALL }, OF_ONE)
+    pub fn within(lanes: usize, memory: Option<u64>) -> Self {
+        let pairs = |of: Amounts| {
+            let share =
+                u128::from(memory.unwrap_or(MEMORY)) * of.pairs as u128 / u128::from(MEMORY);
+            usize::try_from(share).unwrap_or(usize::MAX)
+        };
+        let all = Amounts {
+            lanes: ALL.lanes.min(lanes),
+            pairs: pairs(ALL),
+            ..ALL
+        };
+        let of_one = Amounts {
+            pairs: pairs(OF_ONE),
+            ..OF_ONE
+        };
+        Self::new(all, of_one)
     }
 
     /// That of a namespace.
@@ -234,6 +250,20 @@ mod tests {
 
     use super::*;
     use crate::kafka::connection::MAX_FRAME;
+
+    #[test]
+    fn pairs_follow_the_memory_of_the_container_and_connections_its_open_files() {
+        let most = |memory| {
+            let budget = Budgets::within(100, memory).of("shop");
+            (budget.own.of.pairs, budget.all.of.pairs)
+        };
+        let shipped = Some(256 << 20);
+        assert_eq!([most(None), most(shipped)], [(400_000, 800_000); 2]);
+        assert_eq!(most(Some(1 << 30)), (1_600_000, 3_200_000));
+        assert_eq!(most(Some(64 << 20)), (100_000, 200_000));
+        assert_eq!(most(Some(0)), (0, 0));
+        assert_eq!(Budgets::within(100, shipped).of("").all.of.lanes, 100);
+    }
 
     #[test]
     fn large_answers_of_a_namespace_wait_for_its_room_and_small_ones_or_others_do_not() {

@@ -168,9 +168,7 @@ impl Cluster {
             let trouble = match found.get(name) {
                 Some(Ok((node, address))) => {
                     self.brokers.learn(*node, address);
-                    if let Some(group) = self.groups.get_mut(name) {
-                        group.coordinator = Some(*node);
-                    }
+                    self.groups.find_coordinator(name, *node);
                     continue;
                 }
                 Some(Err(code)) => group_trouble(name, *code),

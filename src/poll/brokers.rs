@@ -165,12 +165,10 @@ impl Brokers {
         mut listed: BTreeMap<i32, Address>,
         is_coordinator: impl Fn(i32) -> bool,
     ) -> Vec<(i32, Node)> {
-        let unlisted = std::mem::take(&mut self.addresses).into_iter();
-        let unlisted = unlisted.filter(|(id, _)| is_coordinator(*id));
+        let mut unlisted = std::mem::take(&mut self.addresses);
+        unlisted.retain(|id, _| !listed.contains_key(id) && is_coordinator(*id));
         let room = MOST_BROKERS.saturating_sub(listed.len());
-        for (id, address) in unlisted.take(room) {
-            listed.entry(id).or_insert(address);
-        }
+        listed.extend(unlisted.into_iter().take(room));
         self.addresses = listed;
         let addresses = &self.addresses;
         let gone = self.nodes.extract_if(|id, _| !addresses.contains_key(id));

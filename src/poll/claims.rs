@@ -130,7 +130,8 @@ impl Cluster {
                     }
                     found => {
                         let committed = found.and_then(|c| c.as_ref().ok().copied().flatten());
-                        claims.push((topic.leader(*id), claim(committed)));
+                        let is_empty = topic.is_taken_for_empty(*id);
+                        claims.push((topic.leader(*id), is_empty, claim(committed)));
                     }
                 }
             }
@@ -169,11 +170,11 @@ impl Cluster {
         self.distribute(claims);
     }
 
-    fn distribute(&mut self, claims: Vec<(Option<i32>, Claim)>) {
+    /// Each claim with the leader of its partition, and whether that is taken for empty.
+    fn distribute(&mut self, claims: Vec<(Option<i32>, bool, Claim)>) {
         let now = Instant::now();
-        for (leader, claim) in claims {
-            let topic = self.topics.get(&claim.topic);
-            if topic.is_some_and(|t| t.is_taken_for_empty(claim.id)) {
+        for (leader, is_empty, claim) in claims {
+            if is_empty {
                 self.take_empty(&claim);
                 continue;
             }

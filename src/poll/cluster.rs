@@ -75,7 +75,7 @@ impl Cluster {
             credential,
             done,
             brokers: Brokers::new(dialling),
-            topics: Topics::new(&timing, now),
+            topics: Topics::new(&timing, pairs.most(), now),
             groups: Groups::new(pairs, timing.retries),
             described_last: false,
             trouble: None,

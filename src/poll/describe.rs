@@ -20,12 +20,9 @@ impl Cluster {
     }
 
     pub(super) fn take_layout(&mut self, asked: &[Arc<str>], layout: Layout) {
-        let groups = self.groups.known.values();
-        let coordinators: std::collections::BTreeSet<i32> =
-            groups.filter_map(|g| g.coordinator).collect();
-        let gone = self
-            .brokers
-            .list(layout.brokers, |id| coordinators.contains(&id));
+        let groups = &self.groups.known;
+        let is_coordinator = |id| groups.values().any(|g| g.coordinator == Some(id));
+        let gone = self.brokers.list(layout.brokers, is_coordinator);
         for (id, node) in gone {
             self.lose_broker(id, node);
         }

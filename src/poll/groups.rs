@@ -9,6 +9,7 @@ use std::{
 use super::{
     backoff::jittered,
     known::{Group, Stage},
+    waiting::Waiting,
 };
 use crate::{
     kafka::budget::Pairs,
@@ -22,7 +23,7 @@ const TOGETHER: Duration = Duration::from_millis(250);
 pub(super) struct Groups {
     pub(super) known: HashMap<Arc<str>, Group>,
     /// Groups that are due and not asked about yet.
-    pub(super) waiting: HashSet<Arc<str>>,
+    pub(super) waiting: Waiting,
     /// Groups with commits in topics that are yet to be described.
     pub(super) holding: HashSet<Arc<str>>,
     pairs: Pairs,
@@ -36,7 +37,7 @@ impl Groups {
     pub(super) fn new(pairs: Pairs, retries: [Duration; 2]) -> Self {
         Self {
             known: HashMap::new(),
-            waiting: HashSet::new(),
+            waiting: Waiting::default(),
             holding: HashSet::new(),
             pairs,
             next_due: None,
@@ -104,6 +105,7 @@ impl Groups {
                     continue;
                 }
                 group.follow(demand, now);
+                self.waiting.again(name);
             } else {
                 let mut group = Group::new(demand.clone(), now);
                 group.history = history.cloned();
@@ -131,7 +133,7 @@ impl Groups {
                 match group.stage {
                     Stage::Idle => {
                         group.stage = Stage::Waiting;
-                        self.waiting.insert(name.clone());
+                        self.waiting.insert(name, group.coordinator.is_none());
                     }
                     // A whole interval without an answer: what is known by now is all that a first poll brings.
                     Stage::Waiting | Stage::Asked => {
@@ -185,12 +187,20 @@ impl Groups {
     pub(super) fn lose_coordinator(&mut self, name: &Arc<str>) {
         if let Some(group) = self.known.get_mut(name) {
             group.coordinator = None;
+            self.waiting.lose(name);
+        }
+    }
+
+    pub(super) fn find_coordinator(&mut self, name: &Arc<str>, id: i32) {
+        if let Some(group) = self.known.get_mut(name) {
+            group.coordinator = Some(id);
+            self.waiting.found(name);
         }
     }
 
     /// While the way in is troubled, that is all there is to know of the groups that wait for it.
     pub(super) fn give_up_waiting(&mut self) {
-        for name in &self.waiting {
+        for name in self.waiting.iter() {
             if let Some(group) = self.known.get_mut(name) {
                 self.changed |= !group.snapshot.polled;
                 group.polled();

@@ -4,7 +4,5 @@
 pub(super) const MOST_BROKERS: usize = 512;
 /// The largest clusters have some hundred thousand partitions in all.
 pub(super) const MOST_PARTITIONS: usize = 50_000;
-/// Partitions times groups of one cluster; each takes about 250 bytes.
-pub(super) const MOST_PAIRS: usize = 500_000;
 /// Topics in one Metadata request.
 pub(super) const TOPICS: usize = 1_000;

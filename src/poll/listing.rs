@@ -21,6 +21,8 @@ pub(super) struct Listing {
     left: BTreeSet<Arc<str>>,
     trouble: Option<Trouble>,
     due: bool,
+    /// Groups that wait for it are to be looked at.
+    pub(super) changed: bool,
 }
 
 impl Listing {
@@ -41,6 +43,7 @@ impl Listing {
             self.trouble = None;
         }
         self.patterns = patterns;
+        self.changed = true;
     }
 
     /// The next list is asked for, if anybody has a pattern.
@@ -71,6 +74,7 @@ impl Listing {
         patterns: &[TopicPattern],
         topics: impl Iterator<Item = Arc<str>>,
     ) -> bool {
+        self.changed = true;
         let wanted = &self.patterns;
         let listed = patterns.iter().filter(|p| wanted.contains(p));
         self.listed = Arc::new(listed.cloned().collect());
@@ -103,6 +107,7 @@ impl Listing {
     /// The list could not be had; it is asked for `again`, or with the next description.
     pub(super) fn fail(&mut self, trouble: Trouble, again: bool) {
         self.trouble = Some(trouble);
+        self.changed = true;
         self.due = again && !self.patterns.is_empty();
     }
 

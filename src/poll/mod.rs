@@ -21,6 +21,7 @@ mod seed;
 mod tick;
 mod timing;
 mod topics;
+mod waiting;
 mod wake;
 mod words;
 

@@ -17,7 +17,12 @@ pub(super) struct Publisher {
     last: Option<Arc<Snapshot>>,
     /// Since when there is something to publish.
     since: Option<Instant>,
+    /// Nothing is published before.
+    rests_until: Option<Instant>,
 }
+
+/// A snapshot has all groups in it, so it costs as many as there are: it takes one part in so many of the time at most.
+const SHARE: u32 = 10;
 
 impl Publisher {
     pub(super) fn new(
@@ -29,6 +34,7 @@ impl Publisher {
             out,
             last: None,
             since: None,
+            rests_until: None,
         }
     }
 
@@ -39,17 +45,25 @@ impl Publisher {
 
     /// When something is published at the latest; `None`: there is nothing.
     pub(super) fn due(&self, patience: Duration) -> Option<Instant> {
-        self.since.map(|since| since + patience)
+        let due = self.since? + patience;
+        Some(self.rests_until.map_or(due, |until| due.max(until)))
     }
 
-    /// Sends a snapshot; an error once nobody listens.
-    pub(super) fn publish(&mut self, mut snapshot: Snapshot) -> Result<(), ()> {
+    /// Whether the last one is long enough ago.
+    pub(super) fn has_rested(&self, now: Instant) -> bool {
+        self.rests_until.is_none_or(|until| until <= now)
+    }
+
+    /// Sends a snapshot that was `begun` to be made then; an error once nobody listens.
+    pub(super) fn publish(&mut self, mut snapshot: Snapshot, begun: Instant) -> Result<(), ()> {
         self.since = None;
         if let Some(last) = &self.last {
             snapshot.changed = snapshot.changed_since(last);
         }
         let snapshot = Arc::new(snapshot);
         self.last = Some(snapshot.clone());
+        let now = Instant::now();
+        self.rests_until = Some(now + (now - begun) * (SHARE - 1));
         self.out.send((self.key.clone(), snapshot)).map_err(drop)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use super::{cluster::Cluster, known::Group};
+use super::cluster::Cluster;
 use crate::kafka::question::Ask;
 
 /// Keys in one FindCoordinator request.
@@ -17,7 +17,7 @@ impl Cluster {
             self.topics.describe_all(wanted);
         }
         self.topics.describe_stale(now);
-        let lost = self.lost();
+        let lost = self.groups.waiting.lost(KEYS);
         let topics = &self.topics;
         if lost.is_empty() && topics.describe.is_empty() && !topics.listing.is_due() {
             return;
@@ -34,14 +34,6 @@ impl Cluster {
         if rests {
             self.groups.give_up_waiting();
         }
-    }
-
-    /// Groups that wait for a coordinator.
-    fn lost(&self) -> Vec<Arc<str>> {
-        let is_lost = |group: &Group| group.coordinator.is_none();
-        let waiting = self.groups.waiting.iter();
-        let lost = waiting.filter(|name| self.groups.get(name).is_some_and(is_lost));
-        lost.take(KEYS).cloned().collect()
     }
 
     fn next_at_way_in(&mut self, lost: Vec<Arc<str>>) -> Ask {

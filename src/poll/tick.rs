@@ -10,6 +10,7 @@ use super::{
     cluster::Cluster,
     known::{Group, Stage, Topic},
     node::Claim,
+    waiting::Obstacle,
 };
 use crate::{
     kafka::{
@@ -42,16 +43,21 @@ impl Cluster {
 
     /// Hands the waiting groups to their coordinators, as far as it is known who that is and what is to be asked.
     fn route(&mut self, now: Instant) {
-        if self.groups.waiting.is_empty() {
-            return;
+        for topic in self.topics.described.drain(..) {
+            self.groups.waiting.cleared(&Obstacle::Topic(topic));
+        }
+        if std::mem::take(&mut self.topics.listing.changed) {
+            self.groups.waiting.cleared(&Obstacle::Listing);
         }
         // Commits may be asked for in part while nobody can say what the other topics are.
         let blind = self.brokers.seed.as_ref().is_some_and(|s| {
             let late = |at: Instant| at + self.timing.patience <= now;
             s.rest.is_some() || s.question.as_ref().is_some_and(|q| late(q.asked_at))
         });
-        let waiting: Vec<_> = self.groups.waiting.iter().cloned().collect();
-        for group in waiting {
+        if blind {
+            self.groups.waiting.clear_all();
+        }
+        for group in self.groups.waiting.take() {
             let Some((id, partitions)) = self.asks_of(&group, blind) else {
                 continue;
             };
@@ -108,14 +114,13 @@ impl Cluster {
         self.brokers.ask(id, Ask::Commits(groups), Vec::new());
     }
 
-    /// Where and for what a waiting group's commits are asked; `None`: nothing can be asked yet, or there is nothing to ask.
+    /// Where and for what a waiting group's commits are asked; `None`: something is waited for first, or there is nothing to ask.
     fn asks_of(&mut self, name: &Arc<str>, blind: bool) -> Option<(i32, Option<Arc<Partitions>>)> {
         let (layouts, topics) = (self.topics.layouts, &self.topics);
-        let group = self.groups.get_mut(name)?;
+        let group = self.groups.get(name)?;
         if group.asks.as_ref().is_none_or(|(l, _)| *l != layouts) {
-            let unseen = |t: &Arc<str>| !topics.is_seen(t);
-            let unlisted = !self.topics.listing.settles(&group.demand.patterns);
-            if !blind && (unlisted || group.demand.topics.iter().any(unseen)) {
+            if !blind && let Some(obstacle) = topics.obstacle(&group.demand) {
+                self.groups.waiting.wait_for(obstacle, name);
                 return None;
             }
             let listed = &self.topics.listing.topics;
@@ -132,9 +137,9 @@ impl Cluster {
         let group = self.groups.get_mut(name)?;
         let (_, asks) = group.asks.clone()?;
         if asks.as_ref().is_some_and(|p| p.is_empty()) {
-            let unseen = |t: &Arc<str>| !self.topics.is_seen(t);
-            let unlisted = !self.topics.listing.settles(&group.demand.patterns);
-            if !unlisted && !group.demand.topics.iter().any(unseen) {
+            if let Some(obstacle) = self.topics.obstacle(&group.demand) {
+                self.groups.waiting.wait_for(obstacle, name);
+            } else {
                 // None of its topics can be described: that is all there is to know of it for now.
                 group.stage = Stage::Idle;
                 group.polled();
@@ -143,7 +148,11 @@ impl Cluster {
             }
             return None;
         }
-        Some((group.coordinator?, asks))
+        let coordinator = group.coordinator;
+        if coordinator.is_none() {
+            self.groups.waiting.lose(name);
+        }
+        Some((coordinator?, asks))
     }
 
     fn ask_ends(&mut self, id: i32) {

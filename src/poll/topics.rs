@@ -11,14 +11,15 @@ use kafka_protocol::ResponseError;
 use super::{
     backoff::jittered,
     known::Topic,
-    limits::{MOST_PAIRS, MOST_PARTITIONS, TOPICS},
+    limits::{MOST_PARTITIONS, TOPICS},
     listing::Listing,
     timing::Timing,
+    waiting::Obstacle,
     words::topic_trouble,
 };
 use crate::{
     kafka::{requests::TopicLayout, topics::TopicPattern},
-    snapshot::{TopicSnapshot, Trouble},
+    snapshot::{GroupDemand, TopicSnapshot, Trouble},
 };
 
 /// Partitions in one Metadata request, which fill half a frame.
@@ -38,6 +39,11 @@ pub(super) struct Topics {
     pub(super) due: Instant,
     /// Rises whenever the partitions of a topic are others than before.
     pub(super) layouts: u64,
+    /// Partitions of all topics together: how many there may be, and how many there are.
+    most_partitions: usize,
+    partitions: usize,
+    /// Topics that an answer was about since groups were looked for that wait for one.
+    pub(super) described: Vec<Arc<str>>,
     /// Topics in one Metadata request: fewer once an answer was too large.
     most: usize,
     /// Topics with something that calls for another description, when it is due, and how many there were in a row.
@@ -52,9 +58,13 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    pub(super) fn new(timing: &Timing, now: Instant) -> Self {
+    /// No topics yet; their partitions are read as long as there are `most_partitions` of them at most.
+    pub(super) fn new(timing: &Timing, most_partitions: usize, now: Instant) -> Self {
         Self {
             known: HashMap::new(),
+            most_partitions,
+            partitions: 0,
+            described: Vec::new(),
             listing: Listing::default(),
             describe: BTreeSet::new(),
             due: now + timing.layout_every,
@@ -76,6 +86,16 @@ impl Topics {
     /// Whether a description of it has been answered, well or not.
     pub(super) fn is_seen(&self, name: &str) -> bool {
         self.get(name).is_some_and(Topic::is_seen)
+    }
+
+    /// The obstacle before a group with this demand can be asked about, if there is one.
+    pub(super) fn obstacle(&self, demand: &GroupDemand) -> Option<Obstacle> {
+        if !self.listing.settles(&demand.patterns) {
+            return Some(Obstacle::Listing);
+        }
+        let mut topics = demand.topics.iter();
+        let unseen = topics.find(|topic| !self.is_seen(topic));
+        unseen.cloned().map(Obstacle::Topic)
     }
 
     /// The published part of those that have been described.
@@ -124,6 +144,7 @@ impl Topics {
         if let [name] = asked.as_slice() {
             let topic = self.known.entry(name.clone()).or_default();
             topic.snapshot.trouble = Some(trouble.clone());
+            self.described.push(name.clone());
             return;
         }
         self.most = (asked.len() / 2).max(1);
@@ -132,7 +153,12 @@ impl Topics {
 
     /// Forgets topics that nobody wants any more.
     pub(super) fn keep(&mut self, wanted: &BTreeSet<Arc<str>>) {
-        self.known.retain(|name, _| wanted.contains(name));
+        let partitions = &mut self.partitions;
+        self.known.retain(|name, topic| {
+            let stays = wanted.contains(name);
+            *partitions -= if stays { 0 } else { topic.ids().len() };
+            stays
+        });
         self.stale.retain(|name| wanted.contains(name));
     }
 
@@ -146,14 +172,17 @@ impl Topics {
     /// Takes a description of those that were asked for.
     pub(super) fn take(&mut self, asked: &[Arc<str>], mut described: Described) {
         self.changed = true;
-        let mut all: usize = self.known.values().map(|t| t.ids().len()).sum();
+        self.described.extend(asked.iter().cloned());
+        let mut all = self.partitions;
         for name in asked {
             let topic = self.known.entry(name.clone()).or_default();
             topic.try_left_out_again();
             all -= topic.ids().len();
             let clean = match described.remove(name) {
                 Some(Ok(found)) => {
-                    if let Some(text) = too_many(name, found.partitions.len(), all) {
+                    if let Some(text) =
+                        too_many(name, found.partitions.len(), all, self.most_partitions)
+                    {
                         topic.snapshot.trouble = Some(Trouble::passing(text));
                         false
                     } else {
@@ -182,6 +211,7 @@ impl Topics {
                 self.is_stale(name);
             }
         }
+        self.partitions = all;
         if self.stale.is_empty() {
             self.stale_tries = 0;
             self.stale_due = None;
@@ -202,15 +232,15 @@ impl Topics {
 }
 
 /// Why a topic's partitions are not read, beside `others` of the cluster.
-fn too_many(name: &str, count: usize, others: usize) -> Option<String> {
+fn too_many(name: &str, count: usize, others: usize, most: usize) -> Option<String> {
     if count > MOST_PARTITIONS {
         return Some(format!(
             "topic {name}: it has {count} partitions, which is more than the {MOST_PARTITIONS} that are read"
         ));
     }
-    (others + count > MOST_PAIRS).then(|| {
+    (others + count > most).then(|| {
         format!(
-            "topic {name}: with its {count} partitions the topics of the cluster have more than the {MOST_PAIRS} that are read"
+            "topic {name}: with its {count} partitions the topics of the cluster have more than the {most} that are read"
         )
     })
 }

@@ -57,18 +57,21 @@ impl Cluster {
         }
     }
 
-    /// Once a tick: when nobody who is prompt still owes an answer, or after patience.
+    /// Once a tick: when nobody who is prompt still owes an answer, or after patience; in a large cluster not more often than it can
+    /// bear.
     pub(super) fn is_to_be_published(&self, now: Instant) -> bool {
         let Some(due) = self.publisher.due(self.timing.patience) else {
             return false;
         };
-        due <= now || !self.brokers.nodes.values().any(Node::owes)
+        let may = self.publisher.has_rested(now);
+        due <= now || may && !self.brokers.all().any(Node::owes)
     }
 
     pub(super) fn publish(&mut self) -> Result<(), ()> {
+        let begun = Instant::now();
         let groups = self.groups.known.iter();
         let listing = &self.topics.listing;
-        self.publisher.publish(Snapshot {
+        let snapshot = Snapshot {
             topics: self.topics.snapshot(),
             groups: groups
                 .map(|(n, g)| (n.clone(), g.snapshot.clone()))
@@ -77,6 +80,7 @@ impl Cluster {
             listing: listing.state(),
             listed: listing.topics.clone(),
             changed: Changed::Everything,
-        })
+        };
+        self.publisher.publish(snapshot, begun)
     }
 }
