@@ -13,6 +13,8 @@ pub mod controller;
 pub mod delegation;
 pub mod kafka;
 pub mod lag;
+mod overview;
+pub mod page;
 pub mod poll;
 mod process_limits;
 pub mod pulse;

@@ -1,34 +1,29 @@
 //! The one place that wires the rooms together, and shuts them down.
 
+mod ports;
 mod rules;
 
-use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
-use futures::future::OptionFuture;
 use kube::{Client, Config};
 use prometheus::{IntGauge, Registry};
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
-    task::JoinHandle,
 };
 
 use crate::{
     api_client,
-    args::{ExternalScalerArgs, RunArgs, ServingArgs},
+    args::{RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{self, Controller, ExternalTriggers, Lead, Leading, Scope},
+    controller::{self, Controller, Lead, Leading, Scope},
     delegation::Delegation,
     kafka::Budgets,
     poll::Timing,
     process_limits,
     pulse::Pulse,
     scaling::{Settings, table::Table},
-    server::{
-        self, API_SERVICE, ExternalScaler, ExternalScalerParts, Limits, Server, Source, plain,
-        webhooks::Neighbours,
-    },
+    server::{self, API_SERVICE, Limits, Server, Source, webhooks::Neighbours},
     telemetry::{self, Collector, Compatible, Counts, Exposition, Samples},
 };
 
@@ -74,6 +69,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let shown = (args.metrics_per_partition, args.metrics_names);
     let exposition = exposition(&registry, &samples, shown)?;
     registry.register(Box::new(Leading::new(lead.clone(), pulse.clone())?))?;
+    let published = (table.clone(), samples.clone());
     let controller = Controller::new(controller::Parts {
         client: client.clone(),
         scope: scope.clone(),
@@ -101,6 +97,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     }
     let (objects, hpas) = controller.stores();
     let (questions, external) = (controller.questions(), controller.external());
+    let address = args.status_page_listen.0;
+    let page = ports::status_page(address, &controller, published, &ending).await?;
     let (told_path, secret_path) = watch::channel(None);
     let source = serving(
         &client,
@@ -132,21 +130,15 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     };
     let server = Server::bind(args.listen, source, parts, exposition).await?;
     tracing::info!(api = %server.local_addr()?, "listening");
-    let plain = plain_port(args.metrics_listen.0, &server, ending.clone()).await?;
+    let plain = ports::plain_port(args.metrics_listen.0, &server, ending.clone()).await?;
     let asked = (external, (pulse, args.max_sample_age / 2));
     let external =
-        external_scaler(args.external_scaler, &server, asked, (&registry, &ending)).await?;
+        ports::external_scaler(args.external_scaler, &server, asked, (&registry, &ending)).await?;
     let controlling = tokio::spawn(controller.run(ending));
     let serving = on_a_thread_of_its_own(server)?;
-    let delay = told_to_end(args.shutdown_delay).await?;
-    tracing::info!(?delay, "told to end");
-    stop.send_replace(true);
-    tokio::select! {
-        () = tokio::time::sleep(delay) => {}
-        told = told_to_end(Duration::ZERO) => drop(told?),
-    }
+    until_the_end(args.shutdown_delay, &stop).await?;
     end.send_replace(true);
-    let _ = tokio::join!(controlling, serving, plain, external, handing_over);
+    let _ = tokio::join!(controlling, serving, plain, page, external, handing_over);
     Ok(())
 }
 
@@ -165,57 +157,6 @@ fn exposition(
         prometheus::process_collector::ProcessCollector::for_self(),
     ))?;
     Ok(exposition)
-}
-
-/// Serves /metrics and health over plain HTTP, where that is asked for.
-async fn plain_port(
-    address: Option<SocketAddr>,
-    server: &Server,
-    ending: watch::Receiver<bool>,
-) -> Result<JoinHandle<Option<()>>, Box<dyn Error>> {
-    let plain = match address {
-        Some(address) => {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.map_err(|e| format!("--metrics-listen={address}: {e}"))?;
-            tracing::info!(metrics = %listener.local_addr()?, "listening");
-            let (metrics, readiness) = (server.metrics(), server.readiness());
-            Some(plain(listener, metrics, readiness, ending))
-        }
-        None => None,
-    };
-    Ok(tokio::spawn(OptionFuture::from(plain)))
-}
-
-/// Answers a KEDA that asks as of an external scaler, where that is asked for.
-async fn external_scaler(
-    args: ExternalScalerArgs,
-    server: &Server,
-    (triggers, pulse): (ExternalTriggers, (Pulse, Duration)),
-    (registry, ending): (&Registry, &watch::Receiver<bool>),
-) -> Result<JoinHandle<Option<()>>, Box<dyn Error>> {
-    let scaler = match (
-        args.external_scaler_listen.0,
-        args.external_scaler_client_ca_file,
-    ) {
-        (None, _) => None,
-        (Some(address), None) => {
-            return Err(format!("--external-scaler-listen={address} needs --external-scaler-client-ca-file: nobody could be told from KEDA without").into());
-        }
-        (Some(address), Some(client_ca)) => {
-            let parts = ExternalScalerParts {
-                address,
-                client_ca,
-                certificate: server.certificate(),
-                triggers,
-                pulse,
-                ending: ending.clone(),
-            };
-            let scaler = ExternalScaler::bind(parts, registry).await?;
-            tracing::info!(external_scaler = %scaler.local_addr()?, "listening");
-            Some(scaler.serve())
-        }
-    };
-    Ok(tokio::spawn(OptionFuture::from(scaler)))
 }
 
 /// Serves the API on one thread, whatever the engine and the polls have to do meanwhile.
@@ -280,6 +221,18 @@ fn serving(
         registered,
     ));
     Ok(Source::Told(pairs))
+}
+
+/// Returns once a signal says so and enough was served after it; `stop` is told in between.
+async fn until_the_end(delay: Duration, stop: &watch::Sender<bool>) -> std::io::Result<()> {
+    let delay = told_to_end(delay).await?;
+    tracing::info!(?delay, "told to end");
+    stop.send_replace(true);
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        told = told_to_end(Duration::ZERO) => drop(told?),
+    }
+    Ok(())
 }
 
 /// Returns once a signal says so, with how long to serve on: `delay` after SIGTERM, which Kubernetes sends.

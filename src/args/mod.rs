@@ -15,7 +15,7 @@ use crate::{
 
 pub use parts::{CredentialArgs, DelegationArgs, ElectionArgs, ExternalScalerArgs, ServingArgs};
 pub use values::{Place, Tolerance};
-use values::{address, delay, enabled, labels, seconds, tolerance};
+use values::{address, delay, enabled, labels, loopback, seconds, tolerance};
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 ///
@@ -82,6 +82,9 @@ pub struct RunArgs {
         value_enum
     )]
     pub metrics_names: Vec<Names>,
+    /// Loopback address of the status page, a page for browsers that shows every object; empty: none.
+    #[arg(long, env = "LAGSCALE_STATUS_PAGE_LISTEN", default_value = "", hide_default_value = true, value_parser = loopback)]
+    pub status_page_listen: Place,
     /// The serving certificate.
     #[command(flatten)]
     pub serving: ServingArgs,

@@ -46,6 +46,15 @@ pub(super) fn address(text: &str) -> Result<Place, String> {
     Ok(Place(Some(found)))
 }
 
+/// A loopback address, or none.
+pub(super) fn loopback(text: &str) -> Result<Place, String> {
+    let found = address(text)?;
+    if found.0.is_some_and(|address| !address.ip().is_loopback()) {
+        return Err("expected a loopback address such as 127.0.0.1:8088, or nothing: kubectl port-forward leads there for those who may".into());
+    }
+    Ok(found)
+}
+
 pub(super) fn enabled(text: &str) -> Result<bool, String> {
     match text.trim() {
         "enabled" | "true" => Ok(true),

@@ -55,6 +55,11 @@ pub async fn plain(
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .with_state((metrics, readiness));
+    serve_plainly(listener, router, ending).await;
+}
+
+/// Serves what `router` answers over plain HTTP until serving ends, with this port's bounds.
+pub async fn serve_plainly(listener: TcpListener, router: Router, ending: watch::Receiver<bool>) {
     let service = TowerToHyperService::new(router);
     let (most, of_one_address) = PLACES;
     let places = Places::new(most, of_one_address);

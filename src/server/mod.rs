@@ -20,5 +20,5 @@ pub use certificate::{PairError, PemPair, Source};
 pub use external::{ExternalScaler, ExternalScalerError, ExternalScalerParts};
 pub use guest::Limits;
 pub use listener::{Parts, ServeError, Server};
-pub use metrics_port::{Metrics, plain};
+pub use metrics_port::{Metrics, plain, serve_plainly};
 pub use request::route::{API_SERVICE, DISCOVERY, GROUP, OWN_API_SERVICE, OWN_GROUP, VERSION};

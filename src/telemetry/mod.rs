@@ -16,5 +16,6 @@ pub use counts::Counts;
 pub use exposition::{Exposition, FamilySource};
 pub use families::Filled;
 pub use logs::{Format, Times, init, level};
+pub use offsets::{Offsets, read_by};
 pub use said::Said;
 pub use samples::{ObjectSample, Samples};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::samples::ObjectSample;
 use crate::{
     lag::{Moment, Track, sum},
@@ -9,16 +11,27 @@ use crate::{
 };
 
 /// Cluster, group and topic.
-pub(super) type Place<'a> = (String, &'a str, &'a str);
+pub type Place<'a> = (String, &'a str, &'a str);
 
 /// One partition of a group.
-pub(super) struct Offsets {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Offsets {
+    /// Its id.
     pub partition: i32,
-    /// `None` without a commit: a number in its place would be added up.
+    /// The committed offset; `None` without a commit: a number in its place would be added up.
     pub committed: Option<i64>,
+    /// The log start offset, where it was read.
     pub start: Option<i64>,
+    /// The log end offset.
     pub end: i64,
+    /// The lag, in records, under the policy of the object that asks first.
     pub lag: i64,
+}
+
+/// The partitions that one object reads.
+#[must_use]
+pub fn read_by(object: &ObjectSample) -> BTreeMap<Place<'_>, Vec<Offsets>> {
+    by_topic(std::iter::once(object))
 }
 
 /// Everything that the objects read.

@@ -87,6 +87,13 @@ impl ObjectSample {
         }
     }
 
+    /// The metrics that ask Kafka: name, and true lag and value served unless that is withheld.
+    pub fn values(&self) -> impl Iterator<Item = (Arc<str>, Option<(i64, f64)>)> {
+        let known = |value: (i64, f64, Instant)| (value.0, value.1);
+        let metrics = self.metrics.iter();
+        metrics.map(move |metric| (metric.name.clone(), metric.value.map(known)))
+    }
+
     /// Its metrics, each with its trigger.
     pub(super) fn metrics(&self) -> impl Iterator<Item = Told<'_>> {
         self.metrics.iter().filter_map(|metric| {

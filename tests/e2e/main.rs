@@ -30,6 +30,8 @@ mod objects;
 mod options;
 mod overlays;
 mod ownership;
+mod page;
+mod prometheus;
 mod replicas;
 mod restarts;
 mod rollouts;
@@ -68,7 +70,9 @@ impl Shared {
         let shared = self.clone();
         timed(name, move || {
             shared.runtime.clone().block_on(async {
+                let page = format!("--status-page-listen={}", page::address());
                 let args = [
+                    &*page,
                     "--metrics-names=kafka_exporter,keda",
                     "--metrics-per-partition",
                     authentication::AUDIENCES,
@@ -183,6 +187,8 @@ fn main() {
         native_sleep::trials,
         objects::trials,
         ownership::trials,
+        page::trials,
+        prometheus::trials,
         transactions::trials,
         truth::trials,
         options::trials,

@@ -36,7 +36,7 @@ pub async fn taken(bed: &Bed) {
     bed.apply(&kinds).await;
     bed.create_namespace("keda-kafka").await;
     std::fs::create_dir(dir.join("manifests/all-components")).unwrap();
-    let all = "resources: [../base]\ncomponents: [../components/external-scaler, ../components/network-policy, ../components/one-port, ../components/user-roles]\n";
+    let all = "resources: [../base]\ncomponents: [../components/external-scaler, ../components/network-policy, ../components/one-port, ../components/status-page, ../components/user-roles]\n";
     std::fs::write(dir.join("manifests/all-components/kustomization.yaml"), all).unwrap();
     let crds = dir.join("manifests/base/crds.yaml").display().to_string();
     kubectl(bed, &["apply", "--server-side", "-f", &crds]).await;

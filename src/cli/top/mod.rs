@@ -22,11 +22,12 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use self::{
-    row::{Metric, Order, Row, metrics},
+    row::{Order, metrics},
     screen::Screen,
 };
 use super::{Done, Output, unanswered};
 use crate::{
+    overview::{Metric, Row, rows},
     resources::ScaledObject,
     server::{OWN_GROUP, VERSION},
     text::api_error,
@@ -116,7 +117,7 @@ impl Cluster {
 
     fn rows(&self, metrics: &[Metric], order: Order) -> Vec<Row> {
         let hpas: Vec<Arc<_>> = self.hpas.state();
-        let mut rows = row::rows(&self.objects.state(), &hpas, metrics, Timestamp::now());
+        let mut rows = rows(&self.objects.state(), &hpas, metrics, Timestamp::now());
         row::sort(&mut rows, order);
         rows
     }

@@ -5,8 +5,7 @@ use std::{
     io::{self, Stdout, Write},
 };
 
-use super::row::Row;
-use crate::{cli::output::table, text::shown};
+use crate::{cli::output::table, overview::Row, text::shown};
 
 /// Characters of a state in a table that nothing cuts to a terminal.
 const STATE: usize = 200;
@@ -170,7 +169,7 @@ fn colour(row: &Row) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::top::row::Metric;
+    use crate::overview::Metric;
 
     fn row(name: &str, value: Option<&str>, state: &str) -> Row {
         let metric = Metric {

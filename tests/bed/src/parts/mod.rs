@@ -2,6 +2,7 @@
 
 mod argo;
 mod keda;
+mod machine;
 mod tools;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 
 pub use argo::argo_health;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
+pub use machine::{Browser, browser, prometheus};
 use tools::Module;
 pub use tools::{adapter, helm, promtool};
 
