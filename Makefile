@@ -10,10 +10,11 @@ FUZZ_SECONDS ?= 60
 
 IMAGE ?= lagscale:0.1.0
 SAMPLE_IMAGE ?= lagscale-sample:0.1.0
-DOCKER ?= docker
+REVISION = $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
+COMMITTED = $(shell git log -1 --format=%cI 2> /dev/null || echo 1970-01-01T00:00:00Z)
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help demo compare test quick lint fmt bed crds certs deny sbom fuzz corpora book static static-path image sample-image
+.PHONY: help demo plan compare test quick lint fmt bed crds certs deny sbom fuzz corpora book static static-path image sample-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
@@ -22,7 +23,7 @@ help:
 	@echo "make quick         fmt, clippy, and the tests that need no real part"
 	@echo "make lint          fmt and clippy"
 	@echo "make static        the static binary, stripped, for an empty image"
-	@echo "make image         that in an image (IMAGE=$(IMAGE)); make sample-image: the story's pump and consumer"
+	@echo "make image         that in an image (IMAGE=$(IMAGE)), target/image/lagscale.tar; make sample-image: the story's pump and consumer"
 	@echo "make certs         serving CA and certificate for a cluster, into certs/ (FORCE=1: anew)"
 	@echo "make crds          manifests/base/crds.yaml and the chart's from the types"
 	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
@@ -31,8 +32,10 @@ help:
 	@echo "make book          the pages of docs as a site, target/book (installs mdbook)"
 	@echo "make sbom          a CycloneDX bill of materials of the binary (installs cargo-cyclonedx)"
 
-demo: bed
+demo: plan bed
+	@echo "demo: 3 of 4, compile lagscale and the story's programs"
 	$(CARGO) build --locked --bin lagscale --examples
+	@echo "demo: 4 of 4, the story"
 	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
 
 compare: bed static
@@ -53,8 +56,13 @@ lint:
 fmt:
 	$(CARGO) fmt --all
 
-# The real parts, built or fetched once and kept outside target.
+plan:
+	@echo "demo: 1 of 4, compile the test bed; 2 of 4, build or fetch a Kubernetes control plane and Kafka (once, the longest step);"
+	@echo "      3 of 4, compile lagscale and the story's programs; 4 of 4, the story"
+
+# The real parts, built or fetched once and kept outside target. Built by itself first: `run -q` would say nothing for minutes.
 bed:
+	$(CARGO) build --locked -p bed --bin bed-prepare
 	$(CARGO) run --locked -q -p bed --bin bed-prepare
 
 crds:
@@ -72,11 +80,19 @@ static:
 static-path:
 	@echo target/$(TARGET)/release/lagscale
 
-image:
-	$(DOCKER) build --build-arg REVISION=$$(git rev-parse HEAD 2> /dev/null || echo unknown) -t $(IMAGE) .
+# An OCI archive, without a daemon, and of the same commit the same digest. The Dockerfile makes the same image where there is one.
+image: export LAGSCALE_REVISION = $(REVISION)
+image: static sbom
+	$(CARGO) run --locked -q -p bed --bin image -- --name $(IMAGE) --to target/image/lagscale.tar --created "$(COMMITTED)" \
+		--file $$($(MAKE) -s static-path):lagscale --file LICENSE:licenses/LICENSE --file target/sbom/lagscale.cdx.json:sbom/lagscale.cdx.json \
+		--entrypoint /lagscale --label org.opencontainers.image.title=lagscale --label org.opencontainers.image.licenses=Apache-2.0 \
+		--label "org.opencontainers.image.description=Scales Kafka consumers on Kubernetes by consumer-group lag" \
+		--label org.opencontainers.image.version=0.1.0 --label org.opencontainers.image.revision=$(REVISION)
 
 sample-image:
-	$(DOCKER) build -f examples/Dockerfile -t $(SAMPLE_IMAGE) .
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --examples --target $(TARGET)
+	$(CARGO) run --locked -q -p bed --bin image -- --name $(SAMPLE_IMAGE) --to target/image/lagscale-sample.tar --created "$(COMMITTED)" \
+		--file target/$(TARGET)/release/examples/pump:pump --file target/$(TARGET)/release/examples/consumer:consumer
 
 # Advisories are checked where their database, a git repository, can be fetched.
 deny:

@@ -47,28 +47,36 @@ fn found_browser() -> Option<Browser> {
     })
 }
 
-/// The machine's Prometheus, or the one in Debian's package, which is unpacked and not installed: that would start it.
+/// The machine's Prometheus, or the one in Debian's package.
 pub fn prometheus() -> PathBuf {
-    named("PROMETHEUS", &["prometheus"]).unwrap_or_else(|| {
-        let unpacked = cached("prometheus-debian", |dir| {
-            eprintln!("bed: unpacking Debian's Prometheus");
-            let done = apt(&["download", "-q", "prometheus"], dir).or_else(|| {
-                apt(&["update", "-q"], dir)
-                    .and_then(|()| apt(&["download", "-q", "prometheus"], dir))
-            });
-            let help =
-                "no Prometheus: install it (Debian: apt-get install prometheus), or set PROMETHEUS";
-            assert!(done.is_some(), "{help}");
-            let files = fs::read_dir(dir).expect("the folder");
-            let files = files.map(|entry| entry.expect("a file of it").path());
-            let package = files
-                .filter(|f| f.extension().is_some_and(|e| e == "deb"))
-                .last();
+    let of_machine = named("PROMETHEUS", &["prometheus"]);
+    of_machine.unwrap_or_else(|| unpacked("prometheus").join("usr/bin/prometheus"))
+}
+
+/// The machine's runc, or the one in Debian's package.
+pub fn runc() -> PathBuf {
+    named("RUNC", &["runc"]).unwrap_or_else(|| unpacked("runc").join("usr/sbin/runc"))
+}
+
+/// A package of Debian's, unpacked and not installed: that might start what is in it.
+fn unpacked(package: &str) -> PathBuf {
+    cached(&format!("{package}-debian"), |dir| {
+        eprintln!("bed: unpacking Debian's package {package}");
+        let download = || apt(&["download", "-q", package], dir);
+        let got = download().or_else(|| apt(&["update", "-q"], dir).and_then(|()| download()));
+        let files = fs::read_dir(dir).expect("the folder");
+        let mut files = files.map(|entry| entry.expect("a file of it").path());
+        let file = files.find(|file| file.extension().is_some_and(|e| e == "deb"));
+        let unpacked = got.and(file).and_then(|file| {
             let mut unpack = Command::new("dpkg-deb");
-            unpack.arg("-x").arg(package.expect(help)).arg(dir);
-            assert!(unpack.status().is_ok_and(|s| s.success()), "{help}");
+            let done = unpack.arg("-x").arg(file).arg(dir).status();
+            done.ok()?.success().then_some(())
         });
-        unpacked.join("usr/bin/prometheus")
+        assert!(
+            unpacked.is_some(),
+            "no {package}: install it (Debian: apt-get install {package}), or name the program in {}",
+            package.to_uppercase()
+        );
     })
 }
 

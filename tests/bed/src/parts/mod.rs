@@ -14,9 +14,9 @@ use std::{
 
 pub use argo::argo_health;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
-pub use machine::{Browser, browser, prometheus};
+pub use machine::{Browser, browser, prometheus, runc};
 use tools::Module;
-pub use tools::{adapter, helm, promtool};
+pub use tools::{adapter, helm, promtool, umoci};
 
 const POM: &str = include_str!("../../kafka/pom.xml");
 const PROGRAMS: &str = include_str!("../../kafka/programs.xml");

@@ -41,6 +41,20 @@ pub fn promtool() -> PathBuf {
     module.built().join("promtool")
 }
 
+/// umoci, which packs images; the first build takes a minute.
+pub fn umoci() -> PathBuf {
+    let module = Module {
+        name: "umoci",
+        what: "umoci",
+        go_mod: include_str!("../../umoci/go.mod"),
+        go_sum: include_str!("../../umoci/go.sum"),
+        main: None,
+        key: "",
+        flags: "",
+    };
+    module.built().join("umoci")
+}
+
 /// An adapter of external metrics on the library of most of them; the first build takes two minutes.
 pub fn adapter() -> PathBuf {
     let module = Module {
