@@ -31,7 +31,7 @@ const SHORT_UP_TO: usize = 10_000;
 const TICKS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Memory that a million pairs fit in.
-const MEMORY: u64 = 1 << 30;
+const MEMORY: u64 = 4 << 30;
 
 /// A size.
 #[derive(Clone, Copy)]

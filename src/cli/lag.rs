@@ -199,3 +199,42 @@ fn written(groups: &[Group<'_>], output: Output) -> Result<String, String> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_table_has_log_starts_and_troubles_and_no_line_is_broken_by_them() {
+        let partition = |id, committed_offset, trouble: Option<&str>| Partition {
+            topic: "orders",
+            id,
+            committed_offset,
+            log_start_offset: Some(3),
+            log_end_offset: Some(10),
+            lag: committed_offset.map(|committed| 10 - committed),
+            trouble: trouble.map(str::to_owned),
+        };
+        let group = Group {
+            id: "billing",
+            lag: 6,
+            complete: false,
+            trouble: None,
+            notice: None,
+            partitions: vec![
+                partition(0, Some(4), None),
+                partition(1, None, Some("no leader\nat the moment")),
+            ],
+        };
+        let groups = [group];
+        let wide = "\
+GROUP    TOPIC   PARTITION  CURRENT-OFFSET  LOG-END-OFFSET  LAG  LOG-START-OFFSET  TROUBLE
+billing  orders  0          4               10              6    3
+billing  orders  1          -               10              -    3                 no leader at the moment
+billing: lag at least 6 in 2 partitions
+";
+        assert_eq!(written(&groups, Output::Wide).as_deref(), Ok(wide));
+        let table = written(&groups, Output::Table).unwrap();
+        assert!(!table.contains("LOG-START-OFFSET") && !table.contains("no leader"));
+    }
+}

@@ -61,6 +61,11 @@ impl Brokers {
         self.nodes.values().chain(&self.seed)
     }
 
+    /// The way in and every broker, to be changed.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.nodes.values_mut().chain(&mut self.seed)
+    }
+
     /// The lane that a question went to.
     pub(super) fn of_lane(&mut self, lane: LaneId) -> Option<&mut Node> {
         match lane {

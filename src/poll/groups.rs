@@ -218,10 +218,10 @@ impl Groups {
         group.pairs = if fits { pairs } else { 0 };
         if !fits {
             self.pairs.keep(others);
-            let most = self.pairs.most();
+            let (most, all) = (self.pairs.most(), self.pairs.most_in_all());
             group.change().topics.clear();
             let text = format!(
-                "group {name}: its {pairs} partitions and the {others} of the cluster's other groups are more than may be read: {most} for a namespace, twice as many in all"
+                "group {name}: its {pairs} partitions and the {others} of the cluster's other groups are more than may be read: {most} for a namespace, {all} in all; a larger memory limit of lagscale's container raises both"
             );
             self.trouble(name, &Trouble::passing(text));
         }

@@ -39,7 +39,7 @@ impl Cluster {
     pub(super) fn tell_late(&mut self, now: Instant) {
         let late = self.timing.patience * LATE;
         let mut missing = Vec::new();
-        for node in self.brokers.nodes.values_mut() {
+        for node in self.brokers.all_mut() {
             let Some(question) = &mut node.question else {
                 continue;
             };

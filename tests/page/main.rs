@@ -144,6 +144,15 @@ async fn three_thousand_objects_are_searched_sorted_and_paged_with_mouse_and_key
     let hostile = "return document.querySelector('#rows tr td:last-child').textContent";
     assert_eq!(browser.script(hostile).await, HOSTILE);
 
+    // A line that stays is the one that was there, so that no click on it is lost.
+    let mark = "window.line = document.querySelector('#rows tr'); window.at = document.getElementById('age').textContent";
+    browser.script(mark).await;
+    browser
+        .until("return document.getElementById('age').textContent !== window.at")
+        .await;
+    let same = "return window.line === document.querySelector('#rows tr')";
+    assert_eq!(browser.script(same).await, true);
+
     browser.click("th[data-key=value] button").await;
     let first = rows(&browser).await;
     assert_eq!(

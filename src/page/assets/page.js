@@ -148,28 +148,33 @@ function drawRows() {
     if (head.dataset.key === view.sort) head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
-  const focused = document.activeElement?.closest?.("#rows a")?.getAttribute("href");
-  document.getElementById("rows").replaceChildren(...shown.map(tableRow));
-  if (focused) [...main.querySelectorAll("#rows a")].find((link) => link.getAttribute("href") === focused)?.focus();
+  const body = document.getElementById("rows");
+  const before = new Map([...body.children].map((line) => [line.dataset.object, line]));
+  const lines = shown.map((row) => tableRow(row, before.get(address(row))));
+  // A line that stays where it is is not touched: a click or the focus on it would be lost.
+  if (lines.length !== body.children.length || lines.some((line, n) => body.children[n] !== line)) body.replaceChildren(...lines);
   const all = found.length === rows.length ? "" : ` (of ${rows.length})`;
   document.getElementById("count").textContent = found.length ? `${from + 1} to ${from + shown.length} of ${found.length}${all}` : `no object${rows.length ? ` of ${rows.length}` : ""}`;
   document.getElementById("before").disabled = view.page === 0;
   document.getElementById("next").disabled = view.page === last;
 }
 
-function tableRow(row) {
+/** The line of an object: the one it has, with other numbers, or a new one. */
+function tableRow(row, line) {
   const label = (key) => ({ label: SORTS[key][0] });
   const values = row.metrics.map((m) => element("div", { class: m.value === null ? "withheld" : "", title: m.name }, m.value ?? "withheld"));
   const wants = row.desiredReplicas !== null && row.desiredReplicas !== row.replicas ? ` → ${row.desiredReplicas}` : "";
-  return element(
-    "tr",
-    {},
-    element("td", { data: label("name") }, element("div", {}, element("a", { href: address(row) }, `${row.namespace}/${row.name}`), element("div", { class: "quiet" }, row.target))),
+  const name = line?.firstElementChild ?? element("td", { data: label("name") }, element("div", {}, element("a", { href: address(row) }, `${row.namespace}/${row.name}`), element("div", { class: "quiet" }, row.target)));
+  const cells = [
     element("td", { class: "number", data: label("value") }, element("div", {}, ...values)),
     element("td", { class: "number", data: label("replicas") }, row.replicas === null ? "–" : `${row.replicas}${wants}`),
     element("td", { class: "number", data: label("bound") }, row.maxReplicas === null ? "–" : `${row.maxReplicas}`),
     element("td", { data: label("state") }, state(row)),
-  );
+  ];
+  if (!line) return element("tr", { data: { object: address(row) } }, name, ...cells);
+  while (line.childElementCount > 1) line.lastElementChild.remove();
+  line.append(...cells);
+  return line;
 }
 
 function state(row) {
@@ -199,18 +204,20 @@ function drawObject() {
   if (!detail) return;
   const [namespace, name] = named();
   document.title = `${namespace}/${name} – lagscale`;
-  const back = element("p", {}, element("a", { href: "#/" }, "← all objects"));
+  let shown = document.getElementById("object");
+  if (!shown) {
+    shown = element("div", { id: "object" });
+    main.replaceChildren(element("p", {}, element("a", { href: "#/" }, "← all objects")), shown);
+  }
   if (detail.missing) {
-    main.replaceChildren(back, element("p", { class: "bad" }, `There is no ScaledObject ${namespace}/${name} here.`));
+    shown.replaceChildren(element("p", { class: "bad" }, `There is no ScaledObject ${namespace}/${name} here.`));
     return;
   }
   if (!detail.row || detail.row.namespace !== namespace || detail.row.name !== name) return;
   const { row, explanation, history, topics, every } = detail;
   const fact = (title, value) => element("div", {}, element("dt", {}, title), element("dd", {}, value ?? "–"));
   const metrics = history?.metrics ?? [];
-  const focused = main.contains(document.activeElement) && document.activeElement.getAttribute("href") === "#/";
-  main.replaceChildren(
-    back,
+  shown.replaceChildren(
     element("h2", {}, `${namespace}/${name}`),
     element("p", {}, state(row)),
     element(
@@ -228,7 +235,6 @@ function drawObject() {
     ...metrics.map((m) => chart(m.name, every, ["lag, records", m.lag], ["signal, told to the HPA", m.signal])),
     ...topics.flatMap(bars),
   );
-  if (focused) main.querySelector("a").focus();
 }
 
 function sentences(title, all) {

@@ -99,13 +99,17 @@ impl Browser {
         self.tell("POST", "actions", &actions).await;
     }
 
-    /// Clicks on the first element of a selector.
+    /// Clicks on the first element of a selector, as soon as there is one.
     pub async fn click(&self, selector: &str) {
         let wanted = json!({"using": "css selector", "value": selector});
-        let found = self.tell("POST", "element", &wanted).await;
-        let id = found.as_object().and_then(|f| f.values().next()?.as_str());
-        let click = format!("element/{}/click", id.expect("an element"));
-        self.tell("POST", &click, &json!({})).await;
+        wait::until(selector, PATIENCE, async || {
+            let path = format!("/session/{}/element", self.session);
+            let found = self.ask("POST", &path, &wanted).await?;
+            let id = found.as_object().and_then(|f| f.values().next()?.as_str());
+            let click = format!("{path}/{}/click", id.expect("an element"));
+            self.ask("POST", &click, &json!({})).await.map(drop)
+        })
+        .await;
     }
 
     /// Makes the page so many CSS pixels wide, for somebody who likes it dark or not.
