@@ -29,19 +29,21 @@ pub struct Amounts {
 
 /// The memory that the amounts are made for: the limit of the shipped Deployment.
 const MEMORY: u64 = 256 << 20;
+/// The memory that is taken to be there where nobody limits it.
+const UNLIMITED: u64 = 1 << 30;
 /// In all.
 const ALL: Amounts = Amounts {
     frames: (64 << 20) / SMALL,
     lookups: 64,
     lanes: 2_048,
-    pairs: 160_000,
+    pairs: 100_000,
 };
 /// For the clusters that one namespace asked for first.
 const OF_ONE: Amounts = Amounts {
     frames: (16 << 20) / SMALL,
     lookups: 8,
     lanes: 512,
-    pairs: 100_000,
+    pairs: 40_000,
 };
 
 /// The budgets of a process.
@@ -54,7 +56,7 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self::new(ALL, OF_ONE)
+        Self::within(ALL.lanes, None)
     }
 }
 
@@ -108,7 +110,7 @@ impl Budgets {
     pub fn within(lanes: usize, memory: Option<u64>) -> Self {
         let pairs = |of: Amounts| {
             let share =
-                u128::from(memory.unwrap_or(MEMORY)) * of.pairs as u128 / u128::from(MEMORY);
+                u128::from(memory.unwrap_or(UNLIMITED)) * of.pairs as u128 / u128::from(MEMORY);
             usize::try_from(share).unwrap_or(usize::MAX)
         };
         let all = Amounts {
@@ -264,9 +266,9 @@ mod tests {
             (budget.own.of.pairs, budget.all.of.pairs)
         };
         let shipped = Some(256 << 20);
-        assert_eq!([most(None), most(shipped)], [(100_000, 160_000); 2]);
-        assert_eq!(most(Some(1 << 30)), (400_000, 640_000));
-        assert_eq!(most(Some(64 << 20)), (25_000, 40_000));
+        assert_eq!(most(shipped), (40_000, 100_000));
+        assert_eq!([most(None), most(Some(1 << 30))], [(160_000, 400_000); 2]);
+        assert_eq!(most(Some(64 << 20)), (10_000, 25_000));
         assert_eq!(most(Some(0)), (0, 0));
         assert_eq!(Budgets::within(100, shipped).of("").all.of.lanes, 100);
     }
