@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// The limit of a process where nobody sets one.
 const UNLIMITED: u64 = 1 << 20;
 
-/// Where the limit of the container's memory is told: cgroup v2, and v1.
+/// Where a container sees the limit of its memory: cgroup v2, and v1.
 const MEMORY: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -19,12 +19,24 @@ const MORE_THAN_ANY_HAS: u64 = 1 << 50;
 /// The memory that the container may have, in bytes; `None` where nobody limits it, or no cgroup is mounted.
 #[must_use]
 pub fn memory() -> Option<u64> {
-    let mut told = MEMORY
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok());
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let files = own.lines().filter_map(file_of);
+    let files = files.chain(MEMORY.map(str::to_owned));
+    let mut told = files.filter_map(|file| fs::read_to_string(file).ok());
     let limit = told.find_map(|text| limit_of(&text));
     tracing::info!(?limit, "bytes of memory");
     limit
+}
+
+/// The file of a line of `/proc/self/cgroup`, where that is about memory.
+fn file_of(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(':')?;
+    let (kinds, path) = rest.split_once(':')?;
+    if kinds.is_empty() {
+        return Some(format!("/sys/fs/cgroup{path}/memory.max"));
+    }
+    let memory = kinds.split(',').any(|kind| kind == "memory");
+    memory.then(|| format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"))
 }
 
 fn limit_of(told: &str) -> Option<u64> {
@@ -54,6 +66,19 @@ pub fn raise_open_files() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_process_s_own_cgroup_is_looked_at_whatever_the_version() {
+        let files = ["0::/pod/a", "4:cpu,memory:/b", "3:cpu:/c", "x"].map(file_of);
+        let text = |t: &str| Some(t.to_owned());
+        let wanted = [
+            text("/sys/fs/cgroup/pod/a/memory.max"),
+            text("/sys/fs/cgroup/memory/b/memory.limit_in_bytes"),
+            None,
+            None,
+        ];
+        assert_eq!(files, wanted);
+    }
 
     #[test]
     fn a_limit_of_memory_is_read_as_either_cgroup_tells_it_and_none_is_none() {

@@ -13,7 +13,6 @@ mod broker;
 mod scene;
 mod strangers;
 mod tenant;
-mod wide;
 #[allow(dead_code, reason = "tests/e2e uses the rest of it")]
 #[path = "../e2e/world.rs"]
 mod world;
@@ -131,7 +130,6 @@ async fn besiege(bed: &Bed, lagscale: &mut Lagscale, besieged: &Besieged) -> Opt
     let asking = tokio::spawn(ask_all(client, metrics.clone(), stop.clone()));
     let strangers = strangers::begin(bed, lagscale, &stop);
     let hostile = broker::begin(bed, &stop).await;
-    let wide = wide::begin(bed, &stop).await;
     let tenant = tenant::begin(bed, &stop).await;
     let mut wrong = besieged.watch(bed, lagscale, LASTS).await;
     // Ready although a hundred objects are not read yet, and will not be.
@@ -139,7 +137,7 @@ async fn besiege(bed: &Bed, lagscale: &mut Lagscale, besieged: &Besieged) -> Opt
     second.ready().await;
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let (mut took, unanswered) = asking.await.unwrap();
-    let counts = [strangers, vec![hostile, wide, tenant]].concat();
+    let counts = [strangers, vec![hostile, tenant]].concat();
     let peak = besieged.peak_kib();
     println!(
         "siege: {} GETs, p50 {:?}, p99 {:?}; peak {} KiB (quiet {quiet}); {}",
