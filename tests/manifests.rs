@@ -49,8 +49,7 @@ fn the_alerts_and_dashboards_are_about_series_that_the_docs_list() {
         // JSON is YAML.
         let file: serde_json::Value =
             serde_saphyr::from_str(&read(&format!("charts/lagscale/files/{name}"))).unwrap();
-        let mut found = Vec::new();
-        expressions(&file, &mut found);
+        let found = bed::expressions(&file);
         assert!(!found.is_empty());
         for expression in found {
             let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
@@ -64,18 +63,6 @@ fn the_alerts_and_dashboards_are_about_series_that_the_docs_list() {
                 );
             }
         }
-    }
-}
-
-/// Every `expr` in it.
-fn expressions<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
-    match value {
-        serde_json::Value::Array(all) => all.iter().for_each(|one| expressions(one, found)),
-        serde_json::Value::Object(all) => {
-            found.extend(all.get("expr").and_then(serde_json::Value::as_str));
-            all.values().for_each(|one| expressions(one, found));
-        }
-        _ => {}
     }
 }
 

@@ -24,9 +24,9 @@ use tokio::{
 
 use super::{
     history::{EVERY, Histories},
-    view::{Sources, place},
+    view::Sources,
 };
-use crate::server::serve_plainly;
+use crate::{server::serve_plainly, telemetry::sample_key};
 
 const HTML: &str = include_str!("assets/page.html");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -102,7 +102,7 @@ async fn object(
             .histories
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        histories.of(&place(&namespace, &name)).cloned()
+        histories.of(&sample_key(&namespace, &name)).cloned()
     };
     let told = (EVERY.as_secs(), history);
     match page.sources.detail((&namespace, &name), told).await {
@@ -129,7 +129,7 @@ async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether the request names a loopback address.
+/// `true` where the request names a loopback address.
 fn is_local(request: &Request) -> bool {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|h| h.to_str().ok()?.parse::<Authority>().ok());

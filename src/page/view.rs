@@ -20,7 +20,7 @@ use crate::{
         Explanation, hpa_name,
         table::{Entry, Outcome, Owner, Table},
     },
-    telemetry::{Offsets, Samples, read_by},
+    telemetry::{Offsets, Samples, read_by, sample_key},
 };
 
 /// Partitions that are drawn: those with the largest lags, where there are more.
@@ -76,7 +76,7 @@ impl Sources {
     /// Every object as it is now.
     pub(super) fn points(&self) -> impl Iterator<Item = (String, Point)> {
         self.objects.state().into_iter().map(|object| {
-            let place = place(&object.namespace().unwrap_or_default(), &object.name_any());
+            let place = sample_key(&object.namespace().unwrap_or_default(), &object.name_any());
             let hpa = self.hpa(&object);
             let hpa = hpa.as_deref();
             let sample = self.samples.get(&place);
@@ -105,7 +105,7 @@ impl Sources {
         let metrics: Vec<Metric> = metrics.filter(|m| m.object == name).collect();
         let hpas: Vec<_> = hpa.into_iter().collect();
         let row = rows(&[object], &hpas, &metrics, Timestamp::now()).pop()?;
-        let sample = self.samples.get(&place(namespace, name));
+        let sample = self.samples.get(&sample_key(namespace, name));
         let topics = sample.iter().flat_map(|sample| read_by(sample));
         let topics = topics.map(|((cluster, group, topic), partitions)| GroupOnTopic {
             cluster,
@@ -129,10 +129,6 @@ impl Sources {
         self.hpas
             .get(&ObjectRef::new(&hpa_name(object)).within(&namespace))
     }
-}
-
-pub(super) fn place(namespace: &str, name: &str) -> String {
-    format!("{namespace}/{name}")
 }
 
 /// The metric of a ScaledObject.

@@ -49,7 +49,7 @@ impl Publisher {
         Some(self.rests_until.map_or(due, |until| due.max(until)))
     }
 
-    /// Whether the last one is long enough ago.
+    /// `true` where the last snapshot is long enough ago for another one.
     pub(super) fn has_rested(&self, now: Instant) -> bool {
         self.rests_until.is_none_or(|until| until <= now)
     }

@@ -15,15 +15,15 @@ pub(super) enum Obstacle {
     Listing,
 }
 
-/// All of them.
+/// Groups that wait.
 #[derive(Default)]
 pub(super) struct Waiting {
     all: HashSet<Arc<str>>,
-    /// Those to look at next.
+    /// Groups to look at next; some may wait no more.
     next: HashSet<Arc<str>>,
-    /// Those without a coordinator.
+    /// Groups without a coordinator.
     lost: HashSet<Arc<str>>,
-    /// Those that something else is in the way of.
+    /// Groups by what is in their way.
     behind: HashMap<Obstacle, HashSet<Arc<str>>>,
 }
 
@@ -64,7 +64,7 @@ impl Waiting {
         }
     }
 
-    /// Those to look at now.
+    /// Groups to look at now; they are looked at again when something changes for them.
     pub(super) fn take(&mut self) -> Vec<Arc<str>> {
         let next = self.next.drain();
         next.filter(|group| self.all.contains(group)).collect()

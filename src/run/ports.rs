@@ -24,8 +24,7 @@ pub(super) async fn plain_port(
 ) -> Result<JoinHandle<Option<()>>, Box<dyn Error>> {
     let plain = match address {
         Some(address) => {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.map_err(|e| format!("--metrics-listen={address}: {e}"))?;
+            let listener = listener("--metrics-listen", address).await?;
             tracing::info!(metrics = %listener.local_addr()?, "listening");
             let (metrics, readiness) = (server.metrics(), server.readiness());
             Some(plain(listener, metrics, readiness, ending))
@@ -44,8 +43,7 @@ pub(super) async fn status_page(
 ) -> Result<JoinHandle<Option<()>>, Box<dyn Error>> {
     let page = match address {
         Some(address) => {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.map_err(|e| format!("--status-page-listen={address}: {e}"))?;
+            let listener = listener("--status-page-listen", address).await?;
             let (objects, hpas) = controller.stores();
             let sources = page::Sources {
                 objects,
@@ -92,4 +90,10 @@ pub(super) async fn external_scaler(
         }
     };
     Ok(tokio::spawn(OptionFuture::from(scaler)))
+}
+
+/// A listener at the address that a flag gives.
+async fn listener(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|e| format!("{flag}={address}: {e}"))
 }

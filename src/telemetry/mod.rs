@@ -18,4 +18,4 @@ pub use families::Filled;
 pub use logs::{Format, Times, init, level};
 pub use offsets::{Offsets, read_by};
 pub use said::Said;
-pub use samples::{ObjectSample, Samples};
+pub use samples::{ObjectSample, Samples, sample_key};

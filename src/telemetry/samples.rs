@@ -13,6 +13,12 @@ use crate::{
 /// The samples of all objects, by namespace and name with a slash between.
 pub type Samples = Sharded<Arc<ObjectSample>>;
 
+/// The key of an object's sample.
+#[must_use]
+pub fn sample_key(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
 /// One object.
 #[derive(Clone, Debug)]
 pub struct ObjectSample {

@@ -48,8 +48,7 @@ async fn finds(world: &World) {
             std::fs::read_to_string(root().join("charts/lagscale/files").join(name)).unwrap();
         // JSON is YAML.
         let file: Value = serde_saphyr::from_str(&text).unwrap();
-        let mut found = Vec::new();
-        expressions(&file, &mut found);
+        let found = bed::expressions(&file);
         assert!(!found.is_empty(), "{name}");
         for expression in found.iter().filter(|e| !e.contains(ELSEWHERE)) {
             let of_object = expression.replace("$namespace", &scene.namespace);
@@ -69,19 +68,6 @@ async fn finds(world: &World) {
         }
     }
     assert!(looked_at >= 15, "{looked_at}");
-}
-
-/// Every `expr` in it.
-fn expressions(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::Array(all) => all.iter().for_each(|one| expressions(one, found)),
-        Value::Object(all) => {
-            let expression = all.get("expr").and_then(Value::as_str);
-            found.extend(expression.map(str::to_owned));
-            all.values().for_each(|one| expressions(one, found));
-        }
-        _ => {}
-    }
 }
 
 struct Prometheus {

@@ -9,7 +9,7 @@ use crate::{
         table::{Entry, Table},
     },
     snapshot::Snapshots,
-    telemetry::{Counts, ObjectSample, Samples},
+    telemetry::{Counts, ObjectSample, Samples, sample_key},
     triggers::Kafka,
 };
 
@@ -54,7 +54,7 @@ impl Published {
 }
 
 fn place(key: &ObjectKey) -> String {
-    format!("{}/{}", key.namespace, key.name)
+    sample_key(&key.namespace, &key.name)
 }
 
 /// The outcome of an evaluation, in a word.

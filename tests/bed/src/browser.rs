@@ -2,15 +2,11 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use crate::{parts, process::Child, wait};
+use crate::{http::ask, parts, process::Child, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How Chromium runs where it has no network but the loopback, and asks nobody by itself.
@@ -152,31 +148,18 @@ impl Browser {
     }
 
     async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let asked = async {
-            let stream = TcpStream::connect(&self.address).await?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            let body = if body.is_null() {
-                String::new()
-            } else {
-                body.to_string()
-            };
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header("host", &self.address)
-                .body(Full::new(Bytes::from(body)))?;
-            let answer = sender.send_request(request).await?;
-            let good = answer.status().is_success();
-            let body = answer.into_body().collect().await?.to_bytes();
-            let value = serde_json::from_slice::<Value>(&body)?["value"].take();
-            Ok((good, value))
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
         };
-        let answered: Result<_, Box<dyn std::error::Error + Send + Sync>> = asked.await;
-        match answered {
-            Ok((true, value)) => Ok(value),
-            Ok((false, error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let (code, body) = ask(&self.address, method, path, body).await?;
+        let told = serde_json::from_str::<Value>(&body);
+        let value = told.map_err(|error| error.to_string())?["value"].take();
+        if code == 200 {
+            Ok(value)
+        } else {
+            Err(value.to_string())
         }
     }
 }

@@ -46,16 +46,7 @@ impl Image {
             must(Command::new("cp").arg(&file.from).arg(&to));
         }
         let layer = work.path().join("layer.tar");
-        // Nothing of this machine: neither its users, nor its modes, nor its clock.
-        must(
-            Command::new("tar")
-                .args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0"])
-                .args(["--numeric-owner", "--mode=u=rwX,go=rX", "-cf"])
-                .arg(&layer)
-                .arg("-C")
-                .arg(&root)
-                .arg("."),
-        );
+        tar(&root, &layer);
         let (_, tag) = self.name.split_once(':').expect("name:tag");
         let image = format!("{}:{tag}", layout.display());
         umoci(&["init", "--layout", &layout.display().to_string()]);
@@ -111,21 +102,7 @@ impl Image {
         let layout = tempfile::tempdir().expect("a folder for the image");
         let layout = layout.path().join("layout");
         self.pack(&layout);
-        must(
-            Command::new("tar")
-                .args([
-                    "--sort=name",
-                    "--mtime=@0",
-                    "--owner=0",
-                    "--group=0",
-                    "--numeric-owner",
-                    "-cf",
-                ])
-                .arg(file)
-                .arg("-C")
-                .arg(&layout)
-                .arg("."),
-        );
+        tar(&layout, file);
     }
 
     /// umoci notes the tag alone; containerd and Docker want the whole name where they load an image.
@@ -146,6 +123,22 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
+}
+
+/// Nothing of this machine is in the archive: neither its users, nor its modes, nor its clock.
+fn tar(folder: &Path, archive: &Path) {
+    let flags = [
+        "--sort=name",
+        "--mtime=@0",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+    ];
+    let mut tar = Command::new("tar");
+    tar.args(flags)
+        .args(["--mode=u=rwX,go=rX", "-cf"])
+        .arg(archive);
+    must(tar.arg("-C").arg(folder).arg("."));
 }
 
 fn umoci(words: &[&str]) {

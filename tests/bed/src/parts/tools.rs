@@ -29,30 +29,20 @@ pub fn helm() -> PathBuf {
 
 /// promtool, which tries alerts; the first build takes a few minutes.
 pub fn promtool() -> PathBuf {
-    let module = Module {
-        name: "promtool",
-        what: "promtool",
-        go_mod: include_str!("../../promtool/go.mod"),
-        go_sum: include_str!("../../promtool/go.sum"),
-        main: None,
-        key: "",
-        flags: "",
-    };
-    module.built().join("promtool")
+    tool(
+        "promtool",
+        include_str!("../../promtool/go.mod"),
+        include_str!("../../promtool/go.sum"),
+    )
 }
 
 /// umoci, which packs images; the first build takes a minute.
 pub fn umoci() -> PathBuf {
-    let module = Module {
-        name: "umoci",
-        what: "umoci",
-        go_mod: include_str!("../../umoci/go.mod"),
-        go_sum: include_str!("../../umoci/go.sum"),
-        main: None,
-        key: "",
-        flags: "",
-    };
-    module.built().join("umoci")
+    tool(
+        "umoci",
+        include_str!("../../umoci/go.mod"),
+        include_str!("../../umoci/go.sum"),
+    )
 }
 
 /// An adapter of external metrics on the library of most of them; the first build takes two minutes.
@@ -67,6 +57,20 @@ pub fn adapter() -> PathBuf {
         flags: "",
     };
     module.built().join("adapter")
+}
+
+/// A program of others that is built with no flags of its own.
+fn tool(name: &str, go_mod: &str, go_sum: &str) -> PathBuf {
+    let module = Module {
+        name,
+        what: name,
+        go_mod,
+        go_sum,
+        main: None,
+        key: "",
+        flags: "",
+    };
+    module.built().join(name)
 }
 
 /// A module of ours: a program, or tools that are programs of others.
