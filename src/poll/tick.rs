@@ -124,13 +124,16 @@ impl Cluster {
                 return None;
             }
             let listed = &self.topics.listing.topics;
-            let asks = partitions_of(group, listed, |t| topics.get(t).map(Topic::ids));
-            if let Some(asks) = &asks {
-                let pairs = asks.values().map(Vec::len).sum();
-                if !self.groups.count_pairs(name, pairs) {
-                    return None;
-                }
+            let ids = |t: &Arc<str>| topics.get(t).map(Topic::ids);
+            // Counted before they are copied: a group that is refused is looked at again and again.
+            let pairs = named_of(group, listed, ids).map(|named| named.map(|(_, ids)| ids.len()));
+            if let Some(pairs) = pairs.map(Iterator::sum)
+                && !self.groups.count_pairs(name, pairs)
+            {
+                return None;
             }
+            let named = named_of(self.groups.get(name)?, listed, ids);
+            let asks = named.map(|n| n.map(|(t, ids)| (t.clone(), ids.to_vec())).collect());
             let group = self.groups.get_mut(name)?;
             group.asks = Some((layouts, asks.map(Arc::new)));
         }
@@ -229,19 +232,21 @@ impl Cluster {
     }
 }
 
-/// The partitions that a group's commits are asked for: those of the topics that somebody names; `None`: everything.
-fn partitions_of<'a>(
-    group: &Group,
-    listed: &Taken,
-    ids: impl Fn(&Arc<str>) -> Option<&'a [i32]>,
-) -> Option<Partitions> {
-    if group.demand.all_topics {
+/// The topics that a group's commits are asked for, those that somebody names, each with its partitions; `None`: everything.
+fn named_of<'a, 'b>(
+    group: &'a Group,
+    listed: &'a Taken,
+    ids: impl Fn(&Arc<str>) -> Option<&'b [i32]>,
+) -> Option<impl Iterator<Item = (&'a Arc<str>, &'b [i32])>> {
+    let demand = &group.demand;
+    if demand.all_topics {
         return None;
     }
-    let taken = listed.by(&group.demand.patterns);
-    let named = group.demand.topics.iter().chain(taken).filter_map(|name| {
+    let taken = listed.by(&demand.patterns);
+    let others = taken.filter(|name| !demand.topics.contains(*name));
+    let named = demand.topics.iter().chain(others);
+    Some(named.filter_map(move |name| {
         let ids = ids(name).filter(|ids| !ids.is_empty())?;
-        Some((name.clone(), ids.to_vec()))
-    });
-    Some(named.collect())
+        Some((name, ids))
+    }))
 }

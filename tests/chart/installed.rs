@@ -5,6 +5,24 @@ use serde_json::Value;
 
 use crate::{chart, output, root};
 
+/// The values that add objects or parts of them; no Prometheus operator is here, whose kinds two others make.
+const EVERYTHING: [&str; 8] = [
+    "--set=externalScaler.enabled=true",
+    "--set=statusPage.enabled=true",
+    "--set=grafana.dashboards.enabled=true",
+    "--set=networkPolicy.enabled=true",
+    "--set=permissions.operator.restrict.secret=true",
+    WITHOUT[0],
+    WITHOUT[1],
+    SHOP,
+];
+const WITHOUT: [&str; 2] = [
+    "--set=prometheus.operator.serviceMonitor.enabled=false",
+    "--set=prometheus.operator.prometheusRules.enabled=false",
+];
+/// A namespace of KEDA's values that is not here.
+const SHOP: &str = "--set=permissions.operator.restrict.serviceAccountTokenCreationRoles=null";
+
 /// A release on an API server.
 struct Release {
     plane: ControlPlane,
@@ -25,6 +43,18 @@ impl Release {
         let all = [&["get", "--namespace=lagscale", "--output=json"], what].concat();
         let found = self.plane.kubectl(&all).await.ok()?;
         serde_json::from_str(&found).ok()
+    }
+
+    /// Whether the API server takes every object by its own schemas, down to the last field.
+    async fn is_strictly_taken(&self, objects: &str) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("objects.yaml");
+        std::fs::write(&file, objects).unwrap();
+        let file = format!("--filename={}", file.display());
+        let apply = ["apply", "--server-side", "--force-conflicts", &file];
+        let dry = ["--dry-run=server", "--validate=strict"];
+        let done = self.plane.kubectl(&[&apply[..], &dry].concat()).await;
+        done.map(drop)
     }
 
     async fn replicas(&self) -> Value {
@@ -75,17 +105,11 @@ async fn it_is_installed_upgraded_rolled_back_and_uninstalled_without_taking_any
         .await
         .unwrap();
 
-    // No Prometheus operator is here, whose kinds these two make.
-    let without = [
-        "--set=prometheus.operator.serviceMonitor.enabled=false",
-        "--set=prometheus.operator.prometheusRules.enabled=false",
-    ];
-    let shop = ["--set=permissions.operator.restrict.serviceAccountTokenCreationRoles=null"];
     let told = release.helm(
         &[
             &["upgrade", "lagscale", &chart, "--values", &values][..],
-            &without,
-            &shop,
+            &WITHOUT,
+            &[SHOP],
         ]
         .concat(),
     );
@@ -118,6 +142,19 @@ async fn it_is_installed_upgraded_rolled_back_and_uninstalled_without_taking_any
         .kubectl(&["get", "scaledobject", "kept", "--output=name"])
         .await;
     assert_eq!(object.unwrap().trim(), "scaledobject.keda.sh/kept");
+    // Over a release each list would hold what both make.
+    let all = [
+        &["template", "lagscale", &chart, "--values", &values][..],
+        &EVERYTHING,
+    ]
+    .concat();
+    let rendered = release.helm(&all);
+    release.is_strictly_taken(&rendered).await.unwrap();
+    let known = "terminationGracePeriodSeconds:";
+    let misspelt = rendered.replacen(known, "terminationGraceSeconds:", 1);
+    let refused = release.is_strictly_taken(&misspelt).await.unwrap_err();
+    assert!(refused.contains("terminationGraceSeconds"), "{refused}");
+
     // The next release takes up what was kept.
     release.helm(&["install", "lagscale", &chart, "--take-ownership"]);
     assert_eq!(release.replicas().await, 2);

@@ -1,7 +1,9 @@
 //! The process under siege, as kubelet, kube-apiserver and the kernel see it.
 
 use std::{
-    fs,
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -26,32 +28,37 @@ pub struct Besieged {
 }
 
 impl Besieged {
-    pub fn new(lagscale: &Lagscale) -> Self {
+    /// Starts the shipped binary, which finds itself in the cgroup from its first step: it asks for its limit once.
+    pub fn start(bed: &Bed, env: &BTreeMap<String, String>) -> (Self, Lagscale) {
+        let name = format!("lagscale-siege-{}", std::process::id());
+        let cgroup = cgroup(&name);
+        let mut program = bed::shipped();
+        if let Some(cgroup) = &cgroup {
+            let script = format!(
+                "#!/bin/sh\necho $$ > {}/cgroup.procs && exec {} \"$@\"\n",
+                cgroup.display(),
+                program.display()
+            );
+            program = bed.dir().join("besieged");
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        }
+        let lagscale = bed.lagscale(&program, &[], env);
         let pid = lagscale.child.id();
-        let name = format!("lagscale-siege-{pid}");
-        let hierarchies = [
-            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-            ("/sys/fs/cgroup", "memory.max"),
-        ];
-        let cgroup = hierarchies.into_iter().find_map(|(root, limit)| {
-            let path = Path::new(root).join(&name);
-            fs::create_dir(&path).ok()?;
-            let limited = path.join(limit).exists()
-                && fs::write(path.join(limit), LIMIT).is_ok()
-                && fs::write(path.join("cgroup.procs"), pid.to_string()).is_ok();
-            if !limited {
-                let _ = fs::remove_dir(&path);
-            }
-            limited.then_some(path)
-        });
-        Self { pid, cgroup }
+        (Self { pid, cgroup }, lagscale)
+    }
+
+    /// Whether it has the limit of the manifests, by which it bounds what it reads.
+    pub fn is_limited(&self) -> bool {
+        self.cgroup.is_some()
     }
 
     /// The limit of its memory, in words.
     pub fn limit(&self) -> &'static str {
-        match self.cgroup {
-            Some(_) => "in a cgroup of 256 MiB",
-            None => "without a cgroup, which this machine does not let us make",
+        if self.is_limited() {
+            "in a cgroup of 256 MiB"
+        } else {
+            "without a cgroup, which this machine does not let us make, and so without the wide cluster"
         }
     }
 
@@ -105,6 +112,24 @@ impl Drop for Besieged {
             let _ = fs::remove_dir(path);
         }
     }
+}
+
+/// A cgroup of this name with the limit, where this machine lets us make one.
+fn cgroup(name: &str) -> Option<PathBuf> {
+    let hierarchies = [
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        ("/sys/fs/cgroup", "memory.max"),
+    ];
+    hierarchies.into_iter().find_map(|(root, limit)| {
+        let path = Path::new(root).join(name);
+        fs::create_dir(&path).ok()?;
+        let limit = path.join(limit);
+        let limited = limit.exists() && fs::write(limit, LIMIT).is_ok();
+        if !limited {
+            let _ = fs::remove_dir(&path);
+        }
+        limited.then_some(path)
+    })
 }
 
 /// The holder of lagscale's Lease, and how often that changed.

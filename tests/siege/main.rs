@@ -13,6 +13,7 @@ mod broker;
 mod scene;
 mod strangers;
 mod tenant;
+mod wide;
 #[allow(dead_code, reason = "tests/e2e uses the rest of it")]
 #[path = "../e2e/world.rs"]
 mod world;
@@ -97,8 +98,7 @@ async fn nobody_s_object_broker_token_or_socket_costs_another_a_reading() {
     let mut bed = Bed::start(&BedOptions::default()).await;
     bed.install(&world::root().join("manifests")).await;
     let env = BTreeMap::from([("LAGSCALE_LOG".to_owned(), "info".to_owned())]);
-    let mut lagscale = bed.lagscale(&bed::shipped(), &[], &env);
-    let besieged = Besieged::new(&lagscale);
+    let (besieged, mut lagscale) = Besieged::start(&bed, &env);
     lagscale.ready().await;
     bed.available(API_SERVICE).await;
     let failed = besiege(&bed, &mut lagscale, &besieged).await;
@@ -130,6 +130,11 @@ async fn besiege(bed: &Bed, lagscale: &mut Lagscale, besieged: &Besieged) -> Opt
     let asking = tokio::spawn(ask_all(client, metrics.clone(), stop.clone()));
     let strangers = strangers::begin(bed, lagscale, &stop);
     let hostile = broker::begin(bed, &stop).await;
+    let wide = if besieged.is_limited() {
+        vec![wide::begin(bed, &stop).await]
+    } else {
+        Vec::new()
+    };
     let tenant = tenant::begin(bed, &stop).await;
     let mut wrong = besieged.watch(bed, lagscale, LASTS).await;
     // Ready although a hundred objects are not read yet, and will not be.
@@ -137,7 +142,7 @@ async fn besiege(bed: &Bed, lagscale: &mut Lagscale, besieged: &Besieged) -> Opt
     second.ready().await;
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let (mut took, unanswered) = asking.await.unwrap();
-    let counts = [strangers, vec![hostile, tenant]].concat();
+    let counts = [strangers, wide, vec![hostile, tenant]].concat();
     let peak = besieged.peak_kib();
     println!(
         "siege: {} GETs, p50 {:?}, p99 {:?}; peak {} KiB (quiet {quiet}); {}",
