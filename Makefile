@@ -10,11 +10,12 @@ FUZZ_SECONDS ?= 60
 
 IMAGE ?= lagscale:0.1.0
 SAMPLE_IMAGE ?= lagscale-sample:0.1.0
+BUNDLE_IMAGE ?= lagscale-bundle:0.1.0
 REVISION = $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 COMMITTED = $(shell git log -1 --format=%cI 2> /dev/null || echo 1970-01-01T00:00:00Z)
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help demo plan compare test quick lint fmt bed crds certs deny sbom fuzz corpora book static static-path image sample-image
+.PHONY: help demo plan compare test quick lint fmt bed parts crds bundle certs deny sbom fuzz corpora book static static-path image sample-image bundle-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
@@ -23,9 +24,10 @@ help:
 	@echo "make quick         fmt, clippy, and the tests that need no real part"
 	@echo "make lint          fmt and clippy"
 	@echo "make static        the static binary, stripped, for an empty image"
-	@echo "make image         that in an image (IMAGE=$(IMAGE)), target/image/lagscale.tar; make sample-image: the story's pump and consumer"
+	@echo "make image         that in an image (IMAGE=$(IMAGE)), target/image/lagscale.tar; make sample-image: the story's pump and consumer; make bundle-image: manifests/olm"
 	@echo "make certs         serving CA and certificate for a cluster, into certs/ (FORCE=1: anew)"
 	@echo "make crds          manifests/base/crds.yaml and the chart's from the types"
+	@echo "make bundle        manifests/olm from manifests/base, for the Operator Lifecycle Manager"
 	@echo "make fuzz          a minute of hostile answers for each decoder (nightly; installs cargo-fuzz; FUZZ_SECONDS=60)"
 	@echo "make corpora       the seeds of the fuzz targets anew, in tests/corpora"
 	@echo "make deny          licences, bans, sources and advisories of all dependencies (installs cargo-deny)"
@@ -42,7 +44,9 @@ compare: bed static
 	$(CARGO) build --profile bench --locked --examples
 	$(CARGO) run --profile bench --locked -q -p bed --bin compare
 
-test: bed static
+# Side by side: the optimisation at link time leaves a core idle, on which the programs of others are built.
+test:
+	$(MAKE) -j2 parts static
 	$(CARGO) test --locked --workspace
 
 quick: lint
@@ -65,10 +69,18 @@ bed:
 	$(CARGO) build --locked -p bed --bin bed-prepare
 	$(CARGO) run --locked -q -p bed --bin bed-prepare
 
+# Those of every test.
+parts: bed
+	$(CARGO) run --locked -q -p bed --bin bed-prepare -- --all
+
 crds:
 	$(CARGO) run --locked -q --bin lagscale -- crds > manifests/base/crds.yaml.new
 	mv manifests/base/crds.yaml.new manifests/base/crds.yaml
 	cp manifests/base/crds.yaml charts/lagscale/files/crds.yaml
+
+# The bundle for the Operator Lifecycle Manager, of the base; tests/chart has its library look at it.
+bundle:
+	$(CARGO) run --locked -q -p bed --bin bundle
 
 certs:
 	$(CARGO) run --locked -q --bin lagscale -- certs --directory certs $(if $(filter 1,$(FORCE)),--force)
@@ -93,6 +105,14 @@ sample-image:
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --examples --target $(TARGET)
 	$(CARGO) run --locked -q -p bed --bin image -- --name $(SAMPLE_IMAGE) --to target/image/lagscale-sample.tar --created "$(COMMITTED)" \
 		--file target/$(TARGET)/release/examples/pump:pump --file target/$(TARGET)/release/examples/consumer:consumer
+
+# Its labels are those of its annotations.
+BUNDLE = operators.operatorframework.io.bundle
+bundle-image:
+	$(CARGO) run --locked -q -p bed --bin image -- --name $(BUNDLE_IMAGE) --to target/image/lagscale-bundle.tar --created "$(COMMITTED)" \
+		$(foreach file,$(wildcard manifests/olm/*/*),--file $(file):$(file:manifests/olm/%=%)) \
+		--label $(BUNDLE).mediatype.v1=registry+v1 --label $(BUNDLE).manifests.v1=manifests/ --label $(BUNDLE).metadata.v1=metadata/ \
+		--label $(BUNDLE).package.v1=lagscale --label $(BUNDLE).channels.v1=alpha --label $(BUNDLE).channel.default.v1=alpha
 
 # Advisories are checked where their database, a git repository, can be fetched.
 deny:

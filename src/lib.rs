@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod cli;
 pub mod controller;
 pub mod delegation;
+mod installation;
 pub mod kafka;
 pub mod lag;
 mod overview;

@@ -16,8 +16,9 @@ use crate::{
     api_client,
     args::{RunArgs, ServingArgs},
     certificates::{self, Keeping, Registration, Spans},
-    controller::{self, Controller, Lead, Leading, Scope},
+    controller::{self, Controller, Lead, Leading},
     delegation::Delegation,
+    installation,
     kafka::Budgets,
     poll::Timing,
     process_limits,
@@ -28,19 +29,20 @@ use crate::{
 };
 
 /// Runs until SIGTERM or SIGINT; an error says which part could not begin.
-pub fn run(args: RunArgs) -> Result<(), Box<dyn Error>> {
-    let log = args.zap_log_level.as_ref().unwrap_or(&args.log);
-    telemetry::init(log, args.log_format, args.zap_time_encoding);
+pub fn run(mut args: RunArgs) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(wired(args));
+    let begun = runtime.block_on(rules::installed(&mut args))?;
+    let log = args.zap_log_level.as_ref().unwrap_or(&args.log);
+    telemetry::init(log, args.log_format, args.zap_time_encoding);
+    let done = runtime.block_on(wired(args, begun));
     // Dials in progress are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }
 
-async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
+async fn wired(args: RunArgs, begun: Option<installation::Settings>) -> Result<(), Box<dyn Error>> {
     let descriptors = process_limits::raise_open_files();
     let config = Config::infer().await.map_err(|e| {
         format!("no cluster: neither KUBECONFIG nor a service account leads to one: {e}")
@@ -53,11 +55,8 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (ready, polled) = watch::channel(false);
     let pulse = Pulse::default();
     let namespace = rules::own_namespace(&args.credentials);
-    let scope = Scope {
-        namespaces: Scope::namespaces(&args.namespace.unwrap_or_default()),
-        objects: args.watch_label_selector,
-        authentications: args.watch_label_selector_for_triggerauth,
-    };
+    let makes = args.scope.keda_controller;
+    let scope = rules::scope(args.scope);
     let election = rules::election(args.election, namespace.clone(), scope.clone())?;
     // A policy that is refused ends the process before it stands for anything.
     let credentials = rules::credentials(&scope, args.credentials)?;
@@ -95,6 +94,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         tokio::spawn(delegation.clone().follow(client.clone(), API_SERVICE));
         tokio::spawn(delegation.clone().list(server::DISCOVERY));
     }
+    let changed = changes_of(begun, (&client, &namespace), &lead);
     let (objects, hpas) = controller.stores();
     let (questions, external) = (controller.questions(), controller.external());
     let address = args.status_page_listen.0;
@@ -102,7 +102,7 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
     let (told_path, secret_path) = watch::channel(None);
     let source = serving(
         &client,
-        args.serving,
+        (args.serving, makes),
         namespace,
         &lead,
         (&registry, told_path),
@@ -136,10 +136,30 @@ async fn wired(args: RunArgs) -> Result<(), Box<dyn Error>> {
         ports::external_scaler(args.external_scaler, &server, asked, (&registry, &ending)).await?;
     let controlling = tokio::spawn(controller.run(ending));
     let serving = on_a_thread_of_its_own(server)?;
-    until_the_end(args.shutdown_delay, &stop).await?;
+    until_the_end(args.shutdown_delay, &stop, changed).await?;
     end.send_replace(true);
     let _ = tokio::join!(controlling, serving, plain, page, external, handing_over);
     Ok(())
+}
+
+/// Told once the settings of the installation are others than it began with; never, where it has none.
+fn changes_of(
+    begun: Option<installation::Settings>,
+    (client, namespace): (&Client, &str),
+    lead: &Lead,
+) -> watch::Receiver<bool> {
+    let (anew, changed) = watch::channel(false);
+    if let Some(begun) = begun {
+        let (client, namespace) = (client.clone(), namespace.to_owned());
+        tokio::spawn(installation::follow(
+            client,
+            namespace,
+            begun,
+            lead.clone(),
+            anew,
+        ));
+    }
+    changed
 }
 
 /// Everything that `/metrics` shows but the counters of the rooms: those register themselves.
@@ -177,7 +197,7 @@ fn on_a_thread_of_its_own(server: Server) -> std::io::Result<oneshot::Receiver<(
 /// Where the serving certificate comes from. One of its own is kept by the leader and loaded by every replica.
 fn serving(
     client: &Client,
-    args: ServingArgs,
+    (args, makes): (ServingArgs, bool),
     namespace: String,
     lead: &Lead,
     (registry, path): (&Registry, watch::Sender<Option<Arc<str>>>),
@@ -202,6 +222,7 @@ fn serving(
             port: args.service_port.into(),
             webhooks: args.webhook_configuration,
             take: args.take_apiservice,
+            makes,
         },
         spans: Spans {
             authority: args.ca_lifetime,
@@ -223,9 +244,16 @@ fn serving(
     Ok(Source::Told(pairs))
 }
 
-/// Returns once a signal says so and enough was served after it; `stop` is told in between.
-async fn until_the_end(delay: Duration, stop: &watch::Sender<bool>) -> std::io::Result<()> {
-    let delay = told_to_end(delay).await?;
+/// Returns once a signal says so, or that settings have `changed`, and enough was served after it; `stop` is told in between.
+async fn until_the_end(
+    delay: Duration,
+    stop: &watch::Sender<bool>,
+    mut changed: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let delay = tokio::select! {
+        told = told_to_end(delay) => told?,
+        Ok(_) = changed.wait_for(|changed| *changed) => delay,
+    };
     tracing::info!(?delay, "told to end");
     stop.send_replace(true);
     tokio::select! {

@@ -29,6 +29,24 @@ fn the_crds_are_what_the_types_generate() {
 }
 
 #[test]
+fn the_bundle_for_olm_is_made_of_the_base() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/olm");
+    let made = bed::bundle(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut files = 0;
+    for part in ["manifests", "metadata"] {
+        files += fs::read_dir(folder.join(part)).unwrap().count();
+    }
+    assert_eq!(files, made.len(), "run `make bundle`");
+    for (path, text) in made {
+        let found = read(&format!("manifests/olm/{path}"));
+        assert!(
+            found == text,
+            "{path} differs from the base: run `make bundle`"
+        );
+    }
+}
+
+#[test]
 fn the_chart_is_of_this_version() {
     let chart: serde_json::Value =
         serde_saphyr::from_str(&read("charts/lagscale/Chart.yaml")).unwrap();

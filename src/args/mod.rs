@@ -9,13 +9,14 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, builder::FalseyV
 
 use crate::{
     cli,
-    controller::Labels,
     telemetry::{Format, Names, Times, level},
 };
 
-pub use parts::{CredentialArgs, DelegationArgs, ElectionArgs, ExternalScalerArgs, ServingArgs};
+pub use parts::{
+    CredentialArgs, DelegationArgs, ElectionArgs, ExternalScalerArgs, ScopeArgs, ServingArgs,
+};
 pub use values::{Place, Tolerance};
-use values::{address, delay, enabled, labels, loopback, seconds, tolerance};
+use values::{address, delay, enabled, loopback, seconds, tolerance};
 
 /// Scales Kafka consumers on Kubernetes by consumer-group lag, and serves external.metrics.k8s.io.
 ///
@@ -88,27 +89,9 @@ pub struct RunArgs {
     /// The serving certificate.
     #[command(flatten)]
     pub serving: ServingArgs,
-    /// The namespaces to watch, with commas between; all where it is not set.
-    #[arg(long, env = "WATCH_NAMESPACE")]
-    pub namespace: Option<String>,
-    /// The ScaledObjects that are handled here, by label, as several KEDA operators share a cluster; all where it is empty.
-    #[arg(
-        long,
-        env = "WATCH_LABEL_SELECTOR",
-        default_value = "",
-        hide_default_value = true,
-        value_parser = |text: &str| labels("WATCH_LABEL_SELECTOR", text)
-    )]
-    pub watch_label_selector: Labels,
-    /// The authentications that they may refer to, by label; all where it is empty.
-    #[arg(
-        long,
-        env = "WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH",
-        default_value = "",
-        hide_default_value = true,
-        value_parser = |text: &str| labels("WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH", text)
-    )]
-    pub watch_label_selector_for_triggerauth: Labels,
+    /// The objects that are handled here.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
     /// Warnings at apply about metadata that no trigger reads: enabled or disabled.
     #[arg(
         long,

@@ -4,7 +4,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, builder::FalseyValueParser};
 
-use super::values::{Place, address, delay, hours, lifetime, service_address};
+use super::values::{Place, address, delay, hours, labels, lifetime, service_address};
+use crate::controller::Labels;
 
 /// Flags about credentials.
 #[derive(Debug, Args)]
@@ -145,6 +146,36 @@ pub struct ExternalScalerArgs {
     /// made for this alone.
     #[arg(long, env = "LAGSCALE_EXTERNAL_SCALER_CLIENT_CA_FILE")]
     pub external_scaler_client_ca_file: Option<PathBuf>,
+}
+
+/// Flags about what is handled here. The environment names are KEDA's.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// Take the namespaces to watch and how to log from the KedaController keda of the namespace it runs in, as an installation by the
+    /// Operator Lifecycle Manager has it, and begin anew where that changes. What it does not set the flags do.
+    #[arg(long, env = "LAGSCALE_KEDA_CONTROLLER", value_parser = FalseyValueParser::new())]
+    pub keda_controller: bool,
+    /// The namespaces to watch, with commas between; all where it is not set.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The ScaledObjects that are handled here, by label, as several KEDA operators share a cluster; all where it is empty.
+    #[arg(
+        long,
+        env = "WATCH_LABEL_SELECTOR",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = |text: &str| labels("WATCH_LABEL_SELECTOR", text)
+    )]
+    pub watch_label_selector: Labels,
+    /// The authentications that they may refer to, by label; all where it is empty.
+    #[arg(
+        long,
+        env = "WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = |text: &str| labels("WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH", text)
+    )]
+    pub watch_label_selector_for_triggerauth: Labels,
 }
 
 /// Flags about leadership. The environment names are KEDA's.

@@ -5,6 +5,7 @@ mod issue;
 mod keeper;
 mod kept;
 mod loader;
+mod made;
 mod registration;
 
 pub use issue::{Issued, authority, leaf, names};

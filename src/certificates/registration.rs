@@ -10,7 +10,7 @@ use k8s_openapi::{
         APIService, APIServiceSpec, ServiceReference,
     },
 };
-use kube::{Api, Client, ResourceExt, api::PostParams, core::ObjectMeta};
+use kube::{Api, Client, ResourceExt, api::PostParams};
 
 use super::Kept;
 use crate::{
@@ -39,6 +39,8 @@ pub struct Registration {
     pub webhooks: String,
     /// Take over an APIService that leads elsewhere.
     pub take: bool,
+    /// Make the webhooks and the APIService of lagscale's own group where they are not there: nobody applied them.
+    pub makes: bool,
 }
 
 /// Whom the APIService leads to.
@@ -89,15 +91,7 @@ impl Registration {
         };
         let found = api.get_opt(API_SERVICE).await.map_err(|e| api_error(&e))?;
         let Some(mut found) = found else {
-            let made = APIService {
-                metadata: ObjectMeta {
-                    name: Some(API_SERVICE.into()),
-                    labels: Some([("app.kubernetes.io/name".into(), "lagscale".into())].into()),
-                    ..ObjectMeta::default()
-                },
-                spec: Some(self.spec(GROUP, kept, None)),
-                status: None,
-            };
+            let made = self.made_api_service(API_SERVICE, GROUP, kept);
             api.create(&params, &made).await.map_err(|error| {
                 format!("APIService {API_SERVICE} is not there, so HPAs do not ask here: apply the manifests, which have it ({})", api_error(&error))
             })?;
@@ -139,6 +133,11 @@ impl Registration {
         let api: Api<APIService> = Api::all(client.clone());
         let found = api.get_opt(OWN_API_SERVICE).await;
         let Some(mut found) = found.map_err(|e| api_error(&e))? else {
+            if self.makes {
+                let made = self.made_api_service(OWN_API_SERVICE, OWN_GROUP, kept);
+                let made = api.create(&PostParams::default(), &made).await;
+                made.map_err(|e| api_error(&e))?;
+            }
             return Ok(());
         };
         let spec = self.spec(OWN_GROUP, kept, found.spec.as_ref());
@@ -151,7 +150,12 @@ impl Registration {
         replaced.map(drop).map_err(|e| api_error(&e))
     }
 
-    fn spec(&self, group: &str, kept: &Kept, found: Option<&APIServiceSpec>) -> APIServiceSpec {
+    pub(super) fn spec(
+        &self,
+        group: &str,
+        kept: &Kept,
+        found: Option<&APIServiceSpec>,
+    ) -> APIServiceSpec {
         APIServiceSpec {
             ca_bundle: Some(ByteString(kept.bundle.clone().into_bytes())),
             group: Some(group.into()),
@@ -170,12 +174,15 @@ impl Registration {
     /// Brings the webhooks that lead here to trust `kept`, and to call its secret path; where there are none, nobody calls.
     pub(super) async fn webhooks(&self, client: &Client, kept: &Kept) -> Result<(), String> {
         let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-        let Some(mut found) = api
-            .get_opt(&self.webhooks)
-            .await
-            .map_err(|e| api_error(&e))?
-        else {
-            return Ok(());
+        let found = api.get_opt(&self.webhooks).await;
+        let mut found = match found.map_err(|e| api_error(&e))? {
+            Some(found) => found,
+            None if self.makes => {
+                let made = self.made_webhooks()?;
+                let made = api.create(&PostParams::default(), &made).await;
+                made.map_err(|e| api_error(&e))?
+            }
+            None => return Ok(()),
         };
         let bundle = ByteString(kept.bundle.clone().into_bytes());
         let mut changed = false;
@@ -320,6 +327,7 @@ mod tests {
             port: 443,
             webhooks: "lagscale-admission".into(),
             take: false,
+            makes: false,
         };
         let of = |meta: serde_json::Value, spec: serde_json::Value| -> APIService {
             serde_json::from_value(json!({"metadata": meta, "spec": spec})).unwrap()

@@ -1,11 +1,15 @@
 //! From flags to the settings of the rooms, and what of them is refused.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
+
+use kube::Config;
 
 use crate::{
-    args::{CredentialArgs, DelegationArgs, ElectionArgs},
+    api_client,
+    args::{CredentialArgs, DelegationArgs, ElectionArgs, RunArgs, ScopeArgs},
     controller::{CredentialRules, ElectionRules, KedaRules, Scope, Terms, TokenPolicy},
     delegation::{self, backends},
+    installation,
 };
 
 /// Where the kubelet tells a pod its namespace.
@@ -34,6 +38,38 @@ pub(super) fn credentials(scope: &Scope, args: CredentialArgs) -> Result<Credent
         token_life: args.bound_service_account_token_expiry,
         tokens,
     })
+}
+
+/// The objects that are handled here.
+pub(super) fn scope(args: ScopeArgs) -> Scope {
+    Scope {
+        namespaces: Scope::namespaces(&args.namespace.unwrap_or_default()),
+        objects: args.watch_label_selector,
+        authentications: args.watch_label_selector_for_triggerauth,
+    }
+}
+
+/// Lets the settings of an installation go before the flags, where that was asked for; returns them.
+pub(super) async fn installed(
+    args: &mut RunArgs,
+) -> Result<Option<installation::Settings>, Box<dyn Error>> {
+    if !args.scope.keda_controller {
+        return Ok(None);
+    }
+    let client = api_client::client(Config::infer().await?)?;
+    let namespace = own_namespace(&args.credentials);
+    let settings = installation::settings(&client, &namespace).await?;
+    let log = args
+        .zap_log_level
+        .take()
+        .unwrap_or_else(|| args.log.clone());
+    args.log = settings.log(&log);
+    args.log_format = settings.format.unwrap_or(args.log_format);
+    args.zap_time_encoding = settings.times.unwrap_or(args.zap_time_encoding);
+    if let Some(namespaces) = &settings.namespaces {
+        args.scope.namespace = Some(namespaces.clone());
+    }
+    Ok(Some(settings))
 }
 
 fn set(value: Option<String>) -> Option<String> {

@@ -6,6 +6,7 @@
     reason = "test code in functions without #[test]"
 )]
 
+mod bundle;
 mod installed;
 
 use std::{

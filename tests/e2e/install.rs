@@ -1,10 +1,7 @@
 //! Day one of a platform team: it installs by kustomize beside somebody else's APIService, takes that over, lives through changes of the
 //! CA, and uninstalls. Two replicas run from the manifests, with the token of their ServiceAccount and nothing else.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use bed::{Bed, BedOptions, wait};
 use k8s_openapi::{
@@ -33,7 +30,7 @@ use crate::{
     load::Load,
     overlays,
     scene::Scene,
-    world::{PATIENCE, kubectl, root},
+    world::{PATIENCE, kubectl, logs, root},
 };
 
 /// A CA that is replaced after 40 seconds, a certificate after 20.
@@ -76,7 +73,7 @@ async fn install() {
     // A cluster has a network between its nodes.
     kubectl(&bed, &["delete", "service", "-n", "lagscale", "lagscale"]).await;
     bed.service("lagscale", "lagscale").await;
-    bed.token_kubeconfig(&kubeconfig).await;
+    bed.token_kubeconfig("lagscale", &kubeconfig).await;
     kubectl(
         &bed,
         &[
@@ -92,7 +89,7 @@ async fn install() {
 
     let said = "leads to Service keda/keda-operator-metrics-apiserver of Helm release keda";
     wait::until("the foreign APIService to be named", PATIENCE, async || {
-        let logs = logs(&bed);
+        let logs = logs(&bed, "lagscale");
         if logs.contains(said) {
             Ok(())
         } else {
@@ -160,22 +157,6 @@ async fn hidden(scene: &Scene<'_>, topic: &str) {
 
 fn apis(bed: &Bed) -> Api<APIService> {
     Api::all(bed.client())
-}
-
-/// The logs of all replicas.
-fn logs(bed: &Bed) -> String {
-    let files = std::fs::read_dir(bed.pod_logs()).unwrap();
-    let files = files.map(|f| f.unwrap().path());
-    let own = |path: &PathBuf| {
-        path.file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("lagscale_")
-    };
-    let texts = files
-        .filter(own)
-        .map(|f| std::fs::read_to_string(f).unwrap());
-    texts.collect()
 }
 
 /// The APIService of a KEDA whose operator does not run any more.

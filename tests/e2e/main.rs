@@ -27,6 +27,7 @@ mod load;
 mod metrics;
 mod native_sleep;
 mod objects;
+mod olm;
 mod options;
 mod overlays;
 mod ownership;
@@ -167,6 +168,7 @@ fn main() {
     let files = [
         faults::trials,
         install::trials,
+        olm::trials,
         story::trials,
         bounds::trials,
         brokers::trials,

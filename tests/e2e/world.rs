@@ -157,3 +157,17 @@ pub async fn kubectl(bed: &Bed, args: &[&str]) -> String {
     let done = bed.control_plane.kubectl(args).await;
     done.unwrap_or_else(|e| panic!("kubectl {}: {e}", args.join(" ")))
 }
+
+/// The logs of all replicas that the stand-in kubelet runs in `namespace`.
+pub fn logs(bed: &Bed, namespace: &str) -> String {
+    let files = std::fs::read_dir(bed.pod_logs()).unwrap();
+    let files = files.map(|f| f.unwrap().path());
+    let begins = format!("{namespace}_lagscale-");
+    let own = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with(&begins)
+    };
+    let texts = files.filter(own);
+    let texts = texts.map(|f| std::fs::read_to_string(f).unwrap());
+    texts.collect()
+}

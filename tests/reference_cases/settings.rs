@@ -62,8 +62,8 @@ pub fn watch_labels(row: &Row) -> Outcome {
         (Ok(started), None) => {
             let run = started.run;
             let selector = match row["kind"].as_str() {
-                None => run.watch_label_selector,
-                Some(_) => run.watch_label_selector_for_triggerauth,
+                None => run.scope.watch_label_selector,
+                Some(_) => run.scope.watch_label_selector_for_triggerauth,
             };
             let here = selector.matches(Some(&labels));
             let found = if here { "reconciled" } else { "ignored" };

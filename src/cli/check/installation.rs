@@ -81,6 +81,7 @@ async fn api_service(client: &Client, namespace: &str, own: &Own) -> Vec<Finding
         port: 443,
         webhooks: String::new(),
         take: false,
+        makes: false,
     };
     let found = match (registration.owner(found.as_ref()), found) {
         (Owner::Us, Some(found)) => found,

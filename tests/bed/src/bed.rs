@@ -226,14 +226,14 @@ impl Bed {
         .await;
     }
 
-    /// A kubeconfig with a token of lagscale's ServiceAccount and nothing else.
-    pub async fn token_kubeconfig(&self, path: &Path) {
+    /// A kubeconfig with a token of lagscale's ServiceAccount in `namespace` and nothing else.
+    pub async fn token_kubeconfig(&self, namespace: &str, path: &Path) {
         let create = [
             "create",
             "token",
             "lagscale",
             "-n",
-            "lagscale",
+            namespace,
             "--duration=1h",
         ];
         let token = wait::until("a token", Duration::from_secs(30), async || {

@@ -1,4 +1,5 @@
-//! Builds or fetches the real parts, with visible progress, so that no test seems to hang on it.
+//! Builds or fetches the real parts, with visible progress, so that no test seems to hang on it: those that the demo needs, and with
+//! `--all` those of every test.
 
 use bed::parts;
 
@@ -14,4 +15,17 @@ fn main() {
         parts::kafka(version);
     }
     parts::kafka_programs();
+    if std::env::args().any(|arg| arg == "--all") {
+        let tools = [
+            parts::helm,
+            parts::promtool,
+            parts::umoci,
+            parts::operator_verify,
+            parts::adapter,
+        ];
+        for tool in tools {
+            tool();
+        }
+        parts::keda(parts::KEDA);
+    }
 }

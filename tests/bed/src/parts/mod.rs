@@ -16,7 +16,7 @@ pub use argo::argo_health;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 pub use machine::{Browser, browser, prometheus, runc};
 use tools::Module;
-pub use tools::{adapter, helm, promtool, umoci};
+pub use tools::{adapter, helm, operator_verify, promtool, umoci};
 
 const POM: &str = include_str!("../../kafka/pom.xml");
 const PROGRAMS: &str = include_str!("../../kafka/programs.xml");

@@ -45,6 +45,15 @@ pub fn umoci() -> PathBuf {
     )
 }
 
+/// operator-verify, which looks at bundles for the Operator Lifecycle Manager; the first build takes a minute.
+pub fn operator_verify() -> PathBuf {
+    tool(
+        "operator-verify",
+        include_str!("../../olm/go.mod"),
+        include_str!("../../olm/go.sum"),
+    )
+}
+
 /// An adapter of external metrics on the library of most of them; the first build takes two minutes.
 pub fn adapter() -> PathBuf {
     let module = Module {
