@@ -30,8 +30,8 @@ const SHORT: Duration = Duration::from_secs(2);
 const SHORT_UP_TO: usize = 10_000;
 const TICKS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Memory that a million pairs fit in.
-const MEMORY: u64 = 4 << 30;
+/// A limit of memory with which a namespace may have a million pairs.
+const MEMORY: u64 = 16 << 30;
 
 /// A size.
 #[derive(Clone, Copy)]

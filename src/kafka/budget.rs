@@ -36,14 +36,14 @@ const ALL: Amounts = Amounts {
     frames: (64 << 20) / SMALL,
     lookups: 64,
     lanes: 2_048,
-    pairs: 100_000,
+    pairs: 60_000,
 };
 /// For the clusters that one namespace asked for first.
 const OF_ONE: Amounts = Amounts {
     frames: (16 << 20) / SMALL,
     lookups: 8,
     lanes: 512,
-    pairs: 40_000,
+    pairs: 30_000,
 };
 
 /// The budgets of a process.
@@ -266,9 +266,9 @@ mod tests {
             (budget.own.of.pairs, budget.all.of.pairs)
         };
         let shipped = Some(256 << 20);
-        assert_eq!(most(shipped), (40_000, 100_000));
-        assert_eq!([most(None), most(Some(1 << 30))], [(160_000, 400_000); 2]);
-        assert_eq!(most(Some(64 << 20)), (10_000, 25_000));
+        assert_eq!(most(shipped), (30_000, 60_000));
+        assert_eq!([most(None), most(Some(1 << 30))], [(120_000, 240_000); 2]);
+        assert_eq!(most(Some(64 << 20)), (7_500, 15_000));
         assert_eq!(most(Some(0)), (0, 0));
         assert_eq!(Budgets::within(100, shipped).of("").all.of.lanes, 100);
     }

@@ -82,7 +82,7 @@ async fn groups_beyond_what_is_read_for_a_namespace_are_refused_and_the_first_on
     let asked: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "large")).collect();
     bench.demand(&asked);
     let (troubled, read) = bench
-        .until("three groups to be read and eight to be refused", |p| {
+        .until("two groups to be read and nine to be refused", |p| {
             let groups = p.groups.values();
             let troubled: Vec<_> = groups.clone().filter_map(|g| g.trouble.clone()).collect();
             let read = groups.filter(|g| g.topics.get("large").is_some_and(|t| t.len() == 50_000));
@@ -90,9 +90,9 @@ async fn groups_beyond_what_is_read_for_a_namespace_are_refused_and_the_first_on
             (troubled.len() + read == 11).then_some((troubled, read))
         })
         .await;
-    assert_eq!(read, 3);
+    assert_eq!(read, 2);
     assert!(
-        troubled[0].text.contains("160000 for a namespace"),
+        troubled[0].text.contains("120000 for a namespace"),
         "{}",
         troubled[0].text
     );
