@@ -15,7 +15,7 @@ REVISION = $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 COMMITTED = $(shell git log -1 --format=%cI 2> /dev/null || echo 1970-01-01T00:00:00Z)
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help demo plan compare test quick lint fmt bed parts crds bundle certs deny sbom fuzz corpora book static static-path image sample-image bundle-image
+.PHONY: help demo plan compare test quick lint fmt bed bed-program parts programs crds bundle certs deny sbom fuzz corpora book static static-path image sample-image bundle-image
 
 help:
 	@echo "make demo          the story on real Kafka and a real control plane (PACE=real: its own times; KEEP=1: stays up)"
@@ -34,10 +34,9 @@ help:
 	@echo "make book          the pages of docs as a site, target/book (installs mdbook)"
 	@echo "make sbom          a CycloneDX bill of materials of the binary (installs cargo-cyclonedx)"
 
-demo: plan bed
-	@echo "demo: 3 of 4, compile lagscale and the story's programs"
-	$(CARGO) build --locked --bin lagscale --examples
-	@echo "demo: 4 of 4, the story"
+demo: plan
+	$(MAKE) --no-print-directory -j2 bed programs
+	@echo "demo: 3 of 3, the story"
 	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
 
 compare: bed static
@@ -46,7 +45,7 @@ compare: bed static
 
 # Side by side: the optimisation at link time leaves a core idle, on which the programs of others are built.
 test:
-	$(MAKE) -j2 parts static
+	$(MAKE) --no-print-directory -j2 parts static
 	$(CARGO) test --locked --workspace
 
 quick: lint
@@ -61,17 +60,26 @@ fmt:
 	$(CARGO) fmt --all
 
 plan:
-	@echo "demo: 1 of 4, compile the test bed; 2 of 4, build or fetch a Kubernetes control plane and Kafka (once, the longest step);"
-	@echo "      3 of 4, compile lagscale and the story's programs; 4 of 4, the story"
+	@echo "demo: 1 of 3, compile the test bed; 2 of 3, build or fetch a Kubernetes control plane and Kafka (once, the longest step),"
+	@echo "      and beside it compile lagscale and the story's programs; 3 of 3, the story"
 
-# The real parts, built or fetched once and kept outside target. Built by itself first: `run -q` would say nothing for minutes.
-bed:
+# It is not run by cargo, which would wait until nothing else is compiled.
+PREPARE = $${CARGO_TARGET_DIR:-target}/debug/bed-prepare
+
+bed-program:
 	$(CARGO) build --locked -p bed --bin bed-prepare
-	$(CARGO) run --locked -q -p bed --bin bed-prepare
+
+# The real parts, built or fetched once and kept outside target.
+bed: bed-program
+	$(PREPARE)
 
 # Those of every test.
 parts: bed
-	$(CARGO) run --locked -q -p bed --bin bed-prepare -- --all
+	$(PREPARE) --all
+
+programs: bed-program
+	$(CARGO) build --locked --bin lagscale --examples
+	$(CARGO) build --locked -p bed --bin demo
 
 crds:
 	$(CARGO) run --locked -q --bin lagscale -- crds > manifests/base/crds.yaml.new
