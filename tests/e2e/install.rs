@@ -27,6 +27,7 @@ use crate::{
     Shared,
     admission::{object, refuses},
     ask::ask,
+    helm,
     load::Load,
     overlays,
     scene::Scene,
@@ -42,7 +43,7 @@ const SHORT: [&str; 3] = [
 
 pub fn trials(shared: &Shared) -> Vec<Trial> {
     vec![shared.alone(
-        "installed by kustomize beside somebody's APIService, two replicas scale with their token only, change their CA under load, and are uninstalled",
+        "installed by kustomize beside somebody's APIService, two replicas scale with their token only, change their CA under load, and are uninstalled; then by Helm",
         install,
     )]
 }
@@ -125,6 +126,7 @@ async fn install() {
         "{said}"
     );
     uninstall(&scene).await;
+    helm::scales(&bed, &kubeconfig).await;
 }
 
 /// kube-apiserver calls the webhooks by a path that nobody can guess, and is told by it what only a look around shows.

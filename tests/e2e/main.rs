@@ -19,6 +19,7 @@ mod elections;
 mod expiry;
 mod faults;
 mod groups;
+mod helm;
 mod install;
 mod lag;
 mod lag_metrics;
