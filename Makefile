@@ -74,7 +74,7 @@ bed: bed-program
 	$(PREPARE)
 
 # Those of every test.
-parts: bed
+parts: bed-program
 	$(PREPARE) --all
 
 programs: bed-program
@@ -114,13 +114,11 @@ sample-image:
 	$(CARGO) run --locked -q -p bed --bin image -- --name $(SAMPLE_IMAGE) --to target/image/lagscale-sample.tar --created "$(COMMITTED)" \
 		--file target/$(TARGET)/release/examples/pump:pump --file target/$(TARGET)/release/examples/consumer:consumer
 
-# Its labels are those of its annotations.
-BUNDLE = operators.operatorframework.io.bundle
+# Its labels are its annotations.
 bundle-image:
 	$(CARGO) run --locked -q -p bed --bin image -- --name $(BUNDLE_IMAGE) --to target/image/lagscale-bundle.tar --created "$(COMMITTED)" \
 		$(foreach file,$(wildcard manifests/olm/*/*),--file $(file):$(file:manifests/olm/%=%)) \
-		--label $(BUNDLE).mediatype.v1=registry+v1 --label $(BUNDLE).manifests.v1=manifests/ --label $(BUNDLE).metadata.v1=metadata/ \
-		--label $(BUNDLE).package.v1=lagscale --label $(BUNDLE).channels.v1=alpha --label $(BUNDLE).channel.default.v1=alpha
+		$$(sed -n 's/^  \(operators[^:]*\): \(.*\)/--label \1=\2/p' manifests/olm/metadata/annotations.yaml)
 
 # Advisories are checked where their database, a git repository, can be fetched.
 deny:

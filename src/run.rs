@@ -55,7 +55,7 @@ async fn wired(args: RunArgs, begun: Option<installation::Settings>) -> Result<(
     let (ready, polled) = watch::channel(false);
     let pulse = Pulse::default();
     let namespace = rules::own_namespace(&args.credentials);
-    let makes = args.scope.keda_controller;
+    let makes = begun.is_some();
     let scope = rules::scope(args.scope);
     let election = rules::election(args.election, namespace.clone(), scope.clone())?;
     // A policy that is refused ends the process before it stands for anything.

@@ -45,7 +45,7 @@ impl Release {
         serde_json::from_str(&found).ok()
     }
 
-    /// Whether the API server takes every object by its own schemas, down to the last field.
+    /// The API server's judgement of every object by its own schemas, down to the last field.
     async fn is_strictly_taken(&self, objects: &str) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("objects.yaml");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     scene::Scene,
-    world::{kubectl, root},
+    world::{connect_service, root},
 };
 
 /// Installs the chart as its page says, and scales by it. `kubeconfig` is where its pods look for their token.
@@ -29,9 +29,7 @@ pub async fn scales(bed: &Bed, kubeconfig: &Path) {
         .output()
         .unwrap();
     assert!(installed.status.success(), "{installed:?}");
-    // A cluster has a network between its nodes.
-    kubectl(bed, &["delete", "service", "-n", "lagscale", "lagscale"]).await;
-    bed.service("lagscale", "lagscale").await;
+    connect_service(bed, "lagscale").await;
     bed.token_kubeconfig("lagscale", kubeconfig).await;
     bed.available(API_SERVICE).await;
     let scene = Scene::new(bed, "helm").await;

@@ -31,7 +31,7 @@ use crate::{
     load::Load,
     overlays,
     scene::Scene,
-    world::{PATIENCE, kubectl, logs, root},
+    world::{PATIENCE, connect_service, kubectl, logs, root},
 };
 
 /// A CA that is replaced after 40 seconds, a certificate after 20.
@@ -71,9 +71,7 @@ async fn install() {
         ],
     )
     .await;
-    // A cluster has a network between its nodes.
-    kubectl(&bed, &["delete", "service", "-n", "lagscale", "lagscale"]).await;
-    bed.service("lagscale", "lagscale").await;
+    connect_service(&bed, "lagscale").await;
     bed.token_kubeconfig("lagscale", &kubeconfig).await;
     kubectl(
         &bed,

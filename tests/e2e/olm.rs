@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     scene::Scene,
-    world::{PATIENCE, kubectl, logs, root},
+    world::{PATIENCE, connect_service, kubectl, logs, root},
 };
 
 const NAMESPACE: &str = "keda";
@@ -115,9 +115,7 @@ async fn installed(bed: &Bed) -> Vec<Value> {
         ];
         kubectl(bed, &apply).await;
     }
-    // A cluster has a network between its nodes.
-    kubectl(bed, &["delete", "service", "-n", NAMESPACE, "lagscale"]).await;
-    bed.service(NAMESPACE, "lagscale").await;
+    connect_service(bed, NAMESPACE).await;
     let [version] = versions.as_slice() else {
         panic!("{} versions", versions.len());
     };

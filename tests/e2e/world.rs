@@ -158,6 +158,12 @@ pub async fn kubectl(bed: &Bed, args: &[&str]) -> String {
     done.unwrap_or_else(|e| panic!("kubectl {}: {e}", args.join(" ")))
 }
 
+/// Leads lagscale's Service in `namespace` to its processes: a cluster has a network between its nodes, and the bed has none.
+pub async fn connect_service(bed: &Bed, namespace: &str) {
+    kubectl(bed, &["delete", "service", "-n", namespace, "lagscale"]).await;
+    bed.service(namespace, "lagscale").await;
+}
+
 /// The logs of all replicas that the stand-in kubelet runs in `namespace`.
 pub fn logs(bed: &Bed, namespace: &str) -> String {
     let files = std::fs::read_dir(bed.pod_logs()).unwrap();

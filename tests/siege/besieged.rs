@@ -48,7 +48,7 @@ impl Besieged {
         (Self { pid, cgroup }, lagscale)
     }
 
-    /// Whether it has the limit of the manifests, by which it bounds what it reads.
+    /// `true` where it has the limit of the manifests, by which it bounds what it reads.
     pub fn is_limited(&self) -> bool {
         self.cgroup.is_some()
     }

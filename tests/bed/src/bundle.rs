@@ -120,14 +120,14 @@ impl Rbac {
     }
 
     /// Roles that no account of ours has, and the bindings of others.
-    fn of_others(&self) -> impl Iterator<Item = &Value> {
+    fn of_others(&self) -> Vec<&Value> {
         let ours = |binding: &Value| binding["subjects"][0]["namespace"] == ACCOUNT;
         let (bindings, roles): (Vec<_>, Vec<_>) = self
             .0
             .iter()
             .filter(|o| o["kind"].as_str().is_some_and(|k| k.starts_with("Cluster")))
             .partition(|o| o["kind"] == "ClusterRoleBinding");
-        let kept: Vec<&Value> = bindings.iter().copied().filter(|b| !ours(b)).collect();
+        let kept: Vec<_> = bindings.iter().copied().filter(|b| !ours(b)).collect();
         let named = |role: &Value, by: &[&Value]| {
             by.iter()
                 .any(|b| b["roleRef"]["name"] == role["metadata"]["name"])
@@ -135,7 +135,7 @@ impl Rbac {
         let roles = roles
             .into_iter()
             .filter(|role| named(role, &kept) || !named(role, &bindings));
-        roles.chain(kept.clone()).collect::<Vec<_>>().into_iter()
+        roles.chain(kept.iter().copied()).collect()
     }
 }
 
