@@ -11,6 +11,9 @@ FUZZ_SECONDS ?= 60
 IMAGE ?= lagscale:0.1.0
 SAMPLE_IMAGE ?= lagscale-sample:0.1.0
 BUNDLE_IMAGE ?= lagscale-bundle:0.1.0
+# Programs that make has built are not run by cargo: it waits until nothing else is compiled, and compiles anew for another choice of packages.
+BUILT = $${CARGO_TARGET_DIR:-target}
+DEBUG = $(BUILT)/debug
 REVISION = $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
 COMMITTED = $(shell git log -1 --format=%cI 2> /dev/null || echo 1970-01-01T00:00:00Z)
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -36,12 +39,12 @@ help:
 
 demo: plan
 	$(MAKE) --no-print-directory -j2 bed programs
-	@echo "demo: 3 of 3, the story"
-	$(CARGO) run --locked -q -p bed --bin demo -- --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
+	@echo "demo: 2 of 2, the story"
+	$(DEBUG)/demo --pace $(PACE) $(if $(filter 1,$(KEEP)),--keep)
 
 compare: bed static
-	$(CARGO) build --profile bench --locked --examples
-	$(CARGO) run --profile bench --locked -q -p bed --bin compare
+	$(CARGO) build --profile bench --locked -p bed --bin compare --examples
+	$(BUILT)/release/compare
 
 # Side by side: the optimisation at link time leaves a core idle, on which the programs of others are built.
 test:
@@ -60,26 +63,22 @@ fmt:
 	$(CARGO) fmt --all
 
 plan:
-	@echo "demo: 1 of 3, compile the test bed; 2 of 3, build or fetch a Kubernetes control plane and Kafka (once, the longest step),"
-	@echo "      and beside it compile lagscale and the story's programs; 3 of 3, the story"
-
-# It is not run by cargo, which would wait until nothing else is compiled.
-PREPARE = $${CARGO_TARGET_DIR:-target}/debug/bed-prepare
+	@echo "demo: 1 of 2, build or fetch a Kubernetes control plane and Kafka (once), and beside it compile lagscale and the story's programs;"
+	@echo "      2 of 2, the story"
 
 bed-program:
-	$(CARGO) build --locked -p bed --bin bed-prepare
+	$(CARGO) build --locked -p parts
 
 # The real parts, built or fetched once and kept outside target.
 bed: bed-program
-	$(PREPARE)
+	$(DEBUG)/bed-prepare
 
 # Those of every test.
 parts: bed-program
-	$(PREPARE) --all
+	$(DEBUG)/bed-prepare --all
 
 programs: bed-program
-	$(CARGO) build --locked --bin lagscale --examples
-	$(CARGO) build --locked -p bed --bin demo
+	$(CARGO) build --locked -p lagscale -p bed --bin lagscale --bin demo --examples
 
 crds:
 	$(CARGO) run --locked -q --bin lagscale -- crds > manifests/base/crds.yaml.new
@@ -110,7 +109,7 @@ image: static sbom
 		--label org.opencontainers.image.version=0.1.0 --label org.opencontainers.image.revision=$(REVISION)
 
 sample-image:
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --examples --target $(TARGET)
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked -p bed --examples --target $(TARGET)
 	$(CARGO) run --locked -q -p bed --bin image -- --name $(SAMPLE_IMAGE) --to target/image/lagscale-sample.tar --created "$(COMMITTED)" \
 		--file target/$(TARGET)/release/examples/pump:pump --file target/$(TARGET)/release/examples/consumer:consumer
 

@@ -1,6 +1,6 @@
 //! lagscale scales Kafka consumers on Kubernetes by consumer-group lag.
 //!
-//! The library is the binary's rooms, open to its tests and examples; ARCHITECTURE.md draws how data goes through them.
+//! The library is the binary's rooms, open to its tests; ARCHITECTURE.md draws how data goes through them.
 #![warn(missing_docs)]
 
 mod account_token;

@@ -156,7 +156,7 @@ fn reviews() -> Vec<Value> {
 fn further() -> Vec<Value> {
     let rule = |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
     vec![
-        rule("keda.sh", "kedacontrollers", &["get", "list"]),
+        rule("keda.sh", "kedacontrollers", &["list"]),
         rule("keda.sh", "kedacontrollers/status", &["patch"]),
         rule("apiregistration.k8s.io", "apiservices", &["create"]),
         rule(

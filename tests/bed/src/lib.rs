@@ -32,7 +32,6 @@ mod keda;
 mod kubelet;
 mod ledger;
 mod observe;
-pub mod parts;
 mod pki;
 mod pod_metrics;
 mod process;
@@ -48,6 +47,7 @@ pub mod wait;
 mod wire;
 mod workload;
 
+pub use ::parts;
 pub use adapter::Adapter;
 pub use balancer::Balancer;
 pub use bed::{Bed, BedOptions, Lagscale};

@@ -1,4 +1,4 @@
-//! The programs that tests run: the examples of the package and the static binary of the image.
+//! The programs that tests run: the examples of this package and the static binary of the image.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ pub fn example(binary: &Path, name: &str) -> PathBuf {
     let path = binary.with_file_name("examples").join(name);
     assert!(
         path.exists(),
-        "{} is not built: run `cargo build --examples`",
+        "{} is not built: run `cargo build -p bed --examples`",
         path.display()
     );
     path

@@ -1,4 +1,4 @@
-//! What the two halves of the sample workload share: how to reach Kafka.
+//! Reaching Kafka, for both halves of the sample workload: its address, its login, its TLS.
 
 use std::sync::Arc;
 

@@ -1,8 +1,6 @@
 //! Builds or fetches the real parts, with visible progress, so that no test seems to hang on it: those that the demo needs, and with
 //! `--all` those of every test.
 
-use bed::parts;
-
 fn main() {
     std::panic::set_hook(Box::new(|panic| {
         // One line for a person: what is missing and what to install.
@@ -11,11 +9,12 @@ fn main() {
         eprintln!("bed: {text}");
     }));
     parts::control_plane();
-    for version in [parts::KAFKA, parts::KAFKA_3, parts::KAFKA_2] {
-        parts::kafka(version);
-    }
-    parts::kafka_programs();
+    parts::kafka(parts::KAFKA);
     if std::env::args().any(|arg| arg == "--all") {
+        for version in [parts::KAFKA_3, parts::KAFKA_2] {
+            parts::kafka(version);
+        }
+        parts::kafka_programs();
         let tools = [
             parts::helm,
             parts::promtool,

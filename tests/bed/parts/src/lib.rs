@@ -1,4 +1,13 @@
-//! The real parts: found where the user has them, else built once from checked-in versions and kept outside `target`.
+//! The real parts of the bed: found where the user has them, else built once from checked-in versions and kept outside `target`.
+// Test code: a part that can't be built is a failed test, said by the panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate
+)]
+#![warn(missing_docs)]
 
 mod argo;
 mod keda;
@@ -15,6 +24,7 @@ use std::{
 pub use argo::argo_health;
 pub use keda::{KEDA, KEDA_2_20, KedaParts, Release, keda, keda_schema, release};
 pub use machine::{Browser, browser, prometheus, runc};
+use sha2::{Digest, Sha256};
 use tools::Module;
 pub use tools::{adapter, helm, operator_verify, promtool, umoci};
 
@@ -157,14 +167,15 @@ fn built_control_plane() -> PathBuf {
 
 /// The cache folder `name`; made by `fill` in a folder that gets its name only when it is whole. One maker at a time.
 fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
-    let root = cache();
+    // The programs that make it run in a folder of their own.
+    let root = std::path::absolute(cache()).expect("a working folder");
     let dir = root.join(name);
     if dir.exists() {
         return dir;
     }
     fs::create_dir_all(&root).expect("a cache folder");
     let lock = File::create(root.join(format!("{name}.lock"))).expect("a lock file");
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("a file lock");
+    lock.lock().expect("a file lock");
     if dir.exists() {
         return dir;
     }
@@ -186,12 +197,12 @@ fn cache() -> PathBuf {
 }
 
 fn digest(texts: &[&str]) -> String {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut digest = Sha256::new();
     for text in texts {
-        context.update(text.as_bytes());
+        digest.update(text);
     }
     let hex = |b: &u8| format!("{b:02x}");
-    context.finish().as_ref()[..6].iter().map(hex).collect()
+    digest.finalize()[..6].iter().map(hex).collect()
 }
 
 fn require(program: &str, args: &[&str], what: &str) {

@@ -139,7 +139,7 @@ pub(super) fn module(name: &str, version: &str, sum: &str) -> String {
 /// Builds what `packages` name, by the module in `dir` and into it. The compiler's cache goes with the build: those of all parts together
 /// take 16 GB, and what is built is kept itself.
 pub(super) fn go_build(what: &str, dir: &Path, flags: &str, packages: &[String]) {
-    let compiled = tempfile::tempdir_in(dir).expect("a folder for the compiler");
+    let compiled = dir.join(".compiled");
     run(
         &format!("building {what} from source (once; minutes)"),
         Command::new("go")
@@ -154,7 +154,8 @@ pub(super) fn go_build(what: &str, dir: &Path, flags: &str, packages: &[String])
             .args(["-ldflags", &format!("-s -w {flags}")])
             .args(packages)
             .env("CGO_ENABLED", "0")
-            .env("GOCACHE", compiled.path())
+            .env("GOCACHE", &compiled)
             .current_dir(dir),
     );
+    fs::remove_dir_all(compiled).expect("the compiler's folder");
 }
