@@ -16,6 +16,8 @@ use crate::{controller::Scope, resources::ScaledObject, text::api_error};
 
 /// Within the three seconds of the manifests.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A list as new as etcd waits until the API server's cache is, which a busy one has for later: then what the cache holds is enough.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The rest of the namespace, as far as it is known.
 #[derive(Debug, Default)]
@@ -88,20 +90,99 @@ where
 }
 
 async fn read(client: &Client, namespace: &str, object: &ScaledObject) -> Result<Template, String> {
+    let (pod, limit_ranges) = futures::try_join!(
+        pod(client, namespace, object),
+        limit_ranges(client, namespace)
+    )
+    .map_err(|error| api_error(&error))?;
+    Ok(Template { pod, limit_ranges })
+}
+
+/// The newest template: what was applied just before counts.
+async fn pod(client: &Client, namespace: &str, object: &ScaledObject) -> kube::Result<PodSpec> {
     let name = &object.spec.scale_target_ref.name;
-    let said = |error: kube::Error| api_error(&error);
-    let pod = if Target::of(object).kind == "StatefulSet" {
+    let template = if Target::of(object).kind == "StatefulSet" {
         let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-        api.get(name).await.map(|s| s.spec.map(|s| s.template))
+        api.get(name).await?.spec.map(|s| s.template)
     } else {
         let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-        api.get(name).await.map(|d| d.spec.map(|s| s.template))
+        api.get(name).await?.spec.map(|d| d.template)
     };
-    let pod = pod.map_err(said)?.and_then(|t| t.spec).unwrap_or_default();
-    let ranges: Api<LimitRange> = Api::namespaced(client.clone(), namespace);
-    let ranges = ranges.list(&ListParams::default()).await.map_err(said)?;
-    Ok(Template {
-        pod,
-        limit_ranges: ranges.items,
-    })
+    Ok(template.and_then(|t| t.spec).unwrap_or_default())
+}
+
+async fn limit_ranges(client: &Client, namespace: &str) -> kube::Result<Vec<LimitRange>> {
+    let api: Api<LimitRange> = Api::namespaced(client.clone(), namespace);
+    let (newest, cached) = (ListParams::default(), ListParams::default().match_any());
+    let listed = match tokio::time::timeout(FRESH, api.list(&newest)).await {
+        Ok(listed) => listed,
+        Err(_) => api.list(&cached).await,
+    };
+    Ok(listed?.items)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn answer(body: &Value) -> Response<Body> {
+        Response::new(Body::from(body.to_string().into_bytes()))
+    }
+
+    /// A LimitRange by its name, in a list.
+    fn ranges(name: &str) -> Value {
+        json!({"metadata": {}, "items": [{"metadata": {"name": name}}]})
+    }
+
+    /// The template of a workload, read from an API server that tells its LimitRanges only from its cache where it is `busy`, and the
+    /// workload only once it was asked for them.
+    async fn template(busy: bool) -> Template {
+        let asked = Arc::new(Notify::new());
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let asked = asked.clone();
+            async move {
+                if request.uri().path().ends_with("/deployments/app") {
+                    asked.notified().await;
+                    let pod = json!({"nodeName": "here", "containers": []});
+                    let spec = json!({"selector": {}, "template": {"spec": pod}});
+                    return Ok::<_, Infallible>(answer(&json!({"metadata": {}, "spec": spec})));
+                }
+                asked.notify_one();
+                let query = request.uri().query().unwrap_or_default();
+                if query.contains("resourceVersion=0") {
+                    return Ok(answer(&ranges("cached")));
+                }
+                if busy {
+                    std::future::pending::<()>().await;
+                }
+                Ok(answer(&ranges("newest")))
+            }
+        });
+        let object = json!({
+            "metadata": {"name": "o", "namespace": "shop"},
+            "spec": {"scaleTargetRef": {"name": "app"}, "triggers": []},
+        });
+        let object: ScaledObject = serde_json::from_value(object).unwrap();
+        let client = Client::new(service, "shop");
+        let read = tokio::time::timeout(PATIENCE, read(&client, "shop", &object));
+        read.await.expect("an answer in time").unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_api_server_tells_limit_ranges_from_its_cache_beside_the_workload() {
+        for (busy, expected) in [(false, "newest"), (true, "cached")] {
+            let template = template(busy).await;
+            assert_eq!(template.pod.node_name.as_deref(), Some("here"));
+            let names = template.limit_ranges.iter().map(|l| &l.metadata.name);
+            let names: Vec<_> = names.map(Option::as_deref).collect();
+            assert_eq!(names, [Some(expected)]);
+        }
+    }
 }
