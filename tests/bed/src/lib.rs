@@ -69,7 +69,7 @@ pub use observe::{Observer, Seen};
 pub use pki::{Ca, Identity};
 pub use pod_metrics::PodMetrics;
 pub use process::{Child, free_port};
-pub use programs::{example, shipped};
+pub use programs::{example, root, shipped};
 pub use sockets::connections_to;
 pub use texts::list;
 pub use transactions::Transaction;

@@ -5,6 +5,11 @@ use std::{
     process::Command,
 };
 
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
 /// A built example beside `binary`; panics with what builds it.
 pub fn example(binary: &Path, name: &str) -> PathBuf {
     let path = binary.with_file_name("examples").join(name);
@@ -18,17 +23,17 @@ pub fn example(binary: &Path, name: &str) -> PathBuf {
 
 /// The binary that the image has; panics with what builds it.
 pub fn shipped() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let made = Command::new("make")
         .args(["-s", "static-path"])
         // An outer make's variables would change what is printed.
         .env_remove("MAKEFLAGS")
         .env_remove("MAKELEVEL")
-        .current_dir(&package)
+        .current_dir(&root)
         .output()
         .unwrap();
     let path = String::from_utf8(made.stdout).unwrap();
-    let path = package.join(path.trim());
+    let path = root.join(path.trim());
     assert!(path.exists(), "{}: `make static` builds it", path.display());
     path
 }

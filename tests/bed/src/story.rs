@@ -1,14 +1,12 @@
 //! The story's objects and workload on a bed (`manifests/samples/story.yaml`), for the demo and for the comparison with KEDA.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::{Bed, Kafka, Observer, Pump, consumer, example, wait};
+use crate::{
+    Bed, BedOptions, ControlPlaneOptions, Kafka, Observer, Pump, consumer, example, root, wait,
+};
 
 /// Where it plays.
 pub const NAMESPACE: &str = "keda-kafka";
@@ -39,6 +37,21 @@ pub struct Times {
     pub deadline: Duration,
 }
 
+impl Times {
+    /// Starts a bed whose HPA controller has these times.
+    pub async fn bed(&self) -> Bed {
+        Bed::start(&BedOptions {
+            control_plane: ControlPlaneOptions {
+                hpa_sync: self.hpa_sync,
+                stabilization: self.stabilization,
+                ..ControlPlaneOptions::default()
+            },
+            ..BedOptions::default()
+        })
+        .await
+    }
+}
+
 /// Minutes.
 pub const QUICK: Times = Times {
     hpa_sync: Duration::from_secs(3),
@@ -58,11 +71,6 @@ pub const REAL: Times = Times {
     row: Duration::from_secs(10),
     deadline: Duration::from_secs(45 * 60),
 };
-
-/// The checkout.
-fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
 
 impl Bed {
     /// Makes the topic, the consumers and the story's objects, and returns once `kubectl get hpa` shows `0/5 (avg)`. `here` is a

@@ -1,10 +1,10 @@
 //! Writes the bundle for the Operator Lifecycle Manager: `make bundle`.
 #![allow(clippy::expect_used, reason = "a file that can't be written is said")]
 
-use std::{fs, path::Path};
+use std::fs;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = bed::root();
     let to = root.join("manifests/olm");
     let _ = fs::remove_dir_all(&to);
     for (path, text) in bed::bundle(&root) {

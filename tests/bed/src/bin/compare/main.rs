@@ -9,6 +9,7 @@
 mod chart;
 mod costs;
 mod latency;
+mod lines;
 mod report;
 mod run;
 mod side;
@@ -16,13 +17,13 @@ mod story;
 mod two;
 mod work;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use bed::{KedaOptions, parts, shipped};
+use bed::{KedaOptions, parts, root, shipped};
 use clap::Parser;
-use serde_json::Value;
 
 use crate::{
+    lines::Lines,
     run::{EXAMINED, Run},
     side::Kind,
 };
@@ -54,14 +55,9 @@ struct Args {
     /// The story is not played.
     #[arg(long)]
     skip_story: bool,
-    /// The report is written anew from the lines of the last run.
+    /// Lines of the last run stay but for those that are measured now; with no sizes, brokers or story, the report is only written anew.
     #[arg(long)]
-    report_only: bool,
-}
-
-/// The checkout.
-fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    further: bool,
 }
 
 #[tokio::main]
@@ -78,18 +74,16 @@ async fn main() {
         return;
     }
     let path = root().join("target/compare.json");
-    if !args.report_only {
-        let lines = measure(&args).await;
-        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
-        fs::write(&path, lines.join("\n") + "\n").expect("target/compare.json");
-    }
-    let text = fs::read_to_string(&path).expect("target/compare.json of a run");
-    let lines = text.lines().map(serde_json::from_str::<Value>);
-    let lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("a line each");
-    report::write(&root().join("docs"), &lines);
+    let mut lines = if args.further {
+        Lines::read(path)
+    } else {
+        Lines::new(path)
+    };
+    measure(&args, &mut lines).await;
+    report::write(&root().join("docs"), lines.all());
 }
 
-async fn measure(args: &Args) -> Vec<Value> {
+async fn measure(args: &Args, lines: &mut Lines) {
     let release = parts::release(&args.keda).expect("--keda is 2.21.0 or 2.20.2");
     let keda = |kube_api_qps| {
         Kind::Keda(KedaOptions {
@@ -104,7 +98,6 @@ async fn measure(args: &Args) -> Vec<Value> {
         (keda(Some(200)), &args.raised_sizes),
         (Kind::Lagscale(binary), &args.sizes),
     ];
-    let mut lines = Vec::new();
     if !args.skip_story {
         for kind in [&runs[0].0, &runs[2].0] {
             lines.push(story::play(kind).await);
@@ -113,14 +106,13 @@ async fn measure(args: &Args) -> Vec<Value> {
     for (kind, sizes) in &runs {
         if !sizes.is_empty() {
             let run = Run::start(kind.clone(), 1).await;
-            run.play(sizes, &mut lines).await;
+            run.play(sizes, lines).await;
         }
     }
     if args.brokers > 0 {
         for kind in [&runs[1].0, &runs[2].0] {
             let run = Run::start(kind.clone(), args.brokers).await;
-            run.play(&[EXAMINED], &mut lines).await;
+            run.play(&[EXAMINED], lines).await;
         }
     }
-    lines
 }

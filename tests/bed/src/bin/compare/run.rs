@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::{
     costs::{self, Costs},
     latency,
+    lines::Lines,
     side::{Kind, Side},
     work,
 };
@@ -63,7 +64,7 @@ impl Run {
     }
 
     /// Grows through the sizes, with a line for each.
-    pub async fn play(mut self, sizes: &[usize], lines: &mut Vec<Value>) {
+    pub async fn play(mut self, sizes: &[usize], lines: &mut Lines) {
         let mut made = 0;
         for &size in sizes {
             let mut line = self.kind.keys().as_object().cloned().unwrap_or_default();

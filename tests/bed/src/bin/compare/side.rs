@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use bed::{Bed, Child, Keda, KedaOptions, Lagscale};
+use bed::{Bed, Child, Keda, KedaOptions, Lagscale, root};
 use serde_json::{Value, json};
-
-use crate::root;
 
 /// A side, and how it is started.
 #[derive(Clone, Debug)]

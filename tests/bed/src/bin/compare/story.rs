@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bed::{
-    Bed, BedOptions, ControlPlaneOptions, Observer, busy, rebalances,
+    Bed, Observer, busy, rebalances,
     story::{GROUP, NAMESPACE, QUICK, THRESHOLD, TOPIC},
     wait,
 };
@@ -30,15 +30,7 @@ struct Row {
 pub async fn play(kind: &Kind) -> Value {
     let mut line = kind.keys();
     say(&format!("{line}: the story"));
-    let bed = Bed::start(&BedOptions {
-        control_plane: ControlPlaneOptions {
-            hpa_sync: QUICK.hpa_sync,
-            stabilization: QUICK.stabilization,
-            ..ControlPlaneOptions::default()
-        },
-        ..BedOptions::default()
-    })
-    .await;
+    let bed = QUICK.bed().await;
     let _side = Side::start(kind, &bed).await;
     let here = std::env::current_exe().expect("this program");
     let observer = bed.story(&here, &QUICK).await;

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
-use bed::{Bed, BedOptions, ControlPlaneOptions};
+use bed::{Bed, BedOptions, ControlPlaneOptions, root};
 use serde_json::{Value, json};
 
 use crate::{
-    costs, latency, root,
+    costs, latency,
     run::{SETTLE, WINDOW, round, say},
     side::Side,
     work,

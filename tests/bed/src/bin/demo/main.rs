@@ -5,12 +5,9 @@
 mod chart;
 mod story;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use bed::{
-    Bed, BedOptions, ControlPlaneOptions,
-    story::{QUICK, REAL, Times},
-};
+use bed::story::{QUICK, REAL, Times};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -38,11 +35,6 @@ impl Pace {
     }
 }
 
-/// The checkout.
-fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
@@ -51,16 +43,7 @@ async fn main() -> ExitCode {
         .expect("no provider yet");
     let times = args.pace.times();
     println!("starting etcd, kube-apiserver, kube-controller-manager and Kafka ...");
-    let control_plane = ControlPlaneOptions {
-        hpa_sync: times.hpa_sync,
-        stabilization: times.stabilization,
-        ..ControlPlaneOptions::default()
-    };
-    let bed = Bed::start(&BedOptions {
-        control_plane,
-        ..BedOptions::default()
-    })
-    .await;
+    let bed = times.bed().await;
     tokio::select! {
         told = story::play(&bed, times, args.keep) => match told {
             Ok(line) => {

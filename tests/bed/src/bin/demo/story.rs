@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use bed::{
-    Bed, Lagscale, Observer, Pump, busy,
+    Bed, Lagscale, Observer, Pump, busy, root,
     story::{NAMESPACE, PARTITIONS, TOPIC, Times},
 };
 use lagscale::server::API_SERVICE;
 
-use crate::{chart, root};
+use crate::chart;
 
 /// Rows at rest before the story is over.
 const QUIET: u32 = 3;
