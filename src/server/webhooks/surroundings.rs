@@ -16,7 +16,8 @@ use crate::{controller::Scope, resources::ScaledObject, text::api_error};
 
 /// Within the three seconds of the manifests.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A list as new as etcd waits until the API server's cache is, which a busy one has for later: then what the cache holds is enough.
+/// A list waits until the API server's cache is as new as etcd, which takes long where that server is busy: after so long, the cache is
+/// enough as it is.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The rest of the namespace, as far as it is known.
